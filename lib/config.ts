@@ -1,0 +1,95 @@
+import type { Warning } from "./bundle.ts";
+import { MigratorError } from "./errors.ts";
+
+/** The settings of one function or one shell, as the environment gives them. */
+export interface Config {
+  readonly databaseUrl: DatabaseUrlReference | null;
+  /** `host:port/path` of a local relay without TLS (`NEON_WS_PROXY`); null means Neon itself. */
+  readonly relay: string | null;
+  /** Where Drizzle's ledger is (`LEDGER_SCHEMA`, `LEDGER_TABLE`). Default `drizzle.__drizzle_migrations`. */
+  readonly ledger: LedgerPlace;
+  /** How long connecting may take, a waking compute included (`CONNECT_TIMEOUT_MS`). Default 30,000. */
+  readonly connectTimeoutMs: number;
+}
+
+/** Where the connection string comes from. A reference is better than the string itself. */
+export type DatabaseUrlReference =
+  | { readonly from: "environment"; readonly url: string }
+  | { readonly from: "secret"; readonly id: string; readonly field: string | null }
+  | { readonly from: "parameter"; readonly name: string };
+
+/** The schema and table of a ledger, unquoted. */
+export interface LedgerPlace {
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** One database to run against: a value, so that a run against one knows nothing of the others. */
+export interface Target {
+  /** A `postgres://` connection string with its password. Never leaves the process. */
+  readonly url: string;
+  readonly relay: string | null;
+  readonly ledger: LedgerPlace;
+  readonly connectTimeoutMs: number;
+  /** What is odd about the way the target was found; goes into the report. */
+  readonly warnings: readonly Warning[];
+}
+
+/** Where Drizzle keeps its ledger unless it is told otherwise (drizzle-orm `pg-core/dialect`). */
+export const DEFAULT_LEDGER: LedgerPlace = { schema: "drizzle", table: "__drizzle_migrations" };
+
+/** Long enough for a Neon compute to wake: Neon's documentation advises 10–15 s, its proxy holds longer. */
+export const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the environment. Exactly one of `DATABASE_URL_SECRET`, `DATABASE_URL_PARAMETER` and
+ * `DATABASE_URL` says where the connection string is; none is legal here and refused by `resolveTarget`.
+ * @throws MigratorError `CONFIG_INVALID`
+ */
+export function readConfig(environment: Environment = process.env): Config {
+  return {
+    databaseUrl: databaseUrlReference(environment),
+    relay: setting(environment, "NEON_WS_PROXY"),
+    ledger: {
+      schema: setting(environment, "LEDGER_SCHEMA") ?? DEFAULT_LEDGER.schema,
+      table: setting(environment, "LEDGER_TABLE") ?? DEFAULT_LEDGER.table,
+    },
+    connectTimeoutMs: connectTimeout(setting(environment, "CONNECT_TIMEOUT_MS")),
+  };
+}
+
+function databaseUrlReference(environment: Environment): DatabaseUrlReference | null {
+  const secret = setting(environment, "DATABASE_URL_SECRET");
+  const parameter = setting(environment, "DATABASE_URL_PARAMETER");
+  if (secret !== null && parameter !== null) {
+    throw new MigratorError(
+      "CONFIG_INVALID",
+      "DATABASE_URL_SECRET and DATABASE_URL_PARAMETER are both set. Keep the one that holds the connection string.",
+    );
+  }
+  if (secret !== null) {
+    return { from: "secret", id: secret, field: setting(environment, "DATABASE_URL_SECRET_FIELD") };
+  }
+  if (parameter !== null) return { from: "parameter", name: parameter };
+  const url = setting(environment, "DATABASE_URL");
+  return url === null ? null : { from: "environment", url };
+}
+
+function connectTimeout(value: string | null): number {
+  if (value === null) return DEFAULT_CONNECT_TIMEOUT_MS;
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1 || number > 900_000) {
+    throw new MigratorError(
+      "CONFIG_INVALID",
+      `CONNECT_TIMEOUT_MS is ${JSON.stringify(value)}. Allowed: whole milliseconds from 1 to 900000.`,
+    );
+  }
+  return number;
+}
+
+function setting(environment: Environment, name: string): string | null {
+  const value = environment[name]?.trim();
+  return value === undefined || value === "" ? null : value;
+}

@@ -1,0 +1,152 @@
+/** Every way in which the product can fail. Each code has its row in `docs/errors.md`. */
+export const ERROR_CODES = [
+  // the folder, at build time
+  "FOLDER_NOT_FOUND",
+  "JOURNAL_MISSING",
+  "JOURNAL_INVALID",
+  "LAYOUT_UNSUPPORTED",
+  "MIGRATION_FILE_MISSING",
+  "MIGRATION_FILE_UNREADABLE",
+  "DUPLICATE_TAG",
+  "SQL_INVALID",
+  "BYTE_ORDER_MARK",
+  "PULL_BASELINE",
+  // the bundle, the configuration, the call
+  "BUNDLE_MISSING",
+  "BUNDLE_INVALID",
+  "CONFIG_INVALID",
+  "DATABASE_URL_MISSING",
+  "DATABASE_URL_INVALID",
+  "SECRET_UNAVAILABLE",
+  "REQUEST_INVALID",
+  "UNSUPPORTED_EVENT",
+  "NOT_FOUND",
+  "METHOD_NOT_ALLOWED",
+  // the way to the database
+  "UNREACHABLE",
+  "CONNECT_TIMEOUT",
+  "LOGIN_FAILED",
+  "DATABASE_NOT_FOUND",
+  "ENDPOINT_UNAVAILABLE",
+  "READ_ONLY",
+  "CONNECTION_LOST",
+  // the lock and the ledger
+  "LOCKED",
+  "LEDGER_SPLIT",
+  "LEDGER_DENIED",
+  "LEDGER_UNKNOWN_FORMAT",
+  // the plan
+  "OUT_OF_ORDER",
+  "MODIFIED",
+  "AHEAD",
+  "EXECUTOR_UNSUITABLE",
+  // the run
+  "MIGRATION_FAILED",
+  "DEADLINE",
+  "INTERNAL",
+] as const;
+
+/** One of the closed set of codes that others script against. */
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Where in a migration a failure happened. `index` and `line` and `column` count from 1. */
+export interface StatementPlace {
+  readonly index: number;
+  readonly line: number;
+  readonly column: number;
+  /** The statement's text, shortened to at most 500 characters. */
+  readonly excerpt: string;
+}
+
+/** What PostgreSQL says about an error, in the words of its protocol. */
+export interface PostgresFacts {
+  readonly sqlstate: string;
+  readonly message: string;
+  readonly detail: string | null;
+  readonly hint: string | null;
+  readonly where: string | null;
+  /** Character offset, from 1, into the text that was sent; null where the server gave none. */
+  readonly position: number | null;
+}
+
+/** The facts that a failure carries beside its code and its sentence. */
+export interface ErrorFacts {
+  readonly cause?: unknown;
+  readonly migration?: string;
+  readonly statement?: StatementPlace;
+  readonly sqlstate?: string;
+  readonly detail?: string;
+  readonly hint?: string;
+  readonly where?: string;
+  /** Whether the same call may succeed later without anybody changing anything. Default false. */
+  readonly retryable?: boolean;
+}
+
+/** The one exception of this product: a code to script against, a sentence to read, facts to act on. */
+export class MigratorError extends Error {
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.name = code;
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/**
+ * Turns whatever was thrown into an `Error`. Strings, null and the WebSocket's `ErrorEvent` (which is
+ * no `Error`, but carries one) all arrive here.
+ */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown;
+  if (typeof thrown === "object" && thrown !== null) {
+    const inner = Reflect.get(thrown, "error");
+    if (inner instanceof Error) return inner;
+    const message = Reflect.get(thrown, "message");
+    if (typeof message === "string" && message !== "") return new Error(message, { cause: thrown });
+  }
+  return new Error(`A value that is not an error was thrown: ${describe(thrown)}`, {
+    cause: thrown,
+  });
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return value === "" ? "an empty string" : value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/**
+ * Reads a PostgreSQL error, looking through `cause` where a library has wrapped it (Drizzle's
+ * `DrizzleQueryError` does). Returns null for anything that carries no SQLSTATE.
+ */
+export function postgresFacts(thrown: unknown): PostgresFacts | null {
+  for (let error = thrown, depth = 0; depth < 8; depth += 1) {
+    if (typeof error !== "object" || error === null) return null;
+    const code = Reflect.get(error, "code");
+    if (typeof code === "string" && SQLSTATE.test(code) && Reflect.has(error, "severity")) {
+      return {
+        sqlstate: code,
+        message: text(error, "message") ?? "",
+        detail: text(error, "detail"),
+        hint: text(error, "hint"),
+        where: text(error, "where"),
+        position: Number(text(error, "position")) || null,
+      };
+    }
+    error = Reflect.get(error, "cause");
+  }
+  return null;
+}
+
+function text(record: object, key: string): string | null {
+  const value = Reflect.get(record, key);
+  return typeof value === "string" && value !== "" ? value : null;
+}

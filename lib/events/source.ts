@@ -1,0 +1,35 @@
+import type { Report } from "../report.ts";
+import type { Request } from "../request.ts";
+
+/** The part of Lambda's context that matters here. */
+export interface InvocationContext {
+  readonly awsRequestId: string;
+  /** The ARN that was invoked, with its alias or version if one was named. */
+  readonly invokedFunctionArn: string;
+  getRemainingTimeInMillis(): number;
+}
+
+/**
+ * The adapter for one kind of event. It knows nothing of databases: it turns an event into a request,
+ * and a report into what that caller expects.
+ */
+export interface EventSource<Event> {
+  readonly name: string;
+  matches(event: unknown): event is Event;
+  /**
+   * The request that the event makes; null when the event asks for nothing (CloudFormation's Delete):
+   * then neither secret nor database is touched, and `respond` is called with null.
+   * @throws MigratorError for an event that cannot be served; its report goes through `respond` too
+   */
+  toRequest(event: Event, context: InvocationContext): Request | null;
+  /**
+   * Gives the caller its answer: returns what the handler returns, or throws what it throws.
+   * @param deadline epoch ms by which the answer must have left
+   */
+  respond(
+    event: Event,
+    report: Report | null,
+    context: InvocationContext,
+    deadline: number,
+  ): Promise<unknown>;
+}

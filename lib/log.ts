@@ -1,0 +1,16 @@
+/** Writes one event. `fields` carry units in their names and never hold SQL text, events or secrets. */
+export type Log = (event: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+/**
+ * A log that writes one JSON object per line.
+ * @param write where a finished line goes; default is standard error, so that standard output stays the report's
+ */
+export function createLog(
+  requestId: string,
+  write: (line: string) => void = (line) => console.error(line),
+): Log {
+  return (event, fields = {}) => write(JSON.stringify({ event, requestId, ...fields }));
+}
+
+/** A log that keeps nothing. */
+export const silentLog: Log = () => undefined;

@@ -1,0 +1,118 @@
+import { MigratorError } from "./errors.ts";
+
+/** What a caller asks for, in the same words whichever way the call came in. */
+export interface Request {
+  /** `up` applies what is pending; `plan` says what `up` would do; `status` says what is there. Default `up`. */
+  readonly action: "up" | "plan" | "status";
+  /** One transaction for all, or one per migration. Default `auto`: one for all. */
+  readonly transaction: "auto" | "all" | "each";
+  /** What to do with a pending migration that is older than the newest applied one. Default `error`. */
+  readonly outOfOrder: "error" | "apply";
+  /** What to do when a file was changed after it was applied. Default `warn`. */
+  readonly modified: "warn" | "error";
+  /** What to do when the ledger has rows that the bundle does not know. Default `warn`. */
+  readonly ahead: "warn" | "error";
+  /** Which executor applies. Default `auto`. */
+  readonly executor: "auto" | "drizzle" | "statements";
+  /** How long to wait for another run to release the advisory lock, in ms. Default 60,000. */
+  readonly lockTimeoutMs: number;
+  /** How long a statement may wait for a table lock, in ms, at a time. Default 2,000. */
+  readonly ddlLockTimeoutMs: number;
+  /** How long the whole run may take, in ms; null means: as long as the function may. */
+  readonly timeoutMs: number | null;
+  /** Whether a failed run throws, or returns its report. Direct invocation only. Default `throw`. */
+  readonly onFailure: "throw" | "return";
+}
+
+const CHOICES = {
+  action: ["up", "plan", "status"],
+  transaction: ["auto", "all", "each"],
+  outOfOrder: ["error", "apply"],
+  modified: ["warn", "error"],
+  ahead: ["warn", "error"],
+  executor: ["auto", "drizzle", "statements"],
+  onFailure: ["throw", "return"],
+} as const;
+
+/** The longest duration that a request may name: 24 h. */
+const MAX_DURATION_MS = 86_400_000;
+
+/** The names that make a value recognisable as a request. */
+export const REQUEST_KEYS: readonly string[] = [
+  ...Object.keys(CHOICES),
+  "lockTimeoutMs",
+  "ddlLockTimeoutMs",
+  "timeoutMs",
+];
+
+/**
+ * Reads a request from what a caller sent. Unknown keys are left alone, because deployment tools add
+ * their own; numbers may come as strings, because CloudFormation sends every value as a string.
+ * @throws MigratorError `REQUEST_INVALID`, naming the key, what was sent and what is allowed
+ */
+export function parseRequest(value: unknown): Request {
+  if (
+    value !== null &&
+    value !== undefined &&
+    (typeof value !== "object" || Array.isArray(value))
+  ) {
+    throw new MigratorError(
+      "REQUEST_INVALID",
+      "The request is not a JSON object. Send {} to apply what is pending.",
+    );
+  }
+  const fields: object = value ?? {};
+  return {
+    action: choice(fields, "action", "up"),
+    transaction: choice(fields, "transaction", "auto"),
+    outOfOrder: choice(fields, "outOfOrder", "error"),
+    modified: choice(fields, "modified", "warn"),
+    ahead: choice(fields, "ahead", "warn"),
+    executor: choice(fields, "executor", "auto"),
+    lockTimeoutMs: duration(fields, "lockTimeoutMs", 0) ?? 60_000,
+    ddlLockTimeoutMs: duration(fields, "ddlLockTimeoutMs", 1) ?? 2_000,
+    timeoutMs: duration(fields, "timeoutMs", 1),
+    onFailure: choice(fields, "onFailure", "throw"),
+  };
+}
+
+type Choices = typeof CHOICES;
+
+function choice<Key extends keyof Choices>(
+  fields: object,
+  key: Key,
+  otherwise: Choices[Key][number],
+): Choices[Key][number] {
+  const value = own(fields, key);
+  if (value === undefined || value === null) return otherwise;
+  const allowed: readonly Choices[Key][number][] = CHOICES[key];
+  const found = allowed.find((each) => each === value);
+  if (found === undefined) {
+    throw refused(key, value, allowed.map((each) => JSON.stringify(each)).join(", "));
+  }
+  return found;
+}
+
+function duration(fields: object, key: string, least: number): number | null {
+  const value = own(fields, key);
+  if (value === undefined || value === null) return null;
+  const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  const whole = typeof number === "number" && Number.isInteger(number);
+  if (!whole || number < least || number > MAX_DURATION_MS) {
+    throw refused(key, value, `a whole number of milliseconds from ${least} to ${MAX_DURATION_MS}`);
+  }
+  return number;
+}
+
+function own(fields: object, key: string): unknown {
+  return Object.hasOwn(fields, key) ? Reflect.get(fields, key) : undefined;
+}
+
+function refused(key: string, value: unknown, allowed: string): MigratorError {
+  const sent = JSON.stringify(value) ?? String(value);
+  const shown = sent.length > 60 ? `${sent.slice(0, 60)}…` : sent;
+  return new MigratorError(
+    "REQUEST_INVALID",
+    `The request's ${key} is ${shown}. Allowed: ${allowed}.`,
+  );
+}

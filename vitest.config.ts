@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+const project = (name: string, extra: object = {}) => ({
+  extends: true as const,
+  test: { name, include: [`tests/${name}/**/*.test.ts`], ...extra },
+});
+
+export default defineConfig({
+  test: {
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      project("unit"),
+      project("integration", { globalSetup: ["tests/setup/postgres.ts"] }),
+      project("bundle", { globalSetup: ["tests/setup/postgres.ts", "tests/setup/bundle.ts"] }),
+      project("infra"),
+    ],
+  },
+});

@@ -1,0 +1,68 @@
+import type { Target } from "./config.ts";
+import { connectError, connectTimeout, refusesPipelinedLogin } from "./connect-errors.ts";
+import { type Connection, openSession } from "./connection.ts";
+import { type Endpoint, parseEndpoint } from "./endpoint.ts";
+import { MigratorError } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+/** What opening a connection needs beside the target. */
+export interface ConnectOptions {
+  readonly requestId: string;
+  /** Epoch ms after which no attempt is made any more. */
+  readonly deadline: number;
+  readonly log: Log;
+}
+
+/**
+ * Opens the one session of a run. Attempts that may pass are repeated, with backoff and jitter, until
+ * the target's connect timeout or the deadline: a sleeping compute takes seconds to wake.
+ * @throws MigratorError `UNREACHABLE`, `CONNECT_TIMEOUT`, `LOGIN_FAILED`, `DATABASE_NOT_FOUND`,
+ *   `ENDPOINT_UNAVAILABLE`, `DATABASE_URL_INVALID`
+ */
+export async function connect(target: Target, options: ConnectOptions): Promise<Connection> {
+  const endpoint = parseEndpoint(target.url);
+  const started = Date.now();
+  const until = Math.min(started + target.connectTimeoutMs, options.deadline);
+  for (let attempt = 1, last: MigratorError | null = null; ; attempt += 1) {
+    const timeoutMs = until - Date.now();
+    if (timeoutMs <= 0) throw last ?? connectTimeout(endpoint.host, Date.now() - started, null);
+    const outcome = await attemptOnce(endpoint, target, {
+      requestId: options.requestId,
+      timeoutMs,
+    });
+    if (!(outcome instanceof MigratorError)) return outcome;
+    last = outcome;
+    const pauseMs = backoffMs(attempt);
+    if (last.facts.retryable !== true || Date.now() + pauseMs >= until) throw last;
+    options.log("connect.retry", { attempt, code: last.code });
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/**
+ * Sends the password ahead, as Neon's proxy allows, which saves two round trips; where a server wants
+ * to be asked first (SCRAM on a plain PostgreSQL), logs in the slow way.
+ */
+async function attemptOnce(
+  endpoint: Endpoint,
+  target: Target,
+  options: { readonly requestId: string; readonly timeoutMs: number },
+): Promise<Connection | MigratorError> {
+  const ways = endpoint.password === null ? [false] : [true, false];
+  let last: unknown = null;
+  for (const pipelined of ways) {
+    try {
+      return await openSession(endpoint, target, { ...options, pipelined });
+    } catch (thrown) {
+      last = thrown;
+      if (!refusesPipelinedLogin(thrown)) break;
+    }
+  }
+  return last instanceof MigratorError ? last : connectError(last, endpoint.host);
+}
+
+/** 200 ms doubling up to 5 s, of which a random half is taken off so that many callers spread out. */
+export function backoffMs(attempt: number): number {
+  const full = Math.min(100 * 2 ** attempt, 5_000);
+  return full / 2 + Math.random() * (full / 2);
+}

@@ -1,0 +1,347 @@
+import { Client, Pool, type PoolClient, type QueryResultRow } from "@neondatabase/serverless";
+import type { Warning } from "./bundle.ts";
+import type { Target } from "./config.ts";
+import { connectTimeout } from "./connect-errors.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { MigratorError, postgresFacts } from "./errors.ts";
+import type { DatabaseFacts, Notice } from "./report.ts";
+import { createWire, type Wire } from "./wire.ts";
+
+/** One session on one backend: the lock, the ledger and the transactions of a run share it. */
+export interface Connection {
+  /** The server's own number for this session; on Neon the one in the login is made up by its proxy. */
+  readonly backendPid: number;
+  readonly database: DatabaseFacts;
+  /** Whether this session can write at all: a replica or a read-only role cannot. */
+  readonly readOnly: boolean;
+  readonly warnings: readonly Warning[];
+  /**
+   * Sends one statement and waits for its rows.
+   * @throws the driver's error where the server refused it; MigratorError `CONNECTION_LOST` where the
+   *   connection went away, with the first thing that went wrong as its cause
+   */
+  query<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+  /** The pinned client, for Drizzle's session. Send through `query` wherever possible. */
+  readonly client: PoolClient;
+  /** Turns what a query on `client` threw into what `query` would have thrown. */
+  explain(thrown: unknown): unknown;
+  /** How many statements the server has completed so far on this session. */
+  completedStatements(): number;
+  /** From here on, what the server says on the side belongs to this migration; null: is not kept. */
+  attributeNotices(migration: string | null): void;
+  notices(): readonly Notice[];
+  roundTrips(): number;
+  /** Like `query`, but sent even after an interruption: what cleans up must still run. */
+  cleanUp(text: string, values?: readonly unknown[]): Promise<void>;
+  /**
+   * Stops what runs: the server is asked, through a second session, to cancel the statement, and if that
+   * does not help within `graceMs`, the connection is dropped. From here on every query fails with `reason`.
+   * Never rejects.
+   */
+  interrupt(reason: MigratorError, graceMs: number): Promise<void>;
+  /** @throws the reason of the interruption, if there was one */
+  assertLive(): void;
+  /** Drops the connection at once. The server notices within about a second. */
+  abort(): void;
+  /** Says goodbye, but waits no longer than a moment for the other side. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** How one session is opened. */
+export interface SessionOptions {
+  readonly pipelined: boolean;
+  /** Shown in `pg_stat_activity` as part of the application name, so that an operator finds the run. */
+  readonly requestId: string;
+  /** How long it may take to the first answer. */
+  readonly timeoutMs: number;
+}
+
+/** How long the goodbye may take. */
+const CLOSE_TIMEOUT_MS = 250;
+/** A notice in a loop must not fill the report. */
+const MAX_NOTICES = 1_000;
+/** NAMEDATALEN - 1: PostgreSQL cuts an application name there. */
+const MAX_APPLICATION_NAME = 63;
+
+/**
+ * Opens one session and proves that it works: the driver calls a connection open before the server has
+ * seen the password, so only the first answer counts.
+ * @param pipelined whether the password goes out before the server asks for it, as Neon allows
+ * @throws the driver's error, or MigratorError `CONNECT_TIMEOUT`
+ */
+export async function openSession(
+  endpoint: Endpoint,
+  target: Target,
+  options: SessionOptions,
+): Promise<Connection> {
+  const session = new Session(endpoint, target, options);
+  try {
+    return await session.open();
+  } catch (thrown) {
+    session.abort();
+    throw thrown;
+  }
+}
+
+interface Greeting extends QueryResultRow {
+  readonly pid: number;
+  readonly name: string;
+  readonly role: string;
+  readonly version: string;
+  readonly readOnly: boolean;
+}
+
+/**
+ * What every session says first, in one message. Settings are made by SQL, because Neon's proxy drops
+ * them from the login silently. With the check interval a server notices a dead runner within a
+ * second, instead of when its statement ends; where the platform lacks it, the session goes without.
+ */
+const GREETING = `
+do $$ begin perform set_config('client_connection_check_interval', '1000', false); exception when others then null; end $$;
+select
+  pg_backend_pid() as "pid",
+  current_database()::text as "name",
+  current_user::text as "role",
+  current_setting('server_version') as "version",
+  pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly"
+`;
+
+class Session implements Connection {
+  readonly #endpoint: Endpoint;
+  readonly #target: Target;
+  readonly #options: SessionOptions;
+  readonly #wire: Wire;
+  readonly #pool: Pool;
+  #client: PoolClient | null = null;
+  #greeting: Greeting | null = null;
+  #firstError: unknown = null;
+  #completed = 0;
+  #noticesOf: string | null = null;
+  readonly #notices: Notice[] = [];
+  #interruption: MigratorError | null = null;
+  #closed = false;
+
+  constructor(endpoint: Endpoint, target: Target, options: SessionOptions) {
+    this.#options = options;
+    this.#endpoint = endpoint;
+    this.#target = target;
+    this.#wire = createWire(options.timeoutMs);
+    this.#pool = createPool(endpoint, target, this.#wire, options);
+    this.#pool.on("error", (error: unknown) => this.#remember(error));
+    this.#pool.on("connect", (client: PoolClient) => this.#watch(client));
+  }
+
+  async open(): Promise<this> {
+    const { timeoutMs } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(connectTimeout(this.#endpoint.host, timeoutMs, this.#firstError));
+        this.abort();
+      }, timeoutMs);
+    });
+    try {
+      await Promise.race([this.#greet(), timeout]);
+      return this;
+    } catch (thrown) {
+      throw thrown instanceof MigratorError ? thrown : (this.#firstError ?? thrown);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #greet(): Promise<void> {
+    this.#client = await this.#pool.connect();
+    const results: unknown = await this.#client.query(GREETING);
+    const rows = Array.isArray(results) ? results.at(-1)?.rows : undefined;
+    const greeting: Greeting | undefined = rows?.[0];
+    if (greeting === undefined) throw new Error("The server answered the greeting without a row.");
+    this.#greeting = greeting;
+  }
+
+  #watch(client: PoolClient): void {
+    client.on("error", (error: unknown) => this.#remember(error));
+    client.on("notice", ({ severity, message }) => {
+      if (this.#noticesOf === null || this.#notices.length >= MAX_NOTICES) return;
+      this.#notices.push({
+        severity: severity ?? "NOTICE",
+        message: message ?? "",
+        migration: this.#noticesOf,
+      });
+    });
+    if (client instanceof Client) {
+      const count = () => {
+        this.#completed += 1;
+      };
+      client.connection.on("commandComplete", count);
+      client.connection.on("emptyQuery", count);
+    }
+  }
+
+  #remember(error: unknown): void {
+    this.#firstError ??= error;
+  }
+
+  get client(): PoolClient {
+    if (this.#client === null) throw new Error("The connection is not open.");
+    return this.#client;
+  }
+
+  get #facts(): Greeting {
+    if (this.#greeting === null) throw new Error("The connection is not open.");
+    return this.#greeting;
+  }
+
+  get backendPid(): number {
+    return this.#facts.pid;
+  }
+
+  get database(): DatabaseFacts {
+    const { name, role, version } = this.#facts;
+    return { host: this.#endpoint.host, name, serverVersion: version, role };
+  }
+
+  get readOnly(): boolean {
+    return this.#facts.readOnly;
+  }
+
+  get warnings(): readonly Warning[] {
+    return [...this.#target.warnings, ...this.#endpoint.warnings];
+  }
+
+  async query<Row extends object>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<readonly Row[]> {
+    this.assertLive();
+    return await this.#send<Row>(text, values);
+  }
+
+  async cleanUp(text: string, values: readonly unknown[] = []): Promise<void> {
+    await this.#send(text, values);
+  }
+
+  async #send<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+  ): Promise<readonly Row[]> {
+    try {
+      const result = await this.client.query<Row & QueryResultRow>(text, [...values]);
+      return result.rows ?? [];
+    } catch (thrown) {
+      throw this.explain(thrown);
+    }
+  }
+
+  explain(thrown: unknown): unknown {
+    if (this.#interruption !== null) return this.#interruption;
+    if (thrown instanceof MigratorError) return thrown;
+    const sqlstate = postgresFacts(thrown)?.sqlstate;
+    if (sqlstate !== undefined && !endsSession(sqlstate)) return thrown;
+    this.#remember(thrown);
+    return connectionLost(this.#firstError);
+  }
+
+  assertLive(): void {
+    if (this.#interruption !== null) throw this.#interruption;
+  }
+
+  completedStatements(): number {
+    return this.#completed;
+  }
+
+  attributeNotices(migration: string | null): void {
+    this.#noticesOf = migration;
+  }
+
+  notices(): readonly Notice[] {
+    return this.#notices;
+  }
+
+  roundTrips(): number {
+    return this.#wire.roundTrips();
+  }
+
+  async interrupt(reason: MigratorError, graceMs: number): Promise<void> {
+    this.#interruption ??= reason;
+    const dropped = setTimeout(() => this.abort(), graceMs);
+    this.client.once("end", () => clearTimeout(dropped));
+    const options = { ...this.#options, requestId: "cancel", timeoutMs: graceMs };
+    try {
+      const helper = await openSession(this.#endpoint, this.#target, options);
+      await helper.query("select pg_cancel_backend($1::int)", [this.backendPid]);
+      await helper.close();
+    } catch {
+      // The connection is dropped next, and the server then ends the statement by itself.
+    }
+  }
+
+  abort(): void {
+    this.#wire.terminate();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const client = this.#client;
+    if (client !== null) {
+      let timer: NodeJS.Timeout | undefined;
+      const ended = new Promise<void>((resolve) => {
+        client.once("end", resolve);
+        timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+      });
+      client.release(true);
+      await ended;
+      clearTimeout(timer);
+    }
+    this.abort();
+    await this.#pool.end();
+  }
+}
+
+function createPool(endpoint: Endpoint, target: Target, wire: Wire, options: SessionOptions): Pool {
+  const { host, port, user, password, database } = endpoint;
+  const pool = new Pool({
+    host,
+    port,
+    user,
+    database,
+    max: 1,
+    application_name: `neon-migrate/${options.requestId}`.slice(0, MAX_APPLICATION_NAME),
+    ...(password === null ? {} : { password }),
+    ...(endpoint.options === null ? {} : { options: endpoint.options }),
+  });
+  // The pool ignores a `Client` among its options; its field is the documented way. A subclass keeps the
+  // settings on this client, where the driver's own place for them is global.
+  pool.Client = class extends Client {
+    constructor(config?: ConstructorParameters<typeof Client>[0]) {
+      super(config);
+      this.neonConfig.webSocketConstructor = wire.Socket;
+      if (!options.pipelined) this.neonConfig.pipelineConnect = false;
+      if (target.relay !== null) {
+        const relay = target.relay;
+        this.neonConfig.useSecureWebSocket = false;
+        this.neonConfig.wsProxy = (toHost, toPort) => `${relay}?address=${toHost}:${toPort}`;
+      }
+    }
+  };
+  return pool;
+}
+
+/** SQLSTATEs after which the session is gone: connection exceptions, shutdowns, idle-in-transaction. */
+function endsSession(sqlstate: string): boolean {
+  return (
+    sqlstate.startsWith("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].includes(sqlstate)
+  );
+}
+
+function connectionLost(first: unknown): MigratorError {
+  const server = postgresFacts(first);
+  const reason =
+    server?.message ?? (first instanceof Error ? first.message : "no reason was given");
+  return new MigratorError(
+    "CONNECTION_LOST",
+    `The connection to the database was lost: ${reason}. What was not committed is rolled back; run again.`,
+    { cause: first, retryable: true, ...(server === null ? {} : { sqlstate: server.sqlstate }) },
+  );
+}

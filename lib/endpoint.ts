@@ -1,0 +1,68 @@
+import type { Warning } from "./bundle.ts";
+import { MigratorError } from "./errors.ts";
+
+/** Where to log in and as whom: a connection string, taken apart. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** Null when the connection string has none. */
+  readonly password: string | null;
+  readonly database: string;
+  /** Startup options (`-c name=value`), as the connection string gives them; null when it has none. */
+  readonly options: string | null;
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * Takes a connection string apart. Parameters that mean nothing over a WebSocket (`sslmode`,
+ * `channel_binding`, `sslrootcert` …) are left out: the driver would fail on some of them.
+ * A pooled Neon host is replaced by its direct one, because session locks do not survive a pooler.
+ * @throws MigratorError `DATABASE_URL_INVALID`; the message never shows the string
+ */
+export function parseEndpoint(connectionString: string): Endpoint {
+  const url = URL.canParse(connectionString) ? new URL(connectionString) : null;
+  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
+    throw invalid("is not a URL of the form postgres://user:password@host/database");
+  }
+  if (url.hostname === "") throw invalid("names no host");
+  if (url.username === "") throw invalid("names no user");
+  const user = decode(url.username);
+  const direct = directHost(url.hostname);
+  return {
+    host: direct ?? url.hostname,
+    port: url.port === "" ? 5432 : Number(url.port),
+    user,
+    password: url.password === "" ? null : decode(url.password),
+    database: decode(url.pathname.slice(1)) || user,
+    options: url.searchParams.get("options"),
+    warnings: direct === null ? [] : [pooledWarning(url.hostname, direct)],
+  };
+}
+
+/** Neon's pooled endpoint is the direct one with `-pooler` behind its first label. Null when it is direct already. */
+function directHost(host: string): string | null {
+  const direct = host.replace(/^([^.]+)-pooler\./, "$1.");
+  return direct === host ? null : direct;
+}
+
+function pooledWarning(pooled: string, direct: string): Warning {
+  return {
+    code: "POOLED_ENDPOINT",
+    message: `The connection string names the pooled host ${pooled}. Session locks do not survive a pooler, so the direct host ${direct} was used instead. Put the direct host into the connection string.`,
+  };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalid(
+      "holds a percent sign that is not followed by two hexadecimal digits; write it as %25",
+    );
+  }
+}
+
+function invalid(reason: string): MigratorError {
+  return new MigratorError("DATABASE_URL_INVALID", `The connection string ${reason}.`);
+}

@@ -1,0 +1,39 @@
+import type { MigrationMeta } from "drizzle-orm/migrator";
+import { NeonSession } from "drizzle-orm/neon-serverless";
+import { PgDialect } from "drizzle-orm/pg-core";
+import { chunksOf, type Migration } from "../bundle.ts";
+import type { LedgerPlace } from "../config.ts";
+import type { Connection } from "../connection.ts";
+import type { AppliedTransaction, Executor } from "./executor.ts";
+import { observeMigrator } from "./observer.ts";
+
+/**
+ * Drizzle's own migrator (`PgDialect.migrate` of drizzle-orm 0.45), unmodified, on the pinned client.
+ * It is given exactly the migrations that are pending, in memory: there is no folder in a Lambda.
+ */
+export function createDrizzleExecutor(connection: Connection, place: LedgerPlace): Executor {
+  async function apply(migrations: readonly Migration[]): Promise<AppliedTransaction> {
+    const observer = observeMigrator(connection, migrations);
+    const dialect = new PgDialect();
+    try {
+      await dialect.migrate(
+        migrations.map(toMeta),
+        new NeonSession(observer.client, dialect, undefined),
+        { migrationsFolder: "", migrationsSchema: place.schema, migrationsTable: place.table },
+      );
+    } catch (thrown) {
+      throw observer.firstFailure() ?? thrown;
+    }
+    return { applied: observer.applied(), place };
+  }
+  return { name: "drizzle", apply };
+}
+
+function toMeta(migration: Migration): MigrationMeta {
+  return {
+    sql: [...chunksOf(migration)],
+    folderMillis: migration.when,
+    hash: migration.hash,
+    bps: true,
+  };
+}

@@ -1,0 +1,183 @@
+import type { Warning } from "./bundle.ts";
+import type { LedgerPlace } from "./config.ts";
+import { MigratorError, postgresFacts } from "./errors.ts";
+import { quoteIdentifier, quotePlace } from "./quote.ts";
+
+/** The record of what is applied, as it was read. */
+export interface Ledger {
+  /** Its one home; where it does not exist yet, the place where Drizzle would create it. */
+  readonly place: LedgerPlace;
+  readonly exists: boolean;
+  /** Which columns it has: `1.0` adds `name` and `applied_at`. */
+  readonly format: "0.x" | "1.0";
+  /** In the order in which they were written. */
+  readonly rows: readonly LedgerRow[];
+  readonly warnings: readonly Warning[];
+  /** Whether the server would let Drizzle's migrator run its own `CREATE SCHEMA` and `CREATE TABLE`. */
+  readonly mayBootstrap: boolean;
+  /** Every place that was looked at, the configured one first. */
+  readonly homes: readonly Home[];
+}
+
+/** One ledger row. */
+export interface LedgerRow {
+  readonly id: number;
+  readonly hash: string;
+  /** `created_at`: the journal's `when`, in epoch ms. Null only where somebody wrote it by hand. */
+  readonly when: number | null;
+  /** Null in the 0.x format. */
+  readonly name: string | null;
+}
+
+/** A place where a ledger can be, and what our role may do there. */
+export interface Home {
+  readonly schema: string;
+  readonly table: string;
+  readonly schemaExists: boolean;
+  readonly tableExists: boolean;
+  readonly mayCreateSchema: boolean;
+  readonly mayCreateTable: boolean;
+  readonly mayRead: boolean;
+  readonly mayInsert: boolean;
+  readonly columns: readonly string[];
+}
+
+/** A ledger table that exists, with its rows. */
+export interface FoundLedger {
+  readonly home: Home;
+  readonly rows: readonly LedgerRow[];
+}
+
+/** The role lacks a right. */
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+/**
+ * The ledger has one home. Rows in only one place: that is it, even when rights come later. Rows in
+ * both, and one contains the other: the larger. Rows that contradict each other: nothing runs.
+ * @param homes the configured place first
+ * @throws MigratorError `LEDGER_SPLIT`
+ */
+export function chooseHome(homes: readonly Home[], found: readonly FoundLedger[]): Ledger {
+  const [configured] = homes;
+  if (configured === undefined) throw new Error("No place for a ledger was looked at.");
+  const written = found.filter(({ rows }) => rows.length > 0);
+  const [first, second] = written;
+  const warnings: Warning[] = [];
+  let chosen = first ?? found[0];
+  if (first !== undefined && second !== undefined) {
+    chosen = larger(first, second);
+    const other = chosen === first ? second : first;
+    warnings.push({
+      code: "LEDGER_DUPLICATE",
+      message: `Two ledgers exist, and ${quotePlace(chosen.home)} holds every row of ${quotePlace(other.home)}. The former is used; drop the latter.`,
+    });
+  }
+  const home = chosen?.home ?? configured;
+  return {
+    place: { schema: home.schema, table: home.table },
+    exists: chosen !== undefined,
+    format: home.columns.includes("name") ? "1.0" : "0.x",
+    rows: chosen?.rows ?? [],
+    warnings,
+    mayBootstrap: home.mayCreateSchema && (!home.schemaExists || home.mayCreateTable),
+    homes,
+  };
+}
+
+function larger(first: FoundLedger, second: FoundLedger): FoundLedger {
+  if (contains(first.rows, second.rows)) return first;
+  if (contains(second.rows, first.rows)) return second;
+  throw new MigratorError(
+    "LEDGER_SPLIT",
+    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${second.rows.length} rows). Nothing was run. Find out which rows are true, move them into one table, and drop the other.`,
+  );
+}
+
+function contains(whole: readonly LedgerRow[], part: readonly LedgerRow[]): boolean {
+  const keys = new Set(whole.map(rowKey));
+  return part.every((row) => keys.has(rowKey(row)));
+}
+
+function rowKey({ hash, when }: LedgerRow): string {
+  return `${when} ${hash}`;
+}
+
+/** Where a run writes its ledger rows, and what it must create there first. */
+export interface WritePlace {
+  readonly place: LedgerPlace;
+  readonly createSchema: boolean;
+  readonly createTable: boolean;
+}
+
+/**
+ * Where our own executor writes: the ledger that exists, else the configured place, else `public`.
+ * @throws MigratorError `LEDGER_DENIED` when no place can be written, with the GRANTs that would help
+ */
+export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
+  const place = (home: Home): LedgerPlace => ({ schema: home.schema, table: home.table });
+  if (ledger.exists) {
+    const home = ledger.homes.find(({ schema }) => schema === ledger.place.schema);
+    if (home?.mayInsert === true)
+      return { place: place(home), createSchema: false, createTable: false };
+    throw deniedWrite(ledger, role);
+  }
+  for (const home of ledger.homes) {
+    if (home.schemaExists && home.mayCreateTable) {
+      return { place: place(home), createSchema: false, createTable: true };
+    }
+    if (!home.schemaExists && home.mayCreateSchema) {
+      return { place: place(home), createSchema: true, createTable: true };
+    }
+  }
+  throw deniedWrite(ledger, role);
+}
+
+/** Turns a refusal of our own bookkeeping into what it means; leaves every other error as it is. */
+export function explainLedgerError(thrown: unknown, ledger: Ledger, role: string): unknown {
+  const refused = postgresFacts(thrown)?.sqlstate === INSUFFICIENT_PRIVILEGE;
+  return refused ? deniedWrite(ledger, role, thrown) : thrown;
+}
+
+/** Whether PostgreSQL refused for want of a right. */
+export function isPrivilegeError(thrown: unknown): boolean {
+  return postgresFacts(thrown)?.sqlstate === INSUFFICIENT_PRIVILEGE;
+}
+
+/** The error for a ledger that our role may not even read. */
+export function deniedRead(home: Home, role: string): MigratorError {
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `The role ${quoteIdentifier(role)} may not read the ledger ${quotePlace(home)}, so nothing can be said or run. As its owner: ${useGrants(home, role)}`,
+  );
+}
+
+function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
+  const [configured] = ledger.homes;
+  const grants =
+    ledger.exists || configured === undefined
+      ? useGrants(ledger.place, role)
+      : createGrants(configured, role);
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `The role ${quoteIdentifier(role)} may not write a ledger, neither in ${ledger.homes.map(({ schema }) => quoteIdentifier(schema)).join(" nor in ")}. Nothing was run. As the owner of the database: ${grants}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+function useGrants(place: LedgerPlace, role: string): string {
+  const grantee = quoteIdentifier(role);
+  const sequence = quotePlace({ schema: place.schema, table: `${place.table}_id_seq` });
+  return [
+    `grant usage on schema ${quoteIdentifier(place.schema)} to ${grantee};`,
+    `grant select, insert on ${quotePlace(place)} to ${grantee};`,
+    `grant usage on sequence ${sequence} to ${grantee};`,
+  ].join(" ");
+}
+
+function createGrants(home: Home, role: string): string {
+  const schema = quoteIdentifier(home.schema);
+  const grantee = quoteIdentifier(role);
+  return home.schemaExists
+    ? `grant usage, create on schema ${schema} to ${grantee};`
+    : `create schema ${schema} authorization ${grantee};`;
+}

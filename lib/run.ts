@@ -1,0 +1,89 @@
+import type { Migration } from "./bundle.ts";
+import type { Connection } from "./connection.ts";
+import { MigratorError } from "./errors.ts";
+import { createDrizzleExecutor } from "./executors/drizzle.ts";
+import { type AppliedTransaction, BootstrapRefused, type Executor } from "./executors/executor.ts";
+import { createStatementsExecutor } from "./executors/statements.ts";
+import type { Ledger } from "./ledger-home.ts";
+import type { Log } from "./log.ts";
+import type { ExecutorReason, Plan } from "./plan.ts";
+import type { AppliedMigration, LedgerFacts } from "./report.ts";
+
+/** What became of a plan. Partial success is normal: what committed stays. */
+export interface RunResult {
+  readonly applied: readonly AppliedMigration[];
+  readonly executor: Plan["executor"];
+  readonly executorReason: ExecutorReason | null;
+  readonly ledger: LedgerFacts;
+  /** What stopped the run; null when everything that was pending is applied. */
+  readonly failure: { readonly thrown: unknown } | null;
+}
+
+/** What carrying out a plan needs. */
+export interface RunDependencies {
+  readonly connection: Connection;
+  readonly ledger: Ledger;
+  /** Whether our own executor may take over; false when the caller insists on Drizzle's. */
+  readonly mayFallBack: boolean;
+  readonly log: Log;
+}
+
+/** Carries a plan out, one transaction after the other, and stops at the first that fails. Never rejects. */
+export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
+  const { connection, ledger, log } = dependencies;
+  const applied: AppliedMigration[] = [];
+  let { place } = ledger;
+  let { executorReason } = plan;
+  let executor: Executor | null = null;
+
+  async function applyOrFallBack(
+    chosen: Executor,
+    migrations: readonly Migration[],
+  ): Promise<AppliedTransaction> {
+    try {
+      return await chosen.apply(migrations);
+    } catch (thrown) {
+      if (!(thrown instanceof BootstrapRefused)) throw thrown;
+      if (!dependencies.mayFallBack) throw insisted(thrown);
+      executorReason = "schema-creation-blocked";
+      log("executor.fallback", { reason: executorReason });
+      executor = createStatementsExecutor(connection, ledger);
+      return await executor.apply(migrations);
+    }
+  }
+
+  const result = (failure: RunResult["failure"]): RunResult => ({
+    applied,
+    executor: executor?.name ?? plan.executor,
+    executorReason,
+    ledger: { ...place, format: ledger.format },
+    failure,
+  });
+
+  try {
+    for (const migrations of plan.transactions) {
+      executor ??= createExecutor(plan, connection, ledger);
+      const done = await applyOrFallBack(executor, migrations);
+      applied.push(...done.applied);
+      place = done.place;
+      for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
+    }
+    return result(null);
+  } catch (thrown) {
+    return result({ thrown });
+  }
+}
+
+function createExecutor(plan: Plan, connection: Connection, ledger: Ledger): Executor {
+  return plan.executor === "drizzle"
+    ? createDrizzleExecutor(connection, ledger.place)
+    : createStatementsExecutor(connection, ledger);
+}
+
+function insisted(cause: BootstrapRefused): MigratorError {
+  return new MigratorError(
+    "EXECUTOR_UNSUITABLE",
+    `Drizzle's own migrator cannot run here: the role may not create the ledger's schema or table, which it always tries. Send "executor": "auto", or grant the role CREATE on the database.`,
+    { cause, sqlstate: "42501" },
+  );
+}

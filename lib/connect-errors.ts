@@ -79,9 +79,10 @@ export function connectError(thrown: unknown, host: string): MigratorError {
   const text = server?.message ?? toError(thrown).message;
   const verdict = server === null ? byTransport(text) : byServer(server.sqlstate, text);
   const facts = { cause: thrown, retryable: verdict.retryable };
+  const what = verdict.code === "UNREACHABLE" ? "could not be reached" : "did not let us in";
   return new MigratorError(
     verdict.code,
-    `${host} did not let us in: ${text === "" ? "no reason was given" : text}. ${verdict.advice}`,
+    `${host} ${what}: ${text === "" ? "no reason was given" : text}. ${verdict.advice}`,
     server === null ? facts : { ...facts, sqlstate: server.sqlstate },
   );
 }

@@ -31,8 +31,9 @@ const PROBE = `
     coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT'), false) as "mayRead",
     coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'INSERT'), false) and not exists (
       select from pg_catalog.pg_depend d
-      join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
-      where d.refobjid = c.oid and d.deptype = 'a' and not has_sequence_privilege(s.oid, 'USAGE')
+      join pg_catalog.pg_class s on s.oid = d.objid
+      where d.refobjid = c.oid and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'a'
+        and case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'USAGE') else false end
     ) as "mayInsert",
     array(
       select a.attname::text from pg_catalog.pg_attribute a

@@ -2,7 +2,7 @@
 export const REDACTED = "[redacted]";
 
 /** A connection string with a password, wherever it stands in a text. */
-const URL_PASSWORD = /(postgres(?:ql)?:\/\/[^\s:@/]*:)[^\s@]*@/gi;
+const URL_PASSWORD = /(postgres(?:ql)?:\/\/[^\s:@/]*:)\S*@/gi;
 
 /** A shorter password would tear holes into ordinary words, and is no secret. */
 const SHORTEST_SECRET = 6;

@@ -1,5 +1,11 @@
 import type { Migration, Warning } from "./bundle.ts";
-import { type ErrorCode, MigratorError, type StatementPlace, toError } from "./errors.ts";
+import {
+  type ErrorCode,
+  MigratorError,
+  postgresFacts,
+  type StatementPlace,
+  toError,
+} from "./errors.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
 export interface Report {
@@ -166,10 +172,11 @@ function reportedError(thrown: unknown): ReportedError {
 
 function internal(thrown: unknown): MigratorError {
   const cause = toError(thrown);
+  const server = postgresFacts(thrown);
   return new MigratorError(
     "INTERNAL",
-    `An invariant of the migrator broke: ${cause.message}. Nothing more was done; please report it.`,
-    { cause },
+    `The migrator met something that it was not built for: ${cause.message}. It stopped there; please report it.`,
+    { cause, ...(server === null ? {} : { sqlstate: server.sqlstate }) },
   );
 }
 

@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { connectError, refusesPipelinedLogin } from "../../lib/connect-errors.ts";
+
+/** What the driver makes of an ErrorResponse. */
+function serverError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code, severity: "FATAL" });
+}
+
+describe("connectError", () => {
+  test.each([
+    ["28P01", 'password authentication failed for user "app"', "LOGIN_FAILED", false],
+    ["XX000", "password authentication failed for user 'app'", "LOGIN_FAILED", false],
+    ["3D000", 'database "x" does not exist', "DATABASE_NOT_FOUND", false],
+    ["XX000", 'database "x" does not exist', "DATABASE_NOT_FOUND", false],
+    ["57P03", "the database system is starting up", "ENDPOINT_UNAVAILABLE", true],
+    ["53300", "too many clients already", "ENDPOINT_UNAVAILABLE", true],
+    ["XX000", "Couldn't connect to compute node", "ENDPOINT_UNAVAILABLE", true],
+    ["XX000", "Control plane request failed", "ENDPOINT_UNAVAILABLE", true],
+    ["XX000", "Control plane request failed: endpoint is disabled", "ENDPOINT_UNAVAILABLE", false],
+    [
+      "XX000",
+      "Control plane request failed: endpoint cannot be found",
+      "ENDPOINT_UNAVAILABLE",
+      false,
+    ],
+    [
+      "XX000",
+      "Control plane request failed: endpoint is temporarily unavailable. Check your quotas",
+      "ENDPOINT_UNAVAILABLE",
+      false,
+    ],
+    ["XX000", "This IP address 1.2.3.4 is not allowed to connect", "ENDPOINT_UNAVAILABLE", false],
+    ["XX000", "Endpoint ID is not specified", "UNREACHABLE", false],
+    ["XX000", "unsupported startup parameter: x", "UNREACHABLE", false],
+  ])("reads %s %j as %s, retryable: %s", (sqlstate, message, code, retryable) => {
+    const error = connectError(serverError(sqlstate, message), "db.example");
+
+    expect(error.code).toBe(code);
+    expect(error.facts.retryable).toBe(retryable);
+    expect(error.message).toContain(message);
+    expect(error.facts.sqlstate).toBe(sqlstate);
+  });
+
+  test("finds the reason inside a WebSocket's ErrorEvent, which is no Error", () => {
+    const event = {
+      type: "error",
+      message: "",
+      error: new Error("connect ECONNREFUSED 1.2.3.4:443"),
+    };
+
+    const error = connectError(event, "db.example");
+
+    expect(error.code).toBe("UNREACHABLE");
+    expect(error.message).toContain("ECONNREFUSED");
+    expect(error.facts.retryable).toBe(true);
+  });
+
+  test("does not try again after a 4xx answer to the upgrade, but after a 5xx", () => {
+    const verdicts = ["404", "503"].map(
+      (status) =>
+        connectError(new Error(`Unexpected server response: ${status}`), "h").facts.retryable,
+    );
+
+    expect(verdicts).toEqual([false, true]);
+  });
+
+  test.each([["a string"], [null], [undefined], [42]])(
+    "makes a proper error of a thrown %j",
+    (thrown) => {
+      expect(connectError(thrown, "db.example")).toMatchObject({ code: "UNREACHABLE" });
+    },
+  );
+});
+
+describe("refusesPipelinedLogin", () => {
+  test("recognises a server that wants to be asked for the password first", () => {
+    expect(refusesPipelinedLogin(serverError("08P01", "invalid frontend message type 112"))).toBe(
+      true,
+    );
+    expect(refusesPipelinedLogin(serverError("28P01", "no"))).toBe(false);
+  });
+});

@@ -1,0 +1,212 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { planMigrations } from "../../lib/plan.ts";
+import { parseRequest } from "../../lib/request.ts";
+import { makeBundle, makeLedger, makeMigration, rowOf } from "./make-migration.ts";
+
+const first = makeMigration("0000_first", 1_000, "create table a ()");
+const second = makeMigration("0001_second", 2_000, "create table b ()");
+const third = makeMigration("0002_third", 3_000, "create table c ()");
+const policy = (fields: object = {}) => parseRequest(fields);
+
+describe("planMigrations", () => {
+  test("plans everything for an empty ledger, in one transaction, with Drizzle's own migrator", () => {
+    const plan = planMigrations(makeBundle(first, second), makeLedger(), policy());
+
+    expect(plan).toEqual({
+      applied: [],
+      pending: [
+        { migration: first, reasons: [] },
+        { migration: second, reasons: [] },
+      ],
+      transactions: [[first, second]],
+      atomic: true,
+      executor: "drizzle",
+      executorReason: null,
+      drift: { modified: [], unknown: [], outOfOrder: [] },
+      warnings: [],
+      refusal: null,
+    });
+  });
+
+  test("has nothing to do, and needs no executor, when every migration has its row", () => {
+    const ledger = makeLedger(rowOf(first, 1), rowOf(second, 2));
+
+    const plan = planMigrations(makeBundle(first, second), ledger, policy());
+
+    expect(plan).toMatchObject({ pending: [], transactions: [], executor: null, refusal: null });
+    expect(plan.applied).toEqual([first, second]);
+  });
+
+  test("gives each migration a transaction of its own on request", () => {
+    const plan = planMigrations(
+      makeBundle(first, second),
+      makeLedger(),
+      policy({ transaction: "each" }),
+    );
+
+    expect(plan).toMatchObject({ transactions: [[first], [second]], atomic: false });
+  });
+
+  test("refuses a pending migration that is older than the newest applied one, and names it", () => {
+    const ledger = makeLedger(rowOf(first, 1), rowOf(third, 2));
+
+    const plan = planMigrations(makeBundle(first, second, third), ledger, policy());
+
+    expect(plan.refusal?.code).toBe("OUT_OF_ORDER");
+    expect(plan.refusal?.message).toContain("0001_second");
+    expect(plan.drift.outOfOrder).toEqual([{ tag: second.tag, hash: second.hash, when: 2_000 }]);
+  });
+
+  test("applies an out-of-order migration by statements on request, because Drizzle would skip it", () => {
+    const ledger = makeLedger(rowOf(first, 1), rowOf(third, 2));
+
+    const plan = planMigrations(
+      makeBundle(first, second, third),
+      ledger,
+      policy({ outOfOrder: "apply" }),
+    );
+
+    expect(plan).toMatchObject({
+      pending: [{ migration: second, reasons: ["out-of-order"] }],
+      executor: "statements",
+      executorReason: "out-of-order",
+      refusal: null,
+    });
+  });
+
+  test("counts a row that the bundle does not know as the newest applied one", () => {
+    const ledger = makeLedger(rowOf(first, 1), rowOf(third, 2));
+
+    const plan = planMigrations(makeBundle(first, second), ledger, policy());
+
+    expect(plan.refusal?.code).toBe("OUT_OF_ORDER");
+  });
+
+  test("applies a migration with the same time as the newest applied one by statements", () => {
+    const twin = makeMigration("0002_twin", 2_000, "create table twin ()");
+    const ledger = makeLedger(rowOf(first, 1), rowOf(second, 2));
+
+    const plan = planMigrations(makeBundle(first, second, twin), ledger, policy());
+
+    expect(plan).toMatchObject({
+      pending: [{ migration: twin, reasons: ["behind-watermark"] }],
+      executor: "statements",
+      executorReason: "behind-watermark",
+      refusal: null,
+    });
+  });
+
+  test("leaves two pending migrations with one time to Drizzle when they share a transaction", () => {
+    const twin = makeMigration("0001_twin", 1_000, "create table twin ()");
+
+    const together = planMigrations(makeBundle(first, twin), makeLedger(), policy());
+    const apart = planMigrations(
+      makeBundle(first, twin),
+      makeLedger(),
+      policy({ transaction: "each" }),
+    );
+
+    expect(together.executor).toBe("drizzle");
+    expect(apart).toMatchObject({ executor: "statements", executorReason: "behind-watermark" });
+  });
+
+  test("follows the journal where its times run backwards", () => {
+    const early = makeMigration("0001_early", 500, "create table early ()");
+
+    const plan = planMigrations(makeBundle(first, early), makeLedger(), policy());
+
+    expect(plan).toMatchObject({
+      transactions: [[first, early]],
+      executor: "drizzle",
+      refusal: null,
+    });
+  });
+
+  test("knows that a null time makes Drizzle run whatever it is given", () => {
+    const ledger = makeLedger(rowOf(first, 1, { when: null }), rowOf(second, 2));
+
+    const plan = planMigrations(makeBundle(first, second, third), ledger, policy());
+
+    expect(plan).toMatchObject({ executor: "drizzle", pending: [{ migration: third }] });
+  });
+
+  test("reports a changed file with both hashes, warns by default and refuses on request", () => {
+    const ledger = makeLedger(rowOf(first, 1, { hash: "f".repeat(64) }));
+
+    const lenient = planMigrations(makeBundle(first), ledger, policy());
+    const strict = planMigrations(makeBundle(first), ledger, policy({ modified: "error" }));
+
+    expect(lenient.drift.modified).toEqual([
+      { tag: first.tag, ledgerHash: "f".repeat(64), bundleHash: first.hash },
+    ]);
+    expect(lenient.refusal).toBeNull();
+    expect(strict.refusal?.code).toBe("MODIFIED");
+  });
+
+  test("takes a database that is ahead as it is by default and refuses it on request", () => {
+    const ledger = makeLedger(rowOf(first, 1), rowOf(second, 2));
+
+    const lenient = planMigrations(makeBundle(first), ledger, policy());
+    const strict = planMigrations(makeBundle(first), ledger, policy({ ahead: "error" }));
+
+    expect(lenient.drift.unknown).toEqual([{ hash: second.hash, when: 2_000, name: null }]);
+    expect(lenient.refusal).toBeNull();
+    expect(strict.refusal?.code).toBe("AHEAD");
+  });
+
+  test("refuses to insist on Drizzle's migrator where it would skip a migration", () => {
+    const twin = makeMigration("0001_twin", 1_000, "create table twin ()");
+
+    const plan = planMigrations(
+      makeBundle(first, twin),
+      makeLedger(rowOf(first, 1)),
+      policy({ executor: "drizzle" }),
+    );
+
+    expect(plan.refusal?.code).toBe("EXECUTOR_UNSUITABLE");
+  });
+
+  test("uses our own executor on request", () => {
+    const plan = planMigrations(
+      makeBundle(first),
+      makeLedger(),
+      policy({ executor: "statements" }),
+    );
+
+    expect(plan).toMatchObject({ executor: "statements", executorReason: "requested" });
+  });
+
+  test("loses no migration and doubles none, whatever the ledger holds", () => {
+    const anyMigrations = fc.array(
+      fc.record({ when: fc.integer({ min: 0, max: 5 }), text: fc.constantFrom("", "x", "y") }),
+      { maxLength: 8 },
+    );
+    const anyRows = fc.array(
+      fc.record({
+        when: fc.option(fc.integer({ min: 0, max: 5 })),
+        hash: fc.constantFrom("", "x", "y", "z").map((text) => makeMigration("t", 0, text).hash),
+      }),
+      { maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(anyMigrations, anyRows, (migrations, rows) => {
+        const all = migrations.map(({ when, text }, index) =>
+          makeMigration(`${index}`, when, text),
+        );
+        const ledger = makeLedger(...rows.map((row, index) => ({ id: index, name: null, ...row })));
+
+        const plan = planMigrations(makeBundle(...all), ledger, policy());
+
+        const pending = plan.pending.map(({ migration }) => migration);
+        expect([...plan.applied, ...pending].sort(byTag)).toEqual(all.toSorted(byTag));
+        expect(plan.transactions.flat()).toEqual(pending);
+        expect(plan.applied.length + plan.drift.unknown.length).toBeLessThanOrEqual(rows.length);
+      }),
+    );
+  });
+});
+
+function byTag(one: { tag: string }, other: { tag: string }): number {
+  return one.tag.localeCompare(other.tag);
+}

@@ -40,6 +40,8 @@ export interface Statement {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
+  /** What the parser calls it: `CreateStmt`, `IndexStmt`, `TransactionStmt` … */
+  readonly kind: string;
 }
 
 /** Something worth knowing that stops nothing. */
@@ -112,19 +114,20 @@ function readMigration(value: unknown, index: number): Migration {
 
 function readStatement(value: unknown, tag: string, length: number): Statement {
   if (!isRecord(value)) throw invalid(`a statement of ${tag} is not an object`);
-  const { start, end, chunk, line, column } = value;
+  const { start, end, chunk, line, column, kind } = value;
   if (
     !isCount(start) ||
     !isCount(end) ||
     !isCount(chunk) ||
     !isCount(line) ||
     !isCount(column) ||
+    typeof kind !== "string" ||
     end > length ||
     start >= end
   ) {
     throw invalid(`a statement of ${tag} lies outside its file`);
   }
-  return { start, end, chunk, line, column };
+  return { start, end, chunk, line, column, kind };
 }
 
 function isCount(value: unknown): value is number {

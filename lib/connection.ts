@@ -4,6 +4,7 @@ import type { Target } from "./config.ts";
 import { connectTimeout } from "./connect-errors.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
+import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";
 import { createWire, type Wire } from "./wire.ts";
 
@@ -25,12 +26,18 @@ export interface Connection {
   readonly client: PoolClient;
   /** Turns what a query on `client` threw into what `query` would have thrown. */
   explain(thrown: unknown): unknown;
-  /** How many statements the server has completed so far on this session. */
-  completedStatements(): number;
   /** From here on, what the server says on the side belongs to this migration; null: is not kept. */
   attributeNotices(migration: string | null): void;
   notices(): readonly Notice[];
   roundTrips(): number;
+  /**
+   * Sends a series of statements, in order, and stops at the first that fails.
+   * @param options.pipelined whether all are sent at once, or each when the one before is answered
+   * @param options.onStart called with the index of the statement that the server turns to
+   * @returns how long each took, in ms
+   * @throws SendFailure with what `query` would have thrown as its cause
+   */
+  sendAll(series: readonly Sending[], options: SeriesOptions): Promise<readonly number[]>;
   /** Like `query`, but sent even after an interruption: what cleans up must still run. */
   cleanUp(text: string, values?: readonly unknown[]): Promise<void>;
   /**
@@ -45,6 +52,12 @@ export interface Connection {
   abort(): void;
   /** Says goodbye, but waits no longer than a moment for the other side. Never rejects. */
   close(): Promise<void>;
+}
+
+/** How a series of statements is sent. */
+export interface SeriesOptions {
+  readonly pipelined: boolean;
+  onStart(index: number): void;
 }
 
 /** How one session is opened. */
@@ -115,7 +128,6 @@ class Session implements Connection {
   #client: PoolClient | null = null;
   #greeting: Greeting | null = null;
   #firstError: unknown = null;
-  #completed = 0;
   #noticesOf: string | null = null;
   readonly #notices: Notice[] = [];
   #interruption: MigratorError | null = null;
@@ -169,13 +181,6 @@ class Session implements Connection {
         migration: this.#noticesOf,
       });
     });
-    if (client instanceof Client) {
-      const count = () => {
-        this.#completed += 1;
-      };
-      client.connection.on("commandComplete", count);
-      client.connection.on("emptyQuery", count);
-    }
   }
 
   #remember(error: unknown): void {
@@ -217,6 +222,46 @@ class Session implements Connection {
     return await this.#send<Row>(text, values);
   }
 
+  async sendAll(series: readonly Sending[], options: SeriesOptions): Promise<readonly number[]> {
+    try {
+      this.assertLive();
+      return options.pipelined
+        ? await this.#sendPipelined(series, options)
+        : await this.#sendEach(series, options);
+    } catch (thrown) {
+      const index = thrown instanceof SendFailure ? thrown.index : 0;
+      const cause = thrown instanceof SendFailure ? thrown.cause : thrown;
+      throw new SendFailure(index, this.explain(cause));
+    }
+  }
+
+  async #sendPipelined(
+    series: readonly Sending[],
+    { onStart }: SeriesOptions,
+  ): Promise<readonly number[]> {
+    const pipeline = new Pipeline(series, onStart);
+    this.client.query(pipeline);
+    return await pipeline.done;
+  }
+
+  async #sendEach(
+    series: readonly Sending[],
+    { onStart }: SeriesOptions,
+  ): Promise<readonly number[]> {
+    const durationsMs: number[] = [];
+    for (const [index, { text, values }] of series.entries()) {
+      const started = performance.now();
+      onStart(index);
+      try {
+        await this.query(text, values);
+      } catch (thrown) {
+        throw new SendFailure(index, thrown);
+      }
+      durationsMs.push(performance.now() - started);
+    }
+    return durationsMs;
+  }
+
   async cleanUp(text: string, values: readonly unknown[] = []): Promise<void> {
     await this.#send(text, values);
   }
@@ -244,10 +289,6 @@ class Session implements Connection {
 
   assertLive(): void {
     if (this.#interruption !== null) throw this.#interruption;
-  }
-
-  completedStatements(): number {
-    return this.#completed;
   }
 
   attributeNotices(migration: string | null): void {

@@ -11,6 +11,7 @@ import {
   type LedgerRow,
   type WritePlace,
 } from "./ledger-home.ts";
+import type { Sending } from "./pipeline.ts";
 import { quoteIdentifier, quotePlace } from "./quote.ts";
 
 /** Where the ledger goes when its own schema cannot be created. */
@@ -82,31 +83,27 @@ async function readRows(connection: Connection, home: Home): Promise<readonly Le
 }
 
 /**
- * Creates what `chooseWritePlace` found missing: the table exactly as Drizzle 0.45 creates it. Runs
- * inside the caller's transaction, so that a failed run leaves no empty ledger behind.
+ * What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle 0.45 creates it.
  */
-export async function createLedger(connection: Connection, target: WritePlace): Promise<void> {
-  if (target.createSchema) {
-    await connection.query(`create schema if not exists ${quoteIdentifier(target.place.schema)}`);
-  }
-  if (!target.createTable) return;
-  await connection.query(`
+export function createLedgerStatements(target: WritePlace): readonly string[] {
+  const schema = `create schema if not exists ${quoteIdentifier(target.place.schema)}`;
+  const table = `
     create table if not exists ${quotePlace(target.place)} (
       id serial primary key,
       hash text not null,
       created_at bigint
     )
-  `);
+  `;
+  return [...(target.createSchema ? [schema] : []), ...(target.createTable ? [table] : [])];
 }
 
-/** Records one migration, with Drizzle's columns and Drizzle's values. */
-export async function insertLedgerRow(
-  connection: Connection,
+/** What records one migration, with Drizzle's columns and Drizzle's values. */
+export function ledgerRowInsert(
   place: LedgerPlace,
-  migration: Migration,
-): Promise<void> {
-  await connection.query(
-    `insert into ${quotePlace(place)} ("hash", "created_at") values ($1::text, $2::bigint)`,
-    [migration.hash, migration.when],
-  );
+  { hash, when }: Migration,
+): Sending & { values: string[] } {
+  return {
+    text: `insert into ${quotePlace(place)} ("hash", "created_at") values ($1::text, $2::bigint)`,
+    values: [hash, String(when)],
+  };
 }

@@ -4,27 +4,28 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import { chunksOf, type Migration } from "../bundle.ts";
 import type { LedgerPlace } from "../config.ts";
 import type { Connection } from "../connection.ts";
+import { deferTransaction } from "./deferral.ts";
 import type { AppliedTransaction, Executor } from "./executor.ts";
-import { observeMigrator } from "./observer.ts";
 
 /**
  * Drizzle's own migrator (`PgDialect.migrate` of drizzle-orm 0.45), unmodified, on the pinned client.
- * It is given exactly the migrations that are pending, in memory: there is no folder in a Lambda.
+ * It is given exactly the migrations that are pending, in memory: there is no folder in a Lambda. What it
+ * sends inside its transaction travels in one go.
  */
 export function createDrizzleExecutor(connection: Connection, place: LedgerPlace): Executor {
   async function apply(migrations: readonly Migration[]): Promise<AppliedTransaction> {
-    const observer = observeMigrator(connection, migrations);
+    const deferred = deferTransaction(connection, migrations);
     const dialect = new PgDialect();
     try {
       await dialect.migrate(
         migrations.map(toMeta),
-        new NeonSession(observer.client, dialect, undefined),
+        new NeonSession(deferred.client, dialect, undefined),
         { migrationsFolder: "", migrationsSchema: place.schema, migrationsTable: place.table },
       );
     } catch (thrown) {
-      throw observer.firstFailure() ?? thrown;
+      throw deferred.firstFailure() ?? thrown;
     }
-    return { applied: observer.applied(), place };
+    return { applied: deferred.applied(), place };
   }
   return { name: "drizzle", apply };
 }

@@ -1,10 +1,4 @@
-import {
-  chunksOf,
-  type Migration,
-  STATEMENT_BREAKPOINT,
-  type Statement,
-  statementText,
-} from "../bundle.ts";
+import { type Migration, type Statement, statementText } from "../bundle.ts";
 import {
   MigratorError,
   type PostgresFacts,
@@ -17,46 +11,37 @@ const MAX_EXCERPT = 500;
 /** A statement that wanted to write, in a session that cannot. */
 const READ_ONLY_SQL_TRANSACTION = "25006";
 
-/** Where in a migration the server refused. */
-export interface FailedAt {
-  readonly migration: Migration;
-  /** Index into the migration's statements; null when it is not known, or when the failure is not in one. */
-  readonly statement: number | null;
-  /** UTF-16 offset into the file of the text that was sent: the server's `position` counts from there. */
-  readonly sentFrom: number;
-}
-
 /**
  * The error for a statement that the server refused. A lost connection and a passed deadline are not the
  * statement's fault: they keep their code, and say where they came.
  */
-export function migrationFailed(thrown: unknown, at: FailedAt): unknown {
-  if (thrown instanceof MigratorError) return interruptedAt(thrown, at);
+export function migrationFailed(thrown: unknown, migration: Migration, index: number): unknown {
+  if (thrown instanceof MigratorError) return interruptedAt(thrown, migration, index);
   const server = postgresFacts(thrown);
   if (server === null) return thrown;
-  const place = placeOf(at, server);
+  const place = placeOf(migration, index, server.position);
   const where = place === undefined ? "" : `, statement ${place.index} (line ${place.line})`;
   return new MigratorError(
     server.sqlstate === READ_ONLY_SQL_TRANSACTION ? "READ_ONLY" : "MIGRATION_FAILED",
-    `Migration ${at.migration.tag}${where}: ${server.message} (${server.sqlstate}).`,
+    `Migration ${migration.tag}${where}: ${server.message} (${server.sqlstate}).`,
     {
       ...serverFacts(server),
       cause: thrown,
-      migration: at.migration.tag,
+      migration: migration.tag,
       ...(place === undefined ? {} : { statement: place }),
     },
   );
 }
 
-function interruptedAt(error: MigratorError, at: FailedAt): MigratorError {
-  const place = placeOf(at, null);
+function interruptedAt(error: MigratorError, migration: Migration, index: number): MigratorError {
+  const place = placeOf(migration, index, null);
   const where = place === undefined ? "" : `, statement ${place.index} (line ${place.line})`;
   return new MigratorError(
     error.code,
-    `${error.message} It came in migration ${at.migration.tag}${where}.`,
+    `${error.message} It came in migration ${migration.tag}${where}.`,
     {
       ...error.facts,
-      migration: at.migration.tag,
+      migration: migration.tag,
       ...(place === undefined ? {} : { statement: place }),
     },
   );
@@ -101,15 +86,17 @@ function serverFacts(server: PostgresFacts) {
   };
 }
 
-function placeOf(at: FailedAt, server: PostgresFacts | null): StatementPlace | undefined {
-  const { migration } = at;
-  const position = server?.position ?? null;
-  const offset = position === null ? null : offsetOf(at, position);
-  const byOffset = offset === null ? -1 : statementAt(migration, offset);
-  const index = byOffset >= 0 ? byOffset : (at.statement ?? -1);
+function placeOf(
+  migration: Migration,
+  index: number,
+  position: number | null,
+): StatementPlace | undefined {
   const statement = migration.statements[index];
   if (statement === undefined) return undefined;
-  const exact = offset !== null && byOffset >= 0 ? positionOf(migration.sql, offset) : statement;
+  const exact =
+    position === null
+      ? statement
+      : positionOf(migration.sql, offsetOf(migration.sql, statement.start, position));
   return {
     index: index + 1,
     line: exact.line,
@@ -119,16 +106,12 @@ function placeOf(at: FailedAt, server: PostgresFacts | null): StatementPlace | u
 }
 
 /** The server counts characters, that is code points, from 1; a JavaScript string counts UTF-16 units. */
-function offsetOf(at: FailedAt, position: number): number {
-  let offset = at.sentFrom;
+function offsetOf(sql: string, from: number, position: number): number {
+  let offset = from;
   for (let passed = 1; passed < position; passed += 1) {
-    offset += (at.migration.sql.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
+    offset += (sql.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
   }
   return offset;
-}
-
-function statementAt(migration: Migration, offset: number): number {
-  return migration.statements.findIndex(({ start, end }) => start <= offset && offset <= end);
 }
 
 function positionOf(
@@ -142,14 +125,4 @@ function positionOf(
 function excerptOf(migration: Migration, statement: Statement): string {
   const text = statementText(migration, statement);
   return text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT - 1)}…` : text;
-}
-
-/** The UTF-16 offset into the file at which each chunk begins. */
-export function chunkOffsets(migration: Migration): readonly number[] {
-  let offset = 0;
-  return chunksOf(migration).map((chunk) => {
-    const from = offset;
-    offset += chunk.length + STATEMENT_BREAKPOINT.length;
-    return from;
-  });
 }

@@ -14,7 +14,14 @@ export function makeMigration(tag: string, when: number, ...statements: string[]
     statements: statements.map((text, chunk) => {
       start = sql.indexOf(text, start);
       const line = sql.slice(0, start).split("\n").length;
-      const statement = { start, end: start + text.length, chunk, line, column: 1 };
+      const statement = {
+        start,
+        end: start + text.length,
+        chunk,
+        line,
+        column: 1,
+        kind: "SelectStmt",
+      };
       start += text.length;
       return statement;
     }),

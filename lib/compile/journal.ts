@@ -1,0 +1,82 @@
+import { MigratorError } from "../errors.ts";
+
+/** One migration as drizzle-kit's `meta/_journal.json` names it. */
+export interface JournalEntry {
+  readonly tag: string;
+  /** Epoch milliseconds of the author's clock. */
+  readonly when: number;
+}
+
+/** `pg` is what drizzle-kit wrote before 0.21; Drizzle's migrator itself never looks. */
+const POSTGRES_DIALECTS: readonly unknown[] = ["postgresql", "pg"];
+
+/**
+ * Reads a journal. `version`, `idx` and `breakpoints` are left alone, as in Drizzle's
+ * `readMigrationFiles` (drizzle-orm 0.45 `migrator.js`): the order of the list is what counts.
+ * @param path the journal's path, for messages
+ * @throws MigratorError `JOURNAL_INVALID` or `DUPLICATE_TAG`
+ */
+export function parseJournal(text: string, path: string): readonly JournalEntry[] {
+  const journal = parseJson(text, path);
+  if (!isRecord(journal)) throw invalid(path, "it is not a JSON object");
+  const { dialect, entries } = journal;
+  if (dialect !== undefined && !POSTGRES_DIALECTS.includes(dialect)) {
+    throw invalid(
+      path,
+      `its dialect is ${JSON.stringify(dialect)}, and this migrator applies "postgresql"`,
+    );
+  }
+  if (!Array.isArray(entries)) throw invalid(path, `it has no list named "entries"`);
+  const found = entries.map((entry: unknown, index) => readEntry(entry, index, path));
+  refuseDuplicates(found, path);
+  return found;
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw invalid(path, `it is not JSON (${reason})`, cause);
+  }
+}
+
+function readEntry(value: unknown, index: number, path: string): JournalEntry {
+  const name = `entry ${index + 1}`;
+  if (!isRecord(value)) throw invalid(path, `${name} is not an object`);
+  const { tag, when } = value;
+  if (typeof tag !== "string" || tag === "") throw invalid(path, `${name} has no tag`);
+  if (["/", "\\", "..", "\0"].some((part) => tag.includes(part))) {
+    throw invalid(path, `the tag of ${name}, ${JSON.stringify(tag)}, is not a plain file name`);
+  }
+  if (typeof when !== "number" || !Number.isSafeInteger(when)) {
+    throw invalid(path, `${name} (${tag}) has no "when" in whole milliseconds`);
+  }
+  return { tag, when };
+}
+
+function refuseDuplicates(entries: readonly JournalEntry[], path: string): void {
+  const seen = new Set<string>();
+  for (const { tag } of entries) {
+    if (seen.has(tag)) {
+      throw new MigratorError(
+        "DUPLICATE_TAG",
+        `${path} lists ${tag} more than once, and its file would be applied as often. Remove the surplus entry, which a merge usually left behind.`,
+        { migration: tag },
+      );
+    }
+    seen.add(tag);
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function invalid(path: string, reason: string, cause?: unknown): MigratorError {
+  return new MigratorError(
+    "JOURNAL_INVALID",
+    `${path} cannot be used: ${reason}. Restore it from version control, or generate the migrations again.`,
+    { cause },
+  );
+}

@@ -1,0 +1,105 @@
+import { hasSqlDetails, loadModule, parseSync, scanSync } from "libpg-query";
+
+/** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
+export interface Range {
+  /** Its first token; comments and blanks before it are left out. */
+  readonly start: number;
+  /** Just behind its last token; comments, blanks and the semicolon are left out. */
+  readonly end: number;
+  /** Just behind its semicolon; null for a last statement that has none. */
+  readonly next: number | null;
+}
+
+/** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
+export type Parse =
+  | { readonly ok: true; readonly ranges: readonly Range[] }
+  | { readonly ok: false; readonly message: string; readonly offset: number };
+
+/** Makes the parser ready; `parseRanges` is synchronous after that. */
+export async function loadParser(): Promise<void> {
+  await loadModule();
+}
+
+/** Cuts a text into statements with the parser of PostgreSQL 18. A text without any has no ranges. */
+export function parseRanges(text: string): Parse {
+  if (text === "") return { ok: true, ranges: [] };
+  try {
+    const { stmts = [] } = parseSync(text);
+    const toUnits = unitsOfBytes(text);
+    return {
+      ok: true,
+      ranges: stmts.map(({ stmt_location = 0, stmt_len }) => {
+        const start = toUnits(stmt_location);
+        const end = stmt_len === undefined ? text.length : toUnits(stmt_location + stmt_len);
+        const trimmed = withoutComments(text.slice(start, end));
+        return {
+          start: start + trimmed.start,
+          end: start + trimmed.end,
+          next: stmt_len === undefined ? null : end + 1,
+        };
+      }),
+    };
+  } catch (error) {
+    if (!hasSqlDetails(error)) throw error;
+    const offset = unitsOfCodePoints(text, error.sqlDetails?.cursorPosition ?? 0);
+    return { ok: false, message: error.message, offset };
+  }
+}
+
+/** The parser counts statements in UTF-8 bytes. The function it returns takes rising offsets only. */
+function unitsOfBytes(text: string): (target: number) => number {
+  const bytes = Buffer.from(text);
+  if (bytes.length === text.length) return (target) => target;
+  let atByte = 0;
+  let atUnit = 0;
+  return (target) => {
+    atUnit += bytes.toString("utf8", atByte, target).length;
+    atByte = target;
+    return atUnit;
+  };
+}
+
+/** The parser counts the place of an error in code points, from 0. */
+function unitsOfCodePoints(text: string, target: number): number {
+  let units = 0;
+  let points = 0;
+  for (const character of text) {
+    if (points === target) return units;
+    units += character.length;
+    points += 1;
+  }
+  return units;
+}
+
+const COMMENT_TOKENS: readonly string[] = ["SQL_COMMENT", "C_COMMENT"];
+
+/** What `scan.l` of PostgreSQL takes for a blank; a no-break space, say, is part of a name there. */
+const BLANKS = " \t\n\r\f\v";
+
+/** Where a statement's text begins and ends once the comments and blanks around it are left out. */
+function withoutComments(text: string): { readonly start: number; readonly end: number } {
+  if (!text.includes("--") && !text.includes("/*")) {
+    // Without either opener there is no comment: the scanner, most of the cost, is spared.
+    let end = text.length;
+    while (end > 0 && BLANKS.includes(text.charAt(end - 1))) end -= 1;
+    return { start: 0, end };
+  }
+  const { tokens } = scanSync(withoutControls(text));
+  const real = tokens.filter(({ tokenName }) => !COMMENT_TOKENS.includes(tokenName));
+  const [first] = real;
+  const last = real.at(-1);
+  if (first === undefined || last === undefined) {
+    throw new Error(`PostgreSQL's parser and scanner disagree about ${JSON.stringify(text)}`);
+  }
+  const toUnits = unitsOfBytes(text);
+  return { start: toUnits(first.start), end: toUnits(last.end) };
+}
+
+/**
+ * libpg-query 18.1.5 writes a token's control characters into its JSON unescaped, which then cannot
+ * be read. They are legal inside literals and comments only, where a space of equal length cuts no
+ * token differently.
+ */
+function withoutControls(text: string): string {
+  return text.replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ");
+}

@@ -1,0 +1,95 @@
+/** One statement to send, with its parameters. */
+export interface Sending {
+  readonly text: string;
+  readonly values?: readonly string[];
+}
+
+/** Which statement of a series the server refused; those behind it were not executed. */
+export class SendFailure extends Error {
+  /** Index from 0 into what was sent. */
+  readonly index: number;
+
+  constructor(index: number, cause: unknown) {
+    super(`Statement ${index} of the series failed.`, { cause });
+    this.name = "SendFailure";
+    this.index = index;
+  }
+}
+
+/** The part of the driver's protocol object that a query object may use. */
+interface ExtendedProtocol {
+  parse(query: { name: string; text: string; types: string[] }, more: boolean): void;
+  bind(config: { values: string[] }, more: boolean): void;
+  execute(config: object, more: boolean): void;
+  flush(): void;
+  sync(): void;
+}
+
+/**
+ * A query object for the driver's `client.query` that sends a whole series without waiting: parse, bind
+ * and execute for each statement, and one sync. The server answers in order; after an error it skips
+ * everything up to the sync, so a COMMIT at the end is never reached after a failure (PostgreSQL
+ * documentation, "Message Flow", Pipelining).
+ *
+ * Never put a statement into a series that controls transactions or cannot run inside one.
+ */
+export class Pipeline {
+  readonly #series: readonly Sending[];
+  readonly #onStart: (index: number) => void;
+  readonly #durationsMs: number[] = [];
+  #startedAt = 0;
+  #resolve: (durationsMs: readonly number[]) => void = () => undefined;
+  #reject: (failure: SendFailure) => void = () => undefined;
+
+  /** Resolves to how long each statement took, in ms, from the answer before its own to its own. */
+  readonly done: Promise<readonly number[]>;
+
+  /** @param onStart called when the server turns to a statement: what it says next belongs to that one */
+  constructor(series: readonly Sending[], onStart: (index: number) => void) {
+    this.#series = series;
+    this.#onStart = onStart;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  submit(connection: ExtendedProtocol): void {
+    this.#startedAt = performance.now();
+    this.#onStart(0);
+    for (const { text, values } of this.#series) {
+      connection.parse({ name: "", text, types: [] }, true);
+      connection.bind({ values: [...(values ?? [])] }, true);
+      connection.execute({}, true);
+      // Without it the server keeps its answers until the sync, and they would tell no times.
+      connection.flush();
+    }
+    connection.sync();
+  }
+
+  handleCommandComplete(): void {
+    const now = performance.now();
+    this.#durationsMs.push(now - this.#startedAt);
+    this.#startedAt = now;
+    this.#onStart(this.#durationsMs.length);
+  }
+
+  handleEmptyQuery(): void {
+    this.handleCommandComplete();
+  }
+
+  handleError(error: unknown): void {
+    this.#reject(new SendFailure(this.#durationsMs.length, error));
+  }
+
+  handleReadyForQuery(): void {
+    this.#resolve(this.#durationsMs);
+  }
+
+  // Rows and copied data are of no interest; a COPY FROM STDIN is refused by the server at the next message.
+  handleRowDescription(): void {}
+  handleDataRow(): void {}
+  handlePortalSuspended(): void {}
+  handleCopyInResponse(): void {}
+  handleCopyData(): void {}
+}

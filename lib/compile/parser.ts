@@ -8,6 +8,8 @@ export interface Range {
   readonly end: number;
   /** Just behind its semicolon; null for a last statement that has none. */
   readonly next: number | null;
+  /** The name of its parse node: `CreateStmt`, `TransactionStmt` … */
+  readonly kind: string;
 }
 
 /** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
@@ -28,7 +30,7 @@ export function parseRanges(text: string): Parse {
     const toUnits = unitsOfBytes(text);
     return {
       ok: true,
-      ranges: stmts.map(({ stmt_location = 0, stmt_len }) => {
+      ranges: stmts.map(({ stmt = {}, stmt_location = 0, stmt_len }) => {
         const start = toUnits(stmt_location);
         const end = stmt_len === undefined ? text.length : toUnits(stmt_location + stmt_len);
         const trimmed = withoutComments(text.slice(start, end));
@@ -36,6 +38,7 @@ export function parseRanges(text: string): Parse {
           start: start + trimmed.start,
           end: start + trimmed.end,
           next: stmt_len === undefined ? null : end + 1,
+          kind: Object.keys(stmt)[0] ?? "",
         };
       }),
     };

@@ -1,21 +1,6 @@
 import { STATEMENT_BREAKPOINT, type Statement } from "../bundle.ts";
 import { type Parse, parseRanges, type Range } from "./parser.ts";
-
-/** Why a migration's text cannot be cut, and where. */
-export interface SqlProblem {
-  /** PostgreSQL's own words. */
-  readonly message: string;
-  /** UTF-16 offset into the migration's text. */
-  readonly offset: number;
-  readonly line: number;
-  readonly column: number;
-  /** Number of the statement in the migration, from 1. */
-  readonly index: number;
-  /** The text from the statement's beginning to the end of its chunk. */
-  readonly text: string;
-  /** Whether Drizzle's split at a breakpoint tore apart what PostgreSQL could read in one piece. */
-  readonly torn: boolean;
-}
+import { isTorn, rangesBefore, type SqlProblem, statementAround } from "./sql-problem.ts";
 
 /** A migration's statements, or what is wrong with its text. */
 export type Cut =
@@ -28,9 +13,6 @@ export type Cut =
  */
 const PIECE_LENGTH = 256 * 1024;
 
-/** An error inside a long function body is looked for that many semicolons back, then given up. */
-const MAX_STEPS_BACK = 50;
-
 /** Cuts a migration's text as Drizzle does, at every breakpoint, and then each chunk into statements. */
 export function cutStatements(sql: string): Cut {
   const toPlace = places(sql);
@@ -40,14 +22,19 @@ export function cutStatements(sql: string): Cut {
     const { ranges, failure } = parsePieces(text);
     for (const range of ranges) {
       const start = chunkStart + range.start;
-      statements.push({ start, end: chunkStart + range.end, chunk, ...toPlace(start) });
+      const end = chunkStart + range.end;
+      statements.push({ start, end, chunk, ...toPlace(start), kind: range.kind });
     }
     if (failure !== null) {
-      const offset = chunkStart + failure.offset;
-      const place = { message: failure.message, offset, ...toPlace(offset) };
-      const index = statements.length + 1;
-      const torn = isTorn(sql, chunkStart, text.length);
-      return { ok: false, problem: { ...place, index, text: text.slice(failure.from), torn } };
+      const { message, offset } = failure;
+      const problem = {
+        message,
+        ...toPlace(chunkStart + offset),
+        index: statements.length + 1,
+        text: statementAround(text, failure.from, offset),
+        torn: isTorn(sql, chunkStart, text.length),
+      };
+      return { ok: false, problem };
     }
     chunkStart += text.length + STATEMENT_BREAKPOINT.length;
   }
@@ -81,7 +68,7 @@ function parsePieces(chunk: string): Pieces {
       length *= 2;
       continue;
     }
-    ranges.push(...shifted(parse.ranges, from));
+    for (const range of parse.ranges) ranges.push(shifted(range, from));
     from += next;
     length = PIECE_LENGTH;
   }
@@ -90,62 +77,38 @@ function parsePieces(chunk: string): Pieces {
 
 function pieceEnd(chunk: string, from: number, length: number): number {
   if (from + length >= chunk.length) return chunk.length;
-  const semicolon = chunk.lastIndexOf(";", from + length);
-  return semicolon < from ? chunk.length : semicolon + 1;
+  const back = chunk.lastIndexOf(";", from + length);
+  const semicolon = back < from ? chunk.indexOf(";", from + length) : back;
+  return semicolon < 0 ? chunk.length : semicolon + 1;
 }
 
 function lastPiece(before: readonly Range[], parse: Parse, text: string, from: number): Pieces {
-  if (parse.ok) return { ranges: [...before, ...shifted(parse.ranges, from)], failure: null };
-  const good = rangesBefore(text, parse.offset);
-  const ranges = [...before, ...shifted(good, from)];
-  const statement = from + (good.at(-1)?.next ?? 0);
+  const ranges = parse.ok ? parse.ranges : rangesBefore(text, parse.offset);
+  const all = [...before, ...ranges.map((range) => shifted(range, from))];
+  if (parse.ok) return { ranges: all, failure: null };
+  const { message, offset } = parse;
   return {
-    ranges,
-    failure: { message: parse.message, offset: from + parse.offset, from: statement },
+    ranges: all,
+    failure: { message, offset: from + offset, from: from + (ranges.at(-1)?.next ?? 0) },
   };
 }
 
-/** The statements before an error: the parser itself gives up the whole text. */
-function rangesBefore(text: string, offset: number): readonly Range[] {
-  let cut = offset;
-  for (let step = 0; step < MAX_STEPS_BACK; step += 1) {
-    cut = cut === 0 ? -1 : text.lastIndexOf(";", cut - 1);
-    if (cut < 0) return [];
-    const parse = parseRanges(text.slice(0, cut + 1));
-    if (parse.ok && parse.ranges.at(-1)?.next === cut + 1) return parse.ranges;
-  }
-  return [];
-}
-
-function shifted(ranges: readonly Range[], by: number): readonly Range[] {
-  return ranges.map(({ start, end, next }) => ({
-    start: start + by,
-    end: end + by,
-    next: next === null ? null : next + by,
-  }));
-}
-
-function isTorn(sql: string, chunkStart: number, chunkLength: number): boolean {
-  const chunkEnd = chunkStart + chunkLength;
-  if (chunkEnd < sql.length) {
-    const joined = parseRanges(sql.slice(chunkStart));
-    if (joined.ok || joined.offset > chunkLength) return true;
-  }
-  if (chunkStart === 0) return false;
-  const before = sql.lastIndexOf(STATEMENT_BREAKPOINT, chunkStart - STATEMENT_BREAKPOINT.length - 1);
-  return parseRanges(sql.slice(Math.max(before, 0))).ok;
+function shifted(range: Range, by: number): Range {
+  const { start, end, next } = range;
+  return { ...range, start: start + by, end: end + by, next: next === null ? null : next + by };
 }
 
 /** Line and column, from 1, of rising offsets; a line ends at its line feed. */
 function places(sql: string): (offset: number) => Pick<Statement, "line" | "column"> {
   let line = 1;
   let lineStart = 0;
+  let feed = sql.indexOf("\n");
   return (offset) => {
-    for (;;) {
-      const feed = sql.indexOf("\n", lineStart);
-      if (feed < 0 || feed >= offset) return { line, column: offset - lineStart + 1 };
+    while (feed >= 0 && feed < offset) {
       line += 1;
       lineStart = feed + 1;
+      feed = sql.indexOf("\n", lineStart);
     }
+    return { line, column: offset - lineStart + 1 };
   };
 }

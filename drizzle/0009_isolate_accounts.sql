@@ -1,0 +1,6 @@
+ALTER TABLE "invoices" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+ALTER TABLE "members" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+ALTER TABLE "projects" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE POLICY "invoices_of_current_account" ON "invoices" AS PERMISSIVE FOR ALL TO public USING ("invoices"."account_id" = nullif(current_setting('app.account_id', true), '')::uuid) WITH CHECK ("invoices"."account_id" = nullif(current_setting('app.account_id', true), '')::uuid);--> statement-breakpoint
+CREATE POLICY "members_of_current_account" ON "members" AS PERMISSIVE FOR ALL TO public USING ("members"."account_id" = nullif(current_setting('app.account_id', true), '')::uuid) WITH CHECK ("members"."account_id" = nullif(current_setting('app.account_id', true), '')::uuid);--> statement-breakpoint
+CREATE POLICY "projects_of_current_account" ON "projects" AS PERMISSIVE FOR ALL TO public USING ("projects"."account_id" = nullif(current_setting('app.account_id', true), '')::uuid) WITH CHECK ("projects"."account_id" = nullif(current_setting('app.account_id', true), '')::uuid);

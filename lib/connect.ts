@@ -11,6 +11,8 @@ export interface ConnectOptions {
   /** Epoch ms after which no attempt is made any more. */
   readonly deadline: number;
   readonly log: Log;
+  /** Statements to send along with the login; see `Connection.opening`. */
+  readonly opening: readonly string[];
 }
 
 /**
@@ -26,10 +28,7 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
   for (let attempt = 1, last: MigratorError | null = null; ; attempt += 1) {
     const timeoutMs = until - Date.now();
     if (timeoutMs <= 0) throw last ?? connectTimeout(endpoint.host, Date.now() - started, null);
-    const outcome = await attemptOnce(endpoint, target, {
-      requestId: options.requestId,
-      timeoutMs,
-    });
+    const outcome = await attemptOnce(endpoint, target, { ...options, timeoutMs });
     if (!(outcome instanceof MigratorError)) return outcome;
     last = outcome;
     const pauseMs = backoffMs(attempt);
@@ -46,7 +45,7 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
 async function attemptOnce(
   endpoint: Endpoint,
   target: Target,
-  options: { readonly requestId: string; readonly timeoutMs: number },
+  options: ConnectOptions & { readonly timeoutMs: number },
 ): Promise<Connection | MigratorError> {
   const ways = endpoint.password === null ? [false] : [true, false];
   let last: unknown = null;
@@ -54,11 +53,19 @@ async function attemptOnce(
     try {
       return await openSession(endpoint, target, { ...options, pipelined });
     } catch (thrown) {
+      if (isBug(thrown)) throw thrown;
       last = thrown;
       if (!refusesPipelinedLogin(thrown)) break;
     }
   }
   return last instanceof MigratorError ? last : connectError(last, endpoint.host);
+}
+
+/** A mistake in the program must not be reported as trouble with the network. */
+function isBug(thrown: unknown): boolean {
+  return (
+    thrown instanceof TypeError || thrown instanceof RangeError || thrown instanceof ReferenceError
+  );
 }
 
 /** 200 ms doubling up to 5 s, of which a random half is taken off so that many callers spread out. */

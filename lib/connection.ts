@@ -8,6 +8,9 @@ import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";
 import { createWire, type Wire } from "./wire.ts";
 
+/** The rows of one statement. */
+export type Rows = readonly Readonly<Record<string, unknown>>[];
+
 /** One session on one backend: the lock, the ledger and the transactions of a run share it. */
 export interface Connection {
   /** The server's own number for this session; on Neon the one in the login is made up by its proxy. */
@@ -16,12 +19,16 @@ export interface Connection {
   /** Whether this session can write at all: a replica or a read-only role cannot. */
   readonly readOnly: boolean;
   readonly warnings: readonly Warning[];
+  /** The answers to the statements that were sent along with the login. */
+  readonly opening: readonly Rows[];
   /**
    * Sends one statement and waits for its rows.
    * @throws the driver's error where the server refused it; MigratorError `CONNECTION_LOST` where the
    *   connection went away, with the first thing that went wrong as its cause
    */
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+  /** Sends several statements without parameters in one message, and waits for the rows of each. */
+  batch(statements: readonly string[]): Promise<readonly Rows[]>;
   /** The pinned client, for Drizzle's session. Send through `query` wherever possible. */
   readonly client: PoolClient;
   /** Turns what a query on `client` threw into what `query` would have thrown. */
@@ -50,7 +57,7 @@ export interface Connection {
   assertLive(): void;
   /** Drops the connection at once. The server notices within about a second. */
   abort(): void;
-  /** Says goodbye, but waits no longer than a moment for the other side. Never rejects. */
+  /** Says goodbye without waiting for the other side; the session ends, and its lock with it. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -67,6 +74,8 @@ export interface SessionOptions {
   readonly requestId: string;
   /** How long it may take to the first answer. */
   readonly timeoutMs: number;
+  /** Statements to send along with the login: their answers cost no round trip. */
+  readonly opening: readonly string[];
 }
 
 /** How long the goodbye may take. */
@@ -96,7 +105,7 @@ export async function openSession(
   }
 }
 
-interface Greeting extends QueryResultRow {
+interface Greeting {
   readonly pid: number;
   readonly name: string;
   readonly role: string;
@@ -109,15 +118,15 @@ interface Greeting extends QueryResultRow {
  * them from the login silently. With the check interval a server notices a dead runner within a
  * second, instead of when its statement ends; where the platform lacks it, the session goes without.
  */
-const GREETING = `
-do $$ begin perform set_config('client_connection_check_interval', '1000', false); exception when others then null; end $$;
-select
-  pg_backend_pid() as "pid",
-  current_database()::text as "name",
-  current_user::text as "role",
-  current_setting('server_version') as "version",
-  pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly"
-`;
+const GREETING: readonly string[] = [
+  "do $$ begin perform set_config('client_connection_check_interval', '1000', false); exception when others then null; end $$",
+  `select
+    pg_backend_pid() as "pid",
+    current_database()::text as "name",
+    current_user::text as "role",
+    current_setting('server_version') as "version",
+    pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly"`,
+];
 
 class Session implements Connection {
   readonly #endpoint: Endpoint;
@@ -127,6 +136,7 @@ class Session implements Connection {
   readonly #pool: Pool;
   #client: PoolClient | null = null;
   #greeting: Greeting | null = null;
+  #opening: readonly Rows[] = [];
   #firstError: unknown = null;
   #noticesOf: string | null = null;
   readonly #notices: Notice[] = [];
@@ -164,11 +174,12 @@ class Session implements Connection {
 
   async #greet(): Promise<void> {
     this.#client = await this.#pool.connect();
-    const results: unknown = await this.#client.query(GREETING);
-    const rows = Array.isArray(results) ? results.at(-1)?.rows : undefined;
-    const greeting: Greeting | undefined = rows?.[0];
-    if (greeting === undefined) throw new Error("The server answered the greeting without a row.");
-    this.#greeting = greeting;
+    const results = await this.batch([...GREETING, ...this.#options.opening]);
+    const row = results[GREETING.length - 1]?.[0];
+    if (row === undefined) throw new Error("The server answered the greeting without a row.");
+    // The statement above made this row; its shape is ours.
+    this.#greeting = row as unknown as Greeting;
+    this.#opening = results.slice(GREETING.length);
   }
 
   #watch(client: PoolClient): void {
@@ -212,6 +223,21 @@ class Session implements Connection {
 
   get warnings(): readonly Warning[] {
     return [...this.#target.warnings, ...this.#endpoint.warnings];
+  }
+
+  get opening(): readonly Rows[] {
+    return this.#opening;
+  }
+
+  async batch(statements: readonly string[]): Promise<readonly Rows[]> {
+    this.assertLive();
+    try {
+      // For several statements the driver answers with a list, which its types do not know.
+      const results: unknown = await this.client.query(statements.join(";\n"));
+      return (Array.isArray(results) ? results : [results]).map(({ rows }) => rows ?? []);
+    } catch (thrown) {
+      throw this.#greeting === null ? thrown : this.explain(thrown);
+    }
   }
 
   async query<Row extends object>(
@@ -307,7 +333,7 @@ class Session implements Connection {
     this.#interruption ??= reason;
     const dropped = setTimeout(() => this.abort(), graceMs);
     this.client.once("end", () => clearTimeout(dropped));
-    const options = { ...this.#options, requestId: "cancel", timeoutMs: graceMs };
+    const options = { ...this.#options, requestId: "cancel", timeoutMs: graceMs, opening: [] };
     try {
       const helper = await openSession(this.#endpoint, this.#target, options);
       await helper.query("select pg_cancel_backend($1::int)", [this.backendPid]);
@@ -324,15 +350,13 @@ class Session implements Connection {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const client = this.#client;
-    if (client !== null) {
+    if (this.#client !== null) {
       let timer: NodeJS.Timeout | undefined;
-      const ended = new Promise<void>((resolve) => {
-        client.once("end", resolve);
+      const tooLate = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
       });
-      client.release(true);
-      await ended;
+      this.#client.release(true);
+      await Promise.race([this.#wire.goodbyeSent, tooLate]);
       clearTimeout(timer);
     }
     this.abort();

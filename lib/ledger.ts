@@ -1,6 +1,6 @@
 import type { Migration } from "./bundle.ts";
 import type { LedgerPlace } from "./config.ts";
-import type { Connection } from "./connection.ts";
+import type { Rows } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import {
   chooseHome,
@@ -12,74 +12,105 @@ import {
   type WritePlace,
 } from "./ledger-home.ts";
 import type { Sending } from "./pipeline.ts";
-import { quoteIdentifier, quotePlace } from "./quote.ts";
+import { quoteIdentifier, quoteLiteral, quotePlace } from "./quote.ts";
 
 /** Where the ledger goes when its own schema cannot be created. */
 const FALLBACK_SCHEMA = "public";
 
-/**
- * Looks at both homes, through the catalog: `to_regclass` and the table itself raise 42501 where the
- * schema is closed to us, and a question must not fail.
- */
-const PROBE = `
-  select
-    h.schema as "schema",
-    $2::text as "table",
-    n.oid is not null as "schemaExists",
-    c.oid is not null as "tableExists",
-    has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",
-    coalesce(has_schema_privilege(n.oid, 'CREATE'), false) as "mayCreateTable",
-    coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT'), false) as "mayRead",
-    coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'INSERT'), false) and not exists (
-      select from pg_catalog.pg_depend d
-      join pg_catalog.pg_class s on s.oid = d.objid
-      where d.refobjid = c.oid and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'a'
-        and case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'USAGE') else false end
-    ) as "mayInsert",
-    array(
-      select a.attname::text from pg_catalog.pg_attribute a
-      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
-    ) as "columns"
-  from unnest($1::text[]) with ordinality as h(schema, rank)
-  left join pg_catalog.pg_namespace n on n.nspname = h.schema
-  left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = $2::text and c.relkind in ('r', 'p')
-  order by h.rank
-`;
+/** What every version of Drizzle's table has. */
+const REQUIRED_COLUMNS = ["id", "hash", "created_at"];
+
+/** A setting of our own, by which the block below hands over what it found. */
+const ANSWER = "neon_migrate.ledger";
 
 /**
- * Finds the ledger and reads it. Writes nothing.
+ * The statements that find the ledger and read it, in one message. A table that may be missing cannot be
+ * named in plain SQL without an error, hence the block; it writes nothing. The catalog is asked first:
+ * `to_regclass` and the table itself raise 42501 where the schema is closed to us.
+ */
+export function ledgerQuestion(configured: LedgerPlace): readonly string[] {
+  const schemas = [...new Set([configured.schema, FALLBACK_SCHEMA])].map(quoteLiteral).join(", ");
+  const table = quoteLiteral(configured.table);
+  const columns = REQUIRED_COLUMNS.map(quoteLiteral).join(", ");
+  return [
+    `
+do $neon_migrate$
+declare
+  home record;
+  found jsonb := '[]';
+  rows jsonb;
+begin
+  for home in
+    select
+      h.schema as "schema",
+      ${table}::text as "table",
+      n.oid is not null as "schemaExists",
+      c.oid is not null as "tableExists",
+      has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",
+      coalesce(has_schema_privilege(n.oid, 'CREATE'), false) as "mayCreateTable",
+      coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT'), false) as "mayRead",
+      coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'INSERT'), false) and not exists (
+        select from pg_catalog.pg_depend d
+        join pg_catalog.pg_class s on s.oid = d.objid
+        where d.refobjid = c.oid and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'a'
+          and case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'USAGE') else false end
+      ) as "mayInsert",
+      array(
+        select a.attname::text from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
+      ) as "columns"
+    from unnest(array[${schemas}]::text[]) with ordinality as h(schema, rank)
+    left join pg_catalog.pg_namespace n on n.nspname = h.schema
+    left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = ${table} and c.relkind in ('r', 'p')
+    order by h.rank
+  loop
+    rows := null;
+    if home."mayRead" and home."columns" @> array[${columns}] then
+      execute format(
+        'select coalesce(jsonb_agg(to_jsonb(r) order by r.id), ''[]'') from (
+           select id::int as id, hash::text as hash, created_at::bigint as "when", %s::text as name from %I.%I) r',
+        case when 'name' = any(home."columns") then 'name' else 'null' end, home."schema", home."table"
+      ) into rows;
+    end if;
+    found := found || jsonb_build_array(to_jsonb(home) || jsonb_build_object('rows', rows));
+  end loop;
+  perform set_config('${ANSWER}', found::text, false);
+end
+$neon_migrate$`,
+    `select current_setting('${ANSWER}')::jsonb as "homes"`,
+    `select set_config('${ANSWER}', '', false)`,
+  ];
+}
+
+/** What the block answers for one place. */
+interface Answer extends Home {
+  /** Null where there is no ledger, or none that can be read. */
+  readonly rows: readonly LedgerRow[] | null;
+}
+
+/**
+ * Reads the answer to `ledgerQuestion`.
+ * @param results the rows of its statements, in order
+ * @param role for the GRANTs in an error
  * @throws MigratorError `LEDGER_DENIED`, `LEDGER_SPLIT`, `LEDGER_UNKNOWN_FORMAT`
  */
-export async function readLedger(connection: Connection, configured: LedgerPlace): Promise<Ledger> {
-  const schemas = [...new Set([configured.schema, FALLBACK_SCHEMA])];
-  const homes = await connection.query<Home>(PROBE, [schemas, configured.table]);
-  const found: FoundLedger[] = [];
-  for (const home of homes.filter(({ tableExists }) => tableExists)) {
-    if (!home.mayRead) throw deniedRead(home, connection.database.role);
-    found.push({ home, rows: await readRows(connection, home) });
-  }
+export function readLedger(results: readonly Rows[], role: string): Ledger {
+  const answers = results[1]?.[0]?.homes;
+  // The block above made this value; its shape is ours.
+  const homes = answers as readonly Answer[] | undefined;
+  if (homes === undefined) throw new Error("The question for the ledger was not answered.");
+  const found = homes.filter(({ tableExists }) => tableExists).map((home) => foundAt(home, role));
   return chooseHome(homes, found);
 }
 
-async function readRows(connection: Connection, home: Home): Promise<readonly LedgerRow[]> {
-  const missing = ["id", "hash", "created_at"].filter((column) => !home.columns.includes(column));
-  if (missing.length > 0) {
-    throw new MigratorError(
-      "LEDGER_UNKNOWN_FORMAT",
-      `The table ${quotePlace(home)} is not a Drizzle ledger: it has no column ${missing.join(", ")}. Set LEDGER_SCHEMA and LEDGER_TABLE to where drizzle.config.ts keeps it.`,
-    );
-  }
-  const name = home.columns.includes("name") ? "name" : "null";
-  const rows = await connection.query<{
-    id: number;
-    hash: string;
-    when: string | null;
-    name: string | null;
-  }>(`
-    select id::int as "id", hash::text as "hash", created_at::text as "when", ${name}::text as "name"
-    from ${quotePlace(home)} order by id
-  `);
-  return rows.map((row) => ({ ...row, when: row.when === null ? null : Number(row.when) }));
+function foundAt({ rows, ...home }: Answer, role: string): FoundLedger {
+  if (!home.mayRead) throw deniedRead(home, role);
+  if (rows !== null) return { home, rows };
+  const missing = REQUIRED_COLUMNS.filter((column) => !home.columns.includes(column));
+  throw new MigratorError(
+    "LEDGER_UNKNOWN_FORMAT",
+    `The table ${quotePlace(home)} is not a Drizzle ledger: it has no column ${missing.join(", ")}. Set LEDGER_SCHEMA and LEDGER_TABLE to where drizzle.config.ts keeps it.`,
+  );
 }
 
 /**
@@ -98,10 +129,7 @@ export function createLedgerStatements(target: WritePlace): readonly string[] {
 }
 
 /** What records one migration, with Drizzle's columns and Drizzle's values. */
-export function ledgerRowInsert(
-  place: LedgerPlace,
-  { hash, when }: Migration,
-): Sending & { values: string[] } {
+export function ledgerRowInsert(place: LedgerPlace, { hash, when }: Migration): Sending {
   return {
     text: `insert into ${quotePlace(place)} ("hash", "created_at") values ($1::text, $2::bigint)`,
     values: [hash, String(when)],

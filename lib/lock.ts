@@ -36,50 +36,32 @@ export function lockKey(place: LedgerPlace): string {
   return createHash("sha256").update(name).digest().readBigInt64BE(0).toString();
 }
 
+/** The statement that takes the lock if it is free; answers one row with `locked`. */
+export function lockQuestion(place: LedgerPlace): string {
+  return `select pg_try_advisory_lock(${lockKey(place)}::bigint) as "locked"`;
+}
+
 /**
- * Does the work while holding the ledger's advisory lock. It is polled with a try-lock, outside any
- * transaction: a session that *blocks* on the lock holds a snapshot, and the holder's own CREATE INDEX
- * CONCURRENTLY would wait for that snapshot: a deadlock.
+ * Waits for the ledger's advisory lock. It is polled with a try-lock, outside any transaction: a session
+ * that *blocks* on the lock holds a snapshot, and the holder's own CREATE INDEX CONCURRENTLY would wait
+ * for that snapshot: a deadlock. The lock belongs to the session and ends with it, however it ends.
  * @throws MigratorError `LOCKED` when another run still holds it after `timeoutMs`, naming the holder
  */
-export async function withAdvisoryLock<Result>(
+export async function acquireLock(
   connection: Connection,
   place: LedgerPlace,
   options: LockOptions,
-  work: (waitedMs: number) => Promise<Result>,
-): Promise<Result> {
-  const key = lockKey(place);
-  const waitedMs = await acquire(connection, key, options);
-  try {
-    return await work(waitedMs);
-  } finally {
-    await release(connection, key, options.log);
-  }
-}
-
-async function acquire(connection: Connection, key: string, options: LockOptions): Promise<number> {
+): Promise<void> {
   const started = Date.now();
   const until = Math.min(started + options.timeoutMs, options.deadline - ANSWER_MARGIN_MS);
+  options.log("lock.waiting", { timeoutMs: options.timeoutMs });
   for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
-    const [row] = await connection.query<{ locked: boolean }>(
-      "select pg_try_advisory_lock($1::bigint) as locked",
-      [key],
-    );
-    if (row?.locked === true) return Date.now() - started;
     const leftMs = until - Date.now();
-    if (leftMs <= 0) throw await locked(connection, key, Date.now() - started);
-    if (pauseMs === POLL_MIN_MS) options.log("lock.waiting", { timeoutMs: options.timeoutMs });
+    if (leftMs <= 0) throw await locked(connection, lockKey(place), Date.now() - started);
     const jitteredMs = pauseMs / 2 + Math.random() * (pauseMs / 2);
     await new Promise((resolve) => setTimeout(resolve, Math.min(jitteredMs, leftMs)));
-  }
-}
-
-/** A lost session has released its locks by itself, and what lost it is the failure to report. */
-async function release(connection: Connection, key: string, log: Log): Promise<void> {
-  try {
-    await connection.cleanUp("select pg_advisory_unlock($1::bigint)", [key]);
-  } catch {
-    log("lock.released-by-end-of-session");
+    const [row] = await connection.query<{ locked: boolean }>(lockQuestion(place));
+    if (row?.locked === true) return;
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Bundle } from "./bundle.ts";
 import type { Target } from "./config.ts";
 import { connect } from "./connect.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Rows } from "./connection.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
-import { readLedger } from "./ledger.ts";
+import { ledgerQuestion, readLedger } from "./ledger.ts";
 import type { Ledger } from "./ledger-home.ts";
-import { withAdvisoryLock } from "./lock.ts";
+import { acquireLock, lockQuestion } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { type Plan, planMigrations } from "./plan.ts";
 import { redact } from "./redact.ts";
@@ -87,8 +87,11 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
 
 async function runOn(target: Target, run: Run): Promise<"applied" | "up-to-date" | "planned"> {
   const { requestId, log } = run.dependencies;
+  const questions = ledgerQuestion(target.ledger);
+  const lock = run.request.action === "up" ? [lockQuestion(target.ledger)] : [];
+  const opening = [...lock, ...questions];
   const connection = await timed(run, "connectMs", () =>
-    connect(target, { requestId, deadline: run.deadline, log }),
+    connect(target, { requestId, deadline: run.deadline, log, opening }),
   );
   const { database, warnings } = connection;
   run.facts = { ...run.facts, database, warnings: [...(run.facts.warnings ?? []), ...warnings] };
@@ -102,7 +105,7 @@ async function runOn(target: Target, run: Run): Promise<"applied" | "up-to-date"
   try {
     return run.request.action === "up"
       ? await applyUnderLock(connection, target, run)
-      : await inspect(connection, target, run);
+      : inspect(makePlan(connection, connection.opening, run), run);
   } finally {
     clearTimeout(watchdog);
     run.facts = {
@@ -114,24 +117,32 @@ async function runOn(target: Target, run: Run): Promise<"applied" | "up-to-date"
   }
 }
 
+/** The ledger is read under the lock, so that the plan cannot be stale. */
 async function applyUnderLock(
   connection: Connection,
   target: Target,
   run: Run,
 ): Promise<"applied" | "up-to-date"> {
-  const { log } = run.dependencies;
-  const started = Date.now();
+  const [attempt, ...answers] = connection.opening;
+  const locked = attempt?.[0]?.locked === true;
+  const results = locked ? answers : await waitForLock(connection, target, run);
+  const { ledger, plan } = makePlan(connection, results, run);
+  if (plan.refusal !== null) throw plan.refusal;
+  if (plan.pending.length === 0) return "up-to-date";
+  if (connection.readOnly) throw readOnly(connection);
+  await timed(run, "executeMs", () => execute(plan, connection, ledger, run));
+  return "applied";
+}
+
+async function waitForLock(
+  connection: Connection,
+  target: Target,
+  run: Run,
+): Promise<readonly Rows[]> {
   const { lockTimeoutMs: timeoutMs } = run.request;
-  const options = { timeoutMs, deadline: run.deadline, log };
-  return await withAdvisoryLock(connection, target.ledger, options, async () => {
-    run.timings = { ...run.timings, lockMs: Date.now() - started };
-    const { ledger, plan } = await makePlan(connection, target, run);
-    if (plan.refusal !== null) throw plan.refusal;
-    if (plan.pending.length === 0) return "up-to-date";
-    if (connection.readOnly) throw readOnly(connection);
-    await timed(run, "executeMs", () => execute(plan, connection, ledger, run));
-    return "applied";
-  });
+  const options = { timeoutMs, deadline: run.deadline, log: run.dependencies.log };
+  await timed(run, "lockMs", () => acquireLock(connection, target.ledger, options));
+  return await connection.batch(ledgerQuestion(target.ledger));
 }
 
 async function execute(
@@ -154,12 +165,7 @@ async function execute(
   if (failure !== null) throw failure.thrown;
 }
 
-async function inspect(
-  connection: Connection,
-  target: Target,
-  run: Run,
-): Promise<"up-to-date" | "planned"> {
-  const { plan, ledger } = await makePlan(connection, target, run);
+function inspect({ plan, ledger }: Planned, run: Run): "up-to-date" | "planned" {
   if (run.request.action === "status") {
     const applied = plan.applied.map((migration) => describeApplied(migration, null));
     run.facts = { ...run.facts, applied };
@@ -173,27 +179,29 @@ async function inspect(
   return plan.pending.length === 0 ? "up-to-date" : "planned";
 }
 
-async function makePlan(
-  connection: Connection,
-  target: Target,
-  run: Run,
-): Promise<{ readonly ledger: Ledger; readonly plan: Plan }> {
-  return await timed(run, "planMs", async () => {
-    const ledger = await readLedger(connection, target.ledger);
-    const plan = planMigrations(run.dependencies.bundle, ledger, run.request);
-    const { executor, executorReason, atomic, drift } = plan;
-    run.facts = {
-      ...run.facts,
-      ledger: { ...ledger.place, format: ledger.format },
-      executor,
-      executorReason,
-      atomic,
-      drift,
-      pending: plan.pending.map(({ migration, reasons }) => describePending(migration, reasons)),
-      warnings: [...(run.facts.warnings ?? []), ...ledger.warnings, ...plan.warnings],
-    };
-    return { ledger, plan };
-  });
+/** A ledger, and what is to be done about it. */
+interface Planned {
+  readonly ledger: Ledger;
+  readonly plan: Plan;
+}
+
+function makePlan(connection: Connection, answers: readonly Rows[], run: Run): Planned {
+  const started = Date.now();
+  const ledger = readLedger(answers, connection.database.role);
+  const plan = planMigrations(run.dependencies.bundle, ledger, run.request);
+  const { executor, executorReason, atomic, drift } = plan;
+  run.timings = { ...run.timings, planMs: Date.now() - started };
+  run.facts = {
+    ...run.facts,
+    ledger: { ...ledger.place, format: ledger.format },
+    executor,
+    executorReason,
+    atomic,
+    drift,
+    pending: plan.pending.map(({ migration, reasons }) => describePending(migration, reasons)),
+    warnings: [...(run.facts.warnings ?? []), ...ledger.warnings, ...plan.warnings],
+  };
+  return { ledger, plan };
 }
 
 async function timed<Result>(

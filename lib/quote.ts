@@ -5,6 +5,11 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** Writes a text as a literal, whatever `standard_conforming_strings` says. */
+export function quoteLiteral(text: string): string {
+  return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+}
+
 /** The ledger's qualified name, quoted. */
 export function quotePlace(place: LedgerPlace): string {
   return `${quoteIdentifier(place.schema)}.${quoteIdentifier(place.table)}`;

@@ -8,6 +8,8 @@ export interface Wire {
   ) => WebSocket;
   /** The upgrade, and each change from receiving to sending after it. TCP's and TLS' own are not seen. */
   roundTrips(): number;
+  /** Resolves when PostgreSQL's Terminate message has left the process. */
+  readonly goodbyeSent: Promise<void>;
   /** Closes the TCP connection under the socket, without waiting for the other side. */
   terminate(): void;
 }
@@ -24,6 +26,10 @@ export function createWire(handshakeTimeoutMs: number): Wire {
   const sockets: WebSocket[] = [];
   let roundTrips = 0;
   let awaiting = false;
+  let onGoodbye: () => void = () => undefined;
+  const goodbyeSent = new Promise<void>((resolve) => {
+    onGoodbye = resolve;
+  });
 
   class Socket extends WebSocket {
     constructor(url: string) {
@@ -44,15 +50,28 @@ export function createWire(handshakeTimeoutMs: number): Wire {
     override send(data: Parameters<WebSocket["send"]>[0]): void {
       if (!awaiting) roundTrips += 1;
       awaiting = true;
-      super.send(data);
+      super.send(data, () => {
+        if (isGoodbye(data)) onGoodbye();
+      });
     }
   }
 
   return {
     Socket,
     roundTrips: () => roundTrips,
+    goodbyeSent,
     terminate: () => {
       for (const socket of sockets) socket.terminate();
     },
   };
+}
+
+/** Terminate is the letter X and its own length, and nothing is sent with it. */
+function isGoodbye(data: Parameters<WebSocket["send"]>[0]): boolean {
+  if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data)) || data.byteLength !== 5)
+    return false;
+  const bytes = ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+  return bytes[0] === "X".charCodeAt(0);
 }

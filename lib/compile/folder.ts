@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Warning } from "../bundle.ts";
 import { MigratorError } from "../errors.ts";
-import { type JournalEntry, parseJournal } from "./journal.ts";
+import { backwardEntries, type JournalEntry, parseJournal } from "./journal.ts";
 
 /** One migration as it lies on the disk. */
 export interface MigrationFile {
@@ -135,22 +135,6 @@ function unreadable(tag: string, path: string, reason: string, cause?: unknown):
     `${path} cannot be read ${reason}. Make it a readable UTF-8 file.`,
     { cause, migration: tag },
   );
-}
-
-function backwardEntries(entries: readonly JournalEntry[], path: string): readonly Warning[] {
-  const warnings: Warning[] = [];
-  let newest: JournalEntry | undefined;
-  for (const entry of entries) {
-    if (newest === undefined || entry.when >= newest.when) {
-      newest = entry;
-      continue;
-    }
-    warnings.push({
-      code: "JOURNAL_ORDER",
-      message: `${path} lists ${entry.tag} behind ${newest.tag}, but dates it earlier (${entry.when} < ${newest.when}). Drizzle's own migrator skips it on a database that has ${newest.tag}; raise its "when" if it was never applied anywhere.`,
-    });
-  }
-  return warnings;
 }
 
 function orphans(

@@ -1,3 +1,4 @@
+import type { Warning } from "../bundle.ts";
 import { MigratorError } from "../errors.ts";
 
 /** One migration as drizzle-kit's `meta/_journal.json` names it. */
@@ -37,7 +38,7 @@ function parseJson(text: string, path: string): unknown {
     return JSON.parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw invalid(path, `it is not JSON (${reason})`, cause);
+    throw invalid(path, `it is not JSON (${reason.replace(/\s+/g, " ")})`, cause);
   }
 }
 
@@ -67,6 +68,29 @@ function refuseDuplicates(entries: readonly JournalEntry[], path: string): void 
     }
     seen.add(tag);
   }
+}
+
+/**
+ * Warns about entries that are dated before one that precedes them: Drizzle's own migrator applies only
+ * what is newer than the newest ledger row (drizzle-orm 0.45 `pg-core/dialect`).
+ */
+export function backwardEntries(
+  entries: readonly JournalEntry[],
+  path: string,
+): readonly Warning[] {
+  const warnings: Warning[] = [];
+  let newest: JournalEntry | undefined;
+  for (const entry of entries) {
+    if (newest === undefined || entry.when >= newest.when) {
+      newest = entry;
+      continue;
+    }
+    warnings.push({
+      code: "JOURNAL_ORDER",
+      message: `${path} lists ${entry.tag} behind ${newest.tag}, but dates it earlier (${entry.when} < ${newest.when}). Drizzle's own migrator skips it on a database that has ${newest.tag}; raise its "when" if it was never applied anywhere.`,
+    });
+  }
+  return warnings;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

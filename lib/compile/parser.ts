@@ -17,6 +17,8 @@ export type Parse =
   | { readonly ok: true; readonly ranges: readonly Range[] }
   | { readonly ok: false; readonly message: string; readonly offset: number };
 
+const MAX_MESSAGE_LENGTH = 200;
+
 /** Makes the parser ready; `parseRanges` is synchronous after that. */
 export async function loadParser(): Promise<void> {
   await loadModule();
@@ -26,7 +28,7 @@ export async function loadParser(): Promise<void> {
 export function parseRanges(text: string): Parse {
   if (text === "") return { ok: true, ranges: [] };
   try {
-    const { stmts = [] } = parseSync(text);
+    const { stmts = [] } = parseText(text);
     const toUnits = unitsOfBytes(text);
     return {
       ok: true,
@@ -45,8 +47,46 @@ export function parseRanges(text: string): Parse {
   } catch (error) {
     if (!hasSqlDetails(error)) throw error;
     const offset = unitsOfCodePoints(text, error.sqlDetails?.cursorPosition ?? 0);
-    return { ok: false, message: error.message, offset };
+    return { ok: false, message: firstLine(error.message), offset };
   }
+}
+
+/**
+ * PostgreSQL reads `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner
+ * hands out comments as tokens; so what it refuses is tried again with its line comments blanked.
+ */
+function parseText(text: string): ReturnType<typeof parseSync> {
+  try {
+    return parseSync(text);
+  } catch (error) {
+    const blanked = withoutLineComments(text);
+    if (blanked === null) throw error;
+    try {
+      return parseSync(blanked);
+    } catch {
+      throw error;
+    }
+  }
+}
+
+/** The text with spaces for its line comments, byte for byte; null when it has none, or no tokens. */
+function withoutLineComments(text: string): string | null {
+  if (!text.includes("--")) return null;
+  try {
+    const comments = scanTokens(text).filter(({ tokenName }) => tokenName === "SQL_COMMENT");
+    const bytes = Buffer.from(text);
+    for (const { start, end } of comments) bytes.fill(" ", start, end);
+    return comments.length === 0 ? null : bytes.toString("utf8");
+  } catch {
+    // An unterminated literal or comment, of which the parser has already said where it begins.
+    return null;
+  }
+}
+
+/** The message about an unterminated literal repeats the whole text from there on, megabytes perhaps. */
+function firstLine(message: string): string {
+  const shown = (message.split("\n", 1)[0] ?? "").trimEnd().slice(0, MAX_MESSAGE_LENGTH);
+  return shown === message ? message : `${shown}…`;
 }
 
 /** The parser counts statements in UTF-8 bytes. The function it returns takes rising offsets only. */
@@ -87,8 +127,7 @@ function withoutComments(text: string): { readonly start: number; readonly end: 
     while (end > 0 && BLANKS.includes(text.charAt(end - 1))) end -= 1;
     return { start: 0, end };
   }
-  const { tokens } = scanSync(withoutControls(text));
-  const real = tokens.filter(({ tokenName }) => !COMMENT_TOKENS.includes(tokenName));
+  const real = scanTokens(text).filter(({ tokenName }) => !COMMENT_TOKENS.includes(tokenName));
   const [first] = real;
   const last = real.at(-1);
   if (first === undefined || last === undefined) {
@@ -99,10 +138,11 @@ function withoutComments(text: string): { readonly start: number; readonly end: 
 }
 
 /**
- * libpg-query 18.1.5 writes a token's control characters into its JSON unescaped, which then cannot
- * be read. They are legal inside literals and comments only, where a space of equal length cuts no
- * token differently.
+ * The tokens of a text, comments included, with offsets in UTF-8 bytes. libpg-query 18.1.5 writes a
+ * token's control characters into its JSON unescaped, which then cannot be read. They are legal
+ * inside literals and comments only, where a space of equal length cuts no token differently.
+ * @throws SyntaxError where a literal or comment is unterminated
  */
-function withoutControls(text: string): string {
-  return text.replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ");
+function scanTokens(text: string): ReturnType<typeof scanSync>["tokens"] {
+  return scanSync(text.replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ")).tokens;
 }

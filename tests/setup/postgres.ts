@@ -1,0 +1,16 @@
+import type { TestProject } from "vitest/node";
+import { startPostgres } from "../../local/postgres.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The superuser's connection string of the run's one PostgreSQL. */
+    postgresUrl: string;
+  }
+}
+
+/** Starts one PostgreSQL for the whole run; each test file makes a database of its own in it. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const postgres = await startPostgres();
+  project.provide("postgresUrl", postgres.url());
+  return () => postgres.stop();
+}

@@ -53,6 +53,16 @@ export interface Connection {
    * Never rejects.
    */
   interrupt(reason: MigratorError, graceMs: number): Promise<void>;
+  /**
+   * Does work on a second session to the same place, which is closed behind it.
+   * @returns null when that did not succeed within `timeoutMs`
+   */
+  beside<Result>(
+    timeoutMs: number,
+    work: (helper: Connection) => Promise<Result>,
+  ): Promise<Result | null>;
+  /** The process id of the login: differs from `backendPid` where a proxy or a pooler made it up. */
+  readonly announcedPid: number | null;
   /** @throws the reason of the interruption, if there was one */
   assertLive(): void;
   /** Drops the connection at once. The server notices within about a second. */
@@ -77,6 +87,9 @@ export interface SessionOptions {
   /** Statements to send along with the login: their answers cost no round trip. */
   readonly opening: readonly string[];
 }
+
+/** What the application name of every session of ours begins with; the request id follows. */
+export const APPLICATION_PREFIX = "neon-migrate/";
 
 /** How long the goodbye may take. */
 const CLOSE_TIMEOUT_MS = 250;
@@ -333,14 +346,33 @@ class Session implements Connection {
     this.#interruption ??= reason;
     const dropped = setTimeout(() => this.abort(), graceMs);
     this.client.once("end", () => clearTimeout(dropped));
-    const options = { ...this.#options, requestId: "cancel", timeoutMs: graceMs, opening: [] };
+    await this.beside(graceMs, (helper) =>
+      helper.query("select pg_cancel_backend($1::int)", [this.backendPid]),
+    );
+  }
+
+  async beside<Result>(
+    timeoutMs: number,
+    work: (helper: Connection) => Promise<Result>,
+  ): Promise<Result | null> {
+    const options = { ...this.#options, timeoutMs, opening: [] };
+    const helper = new Session(this.#endpoint, this.#target, options);
+    const tooLate = setTimeout(() => helper.abort(), timeoutMs);
     try {
-      const helper = await openSession(this.#endpoint, this.#target, options);
-      await helper.query("select pg_cancel_backend($1::int)", [this.backendPid]);
-      await helper.close();
+      await helper.open();
+      return await work(helper);
     } catch {
-      // The connection is dropped next, and the server then ends the statement by itself.
+      // What was asked for beside the run is never a reason for the run to fail.
+      return null;
+    } finally {
+      clearTimeout(tooLate);
+      await helper.close();
     }
+  }
+
+  get announcedPid(): number | null {
+    const pid: unknown = Reflect.get(this.client, "processID");
+    return typeof pid === "number" ? pid : null;
   }
 
   abort(): void {
@@ -372,7 +404,7 @@ function createPool(endpoint: Endpoint, target: Target, wire: Wire, options: Ses
     user,
     database,
     max: 1,
-    application_name: `neon-migrate/${options.requestId}`.slice(0, MAX_APPLICATION_NAME),
+    application_name: `${APPLICATION_PREFIX}${options.requestId}`.slice(0, MAX_APPLICATION_NAME),
     ...(password === null ? {} : { password }),
     ...(endpoint.options === null ? {} : { options: endpoint.options }),
   });

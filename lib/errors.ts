@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   "ENDPOINT_UNAVAILABLE",
   "READ_ONLY",
   "CONNECTION_LOST",
+  "POOLED_CONNECTION",
   // the lock and the ledger
   "LOCKED",
   "LEDGER_SPLIT",
@@ -42,6 +43,7 @@ export const ERROR_CODES = [
   "EXECUTOR_UNSUITABLE",
   // the run
   "MIGRATION_FAILED",
+  "LOCK_TIMEOUT",
   "DEADLINE",
   "INTERNAL",
 ] as const;

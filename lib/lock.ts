@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import type { Warning } from "./bundle.ts";
 import type { LedgerPlace } from "./config.ts";
-import type { Connection } from "./connection.ts";
+import { APPLICATION_PREFIX, type Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { describeSession, type SessionFacts } from "./sessions.ts";
 
 /** How long, and by whose clock, to wait for the lock. */
 export interface LockOptions {
@@ -11,19 +13,22 @@ export interface LockOptions {
   /** Epoch ms after which waiting is pointless. */
   readonly deadline: number;
   readonly log: Log;
+  /**
+   * After how long without a sign of life a run of ours counts as dead, and is ended. Default 30,000 ms:
+   * a living one pauses for five seconds at the most.
+   */
+  readonly abandonedAfterMs?: number;
 }
 
-/** Who holds the lock, as `pg_stat_activity` shows it to our role. */
-interface Holder {
-  readonly pid: number;
-  readonly application: string | null;
-  readonly seconds: number | null;
-  readonly state: string | null;
-  readonly query: string | null;
+/** Who holds the lock. */
+interface Holder extends SessionFacts {
+  /** Whether it is a run of this migrator, of our own role, that sends nothing while it holds the lock. */
+  readonly abandoned: boolean;
 }
 
 const POLL_MIN_MS = 50;
 const POLL_MAX_MS = 1_000;
+const ABANDONED_AFTER_MS = 30_000;
 /** Who holds the lock must still be asked before the deadline. */
 const ANSWER_MARGIN_MS = 1_000;
 
@@ -45,48 +50,75 @@ export function lockQuestion(place: LedgerPlace): string {
  * Waits for the ledger's advisory lock. It is polled with a try-lock, outside any transaction: a session
  * that *blocks* on the lock holds a snapshot, and the holder's own CREATE INDEX CONCURRENTLY would wait
  * for that snapshot: a deadlock. The lock belongs to the session and ends with it, however it ends.
+ * @returns a warning for each abandoned session that had to be ended
  * @throws MigratorError `LOCKED` when another run still holds it after `timeoutMs`, naming the holder
  */
 export async function acquireLock(
   connection: Connection,
   place: LedgerPlace,
   options: LockOptions,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   const started = Date.now();
   const until = Math.min(started + options.timeoutMs, options.deadline - ANSWER_MARGIN_MS);
+  const warnings: Warning[] = [];
   options.log("lock.waiting", { timeoutMs: options.timeoutMs });
   for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
     const leftMs = until - Date.now();
-    if (leftMs <= 0) throw await locked(connection, lockKey(place), Date.now() - started);
+    if (leftMs <= 0) throw await locked(connection, place, Date.now() - started);
     const jitteredMs = pauseMs / 2 + Math.random() * (pauseMs / 2);
     await new Promise((resolve) => setTimeout(resolve, Math.min(jitteredMs, leftMs)));
     const [row] = await connection.query<{ locked: boolean }>(lockQuestion(place));
-    if (row?.locked === true) return;
+    if (row?.locked === true) return warnings;
+    if (pauseMs === POLL_MAX_MS) warnings.push(...(await endAbandoned(connection, place, options)));
   }
 }
 
-async function locked(
+async function findHolder(
   connection: Connection,
-  key: string,
-  waitedMs: number,
-): Promise<MigratorError> {
+  place: LedgerPlace,
+  abandonedAfterMs: number,
+): Promise<Holder | undefined> {
   const [holder] = await connection.query<Holder>(
     `
     select
-      l.pid,
-      a.application_name as "application",
-      extract(epoch from now() - coalesce(a.xact_start, a.state_change, a.backend_start))::int as "seconds",
-      a.state,
-      left(a.query, 200) as "query"
+      l.pid, a.usename::text as "role", a.application_name as "application", a.state,
+      extract(epoch from now() - coalesce(a.state_change, a.backend_start))::int as "seconds",
+      left(a.query, 200) as "query",
+      a.usename = current_user and a.application_name like $2 and a.state like 'idle%'
+        and a.state_change < now() - $3::int * interval '1 millisecond' as "abandoned"
     from pg_catalog.pg_locks l
     left join pg_catalog.pg_stat_activity a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted and l.objsubid = 1
       and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
       and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
     `,
-    [key],
+    [lockKey(place), `${APPLICATION_PREFIX}%`, abandonedAfterMs],
   );
-  const who = holder === undefined ? "A run that has just ended" : describe(holder);
+  return holder;
+}
+
+/** A runner that was frozen or cut off without a word leaves its session, and the lock, behind. */
+async function endAbandoned(
+  connection: Connection,
+  place: LedgerPlace,
+  options: LockOptions,
+): Promise<readonly Warning[]> {
+  const afterMs = options.abandonedAfterMs ?? ABANDONED_AFTER_MS;
+  const holder = await findHolder(connection, place, afterMs);
+  if (holder?.abandoned !== true) return [];
+  await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
+  options.log("lock.abandoned-session-ended", { pid: holder.pid, idleSeconds: holder.seconds });
+  const message = `A run that had died still held the migration lock and was ended: ${describeSession(holder)}.`;
+  return [{ code: "ABANDONED_SESSION_ENDED", message }];
+}
+
+async function locked(
+  connection: Connection,
+  place: LedgerPlace,
+  waitedMs: number,
+): Promise<MigratorError> {
+  const holder = await findHolder(connection, place, ABANDONED_AFTER_MS);
+  const who = holder === undefined ? "It has just ended" : `It is ${describeSession(holder)}`;
   const wayOut =
     holder === undefined
       ? "Try again."
@@ -96,12 +128,4 @@ async function locked(
     `Another run holds the migration lock and did not release it within ${waitedMs} ms. ${who}. ${wayOut}`,
     { retryable: true },
   );
-}
-
-function describe({ pid, application, seconds, state, query }: Holder): string {
-  const name = application === null || application === "" ? "an unnamed session" : application;
-  const since = seconds === null ? "" : `, for ${seconds} s`;
-  const activity =
-    query === null || query === "" ? "" : `, last statement: ${query.replace(/\s+/g, " ")}`;
-  return `Holder: ${name} (pid ${pid}, ${state ?? "state unknown"}${since}${activity})`;
 }

@@ -1,11 +1,11 @@
 import type { Migration } from "./bundle.ts";
 import type { Connection } from "./connection.ts";
+import { type Patience, withPatience } from "./contention.ts";
 import { MigratorError } from "./errors.ts";
 import { createDrizzleExecutor } from "./executors/drizzle.ts";
 import { type AppliedTransaction, BootstrapRefused, type Executor } from "./executors/executor.ts";
 import { createStatementsExecutor } from "./executors/statements.ts";
 import type { Ledger } from "./ledger-home.ts";
-import type { Log } from "./log.ts";
 import type { ExecutorReason, Plan } from "./plan.ts";
 import type { AppliedMigration, LedgerFacts } from "./report.ts";
 
@@ -25,12 +25,13 @@ export interface RunDependencies {
   readonly ledger: Ledger;
   /** Whether our own executor may take over; false when the caller insists on Drizzle's. */
   readonly mayFallBack: boolean;
-  readonly log: Log;
+  readonly patience: Patience;
 }
 
 /** Carries a plan out, one transaction after the other, and stops at the first that fails. Never rejects. */
 export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
-  const { connection, ledger, log } = dependencies;
+  const { connection, ledger, patience } = dependencies;
+  const { log } = patience;
   const applied: AppliedMigration[] = [];
   let { place } = ledger;
   let { executorReason } = plan;
@@ -47,7 +48,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
       if (!dependencies.mayFallBack) throw insisted(thrown);
       executorReason = "schema-creation-blocked";
       log("executor.fallback", { reason: executorReason });
-      executor = createStatementsExecutor(connection, ledger);
+      executor = createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
       return await executor.apply(migrations);
     }
   }
@@ -62,8 +63,11 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
 
   try {
     for (const migrations of plan.transactions) {
-      executor ??= createExecutor(plan, connection, ledger);
-      const done = await applyOrFallBack(executor, migrations);
+      const chosen: Executor = executor ?? createExecutor(plan, dependencies);
+      executor = chosen;
+      const done = await withPatience(connection, patience, () =>
+        applyOrFallBack(executor ?? chosen, migrations),
+      );
       applied.push(...done.applied);
       place = done.place;
       for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
@@ -74,10 +78,10 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
   }
 }
 
-function createExecutor(plan: Plan, connection: Connection, ledger: Ledger): Executor {
+function createExecutor(plan: Plan, { connection, ledger, patience }: RunDependencies): Executor {
   return plan.executor === "drizzle"
-    ? createDrizzleExecutor(connection, ledger.place)
-    : createStatementsExecutor(connection, ledger);
+    ? createDrizzleExecutor(connection, ledger.place, patience.lockTimeoutMs)
+    : createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
 }
 
 function insisted(cause: BootstrapRefused): MigratorError {

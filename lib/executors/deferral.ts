@@ -4,7 +4,7 @@ import { isPrivilegeError } from "../ledger-home.ts";
 import type { AppliedMigration } from "../report.ts";
 import { BootstrapRefused } from "./executor.ts";
 import { bookkeepingFailed } from "./failure.ts";
-import { type Part, sendTransaction, statementParts } from "./transaction.ts";
+import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
 /** What Drizzle's session is given in place of the pinned client. */
 export interface DeferringClient {
@@ -40,6 +40,7 @@ const NO_ROWS = { rows: [], rowCount: 0 };
 export function deferTransaction(
   connection: Connection,
   migrations: readonly Migration[],
+  lockTimeoutMs: number,
 ): DeferringClient {
   const expected = migrations.flatMap(expectedOf);
   const parts: Part[] = [];
@@ -50,7 +51,7 @@ export function deferTransaction(
   async function bookkeep(query: Query, values: unknown[]): Promise<unknown> {
     if (query.text.trim() === "begin") {
       deferring = true;
-      parts.push({ kind: "begin", text: query.text });
+      parts.push(...beginParts(query.text, lockTimeoutMs));
       return NO_ROWS;
     }
     connection.assertLive();

@@ -12,9 +12,13 @@ import type { AppliedTransaction, Executor } from "./executor.ts";
  * It is given exactly the migrations that are pending, in memory: there is no folder in a Lambda. What it
  * sends inside its transaction travels in one go.
  */
-export function createDrizzleExecutor(connection: Connection, place: LedgerPlace): Executor {
+export function createDrizzleExecutor(
+  connection: Connection,
+  place: LedgerPlace,
+  lockTimeoutMs: number,
+): Executor {
   async function apply(migrations: readonly Migration[]): Promise<AppliedTransaction> {
-    const deferred = deferTransaction(connection, migrations);
+    const deferred = deferTransaction(connection, migrations, lockTimeoutMs);
     const dialect = new PgDialect();
     try {
       await dialect.migrate(

@@ -3,7 +3,7 @@ import type { Connection } from "../connection.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger.ts";
 import { chooseWritePlace, explainLedgerError, type Ledger } from "../ledger-home.ts";
 import type { AppliedTransaction, Executor } from "./executor.ts";
-import { type Part, sendTransaction, statementParts } from "./transaction.ts";
+import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
 /**
  * Our own executor: statement by statement, in one transaction, each migration's ledger row in the same
@@ -11,14 +11,18 @@ import { type Part, sendTransaction, statementParts } from "./transaction.ts";
  * leaves not even an empty table behind.
  * @throws MigratorError `LEDGER_DENIED`, before anything is sent, when no ledger can be written
  */
-export function createStatementsExecutor(connection: Connection, ledger: Ledger): Executor {
+export function createStatementsExecutor(
+  connection: Connection,
+  ledger: Ledger,
+  lockTimeoutMs: number,
+): Executor {
   const { role } = connection.database;
   let target = chooseWritePlace(ledger, role);
 
   async function apply(migrations: readonly Migration[]): Promise<AppliedTransaction> {
     const { place } = target;
     const parts: readonly Part[] = [
-      { kind: "begin", text: "begin" },
+      ...beginParts("begin", lockTimeoutMs),
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
       ...migrations.flatMap((migration) => [
         ...statementParts(migration),

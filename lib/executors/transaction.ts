@@ -6,13 +6,21 @@ import { bookkeepingFailed, commitFailed, migrationFailed } from "./failure.ts";
 
 /** One thing to send within a transaction, and what it is part of. */
 export type Part =
-  | (Sending & { readonly kind: "begin" | "ledger" | "commit" })
+  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "commit" })
   | (Sending & {
       readonly kind: "statement";
       readonly migration: Migration;
       readonly index: number;
     })
   | (Sending & { readonly kind: "ledger-row"; readonly migration: Migration });
+
+/** How a transaction begins: a statement that waits for a lock makes everybody queue behind it. */
+export function beginParts(begin: string, lockTimeoutMs: number): readonly Part[] {
+  return [
+    { kind: "begin", text: begin },
+    { kind: "setting", text: `set local lock_timeout = ${lockTimeoutMs}` },
+  ];
+}
 
 /** The statements of a migration, in order. */
 export function statementParts(migration: Migration): readonly Part[] {

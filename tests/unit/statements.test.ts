@@ -116,12 +116,13 @@ describe("cutStatements", () => {
 
   test("cuts a chunk longer than a piece as it cuts a short one", () => {
     const rows = Array.from({ length: 9_000 }, (_, row) => `insert into t values (${row}, '😀;')`);
-    const long = `do $$ begin perform ';'; end ${";".repeat(400_000)} $$`;
+    const body = `do $$ begin perform ';'; end ${";".repeat(400_000)} $$`;
+    const commented = `select 1 -- ${";".repeat(400_000)}\n+ 2`;
+    const long = rows.concat(body, rows, "select 1", commented);
 
-    const found = cut([...rows, long, ...rows, "select 1"].join(";\n"));
+    const found = cut(long.join(";\n"));
 
-    const texts = [...rows, long, ...rows, "select 1"];
-    expect(found).toEqual(texts.map((text, index) => [0, index + 1, 1, text]));
+    expect(found).toEqual(long.map((text, index) => [0, index + 1, 1, text]));
   });
 });
 
@@ -184,6 +185,17 @@ describe("cutStatements reports", () => {
     const result = cutStatements(`select '${"x".repeat(100_000)}`);
 
     expect(result.ok ? "" : result.problem.message).toHaveLength(201);
+  });
+
+  test("the statement of an error behind a semicolon that is part of a comment", () => {
+    const problem = cut("select 1; select 2 -- ;\n frm x y; select 3");
+
+    expect(problem).toMatchObject({
+      line: 2,
+      column: 6,
+      index: 2,
+      text: "select 2 -- ;\n frm x y",
+    });
   });
 
   test("an error far behind the first piece with its statement number", () => {

@@ -1,0 +1,239 @@
+import type { Bundle } from "./bundle.ts";
+import type { Target } from "./config.ts";
+import { connect } from "./connect.ts";
+import type { Connection, Rows } from "./connection.ts";
+import { MigratorError } from "./errors.ts";
+import { ledgerQuestion, readLedger } from "./ledger.ts";
+import type { Ledger } from "./ledger-home.ts";
+import { acquireLock, lockQuestion } from "./lock.ts";
+import type { Log } from "./log.ts";
+import { type Plan, planMigrations } from "./plan.ts";
+import { refusePooler } from "./pooler.ts";
+import { describeApplied, describePending, type RunFacts, type Timings } from "./report.ts";
+import type { Request } from "./request.ts";
+import { runMigrations } from "./run.ts";
+
+/** What a run needs from outside. */
+export interface Dependencies {
+  readonly bundle: Bundle;
+  /** Where to run. Called once, inside the run: a secret that cannot be read becomes a failed report. */
+  target(): Promise<Target> | Target;
+  readonly requestId: string;
+  /** Epoch ms by which the work must have stopped; null means no limit from outside. */
+  readonly deadline: number | null;
+  readonly log: Log;
+}
+
+/** What is known of a run so far, over all its attempts. Whatever happens next, the report says this much. */
+export interface Progress {
+  /** Epoch ms. */
+  readonly deadline: number;
+  facts: RunFacts & Required<Pick<RunFacts, "applied" | "warnings" | "notices" | "roundTrips">>;
+  timings: Omit<Timings, "totalMs">;
+  /** Tags that were being applied when the connection was lost: only the ledger knows whether they are. */
+  inDoubt: ReadonlySet<string>;
+  warn(code: string, message: string): void;
+}
+
+type Status = "applied" | "up-to-date" | "planned";
+
+/** One attempt at a run, on a connection of its own. */
+interface Attempt {
+  readonly request: Request;
+  readonly target: Target;
+  readonly bundle: Bundle;
+  readonly connection: Connection;
+  readonly progress: Progress;
+  readonly log: Log;
+}
+
+/** How long a cancelled statement has to stop before its connection is dropped. */
+const CANCEL_GRACE_MS = 2_000;
+
+/** The beginning of every run. */
+export function startProgress(bundle: Bundle, deadline: number): Progress {
+  const progress: Progress = {
+    deadline,
+    facts: { applied: [], warnings: bundle.warnings, notices: [], roundTrips: 0 },
+    timings: { connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 },
+    inDoubt: new Set(),
+    warn: (code, message) => {
+      const warnings = [...progress.facts.warnings, { code, message }];
+      progress.facts = { ...progress.facts, warnings };
+    },
+  };
+  return progress;
+}
+
+/**
+ * Makes one attempt: connects, takes the lock, reads the ledger, plans and executes.
+ * @param progress is kept up to date, also when the attempt fails
+ * @throws MigratorError for every failure; `CONNECTION_LOST` where another attempt may help
+ */
+export async function attempt(
+  request: Request,
+  target: Target,
+  { bundle, requestId, log }: Dependencies,
+  progress: Progress,
+): Promise<Status> {
+  const { deadline } = progress;
+  const lock = request.action === "up" ? [lockQuestion(target.ledger)] : [];
+  const opening = [...lock, ...ledgerQuestion(target.ledger)];
+  const connection = await timed(progress, "connectMs", () =>
+    connect(target, { requestId, deadline, log, opening }),
+  );
+  log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
+  if (progress.facts.database === undefined) {
+    for (const { code, message } of connection.warnings) progress.warn(code, message);
+  }
+  progress.facts = { ...progress.facts, database: connection.database };
+  const watchdog = setTimeout(
+    () => void connection.interrupt(deadlinePassed(request), CANCEL_GRACE_MS),
+    Math.max(deadline - Date.now(), 0),
+  );
+  const self: Attempt = { request, target, bundle, connection, progress, log };
+  try {
+    return request.action === "up" ? await apply(self) : inspect(self);
+  } finally {
+    clearTimeout(watchdog);
+    const { notices, roundTrips } = progress.facts;
+    progress.facts = {
+      ...progress.facts,
+      notices: [...notices, ...connection.notices()],
+      roundTrips: roundTrips + connection.roundTrips(),
+    };
+    await connection.close();
+  }
+}
+
+/** The ledger is read under the lock, so that the plan cannot be stale. */
+async function apply(self: Attempt): Promise<Status> {
+  const { connection, progress, target } = self;
+  const [lockAnswer, ...answers] = connection.opening;
+  const locked = lockAnswer?.[0]?.locked === true;
+  const { ledger, plan } = makePlan(self, locked ? answers : await waitForLock(self));
+  recoverDoubtful(plan, progress);
+  if (plan.refusal !== null) throw plan.refusal;
+  if (plan.pending.length > 0) {
+    if (connection.readOnly) throw readOnly(connection);
+    await refusePooler(connection, target.ledger);
+    await timed(progress, "executeMs", () => execute(self, plan, ledger));
+  }
+  return progress.facts.applied.length > 0 ? "applied" : "up-to-date";
+}
+
+async function waitForLock({
+  connection,
+  request,
+  target,
+  progress,
+  log,
+}: Attempt): Promise<readonly Rows[]> {
+  const options = { timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log };
+  const warnings = await timed(progress, "lockMs", () =>
+    acquireLock(connection, target.ledger, options),
+  );
+  for (const { code, message } of warnings) progress.warn(code, message);
+  return await connection.batch(ledgerQuestion(target.ledger));
+}
+
+/** A COMMIT whose answer was lost has happened exactly if the ledger has its rows. */
+function recoverDoubtful(plan: Plan, progress: Progress): void {
+  const done = plan.applied.filter(({ tag }) => progress.inDoubt.has(tag));
+  const applied = done.map((migration) => describeApplied(migration, null));
+  progress.facts = { ...progress.facts, applied: [...progress.facts.applied, ...applied] };
+  progress.inDoubt = new Set();
+}
+
+async function execute(
+  { request, connection, progress, log }: Attempt,
+  plan: Plan,
+  ledger: Ledger,
+): Promise<void> {
+  const { failure, applied, ...result } = await runMigrations(plan, {
+    connection,
+    ledger,
+    mayFallBack: request.executor !== "drizzle",
+    patience: { lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
+  });
+  const tags = new Set(applied.map(({ tag }) => tag));
+  const pending = (progress.facts.pending ?? []).filter(({ tag }) => !tags.has(tag));
+  progress.facts = {
+    ...progress.facts,
+    ...result,
+    applied: [...progress.facts.applied, ...applied],
+    pending,
+  };
+  if (failure === null) return;
+  progress.inDoubt = new Set(pending.map(({ tag }) => tag));
+  throw failure.thrown;
+}
+
+function inspect(self: Attempt): Status {
+  const { request, connection, progress } = self;
+  const { plan, ledger } = makePlan(self, connection.opening);
+  if (request.action === "status") {
+    const applied = plan.applied.map((migration) => describeApplied(migration, null));
+    progress.facts = { ...progress.facts, applied };
+  } else if (plan.refusal !== null) {
+    throw plan.refusal;
+  }
+  if (plan.executor === "drizzle" && !ledger.mayBootstrap) {
+    const executorReason = "schema-creation-blocked";
+    progress.facts = { ...progress.facts, executor: "statements", executorReason };
+  }
+  return plan.pending.length === 0 ? "up-to-date" : "planned";
+}
+
+function makePlan(
+  { bundle, connection, progress, request }: Attempt,
+  answers: readonly Rows[],
+): { readonly ledger: Ledger; readonly plan: Plan } {
+  const started = Date.now();
+  const ledger = readLedger(answers, connection.database.role);
+  const plan = planMigrations(bundle, ledger, request);
+  const { executor, executorReason, atomic, drift } = plan;
+  for (const { code, message } of [...ledger.warnings, ...plan.warnings])
+    progress.warn(code, message);
+  progress.timings = { ...progress.timings, planMs: Date.now() - started };
+  progress.facts = {
+    ...progress.facts,
+    ledger: { ...ledger.place, format: ledger.format },
+    executor,
+    executorReason,
+    atomic,
+    drift,
+    pending: plan.pending.map(({ migration, reasons }) => describePending(migration, reasons)),
+  };
+  return { ledger, plan };
+}
+
+async function timed<Result>(
+  progress: Progress,
+  name: keyof Progress["timings"],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const started = Date.now();
+  try {
+    return await work();
+  } finally {
+    const sum = progress.timings[name] + Date.now() - started;
+    progress.timings = { ...progress.timings, [name]: sum };
+  }
+}
+
+function deadlinePassed({ timeoutMs }: Request): MigratorError {
+  const limit = timeoutMs === null ? "the function's time-out" : "timeoutMs";
+  return new MigratorError(
+    "DEADLINE",
+    `The time for this run is over, so what was running was cancelled and rolled back. Raise ${limit}, or split the migration.`,
+    { retryable: true },
+  );
+}
+
+function readOnly({ database }: Connection): MigratorError {
+  return new MigratorError(
+    "READ_ONLY",
+    `Migrations are pending, but ${database.host} is read-only: it is a replica, or the role's transactions are read-only. Use the primary's host.`,
+  );
+}

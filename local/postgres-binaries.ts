@@ -79,7 +79,9 @@ export async function reachableBinaries(
 ): Promise<PostgresBinaries> {
   if (account === null || (await isOpenToAll(dirname(binaries.postgres)))) return binaries;
   const installation = join(directory, "installation");
-  await cp(dirname(dirname(binaries.postgres)), installation, { recursive: true });
+  // The libraries are symbolic links to each other; resolved, they would point back into the clone.
+  const asTheyAre = { recursive: true, verbatimSymlinks: true };
+  await cp(dirname(dirname(binaries.postgres)), installation, asTheyAre);
   return { initdb: join(installation, "bin/initdb"), postgres: join(installation, "bin/postgres") };
 }
 

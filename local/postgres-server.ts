@@ -99,7 +99,7 @@ export async function createCluster(directory: string, options: ClusterOptions):
 }
 
 function hostRules(authMethod: string): string {
-  return `host all "+${SCRAM_ROLE}" all scram-sha-256\nhost all all all ${authMethod}\n`;
+  return `host all +${SCRAM_ROLE} all scram-sha-256\nhost all all all ${authMethod}\n`;
 }
 
 /**

@@ -11,5 +11,7 @@ const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile
 /** Returns the value as a report if the published schema allows it, and fails the test otherwise. */
 export function expectReport(value: unknown): Report {
   if (validate(value)) return value;
-  expect.fail(`Not a report: ${JSON.stringify(validate.errors, null, 2)}\n${JSON.stringify(value)}`);
+  expect.fail(
+    `Not a report: ${JSON.stringify(validate.errors, null, 2)}\n${JSON.stringify(value)}`,
+  );
 }

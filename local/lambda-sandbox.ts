@@ -1,0 +1,173 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+/** How one process of the function is started. */
+export interface SandboxOptions {
+  readonly nodePath: string;
+  readonly taskRoot: string;
+  /** The whole environment, but for the address of the Runtime API. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly functionArn: string;
+  readonly timeoutMs: number;
+}
+
+/** One call of the function. */
+export interface Job {
+  readonly requestId: string;
+  readonly event: unknown;
+}
+
+/** How one call of the function ended. */
+export interface Outcome {
+  readonly payload: unknown;
+  readonly functionError: null | "Unhandled";
+  /** From the delivery of the event to the answer. */
+  readonly durationMs: number;
+  /** What the process wrote to standard output and standard error meanwhile, line by line. */
+  readonly logs: readonly string[];
+}
+
+/** Lambda gives a function ten seconds to load. */
+const INIT_TIMEOUT_MS = 10_000;
+const RUNTIME = fileURLToPath(new URL("./lambda-runtime.mjs", import.meta.url));
+
+interface Current {
+  readonly job: Job;
+  readonly settle: (payload: unknown, functionError: null | "Unhandled") => Promise<void>;
+  deliveredAt: number | null;
+  timer: NodeJS.Timeout;
+}
+
+/** One process of the function, with a Runtime API of its own. Serves one call at a time. */
+export class Sandbox {
+  readonly #options: SandboxOptions;
+  readonly #server: Server;
+  readonly #logs: string[] = [];
+  #child: ChildProcess | null = null;
+  #waiting: ServerResponse | null = null;
+  #current: Current | null = null;
+  #usable = true;
+
+  constructor(options: SandboxOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch(() => response.destroy());
+    });
+  }
+
+  /** Whether the process lives and can take another call. */
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  /** Starts the process. Whether its code can be loaded turns out with the first call. */
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    const bound = this.#server.address();
+    const port = typeof bound === "object" && bound !== null ? bound.port : 0;
+    const { nodePath, taskRoot, environment } = this.#options;
+    const child = spawn(nodePath, [RUNTIME], {
+      cwd: taskRoot,
+      env: { ...environment, AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${port}` },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface(stream).on("line", (line) => this.#logs.push(line));
+    }
+    child.on("error", (error) => this.#exited(error.message));
+    child.on("exit", () => {
+      this.#usable = false;
+    });
+    // Later than "exit": everything that was written has been read.
+    child.on("close", (code, signal) => this.#exited(exitReason(code, signal)));
+  }
+
+  /** Hands one event to the function and waits for its answer, its end, or the deadline. */
+  invoke(job: Job): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const settle: Current["settle"] = async (payload, functionError) => {
+        const current = this.#current;
+        if (current === null) return;
+        clearTimeout(current.timer);
+        this.#current = null;
+        const durationMs = Date.now() - (current.deliveredAt ?? Date.now());
+        // What was written before the answer is in the pipe already; let it be read.
+        await nextTurn();
+        await nextTurn();
+        resolve({ payload, functionError, durationMs, logs: this.#logs.splice(0) });
+      };
+      const timer = setTimeout(() => this.#timedOut(INIT_TIMEOUT_MS), INIT_TIMEOUT_MS);
+      this.#current = { job, settle, deliveredAt: null, timer };
+      if (!this.#usable) this.#exited("The process has ended.");
+      this.#deliver();
+    });
+  }
+
+  /** Kills the process and frees the port. */
+  async stop(): Promise<void> {
+    this.#usable = false;
+    this.#child?.kill("SIGKILL");
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url?.replace("/2018-06-01/runtime/", "") ?? "";
+    if (path === "invocation/next") {
+      this.#waiting = response;
+      this.#deliver();
+      return;
+    }
+    const body: unknown = JSON.parse(await text(request));
+    response.writeHead(202).end();
+    if (path === "init/error") this.#usable = false;
+    const ofCurrent = path.includes(this.#current?.job.requestId ?? "none");
+    if (!ofCurrent && path !== "init/error") return;
+    await this.#current?.settle(body, path.endsWith("/response") ? null : "Unhandled");
+  }
+
+  #deliver(): void {
+    const [current, response] = [this.#current, this.#waiting];
+    if (current === null || current.deliveredAt !== null || response === null) return;
+    const { timeoutMs, functionArn } = this.#options;
+    clearTimeout(current.timer);
+    current.deliveredAt = Date.now();
+    current.timer = setTimeout(() => this.#timedOut(timeoutMs), timeoutMs);
+    this.#waiting = null;
+    response.writeHead(200, {
+      "content-type": "application/json",
+      "lambda-runtime-aws-request-id": current.job.requestId,
+      "lambda-runtime-deadline-ms": String(current.deliveredAt + timeoutMs),
+      "lambda-runtime-invoked-function-arn": functionArn,
+      "lambda-runtime-trace-id": "Root=1-00000000-000000000000000000000000;Sampled=0",
+    });
+    response.end(JSON.stringify(current.job.event ?? null));
+  }
+
+  #timedOut(limitMs: number): void {
+    const seconds = (limitMs / 1_000).toFixed(2);
+    this.#fail("Sandbox.Timedout", `Task timed out after ${seconds} seconds`);
+    this.#child?.kill("SIGKILL");
+  }
+
+  #exited(reason: string): void {
+    this.#fail("Runtime.ExitError", reason);
+  }
+
+  #fail(errorType: string, reason: string): void {
+    this.#usable = false;
+    const errorMessage = `RequestId: ${this.#current?.job.requestId} Error: ${reason}`;
+    void this.#current?.settle({ errorType, errorMessage }, "Unhandled");
+  }
+}
+
+function exitReason(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal !== null) return `Runtime exited with error: signal: ${signal}`;
+  if (code === 0) return "Runtime exited without providing a reason";
+  return `Runtime exited with error: exit status ${code}`;
+}

@@ -1,0 +1,145 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
+
+/** A stand-in for AWS Secrets Manager and the SSM Parameter Store, on loopback. */
+export interface LocalSecrets {
+  /** What goes into `AWS_ENDPOINT_URL`. */
+  readonly url: string;
+  /** The environment that makes any AWS SDK talk to this stand-in. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Gives the secret, or the parameter, of this name a value. An ARN that ends in the name finds it too. */
+  set(name: string, value: string): void;
+  remove(name: string): void;
+  /** Answers every read with `AccessDeniedException`; `false` ends it. */
+  deny(denied?: boolean): void;
+  /** Holds every answer back. Default 0. */
+  setDelayMs(delayMs: number): void;
+  /** How often the name was asked for, whatever the answer was. */
+  reads(name: string): number;
+  stop(): Promise<void>;
+}
+
+/** What one call is answered with. */
+interface Answer {
+  readonly status: number;
+  readonly body: object;
+}
+
+interface Store {
+  readonly values: Map<string, string>;
+  readonly reads: Map<string, number>;
+  denied: boolean;
+  delayMs: number;
+}
+
+/** The operations that are served, as `X-Amz-Target` names them. */
+const OPERATIONS: Readonly<Record<string, (store: Store, input: unknown) => Answer>> = {
+  "secretsmanager.GetSecretValue": getSecretValue,
+  "AmazonSSM.GetParameter": getParameter,
+};
+
+/** Both services' JSON protocol, 1.1. */
+const CONTENT_TYPE = "application/x-amz-json-1.1";
+
+/** Starts the stand-in. Any credentials will do: it does not look at signatures. */
+export async function startSecrets(): Promise<LocalSecrets> {
+  const store: Store = { values: new Map(), reads: new Map(), denied: false, delayMs: 0 };
+  const server = createServer((request, response) => {
+    serve(store, request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const bound = server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : 0;
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    environment: {
+      AWS_ENDPOINT_URL: url,
+      AWS_REGION: "eu-central-1",
+      AWS_ACCESS_KEY_ID: "local",
+      AWS_SECRET_ACCESS_KEY: "local",
+    },
+    set: (name, value) => {
+      store.values.set(name, value);
+    },
+    remove: (name) => {
+      store.values.delete(name);
+    },
+    deny: (denied = true) => {
+      store.denied = denied;
+    },
+    setDelayMs: (delayMs) => {
+      store.delayMs = delayMs;
+    },
+    reads: (name) => store.reads.get(name) ?? 0,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function serve(
+  store: Store,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const input: unknown = JSON.parse(await text(request));
+  const operation = OPERATIONS[String(request.headers["x-amz-target"])];
+  const { status, body } = operation?.(store, input) ?? failure("UnknownOperationException", "");
+  await pause(store.delayMs);
+  response.writeHead(status, { "content-type": CONTENT_TYPE }).end(JSON.stringify(body));
+}
+
+function getSecretValue(store: Store, input: unknown): Answer {
+  const { name, value } = read(store, input, "SecretId");
+  if (store.denied) return denied("secretsmanager:GetSecretValue");
+  if (value === undefined) {
+    return failure("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+  }
+  const ARN = `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${name}-AbCdEf`;
+  return { status: 200, body: { ARN, Name: name, SecretString: value, VersionId: "1" } };
+}
+
+function getParameter(store: Store, input: unknown): Answer {
+  const { name, value } = read(store, input, "Name");
+  if (store.denied) return denied("ssm:GetParameter");
+  if (value === undefined) return failure("ParameterNotFound", "");
+  const decrypted = Reflect.get(Object(input), "WithDecryption") === true;
+  const Parameter = {
+    Name: name,
+    Type: "SecureString",
+    Value: decrypted ? value : Buffer.from(value).toString("base64"),
+    Version: 1,
+  };
+  return { status: 200, body: { Parameter } };
+}
+
+function read(
+  store: Store,
+  input: unknown,
+  key: string,
+): { readonly name: string; readonly value: string | undefined } {
+  const asked = String(Reflect.get(Object(input), key));
+  const name = [...store.values.keys()].find((each) => isNameOf(each, asked)) ?? asked;
+  store.reads.set(name, (store.reads.get(name) ?? 0) + 1);
+  return { name, value: store.values.get(name) };
+}
+
+/** A secret's ARN ends in its name and six random characters, a parameter's in its name. */
+function isNameOf(name: string, asked: string): boolean {
+  if (asked === name) return true;
+  const resource =
+    /^arn:aws:(?:secretsmanager:[^:]*:\d+:secret:|ssm:[^:]*:\d+:parameter)(.+)$/.exec(asked)?.[1];
+  return [name, `/${name}`].includes(resource ?? "") || resource?.slice(0, -7) === name;
+}
+
+function denied(action: string): Answer {
+  return failure("AccessDeniedException", `The role is not authorized to perform: ${action}`);
+}
+
+function failure(type: string, message: string): Answer {
+  return { status: 400, body: { __type: type, message } };
+}

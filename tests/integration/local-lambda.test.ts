@@ -1,0 +1,220 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { type LambdaOptions, type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { waitFor } from "../setup/wait-for.ts";
+
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+async function deploy(
+  source: string,
+  options: Omit<LambdaOptions, "handlerDirectory"> = {},
+): Promise<LocalLambda> {
+  const handlerDirectory = await mkdtemp(join(tmpdir(), "local-lambda-"));
+  cleanups.push(() => rm(handlerDirectory, { recursive: true }));
+  await writeFile(join(handlerDirectory, "index.mjs"), source);
+  const lambda = startLambda({ handlerDirectory, ...options });
+  cleanups.push(() => lambda.stop());
+  return lambda;
+}
+
+test("returns what the handler returns, cold first and warm after", async () => {
+  const lambda = await deploy(
+    "let calls = 0; export const handler = async (event) => ({ event, calls: ++calls });",
+  );
+
+  const first = await lambda.invoke({ a: 1 });
+  const second = await lambda.invoke(null);
+
+  expect(first).toMatchObject({
+    payload: { event: { a: 1 }, calls: 1 },
+    functionError: null,
+    coldStart: true,
+  });
+  expect(second).toMatchObject({ payload: { event: null, calls: 2 }, coldStart: false });
+});
+
+test("gives the handler the context of a Lambda function", async () => {
+  const lambda = await deploy(
+    `export const handler = async (_event, context) =>
+      ({ ...context, remaining: context.getRemainingTimeInMillis() });`,
+    { timeoutMs: 5_000, functionArn: "arn:aws:lambda:us-east-1:123456789012:function:mine" },
+  );
+
+  const { payload, requestId } = await lambda.invoke({});
+
+  expect(payload).toMatchObject({
+    awsRequestId: requestId,
+    invokedFunctionArn: "arn:aws:lambda:us-east-1:123456789012:function:mine",
+    functionName: "mine",
+    memoryLimitInMB: "512",
+  });
+  expect(Reflect.get(Object(payload), "remaining")).toBeGreaterThan(4_000);
+});
+
+test("keeps our own environment away from the function", async () => {
+  process.env.LOCAL_LAMBDA_LEAK = "1";
+  const lambda = await deploy("export const handler = async () => process.env;", {
+    environment: { GIVEN: "yes" },
+  });
+
+  const { payload } = await lambda.invoke({});
+  delete process.env.LOCAL_LAMBDA_LEAK;
+
+  expect(payload).toMatchObject({ GIVEN: "yes", AWS_REGION: "eu-central-1" });
+  expect(payload).not.toHaveProperty("LOCAL_LAMBDA_LEAK");
+});
+
+test("answers null for undefined", async () => {
+  const lambda = await deploy("export const handler = async () => undefined;");
+
+  expect(await lambda.invoke({})).toMatchObject({ payload: null, functionError: null });
+});
+
+test("reports a thrown error with its name and message, and stays warm", async () => {
+  const lambda = await deploy(
+    `export const handler = async () => {
+      throw Object.assign(new Error("no lock"), { name: "LOCKED" });
+    };`,
+  );
+
+  const first = await lambda.invoke({});
+  const second = await lambda.invoke({});
+
+  expect(first).toMatchObject({
+    functionError: "Unhandled",
+    payload: { errorType: "LOCKED", errorMessage: "no lock", trace: expect.any(Array) },
+  });
+  expect(second.coldStart).toBe(false);
+});
+
+test.each([
+  ["a string", '"text"', { errorType: "string", errorMessage: "text", trace: [] }],
+  ["null", "null", { errorType: "handled" }],
+])("reports %s that was thrown", async (_what, thrown, payload) => {
+  const lambda = await deploy(`export const handler = async () => { throw ${thrown}; };`);
+
+  expect(await lambda.invoke({})).toMatchObject({ functionError: "Unhandled", payload });
+});
+
+test("reports a result that cannot be serialised", async () => {
+  const lambda = await deploy("export const handler = async () => ({ big: 1n });");
+
+  expect(await lambda.invoke({})).toMatchObject({
+    functionError: "Unhandled",
+    payload: { errorType: "Runtime.JSONStringifyError" },
+  });
+});
+
+test.each([
+  [
+    "a promise that never settles",
+    "export const handler = () => new Promise(() => {});",
+    /exited without providing a reason$/,
+  ],
+  [
+    "an uncaught exception",
+    `export const handler = () => new Promise(() => {
+      setTimeout(() => { throw new Error("late"); }, 1);
+    });`,
+    /exit status 1$/,
+  ],
+])("reports the end of the process after %s, and starts a new one", async (_what, source, text) => {
+  const lambda = await deploy(source);
+
+  const first = await lambda.invoke({});
+  const second = await lambda.invoke({});
+
+  expect(first).toMatchObject({
+    functionError: "Unhandled",
+    payload: { errorType: "Runtime.ExitError", errorMessage: expect.stringMatching(text) },
+  });
+  expect(second.coldStart).toBe(true);
+});
+
+test("passes over a process that died after its answer", async () => {
+  const lambda = await deploy(
+    `export const handler = async () => {
+      setTimeout(() => { throw new Error("late"); }, 50);
+      return process.pid;
+    };`,
+  );
+  const first = await lambda.invoke({});
+  await waitFor(() => !isAlive(Number(first.payload)));
+
+  const second = await lambda.invoke({});
+
+  expect(first.functionError).toBeNull();
+  expect(second).toMatchObject({ functionError: null, coldStart: true });
+});
+
+test("kills the process at the deadline", async () => {
+  const lambda = await deploy("export const handler = () => { for (;;); };", { timeoutMs: 200 });
+
+  const first = await lambda.invoke({});
+  const second = await lambda.invoke({});
+
+  expect(first).toMatchObject({
+    functionError: "Unhandled",
+    payload: {
+      errorType: "Sandbox.Timedout",
+      errorMessage: `RequestId: ${first.requestId} Error: Task timed out after 0.20 seconds`,
+    },
+  });
+  expect(second.coldStart).toBe(true);
+});
+
+test.each([
+  ["throws while it loads", 'throw new TypeError("at import");', { errorType: "TypeError" }],
+  ["exports no handler", "export {};", { errorType: "Runtime.HandlerNotFound" }],
+  [
+    "wants a callback",
+    "export const handler = (event, context, callback) => callback(null, 1);",
+    { errorType: "Runtime.CallbackHandlerDeprecated" },
+  ],
+])("reports code that %s", async (_what, source, payload) => {
+  const lambda = await deploy(source);
+
+  expect(await lambda.invoke({})).toMatchObject({ functionError: "Unhandled", payload });
+});
+
+test("keeps what the function logs with the call that logged it", async () => {
+  const lambda = await deploy(
+    "export const handler = async (event) => { console.log(event); console.error('!'); };",
+  );
+
+  expect((await lambda.invoke("one")).logs).toEqual(expect.arrayContaining(["one", "!"]));
+  expect((await lambda.invoke("two")).logs).not.toContain("one");
+});
+
+test("starts a process for each of several calls at a time", async () => {
+  const lambda = await deploy("export const handler = async () => process.pid;");
+
+  const calls = await Promise.all([1, 2, 3].map((event) => lambda.invoke(event)));
+
+  expect(new Set(calls.map((call) => call.payload)).size).toBe(3);
+});
+
+test("repeats a failed asynchronous call twice, under the same request id", async () => {
+  const lambda = await deploy('export const handler = async () => { throw new Error("no"); };');
+
+  const attempts = await lambda.invokeAsync({});
+  const once = await lambda.invokeAsync({}, { maximumRetryAttempts: 0 });
+
+  expect(attempts).toHaveLength(3);
+  expect(new Set(attempts.map((attempt) => attempt.requestId)).size).toBe(1);
+  expect(once).toHaveLength(1);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,47 @@
+import { Client, Pool, type PoolClient } from "@neondatabase/serverless";
+import { WebSocket } from "ws";
+
+/** How a test's pool connects. */
+export interface PoolOptions {
+  /** Whether the password is sent ahead, as on Neon. Default true. */
+  readonly pipelined?: boolean;
+  /** Beside the connection string, as the driver takes them. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** The real driver's Pool through a relay, without touching the driver's global configuration. */
+export function relayPool(url: string, relay: string, options: PoolOptions = {}): Pool {
+  class RelayedClient extends Client {
+    constructor(config: ConstructorParameters<typeof Client>[0]) {
+      super(config);
+      this.neonConfig.wsProxy = () => relay;
+      this.neonConfig.useSecureWebSocket = false;
+      this.neonConfig.pipelineConnect = options.pipelined === false ? false : "password";
+      this.neonConfig.webSocketConstructor = WebSocket;
+    }
+  }
+  const pool = new Pool({ connectionString: url, max: 1, ...options.settings });
+  // The driver ignores this among the options: a class field overwrites it.
+  Reflect.set(pool, "Client", RelayedClient);
+  pool.on("error", () => undefined);
+  return pool;
+}
+
+/** Checks a client out whose late errors concern nobody: the test looks at what its queries say. */
+export async function checkOut(pool: Pool): Promise<PoolClient> {
+  const client = await pool.connect();
+  client.on("error", () => undefined);
+  return client;
+}
+
+/** The rows of a connection's first query, or the error that it failed with. */
+export async function firstQuery(pool: Pool, text = "select 1 as one"): Promise<unknown> {
+  const client = await checkOut(pool);
+  try {
+    return (await client.query(text)).rows;
+  } catch (thrown) {
+    return thrown;
+  } finally {
+    client.release(true);
+  }
+}

@@ -162,6 +162,7 @@ async function execute(
     ...progress.facts,
     ...result,
     applied: [...progress.facts.applied, ...applied],
+    latest: applied.at(-1)?.tag ?? progress.facts.latest ?? null,
     pending,
   };
   if (failure === null) return;
@@ -203,6 +204,7 @@ function makePlan(
     executorReason,
     atomic,
     drift,
+    latest: plan.applied.at(-1)?.tag ?? null,
     pending: plan.pending.map(({ migration, reasons }) => describePending(migration, reasons)),
   };
   return { ledger, plan };

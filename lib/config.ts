@@ -10,6 +10,8 @@ export interface Config {
   readonly ledger: LedgerPlace;
   /** How long connecting may take, a waking compute included (`CONNECT_TIMEOUT_MS`). Default 30,000. */
   readonly connectTimeoutMs: number;
+  /** Whether this process is a Lambda function: there a plain connection string is worth a warning. */
+  readonly inLambda: boolean;
 }
 
 /** Where the connection string comes from. A reference is better than the string itself. */
@@ -56,6 +58,7 @@ export function readConfig(environment: Environment = process.env): Config {
       schema: setting(environment, "LEDGER_SCHEMA") ?? DEFAULT_LEDGER.schema,
       table: setting(environment, "LEDGER_TABLE") ?? DEFAULT_LEDGER.table,
     },
+    inLambda: setting(environment, "AWS_LAMBDA_FUNCTION_NAME") !== null,
     connectTimeoutMs: connectTimeout(setting(environment, "CONNECT_TIMEOUT_MS")),
   };
 }

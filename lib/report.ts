@@ -24,6 +24,8 @@ export interface Report {
   readonly applied: readonly AppliedMigration[];
   /** What is still pending when the call ends. */
   readonly pending: readonly PendingMigration[];
+  /** Tag of the newest migration of the bundle that is applied when the call ends; null when none is. */
+  readonly latest: string | null;
   readonly drift: Drift;
   readonly warnings: readonly Warning[];
   readonly notices: readonly Notice[];
@@ -132,6 +134,7 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   database: null,
   applied: [],
   pending: [],
+  latest: null,
   drift: { modified: [], unknown: [], outOfOrder: [] },
   warnings: [],
   notices: [],

@@ -33,3 +33,8 @@ export interface EventSource<Event> {
     deadline: number,
   ): Promise<unknown>;
 }
+
+/** Whether a value is a JSON object. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

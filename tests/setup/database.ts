@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { Client } from "pg";
 import { inject } from "vitest";
 import {
   type Admin,
@@ -28,6 +29,8 @@ export interface TestDatabase {
   createRole(name: string, options?: RoleOptions): Promise<Role>;
   /** Starts a relay to this server inside the test process; stopped by `close`. */
   startRelay(options?: Omit<RelayOptions, "target">): Promise<Relay>;
+  /** Runs one statement as the owner, in a transaction that stays open until it is released. */
+  hold(text: string): Promise<Holder>;
   /** Stops the relays and drops the database and its roles. */
   close(): Promise<void>;
 }
@@ -62,6 +65,7 @@ export async function createTestDatabase(
       relays.push(relay);
       return relay;
     },
+    hold: (text) => holdOpen(urlOf(owner), text),
     close: async () => {
       await Promise.all(relays.map((relay) => relay.stop()));
       await admin.dropDatabase(name);
@@ -73,4 +77,26 @@ export async function createTestDatabase(
 function targetOf(url: string): RelayOptions["target"] {
   const { hostname, port } = new URL(url);
   return { host: hostname, port: Number(port) };
+}
+
+/** A session that sits in a transaction until it is released. */
+export interface Holder {
+  readonly pid: number;
+  sql(text: string): Promise<unknown>;
+  release(): Promise<void>;
+}
+
+/** Opens a transaction as the database's owner and runs one statement in it. */
+async function holdOpen(url: string, text: string): Promise<Holder> {
+  const client = new Client({ connectionString: url });
+  client.on("error", () => undefined);
+  await client.connect();
+  const { rows } = await client.query("select pg_backend_pid() as pid");
+  await client.query("begin");
+  await client.query(text);
+  return {
+    pid: rows[0].pid,
+    sql: (more) => client.query(more),
+    release: () => client.end(),
+  };
 }

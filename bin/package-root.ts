@@ -1,0 +1,22 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The package's own folder: one above the source, two above what the compiler emits. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error("The package has lost its package.json.");
+    folder = parent;
+  }
+  return folder;
+}
+
+/** The package's version, as its package.json says. */
+export function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
+  const version =
+    typeof manifest === "object" && manifest !== null ? Reflect.get(manifest, "version") : null;
+  return typeof version === "string" ? version : "unknown";
+}

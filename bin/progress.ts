@@ -1,0 +1,19 @@
+type Fields = Readonly<Record<string, unknown>>;
+
+const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
+  "connect.retry": ({ code }) => `The database does not answer yet (${code}). Trying again.`,
+  "lock.waiting": () => "Another run holds the migration lock. Waiting for it.",
+  "lock.abandoned-session-ended": ({ pid }) => `Ended the abandoned session ${pid} of another run.`,
+  "transaction.retry": () => "Others use the tables. Rolled back, and trying again.",
+  "executor.fallback": () =>
+    "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",
+  "run.again": () => "The connection was lost. Connecting again and reading the ledger.",
+};
+
+/**
+ * What a person at a terminal is told while a run goes on.
+ * @returns null for an event that only a log is interested in
+ */
+export function renderProgress(event: string, fields: Fields): string | null {
+  return SENTENCES[event]?.(fields) ?? null;
+}

@@ -1,0 +1,101 @@
+import type { Colors } from "picocolors/types.js";
+import type { Bundle } from "../lib/bundle.ts";
+import type { AppliedMigration, Drift, PendingMigration, Report } from "../lib/report.ts";
+import { renderError } from "./render-error.ts";
+
+/** How a report is shown to a person. */
+export interface RenderOptions {
+  readonly action: "up" | "plan" | "status";
+  /** Where the migrations' files are, for `file:line:column`; null where there are none, as in Lambda. */
+  readonly folder: string | null;
+  /** Shows the line of an error as it stands in its file; null where the folder could not be compiled. */
+  readonly bundle: Bundle | null;
+  /** Picocolors, or what its `createColors(false)` returns. */
+  readonly colors: Colors;
+}
+
+/** A report as text for a person: one line per migration, the failing statement, the outcome. Pure. */
+export function renderReport(report: Report, options: RenderOptions): string {
+  const { colors } = options;
+  const { applied, pending, warnings, notices } = report;
+  const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
+  const lines = [
+    ...heading(report, colors),
+    ...applied.map((each) => appliedLine(each, width, colors)),
+    ...pending.map((each) => pendingLine(each, width, report, colors)),
+    ...driftLines(report.drift, colors),
+    ...warnings.map(({ code, message }) => `${colors.yellow(`! ${code}`)} ${message}`),
+    ...notices.map(({ severity, message, migration }) =>
+      colors.dim(`${severity}: ${message}${migration === null ? "" : ` (${migration})`}`),
+    ),
+    ...(report.error === undefined ? [] : renderError(report, report.error, options)),
+    `${outcome(report, options)}${timing(report, colors)}`,
+  ];
+  return lines.join("\n");
+}
+
+function heading({ database, ledger }: Report, colors: Colors): readonly string[] {
+  if (database === null) return [];
+  const { name, host, serverVersion, role } = database;
+  const place = ledger === null ? "" : `, ledger ${ledger.schema}.${ledger.table}`;
+  return [colors.dim(`${name} on ${host}, PostgreSQL ${serverVersion}, as ${role}${place}`)];
+}
+
+function appliedLine(migration: AppliedMigration, width: number, colors: Colors): string {
+  const { tag, statements, durationMs } = migration;
+  const took = durationMs === null ? "" : `  ${`${durationMs} ms`.padStart(8)}`;
+  const size = colors.dim(`${counted(statements, "statement").padEnd(14)}${took}`.trimEnd());
+  return `${colors.green("✓")} ${tag.padEnd(width)}  ${size}`;
+}
+
+function pendingLine(
+  { tag, statements, reasons }: PendingMigration,
+  width: number,
+  { error }: Report,
+  colors: Colors,
+): string {
+  const mark = error?.migration === tag ? colors.red("✗") : colors.yellow("·");
+  const why = reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
+  const size = colors.dim(`${counted(statements, "statement").padEnd(14)}  pending${why}`);
+  return `${mark} ${tag.padEnd(width)}  ${size}`;
+}
+
+function driftLines({ modified, unknown }: Drift, colors: Colors): readonly string[] {
+  const changed = modified.map(
+    ({ tag }) => `${colors.yellow("~")} ${tag}  was changed after it was applied`,
+  );
+  const ahead = unknown.map(
+    ({ name, hash }) =>
+      `${colors.yellow("?")} ${name ?? `hash ${hash.slice(0, 12)}…`}  is in the ledger, not in the folder`,
+  );
+  return [...changed, ...ahead];
+}
+
+function outcome(report: Report, { action, colors }: RenderOptions): string {
+  const { status, applied, pending, executor, atomic } = report;
+  const how = atomic ? "in one transaction" : "in several transactions";
+  if (status === "failed") return colors.red(colors.bold("Failed."));
+  if (status === "applied") {
+    return colors.green(`Applied ${counted(applied.length, "migration")} by ${executor}, ${how}.`);
+  }
+  if (status === "up-to-date") {
+    const known = action === "status" ? `, ${counted(applied.length, "migration")} applied` : "";
+    return colors.green(`Up to date${known}: nothing is pending.`);
+  }
+  const would = action === "plan" ? ` Would be applied by ${executor}, ${how}.` : "";
+  return colors.yellow(`${counted(pending.length, "migration")} pending.${would}`);
+}
+
+function timing({ timings, roundTrips, executorReason, database }: Report, colors: Colors): string {
+  const { totalMs, connectMs, lockMs, executeMs } = timings;
+  if (database === null) return "";
+  const parts = [`connect ${connectMs}`, `lock ${lockMs}`, `execute ${executeMs}`];
+  const why = executorReason === null ? "" : ` · not by drizzle: ${executorReason}`;
+  const trips = counted(roundTrips, "round trip");
+  return colors.dim(` ${totalMs} ms (${parts.join(", ")}) · ${trips}${why}`);
+}
+
+/** A number with its noun. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

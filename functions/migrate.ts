@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { type Bundle, readBundle } from "../lib/bundle.ts";
+import { MigratorError } from "../lib/errors.ts";
+import { createHandler } from "../lib/handler.ts";
+
+/** Reads `bundle.json` beside this file. Nothing of it happens at import: an error there reaches no caller. */
+function bundleBesideHandler(): Bundle {
+  return readBundle(parse(read(new URL("./bundle.json", import.meta.url))));
+}
+
+function read(file: URL): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    const message =
+      'There is no bundle.json beside the handler. Make the asset with "neon-migrate bundle".';
+    throw new MigratorError("BUNDLE_MISSING", message, { cause });
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message = 'bundle.json is not JSON. Make the asset again with "neon-migrate bundle".';
+    throw new MigratorError("BUNDLE_INVALID", message, { cause });
+  }
+}
+
+/** What Lambda calls. */
+export const handler: ReturnType<typeof createHandler> = createHandler({
+  bundle: bundleBesideHandler,
+});

@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import { MigratorError } from "../errors.ts";
+import type { Report } from "../report.ts";
+import { parseRequest } from "../request.ts";
+import { type EventSource, type InvocationContext, isRecord } from "./source.ts";
+
+type CustomResourceEvent = Readonly<Record<string, unknown>>;
+
+/** CloudFormation refuses a longer answer ("Response object is too long"). */
+const MAX_RESPONSE_BYTES = 4_096;
+const MAX_REASON_LENGTH = 1_000;
+const MAX_TAG_LENGTH = 500;
+const MAX_PUTS = 6;
+const PUT_TIMEOUT_MS = 10_000;
+
+/** Classes whose messages may quote a value of a row: data exceptions, and what a function raises. */
+const QUOTES_VALUES = /^(22|P0|XX)/;
+
+/** A custom resource, answered by us or by CDK's Provider framework, whichever was asked. */
+export const cloudformation: EventSource<CustomResourceEvent> = {
+  name: "cloudformation",
+
+  matches(event): event is CustomResourceEvent {
+    return isRecord(event) && typeof event.RequestType === "string" && "LogicalResourceId" in event;
+  },
+
+  toRequest(event) {
+    // Nothing of the event is read on Delete: old properties, invented ids and a database that is gone are fine.
+    if (event.RequestType === "Delete") return null;
+    if (event.RequestType !== "Create" && event.RequestType !== "Update") {
+      throw new MigratorError(
+        "UNSUPPORTED_EVENT",
+        "CloudFormation's request type is none of Create, Update and Delete.",
+      );
+    }
+    const request = parseRequest(event.ResourceProperties);
+    if (request.action !== "up") {
+      throw new MigratorError(
+        "REQUEST_INVALID",
+        "A custom resource applies migrations: leave action out.",
+      );
+    }
+    return request;
+  },
+
+  async respond(event, report, context, deadline) {
+    const answer = answerTo(event, report, context);
+    if (!isDirect(event, context)) {
+      if (answer.Status === "FAILED") throw new Error(answer.Reason);
+      return { PhysicalResourceId: answer.PhysicalResourceId, Data: answer.Data };
+    }
+    await put(event.ResponseURL, JSON.stringify(answer), deadline);
+    return { answered: true };
+  },
+};
+
+/** Our own ARN as the service token: nobody stands in between, and the reply is ours to send. */
+function isDirect(event: CustomResourceEvent, { invokedFunctionArn }: InvocationContext): boolean {
+  const plain = (arn: unknown) => String(arn).replace(/:\$LATEST$/, "");
+  return plain(event.ServiceToken) === plain(invokedFunctionArn);
+}
+
+function answerTo(event: CustomResourceEvent, report: Report | null, context: InvocationContext) {
+  const failed = report?.status === "failed";
+  const answer = {
+    Status: failed ? "FAILED" : "SUCCESS",
+    Reason: failed ? reasonOf(report, context) : "",
+    PhysicalResourceId: physicalId(event),
+    StackId: text(event.StackId),
+    RequestId: text(event.RequestId),
+    LogicalResourceId: text(event.LogicalResourceId),
+    Data: dataOf(report, context),
+  };
+  const excess = Buffer.byteLength(JSON.stringify(answer)) - MAX_RESPONSE_BYTES;
+  return excess <= 0 ? answer : { ...answer, Reason: cutBytes(answer.Reason, excess + 8) };
+}
+
+/** Never changes over a resource's life: a changed one would make CloudFormation delete the "old" one. */
+function physicalId(event: CustomResourceEvent): string {
+  const present = text(event.PhysicalResourceId);
+  if (present !== "") return present;
+  const stack = createHash("sha256").update(text(event.StackId)).digest("hex").slice(0, 12);
+  return `neon-migrations-${text(event.LogicalResourceId)}-${stack}`;
+}
+
+/** Always the same keys: a `Fn::GetAtt` on a missing one fails the whole stack. */
+function dataOf(
+  report: Report | null,
+  context: InvocationContext,
+): Readonly<Record<string, string>> {
+  return {
+    status: report?.status ?? "skipped",
+    appliedCount: String(report?.applied.length ?? 0),
+    pendingCount: String(report?.pending.length ?? 0),
+    latest: (report?.latest ?? "").slice(0, MAX_TAG_LENGTH),
+    executor: report?.executor ?? "",
+    ahead: String((report?.drift.unknown.length ?? 0) > 0),
+    requestId: context.awsRequestId,
+  };
+}
+
+/** One sentence without data values: it is shown to whoever may see the stack. */
+function reasonOf(report: Report, { awsRequestId }: InvocationContext): string {
+  const { error } = report;
+  if (error === undefined) return "INTERNAL";
+  const hidesMessage = error.sqlstate !== null && QUOTES_VALUES.test(error.sqlstate);
+  const where =
+    error.statement === null
+      ? ""
+      : `, statement ${error.statement.index} (line ${error.statement.line})`;
+  const sentence = hidesMessage
+    ? `Migration ${error.migration ?? ""}${where} was refused with SQLSTATE ${error.sqlstate}.`
+    : error.message;
+  const cut = Array.from(sentence.replace(/\s+/g, " ")).slice(0, MAX_REASON_LENGTH).join("");
+  return `${error.code}: ${cut} The report is in the function's log, request ${awsRequestId}.`;
+}
+
+function cutBytes(value: string, bytes: number): string {
+  const kept = Buffer.from(value).subarray(0, Math.max(Buffer.byteLength(value) - bytes, 0));
+  return `${kept.toString().replace(/\uFFFD+$/, "")}…`;
+}
+
+/**
+ * Sends the answer. The body is bytes, so that `fetch` adds no content-type: it would break the signature.
+ * @throws MigratorError `INTERNAL`, without the URL (a secret), so that Lambda counts an error: nobody
+ *   else would learn that the stack is left waiting
+ */
+async function put(url: unknown, body: string, deadline: number): Promise<void> {
+  let last = "no attempt was made";
+  for (let attempt = 1; attempt <= MAX_PUTS; attempt += 1) {
+    last = await putOnce(text(url), body, Math.min(PUT_TIMEOUT_MS, deadline - Date.now()));
+    if (last === "") return;
+    const pauseMs = 500 * 2 ** attempt * (0.5 + Math.random() / 2);
+    if (attempt === MAX_PUTS || Date.now() + pauseMs >= deadline) break;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  throw new MigratorError("INTERNAL", `CloudFormation could not be answered: ${last}.`);
+}
+
+/** Returns what went wrong; an empty text if nothing did. */
+async function putOnce(url: string, body: string, timeoutMs: number): Promise<string> {
+  try {
+    const response = await fetch(url, {
+      method: "PUT",
+      body: Buffer.from(body),
+      redirect: "manual",
+      signal: AbortSignal.timeout(Math.max(Math.floor(timeoutMs), 100)),
+    });
+    await response.body?.cancel();
+    return response.status < 300 ? "" : `the answer to the PUT was ${response.status}`;
+  } catch {
+    return "the PUT did not get through";
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

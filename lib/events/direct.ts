@@ -1,0 +1,56 @@
+import { MigratorError } from "../errors.ts";
+import type { Report } from "../report.ts";
+import { parseRequest, REQUEST_KEYS } from "../request.ts";
+import { type EventSource, isRecord } from "./source.ts";
+
+/** What deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
+const TOOL_KEYS = [
+  "tf",
+  "now",
+  "trigger",
+  "triggers",
+  "timestamp",
+  "time",
+  "hash",
+  "migrationsHash",
+];
+
+/** Lambda's own limit for an answer is 6 MB; an error message is read by people. */
+const MAX_MESSAGE_LENGTH = 200_000;
+
+/** A plain invocation: by a pipeline, by hand, or by a tool. An empty payload applies what is pending. */
+export const direct: EventSource<object | null | undefined> = {
+  name: "direct",
+
+  matches(event): event is object | null | undefined {
+    if (event === null || event === undefined) return true;
+    if (!isRecord(event)) return false;
+    const keys = Object.keys(event);
+    return (
+      keys.some((key) => REQUEST_KEYS.includes(key)) || keys.every((key) => TOOL_KEYS.includes(key))
+    );
+  },
+
+  toRequest: (event) => parseRequest(event),
+
+  /** Returns the report; throws on failure, so that FunctionError stops the pipeline, unless told otherwise. */
+  respond(event, report) {
+    if (report?.status !== "failed" || wantsReport(event)) return Promise.resolve(report);
+    return Promise.reject(failure(report));
+  },
+};
+
+function wantsReport(event: unknown): boolean {
+  return isRecord(event) && event.onFailure === "return";
+}
+
+/** Lambda passes on an error's name and its message: a line for people, and behind it the report. */
+function failure(report: Report): MigratorError {
+  const { error } = report;
+  const code = error?.code ?? "INTERNAL";
+  const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(report)}`;
+  const failed = new MigratorError(code, text.slice(0, MAX_MESSAGE_LENGTH));
+  // A stack says nothing about a migration, and Lambda would log it.
+  failed.stack = "";
+  return failed;
+}

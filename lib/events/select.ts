@@ -1,0 +1,36 @@
+import type { Report } from "../report.ts";
+import type { Request } from "../request.ts";
+import { cloudformation } from "./cloudformation.ts";
+import { direct } from "./direct.ts";
+import { http } from "./http.ts";
+import type { EventSource, InvocationContext } from "./source.ts";
+import { isForeign, unsupported } from "./unsupported.ts";
+
+/** An event with the source that understands it. */
+export interface Recognised {
+  readonly source: string;
+  toRequest(context: InvocationContext): Request | null;
+  respond(report: Report | null, context: InvocationContext, deadline: number): Promise<unknown>;
+}
+
+/** Finds the source that an event belongs to. A mark of another service outweighs any request in it. */
+export function selectSource(event: unknown): Recognised {
+  return (
+    recognise(cloudformation, event) ??
+    recognise(http, event) ??
+    (isForeign(event) ? null : recognise(direct, event)) ??
+    bind(unsupported, event)
+  );
+}
+
+function recognise<Event>(source: EventSource<Event>, event: unknown): Recognised | null {
+  return source.matches(event) ? bind(source, event) : null;
+}
+
+function bind<Event>(source: EventSource<Event>, event: Event): Recognised {
+  return {
+    source: source.name,
+    toRequest: (context) => source.toRequest(event, context),
+    respond: (report, context, deadline) => source.respond(event, report, context, deadline),
+  };
+}

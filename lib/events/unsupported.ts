@@ -1,0 +1,45 @@
+import { MigratorError } from "../errors.ts";
+import { type EventSource, isRecord } from "./source.ts";
+
+/** What gives away the events that people connect by mistake. */
+const MARKERS: readonly (readonly [string, string])[] = [
+  ["detail-type", "an EventBridge event"],
+  ["Records", "an SNS, SQS or S3 event"],
+  ["CodePipeline.job", "a CodePipeline job"],
+  ["LifecycleEventHookExecutionId", "a CodeDeploy hook"],
+  ["targetServiceRevisionArn", "an ECS deployment hook"],
+  ["triggerSource", "a Cognito trigger"],
+  ["awslogs", "a CloudWatch Logs event"],
+  ["invokingEvent", "an AWS Config event"],
+  ["methodArn", "an API Gateway authorizer event"],
+  ["deliveryStreamArn", "a Firehose event"],
+  ["requestContext", "an HTTP event of an unknown kind"],
+  ["RequestType", "a broken CloudFormation event"],
+  ["ResponseURL", "a broken CloudFormation event"],
+];
+
+/** Whether an event carries the mark of a service that is not served, whatever else is in it. */
+export function isForeign(event: unknown): boolean {
+  return markerOf(event) !== undefined;
+}
+
+/** Everything else: never a silent run. */
+export const unsupported: EventSource<unknown> = {
+  name: "unsupported",
+  matches: (_event): _event is unknown => true,
+  toRequest(event) {
+    const what = markerOf(event)?.[1] ?? "an event of an unknown kind";
+    throw new MigratorError(
+      "UNSUPPORTED_EVENT",
+      `The function was fired by ${what}, which it does not serve; nothing was run. To apply what is pending, send {"action":"up"}.`,
+    );
+  },
+  respond(_event, report) {
+    const { code, message } = report?.error ?? { code: "INTERNAL" as const, message: "" };
+    return Promise.reject(new MigratorError(code, message));
+  },
+};
+
+function markerOf(event: unknown): readonly [string, string] | undefined {
+  return isRecord(event) ? MARKERS.find(([key]) => key in event) : undefined;
+}

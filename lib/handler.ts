@@ -1,0 +1,105 @@
+import type { Bundle } from "./bundle.ts";
+import { readConfig } from "./config.ts";
+import { MigratorError } from "./errors.ts";
+import { type Recognised, selectSource } from "./events/select.ts";
+import type { InvocationContext } from "./events/source.ts";
+import { createLog, type Log } from "./log.ts";
+import { migrate } from "./migrate.ts";
+import { failedReport, type Report } from "./report.ts";
+import { resolveTarget } from "./secret.ts";
+
+/** What a handler is made of. */
+export interface HandlerOptions {
+  /** The bundle, or what reads it: called inside the invocation, so that a damaged one becomes a report. */
+  readonly bundle: Bundle | (() => Bundle | Promise<Bundle>);
+  /** Carries a request out. Default `migrate`. */
+  readonly run?: typeof migrate;
+}
+
+/** What is kept back of the remaining time for cancelling, and for answering, in ms at most. */
+const CANCEL_MARGIN_MS = 10_000;
+const ANSWER_MARGIN_MS = 5_000;
+
+/** Makes the function that Lambda calls. It answers every event on every path, the deadline included. */
+export function createHandler(
+  options: HandlerOptions,
+): (event: unknown, context: InvocationContext) => Promise<unknown> {
+  return async (event, context) => {
+    const log = createLog(context.awsRequestId);
+    const recognised = selectSource(event);
+    const remainingMs = context.getRemainingTimeInMillis();
+    const end = Date.now() + remainingMs;
+    const report = await reportFor(recognised, options, context, log, end);
+    log(report?.status === "failed" ? "run.failed" : "run.finished", {
+      source: recognised.source,
+      report,
+    });
+    return await recognised.respond(report, context, end - Math.min(500, remainingMs / 10));
+  };
+}
+
+/** The report, in time: a run that hangs is answered for. */
+async function reportFor(
+  recognised: Recognised,
+  options: HandlerOptions,
+  context: InvocationContext,
+  log: Log,
+  end: number,
+): Promise<Report | null> {
+  const { awsRequestId: requestId } = context;
+  const remainingMs = end - Date.now();
+  const deadline = end - Math.min(CANCEL_MARGIN_MS, remainingMs / 3);
+  const lastMoment = end - Math.min(ANSWER_MARGIN_MS, remainingMs / 6);
+  let timer: NodeJS.Timeout | undefined;
+  let onUncaught: (thrown: unknown) => void = () => undefined;
+  const emergency = new Promise<Report>((resolve) => {
+    // This timer also keeps the process alive while nothing else does: a promise that never settles is answered.
+    timer = setTimeout(
+      () => resolve(failedReport(requestId, hung())),
+      Math.max(lastMoment - Date.now(), 0),
+    );
+    onUncaught = (thrown) => resolve(failedReport(requestId, thrown));
+  });
+  process.on("uncaughtException", onUncaught);
+  process.on("unhandledRejection", onUncaught);
+  try {
+    return await Promise.race([work(recognised, options, context, log, deadline), emergency]);
+  } finally {
+    clearTimeout(timer);
+    process.off("uncaughtException", onUncaught);
+    process.off("unhandledRejection", onUncaught);
+  }
+}
+
+async function work(
+  recognised: Recognised,
+  { bundle, run = migrate }: HandlerOptions,
+  context: InvocationContext,
+  log: Log,
+  deadline: number,
+): Promise<Report | null> {
+  const { awsRequestId: requestId } = context;
+  try {
+    const request = recognised.toRequest(context);
+    if (request === null) return null;
+    log("run.started", { source: recognised.source, action: request.action });
+    const dependencies = {
+      bundle: typeof bundle === "function" ? await bundle() : bundle,
+      target: () => resolveTarget(readConfig()),
+      requestId,
+      deadline,
+      log,
+    };
+    return await run(request, dependencies);
+  } catch (thrown) {
+    return failedReport(requestId, thrown);
+  }
+}
+
+function hung(): MigratorError {
+  return new MigratorError(
+    "DEADLINE",
+    "The function's time is over and the run did not stop in time. Its connection ends with the function, and what was not committed is rolled back.",
+    { retryable: true },
+  );
+}

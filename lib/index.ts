@@ -1,0 +1,28 @@
+export {
+  type Bundle,
+  type Migration,
+  readBundle,
+  type Statement,
+  type Warning,
+} from "./bundle.ts";
+export {
+  type Config,
+  type DatabaseUrlReference,
+  type LedgerPlace,
+  readConfig,
+  type Target,
+} from "./config.ts";
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorFacts,
+  MigratorError,
+  type StatementPlace,
+} from "./errors.ts";
+export type { InvocationContext } from "./events/source.ts";
+export { createHandler } from "./handler.ts";
+export { createLog, type Log, silentLog } from "./log.ts";
+export { type Dependencies, migrate } from "./migrate.ts";
+export type { Report, ReportedError } from "./report.ts";
+export { parseRequest, type Request } from "./request.ts";
+export { resolveTarget } from "./secret.ts";

@@ -1,0 +1,214 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Target } from "../../lib/config.ts";
+import type { Relay } from "../../local/relay.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { run, targetOf } from "../setup/run.ts";
+import { waitFor } from "../setup/wait-for.ts";
+import { makeBundle, makeMigration } from "../unit/make-migration.ts";
+
+const EXECUTORS = ["drizzle", "statements"] as const;
+const accounts = makeMigration(
+  "0000_accounts",
+  1_000,
+  "create table accounts (id int primary key, balance int not null)",
+  "insert into accounts values (1, 100)",
+);
+/** Running it twice shows. */
+const booking = makeMigration(
+  "0001_booking",
+  2_000,
+  "update accounts set balance = balance + 1 where id = 1",
+);
+const bundle = makeBundle(accounts, booking);
+
+let database: TestDatabase;
+let relay: Relay;
+let target: Target;
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  relay = await database.startRelay();
+  target = targetOf(database.url, relay.address);
+  return () => database.close();
+});
+
+async function balance(): Promise<unknown> {
+  return (await database.sql("select balance from accounts"))[0]?.balance;
+}
+
+async function ledgerLength(): Promise<unknown> {
+  const [row] = await database.sql("select count(*)::int as n from drizzle.__drizzle_migrations");
+  return row?.n;
+}
+
+/** How many bytes an undisturbed run moves in each direction. */
+async function traffic(executor: string): Promise<{ toServer: number; toClient: number }> {
+  const other = await createTestDatabase();
+  const otherRelay = await other.startRelay();
+  await run(targetOf(other.url, otherRelay.address), bundle, { executor });
+  const { bytesToServer: toServer, bytesToClient: toClient } = otherRelay.stats();
+  await other.close();
+  return { toServer, toClient };
+}
+
+describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executor) => {
+  test.each(["toServer", "toClient"] as const)(
+    "costs nothing and doubles nothing, wherever in the bytes %s it comes",
+    async (direction) => {
+      const total = (await traffic(executor))[direction];
+      const positions = Array.from({ length: 7 }, (_, index) =>
+        Math.floor((total * (index + 1)) / 8),
+      );
+
+      for (const bytes of positions) {
+        await database.sqlAsOwner(
+          "drop table if exists accounts; drop schema if exists drizzle cascade",
+        );
+        relay.cutAfterBytes({ direction, bytes });
+        const report = await run(target, bundle, { executor });
+
+        expect([bytes, report.status, await balance(), await ledgerLength()]).toEqual([
+          bytes,
+          "applied",
+          101,
+          2,
+        ]);
+        expect(report.applied.map(({ tag }) => tag)).toEqual([accounts.tag, booking.tag]);
+      }
+    },
+  );
+});
+
+describe("a session that the server ends", () => {
+  test("is replaced, and the run goes on", async () => {
+    const slow = makeMigration("0002_slow", 3_000, "select pg_sleep(1)");
+    const running = run(target, makeBundle(accounts, booking, slow));
+    const sessions = () =>
+      database.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(1)%' and application_name like 'neon-migrate/%' and state = 'active' and datname = current_database()",
+      );
+    await waitFor(async () => (await sessions()).length > 0);
+
+    const report = await running;
+
+    expect(report).toMatchObject({ status: "applied", pending: [] });
+    expect(report.warnings.map(({ code }) => code)).toEqual(["CONNECTION_LOST"]);
+    expect(report.warnings[0]?.message).toContain("administrator command");
+    expect(await balance()).toBe(101);
+  });
+
+  test("is reported by the first error that was seen, with its place, when it happens every time", async () => {
+    const suicide = makeMigration(
+      "0000_suicide",
+      1_000,
+      "create table never ()",
+      "select pg_terminate_backend(pg_backend_pid())",
+    );
+
+    const report = await run(target, makeBundle(suicide));
+
+    expect(report.error).toMatchObject({
+      code: "CONNECTION_LOST",
+      sqlstate: "57P01",
+      migration: suicide.tag,
+      statement: { index: 2 },
+      retryable: true,
+    });
+    expect(await database.sql("select to_regclass('never') as never")).toEqual([{ never: null }]);
+  });
+});
+
+describe("a ROLLBACK that fails", () => {
+  test.each(EXECUTORS)("does not hide the first error (%s)", async (executor) => {
+    const bad = makeBundle(makeMigration("0000_bad", 1_000, "create table a ()", "select 1 / 0"));
+    await run(target, bad, { executor });
+    await waitFor(async () => {
+      const rows = await database.sql(
+        "select from pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database()",
+      );
+      return rows.length === 0;
+    });
+    const rollback = Buffer.from("Q____rollback\0").length;
+    const goodbye = Buffer.from("X____").length;
+    const beforeRollback = relay.stats().bytesToServer - rollback - goodbye;
+    relay.cutAfterBytes({ direction: "toServer", bytes: beforeRollback + 3 });
+
+    const report = await run(target, bad, { executor });
+
+    expect(report).toMatchObject({
+      error: { code: "MIGRATION_FAILED", sqlstate: "22012", statement: { index: 2 } },
+      warnings: [],
+    });
+  });
+});
+
+describe("a table that another session holds", () => {
+  const altering = makeMigration(
+    "0002_altering",
+    3_000,
+    "alter table accounts add column name text",
+  );
+  const all = makeBundle(accounts, booking, altering);
+
+  test("is waited for politely: who reads it meanwhile waits no longer than the lock time-out", async () => {
+    await run(target, bundle);
+    const holder = await database.hold("lock table accounts in access share mode");
+    const running = run(target, all, { ddlLockTimeoutMs: 200 });
+    const waits: number[] = [];
+    const until = Date.now() + 2_000;
+    while (Date.now() < until) {
+      const started = Date.now();
+      await database.sqlAsOwner("select * from accounts");
+      waits.push(Date.now() - started);
+    }
+    await holder.release();
+
+    expect(await running).toMatchObject({ status: "applied", applied: [{ tag: altering.tag }] });
+    expect(Math.max(...waits)).toBeLessThan(600);
+    expect(waits.length).toBeGreaterThan(10);
+  });
+
+  test("ends in LOCK_TIMEOUT with who blocks whom when it is never released", async () => {
+    await run(target, bundle);
+    const holder = await database.hold("lock table accounts in access share mode");
+
+    const report = await run(target, all, { ddlLockTimeoutMs: 200, timeoutMs: 3_000 });
+    await holder.release();
+
+    expect(report.error).toMatchObject({
+      code: "LOCK_TIMEOUT",
+      sqlstate: "55P03",
+      migration: altering.tag,
+      retryable: true,
+    });
+    expect(report.error?.message).toContain(`pid ${holder.pid},`);
+    expect(report.error?.message).toContain("lock table accounts in access share mode");
+    expect(report.error?.message).toContain(`select pg_terminate_backend(${holder.pid});`);
+  });
+
+  test("is tried again after a deadlock", async () => {
+    const other = makeMigration("0000_other", 500, "create table other (id int)");
+    await run(target, makeBundle(other, accounts, booking));
+    const crossing = makeMigration(
+      "0002_crossing",
+      3_000,
+      "lock table other in access exclusive mode",
+      "select pg_sleep(0.3)",
+      "lock table accounts in access exclusive mode",
+    );
+    const holder = await database.hold("lock table accounts in access exclusive mode");
+    const running = run(target, makeBundle(other, accounts, booking, crossing), {
+      ddlLockTimeoutMs: 10_000,
+    });
+    await waitFor(async () => {
+      const rows = await database.sql(
+        "select from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'other' and l.granted",
+      );
+      return rows.length > 0;
+    });
+    await holder.sql("lock table other in access exclusive mode").catch(() => undefined);
+    await holder.release();
+
+    expect(await running).toMatchObject({ status: "applied" });
+  });
+});

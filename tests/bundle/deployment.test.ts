@@ -1,0 +1,243 @@
+import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
+import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
+import { type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { startSecrets } from "../../local/secrets.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { expectReport } from "../setup/report-schema.ts";
+
+let database: TestDatabase;
+let environment: Record<string, string>;
+let lambda: LocalLambda;
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  const relay = await database.startRelay({ mode: "neon" });
+  environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  lambda = startLambda({ handlerDirectory: inject("assetFolder"), environment });
+});
+
+afterEach(async () => {
+  await lambda.stop();
+  await database.close();
+});
+
+describe("a direct invocation", () => {
+  test.each([[{}], [null], [{ tf: { action: "create" } }], [{ now: "2026-11-24" }]])(
+    "applies for %j",
+    async (event) => {
+      const { payload, functionError } = await lambda.invoke(event);
+
+      expect(functionError).toBeNull();
+      expect(expectReport(payload)).toMatchObject({ status: "applied", executor: "drizzle" });
+    },
+  );
+
+  test("plans, and tells the status", async () => {
+    const planned = await lambda.invoke({ action: "plan", extra: true });
+    const status = await lambda.invoke({ action: "status" });
+
+    expect(expectReport(planned.payload).status).toBe("planned");
+    expect(expectReport(status.payload)).toMatchObject({ status: "planned", applied: [] });
+  });
+
+  test("throws an error with the code as its name, or returns the report on request", async () => {
+    const thrown = await lambda.invoke({ action: "sideways" });
+    const returned = await lambda.invoke({ lockTimeoutMs: -1, onFailure: "return" });
+
+    expect(thrown).toMatchObject({
+      functionError: "Unhandled",
+      payload: { errorType: "REQUEST_INVALID", errorMessage: expect.stringContaining("sideways") },
+    });
+    expect(expectReport(returned.payload).error?.code).toBe("REQUEST_INVALID");
+  });
+
+  test.each([
+    [{ Records: [{ eventSource: "aws:sqs" }] }],
+    [{ source: "aws.events", "detail-type": "Scheduled Event", action: "up" }],
+    [{ "CodePipeline.job": { id: "1" } }],
+    [{ who: "knows" }],
+    ["up"],
+    [[1]],
+    [42],
+  ])("is no silent run for %j", async (event) => {
+    const { payload, functionError } = await lambda.invoke(event);
+
+    expect(functionError).toBe("Unhandled");
+    expect(payload).toMatchObject({ errorType: "UNSUPPORTED_EVENT" });
+    expect(
+      await database.sql("select nspname from pg_namespace where nspname = 'drizzle'"),
+    ).toEqual([]);
+  });
+});
+
+describe("an HTTP call", () => {
+  const v2 = (method: string, rawPath: string, more: object = {}) => ({
+    version: "2.0",
+    rawPath,
+    requestContext: { http: { method } },
+    ...more,
+  });
+
+  test.each([
+    ["a Function URL", v2],
+    [
+      "a REST API",
+      (httpMethod: string, path: string, more: object = {}) => ({
+        httpMethod,
+        path,
+        requestContext: { stage: "prod" },
+        ...more,
+      }),
+    ],
+    [
+      "a load balancer",
+      (httpMethod: string, path: string, more: object = {}) => ({
+        httpMethod,
+        path,
+        requestContext: { elb: { targetGroupArn: "x" } },
+        multiValueHeaders: {},
+        ...more,
+      }),
+    ],
+  ])("applies, plans and tells the status through %s", async (_name, event) => {
+    const body = Buffer.from(JSON.stringify({ transaction: "all" })).toString("base64");
+
+    const plan = await lambda.invoke(event("GET", "/migrations/plan"));
+    const up = await lambda.invoke(event("POST", "/migrations", { body, isBase64Encoded: true }));
+    const status = await lambda.invoke(event("GET", "/db/migrations/"));
+
+    const reports = [plan, up, status].map(({ payload }) => {
+      expect(payload).toMatchObject({ statusCode: 200 });
+      return expectReport(JSON.parse(Reflect.get(Object(payload), "body"))).status;
+    });
+    expect(reports).toEqual(["planned", "applied", "up-to-date"]);
+  });
+
+  test.each([
+    ["POST", "/elsewhere", {}, 404, "NOT_FOUND"],
+    ["DELETE", "/migrations", {}, 405, "METHOD_NOT_ALLOWED"],
+    ["POST", "/migrations/plan", {}, 405, "METHOD_NOT_ALLOWED"],
+    ["POST", "/migrations", { body: "{" }, 400, "REQUEST_INVALID"],
+    ["POST", "/migrations", { body: '{"action":"plan"}' }, 400, "REQUEST_INVALID"],
+  ])("answers %s %s %j with %i", async (method, path, more, status, code) => {
+    const { payload } = await lambda.invoke(v2(method, path, more));
+
+    expect(payload).toMatchObject({ statusCode: status });
+    expect(expectReport(JSON.parse(Reflect.get(Object(payload), "body"))).error?.code).toBe(code);
+  });
+});
+
+describe("CloudFormation", () => {
+  let stack: LocalCloudFormation;
+
+  beforeEach(async () => {
+    stack = await startCloudFormation({
+      invoke: (event) => lambda.invokeAsync(event, { maximumRetryAttempts: 0 }),
+      serviceToken: lambda.functionArn,
+    });
+    return () => stack.stop();
+  });
+
+  test("creates, updates and deletes with one physical id and all attributes", async () => {
+    const created = await stack.create("Run", { MigrationsHash: "a" });
+    const id = stack.physicalId("Run");
+    const attributes = stack.attributes("Run");
+    const updated = await stack.update("Run", { MigrationsHash: "b" });
+    const idAfterwards = stack.physicalId("Run");
+    const deleted = await stack.delete("Run");
+
+    expect([created, updated, deleted].flatMap(({ problems }) => problems)).toEqual([]);
+    expect(idAfterwards).toBe(id);
+    expect(attributes).toMatchObject({
+      status: "applied",
+      appliedCount: "11",
+      latest: "0010_index_foreign_keys",
+    });
+    expect(Object.keys(attributes ?? {})).toHaveLength(7);
+  });
+
+  test("is answered after several failed PUTs", async () => {
+    stack.failPuts(2, 503);
+
+    const { problems, exchanges } = await stack.create("Run", { MigrationsHash: "a" });
+
+    expect(problems).toEqual([]);
+    expect(exchanges[0]?.puts).toEqual([503, 503, 200]);
+  });
+
+  test("deletes without a database and with nonsense properties", async () => {
+    await lambda.stop();
+    lambda = startLambda({ handlerDirectory: inject("assetFolder"), environment: {} });
+
+    const failed = await stack.create("Run", { lockTimeoutMs: "soon" });
+
+    expect(failed.exchanges.map(({ request, status }) => [request.RequestType, status])).toEqual([
+      ["Create", "FAILED"],
+      ["Delete", "SUCCESS"],
+    ]);
+    expect(failed.exchanges[0]?.reason).toContain("REQUEST_INVALID");
+  });
+
+  test("is not answered by us when a framework stands in between: it gets a value or an error", async () => {
+    const event = {
+      RequestType: "Create",
+      ResponseURL: "http://127.0.0.1:9/never",
+      ServiceToken: "arn:aws:lambda:eu-central-1:1:function:framework",
+      StackId: "arn:stack",
+      RequestId: "r",
+      LogicalResourceId: "Run",
+      ResourceProperties: {},
+    };
+
+    const good = await lambda.invoke(event);
+    const bad = await lambda.invoke({ ...event, ResourceProperties: { executor: "magic" } });
+
+    expect(good.payload).toMatchObject({
+      PhysicalResourceId: expect.any(String),
+      Data: { status: "applied" },
+    });
+    expect(bad).toMatchObject({
+      functionError: "Unhandled",
+      payload: { errorMessage: expect.stringContaining("REQUEST_INVALID") },
+    });
+  });
+});
+
+test("the database's address comes from Secrets Manager or SSM, read by the real clients", async () => {
+  const secrets = await startSecrets();
+  secrets.set("db", JSON.stringify({ url: database.url }));
+  secrets.set("/db", database.url);
+  const { DATABASE_URL: _plain, ...rest } = environment;
+  const references = [
+    { DATABASE_URL_SECRET: "db" },
+    { DATABASE_URL_PARAMETER: "/db" },
+    { DATABASE_URL_SECRET: "gone" },
+  ];
+
+  const outcomes = [];
+  for (const reference of references) {
+    const own = { ...rest, ...secrets.environment, ...reference };
+    const other = startLambda({ handlerDirectory: inject("assetFolder"), environment: own });
+    const { payload } = await other.invoke({ onFailure: "return" });
+    outcomes.push([expectReport(payload).status, expectReport(payload).error?.code]);
+    await other.stop();
+  }
+  await secrets.stop();
+
+  expect(outcomes).toEqual([
+    ["applied", undefined],
+    ["up-to-date", undefined],
+    ["failed", "SECRET_UNAVAILABLE"],
+  ]);
+});
+
+test("a function that is nearly over answers before it is killed", async () => {
+  await lambda.stop();
+  lambda = startLambda({ handlerDirectory: inject("assetFolder"), environment, timeoutMs: 3_000 });
+  const holder = await database.hold("create schema drizzle");
+
+  const { payload } = await lambda.invoke({ onFailure: "return" });
+  await holder.release();
+
+  expect(expectReport(payload).error?.code).toBe("DEADLINE");
+});

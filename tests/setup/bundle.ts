@@ -1,0 +1,22 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { buildLambda } from "../../bin/lambda-artefact.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** A folder that holds what would be deployed for `drizzle/`. */
+    assetFolder: string;
+  }
+}
+
+/** Builds the Lambda asset of the example once for the run. */
+export async function setup(project: TestProject): Promise<() => void> {
+  const folder = mkdtempSync(join(tmpdir(), "asset-"));
+  await buildLambda(folder);
+  writeFileSync(join(folder, "bundle.json"), JSON.stringify(await compileBundle("drizzle")));
+  project.provide("assetFolder", folder);
+  return () => rmSync(folder, { recursive: true });
+}

@@ -1,0 +1,48 @@
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { ERROR_CODES } from "../../lib/errors.ts";
+import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
+
+const readme = readFileSync("README.md", "utf8");
+const errors = readFileSync("docs/errors.md", "utf8");
+const scripts: Record<string, string> = JSON.parse(readFileSync("package.json", "utf8")).scripts;
+
+function blocks(language: string): readonly string[] {
+  return Array.from(
+    readme.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs")),
+    ([, text]) => text ?? "",
+  );
+}
+
+describe("the README", () => {
+  test("shows requests that are allowed", () => {
+    for (const block of blocks("json")) parseRequest(JSON.parse(block));
+
+    expect(blocks("json")).not.toEqual([]);
+  });
+
+  test("names every request field", () => {
+    for (const key of REQUEST_KEYS) expect(readme).toContain(`\`${key}\``);
+  });
+
+  test("calls only scripts that exist", () => {
+    const called = Array.from(readme.matchAll(/npm run (\w+)/g), ([, name]) => name ?? "");
+
+    for (const name of [...called, "start", "test"]) expect(scripts).toHaveProperty([name]);
+  });
+
+  test("links only to files that exist", () => {
+    const links = Array.from(readme.matchAll(/\]\((?!http)([^)#]+)/g), ([, path]) => path ?? "");
+
+    expect(links.filter((path) => !existsSync(path))).toEqual([]);
+  });
+});
+
+describe("docs/errors.md", () => {
+  test("has a row for every code and no other", () => {
+    const table = errors.split("## Warnings")[0] ?? "";
+    const rows = Array.from(table.matchAll(/^\|\s*`([A-Z_]+)`\s*\|/gm), ([, code]) => code);
+
+    expect(rows.toSorted()).toEqual([...ERROR_CODES].sort());
+  });
+});

@@ -14,6 +14,8 @@ export interface HandlerOptions {
   readonly bundle: Bundle | (() => Bundle | Promise<Bundle>);
   /** Carries a request out. Default `migrate`. */
   readonly run?: typeof migrate;
+  /** Where the log goes. Default: one JSON object per line, to standard error. */
+  readonly logFor?: (requestId: string) => Log;
 }
 
 /** What is kept back of the remaining time for cancelling, and for answering, in ms at most. */
@@ -25,7 +27,7 @@ export function createHandler(
   options: HandlerOptions,
 ): (event: unknown, context: InvocationContext) => Promise<unknown> {
   return async (event, context) => {
-    const log = createLog(context.awsRequestId);
+    const log = (options.logFor ?? createLog)(context.awsRequestId);
     const recognised = selectSource(event);
     const remainingMs = context.getRemainingTimeInMillis();
     const end = Date.now() + remainingMs;

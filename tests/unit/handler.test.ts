@@ -1,0 +1,115 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { MigratorError } from "../../lib/errors.ts";
+import { selectSource } from "../../lib/events/select.ts";
+import { createHandler } from "../../lib/handler.ts";
+import { silentLog } from "../../lib/log.ts";
+import type { migrate } from "../../lib/migrate.ts";
+import { buildReport } from "../../lib/report.ts";
+import { parseRequest } from "../../lib/request.ts";
+import { makeBundle } from "./make-migration.ts";
+
+const context = (remainingMs = 60_000) => ({
+  awsRequestId: "request",
+  invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
+  getRemainingTimeInMillis: () => remainingMs,
+});
+
+/** A handler whose runs are counted and end at once. */
+function counting(): { handler: ReturnType<typeof createHandler>; runs: string[] } {
+  const runs: string[] = [];
+  const run: typeof migrate = (request, { requestId }) => {
+    runs.push(request.action);
+    return Promise.resolve(buildReport(requestId, "up-to-date", {}));
+  };
+  return { handler: createHandler({ bundle: makeBundle(), run, logFor: () => silentLog }), runs };
+}
+
+describe("a handler", () => {
+  test("answers any event with a value or a coded error, and runs only what was asked for", async () => {
+    const anyEvent = fc.oneof(
+      fc.jsonValue(),
+      fc.dictionary(fc.constantFrom("action", "Records", "detail-type", "tf", "x"), fc.jsonValue()),
+    );
+    await fc.assert(
+      fc.asyncProperty(anyEvent, async (event) => {
+        const { handler, runs } = counting();
+        try {
+          await handler(event, context());
+          expect(runs).toHaveLength(1);
+          expect(selectSource(event).source).toBe("direct");
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(MigratorError);
+          expect(runs).toEqual([]);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("answers for a run that never ends, before its own end", async () => {
+    const handler = createHandler({
+      bundle: makeBundle(),
+      run: () => new Promise(() => undefined),
+      logFor: () => silentLog,
+    });
+
+    const report = await handler({ onFailure: "return" }, context(600));
+
+    expect(report).toMatchObject({
+      status: "failed",
+      error: { code: "DEADLINE", retryable: true },
+    });
+  });
+
+  test("makes a report of a bundle that cannot be read", async () => {
+    const damaged = () => {
+      throw new MigratorError("BUNDLE_INVALID", "It is damaged.");
+    };
+
+    const report = await createHandler({ bundle: damaged, logFor: () => silentLog })(
+      { onFailure: "return" },
+      context(),
+    );
+
+    expect(report).toMatchObject({ status: "failed", error: { code: "BUNDLE_INVALID" } });
+  });
+});
+
+describe("parseRequest", () => {
+  test("reads what CloudFormation sends, where every value is a string", () => {
+    const request = parseRequest({
+      ServiceToken: "arn",
+      MigrationsHash: "x",
+      lockTimeoutMs: "5000",
+      outOfOrder: "apply",
+    });
+
+    expect(request).toEqual({
+      action: "up",
+      transaction: "auto",
+      outOfOrder: "apply",
+      modified: "warn",
+      ahead: "warn",
+      executor: "auto",
+      lockTimeoutMs: 5_000,
+      ddlLockTimeoutMs: 2_000,
+      timeoutMs: null,
+      onFailure: "throw",
+    });
+  });
+
+  test.each([
+    ["action", "migrate"],
+    ["executor", 1],
+    ["lockTimeoutMs", "5 s"],
+    ["lockTimeoutMs", -1],
+    ["timeoutMs", 0],
+    ["timeoutMs", 1.5],
+    ["ddlLockTimeoutMs", 1e12],
+  ])("refuses %s: %j and names it", (key, value) => {
+    expect(() => parseRequest({ [key]: value })).toThrow(
+      expect.objectContaining({ code: "REQUEST_INVALID", message: expect.stringContaining(key) }),
+    );
+  });
+});

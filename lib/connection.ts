@@ -344,7 +344,7 @@ class Session implements Connection {
 
   async interrupt(reason: MigratorError, graceMs: number): Promise<void> {
     this.#interruption ??= reason;
-    const dropped = setTimeout(() => this.abort(), graceMs);
+    const dropped = setTimeout(() => this.abort(), graceMs).unref();
     this.client.once("end", () => clearTimeout(dropped));
     await this.beside(graceMs, (helper) =>
       helper.query("select pg_cancel_backend($1::int)", [this.backendPid]),

@@ -2,6 +2,7 @@ import type { Bundle, Migration, Warning } from "./bundle.ts";
 import { MigratorError } from "./errors.ts";
 import type { Ledger, LedgerRow } from "./ledger-home.ts";
 import { type Matching, matchRows } from "./match.ts";
+import { quotePlace } from "./quote.ts";
 import type { Drift } from "./report.ts";
 import type { Request } from "./request.ts";
 
@@ -61,11 +62,14 @@ export function planMigrations(bundle: Bundle, ledger: Ledger, policy: Policy): 
     applied: bundle.migrations.filter((migration) => matching.rowOf.has(migration)),
     pending: planned,
     transactions,
-    atomic: transactions.length <= 1,
+    atomic: transactions.length <= 1 && !pending.some(controlsTransactions),
     ...selectExecutor(pending.length > 0, policy.executor, necessity),
     drift,
     warnings: matching.warnings,
-    refusal: refuse(drift, policy, pending.length > 0 ? necessity : null),
+    refusal:
+      pending.length > 0 && ledger.format === "1.0"
+        ? namedLedger(ledger)
+        : refuse(drift, policy, pending.length > 0 ? necessity : null),
   };
 }
 
@@ -105,6 +109,19 @@ function skippedByDrizzle(
 /** Drizzle 0.45 leaves `name` null in a 1.0 ledger, and Drizzle 1.0 would then run that migration again. */
 function named(ledger: Ledger): ExecutorReason | null {
   return ledger.format === "1.0" ? "named-ledger" : null;
+}
+
+/** A row without its name would make Drizzle 1.0 run the migration again. */
+function namedLedger({ place }: Ledger): MigratorError {
+  return new MigratorError(
+    "LEDGER_UNKNOWN_FORMAT",
+    `The ledger ${quotePlace(place)} was upgraded by Drizzle 1.0 and names its migrations, which this version does not do yet; nothing was run. Apply what is pending with drizzle-kit 1.0.`,
+  );
+}
+
+/** A file with a COMMIT of its own leaves something behind when a later statement fails. */
+function controlsTransactions({ statements }: Migration): boolean {
+  return statements.some(({ kind }) => kind === "TransactionStmt");
 }
 
 function selectExecutor(

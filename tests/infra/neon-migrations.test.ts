@@ -1,6 +1,7 @@
 import { App, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
+import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { expect, test } from "vitest";
 import { ExampleStack } from "../../infra/example-stack.ts";
 import { NeonMigrations } from "../../infra/neon-migrations.ts";
@@ -46,6 +47,28 @@ test("GIVEN the example WHEN synthesised THEN the role may read this secret and 
     "secretsmanager:DescribeSecret",
   ]);
   expect(JSON.stringify(statements[0].Resource)).toContain("example/database-url-??????");
+});
+
+test("GIVEN a parameter and policies WHEN synthesised THEN the template holds its name and the request", () => {
+  const stack = new Stack(new App(), "WithParameter");
+  const parameter = StringParameter.fromSecureStringParameterAttributes(stack, "Parameter", {
+    parameterName: "/shop/database-url",
+  });
+  new NeonMigrations(stack, "Migrations", {
+    migrations: "drizzle",
+    databaseUrl: { parameter },
+    request: { outOfOrder: "apply", lockTimeoutMs: 5_000 },
+  });
+  const synthesised = Template.fromStack(stack);
+
+  synthesised.hasResourceProperties("AWS::Lambda::Function", {
+    Environment: { Variables: { DATABASE_URL_PARAMETER: "/shop/database-url" } },
+  });
+  synthesised.hasResourceProperties("Custom::NeonMigrations", {
+    outOfOrder: "apply",
+    lockTimeoutMs: 5_000,
+  });
+  synthesised.resourceCountIs("AWS::Lambda::Url", 0);
 });
 
 test("GIVEN two syntheses WHEN nothing changed THEN asset and hash are the same", () => {

@@ -167,6 +167,24 @@ describe("planMigrations", () => {
     expect(plan.refusal?.code).toBe("EXECUTOR_UNSUITABLE");
   });
 
+  test("refuses to write a ledger whose rows have names, which Drizzle 1.0 would miss", () => {
+    const ledger = { ...makeLedger(rowOf(first, 1, { name: first.tag })), format: "1.0" as const };
+
+    const pending = planMigrations(makeBundle(first, second), ledger, policy());
+    const nothing = planMigrations(makeBundle(first), ledger, policy());
+
+    expect(pending.refusal?.code).toBe("LEDGER_UNKNOWN_FORMAT");
+    expect(nothing.refusal).toBeNull();
+  });
+
+  test("does not call a file with a COMMIT of its own atomic", () => {
+    const [statement] = first.statements;
+    if (statement === undefined) throw new Error("no statement");
+    const controlling = { ...first, statements: [{ ...statement, kind: "TransactionStmt" }] };
+
+    expect(planMigrations(makeBundle(controlling), makeLedger(), policy()).atomic).toBe(false);
+  });
+
   test("uses our own executor on request", () => {
     const plan = planMigrations(
       makeBundle(first),

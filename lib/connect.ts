@@ -1,9 +1,10 @@
 import type { Target } from "./config.ts";
 import { connectError, connectTimeout, refusesPipelinedLogin } from "./connect-errors.ts";
-import { type Connection, openSession } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { openSession } from "./session.ts";
 
 /** What opening a connection needs beside the target. */
 export interface ConnectOptions {

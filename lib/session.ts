@@ -1,0 +1,368 @@
+import { Client, Pool, type PoolClient, type QueryResultRow } from "@neondatabase/serverless";
+import type { Warning } from "./bundle.ts";
+import type { Target } from "./config.ts";
+import { connectTimeout } from "./connect-errors.ts";
+import {
+  APPLICATION_PREFIX,
+  type Connection,
+  type Rows,
+  type SeriesOptions,
+  type SessionOptions,
+} from "./connection.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { MigratorError, postgresFacts } from "./errors.ts";
+import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
+import type { DatabaseFacts, Notice } from "./report.ts";
+import { createWire, type Wire } from "./wire.ts";
+
+/** How long the goodbye may take. */
+const CLOSE_TIMEOUT_MS = 250;
+/** A notice in a loop must not fill the report. */
+const MAX_NOTICES = 1_000;
+/** NAMEDATALEN - 1: PostgreSQL cuts an application name there. */
+const MAX_APPLICATION_NAME = 63;
+
+/**
+ * Opens one session and proves that it works: the driver calls a connection open before the server has
+ * seen the password, so only the first answer counts.
+ * @param pipelined whether the password goes out before the server asks for it, as Neon allows
+ * @throws the driver's error, or MigratorError `CONNECT_TIMEOUT`
+ */
+export async function openSession(
+  endpoint: Endpoint,
+  target: Target,
+  options: SessionOptions,
+): Promise<Connection> {
+  const session = new Session(endpoint, target, options);
+  try {
+    return await session.open();
+  } catch (thrown) {
+    session.abort();
+    throw thrown;
+  }
+}
+
+interface Greeting {
+  readonly pid: number;
+  readonly name: string;
+  readonly role: string;
+  readonly version: string;
+  readonly readOnly: boolean;
+}
+
+/**
+ * What every session says first, in one message. Settings are made by SQL, because Neon's proxy drops
+ * them from the login silently. With the check interval a server notices a dead runner within a
+ * second, instead of when its statement ends; where the platform lacks it, the session goes without.
+ */
+const GREETING: readonly string[] = [
+  "do $$ begin perform set_config('client_connection_check_interval', '1000', false); exception when others then null; end $$",
+  `select
+    pg_backend_pid() as "pid",
+    current_database()::text as "name",
+    current_user::text as "role",
+    current_setting('server_version') as "version",
+    pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly"`,
+];
+
+class Session implements Connection {
+  readonly #endpoint: Endpoint;
+  readonly #target: Target;
+  readonly #options: SessionOptions;
+  readonly #wire: Wire;
+  readonly #pool: Pool;
+  #client: PoolClient | null = null;
+  #greeting: Greeting | null = null;
+  #opening: readonly Rows[] = [];
+  #firstError: unknown = null;
+  #noticesOf: string | null = null;
+  readonly #notices: Notice[] = [];
+  #interruption: MigratorError | null = null;
+  #closed = false;
+
+  constructor(endpoint: Endpoint, target: Target, options: SessionOptions) {
+    this.#options = options;
+    this.#endpoint = endpoint;
+    this.#target = target;
+    this.#wire = createWire(options.timeoutMs);
+    this.#pool = createPool(endpoint, target, this.#wire, options);
+    this.#pool.on("error", (error: unknown) => this.#remember(error));
+    this.#pool.on("connect", (client: PoolClient) => this.#watch(client));
+  }
+
+  async open(): Promise<this> {
+    const { timeoutMs } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(connectTimeout(this.#endpoint.host, timeoutMs, this.#firstError));
+        this.abort();
+      }, timeoutMs);
+    });
+    try {
+      await Promise.race([this.#greet(), timeout]);
+      return this;
+    } catch (thrown) {
+      throw thrown instanceof MigratorError ? thrown : (this.#firstError ?? thrown);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #greet(): Promise<void> {
+    this.#client = await this.#pool.connect();
+    const results = await this.batch([...GREETING, ...this.#options.opening]);
+    const row = results[GREETING.length - 1]?.[0];
+    if (row === undefined) throw new Error("The server answered the greeting without a row.");
+    // The statement above made this row; its shape is ours.
+    this.#greeting = row as unknown as Greeting;
+    this.#opening = results.slice(GREETING.length);
+  }
+
+  #watch(client: PoolClient): void {
+    client.on("error", (error: unknown) => this.#remember(error));
+    client.on("notice", ({ severity, message }) => {
+      if (this.#noticesOf === null || this.#notices.length >= MAX_NOTICES) return;
+      this.#notices.push({
+        severity: severity ?? "NOTICE",
+        message: message ?? "",
+        migration: this.#noticesOf,
+      });
+    });
+  }
+
+  #remember(error: unknown): void {
+    this.#firstError ??= error;
+  }
+
+  get client(): PoolClient {
+    if (this.#client === null) throw new Error("The connection is not open.");
+    return this.#client;
+  }
+
+  get #facts(): Greeting {
+    if (this.#greeting === null) throw new Error("The connection is not open.");
+    return this.#greeting;
+  }
+
+  get backendPid(): number {
+    return this.#facts.pid;
+  }
+
+  get database(): DatabaseFacts {
+    const { name, role, version } = this.#facts;
+    return { host: this.#endpoint.host, name, serverVersion: version, role };
+  }
+
+  get readOnly(): boolean {
+    return this.#facts.readOnly;
+  }
+
+  get warnings(): readonly Warning[] {
+    return [...this.#target.warnings, ...this.#endpoint.warnings];
+  }
+
+  get opening(): readonly Rows[] {
+    return this.#opening;
+  }
+
+  async batch(statements: readonly string[]): Promise<readonly Rows[]> {
+    this.assertLive();
+    try {
+      // For several statements the driver answers with a list, which its types do not know.
+      const results: unknown = await this.client.query(statements.join(";\n"));
+      return (Array.isArray(results) ? results : [results]).map(({ rows }) => rows ?? []);
+    } catch (thrown) {
+      throw this.#greeting === null ? thrown : this.explain(thrown);
+    }
+  }
+
+  async query<Row extends object>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<readonly Row[]> {
+    this.assertLive();
+    return await this.#send<Row>(text, values);
+  }
+
+  async sendAll(series: readonly Sending[], options: SeriesOptions): Promise<readonly number[]> {
+    try {
+      this.assertLive();
+      return options.pipelined
+        ? await this.#sendPipelined(series, options)
+        : await this.#sendEach(series, options);
+    } catch (thrown) {
+      const index = thrown instanceof SendFailure ? thrown.index : 0;
+      const cause = thrown instanceof SendFailure ? thrown.cause : thrown;
+      throw new SendFailure(index, this.explain(cause));
+    }
+  }
+
+  async #sendPipelined(
+    series: readonly Sending[],
+    { onStart }: SeriesOptions,
+  ): Promise<readonly number[]> {
+    const pipeline = new Pipeline(series, onStart);
+    this.client.query(pipeline);
+    return await pipeline.done;
+  }
+
+  async #sendEach(
+    series: readonly Sending[],
+    { onStart }: SeriesOptions,
+  ): Promise<readonly number[]> {
+    const durationsMs: number[] = [];
+    for (const [index, { text, values }] of series.entries()) {
+      const started = performance.now();
+      onStart(index);
+      try {
+        await this.query(text, values);
+      } catch (thrown) {
+        throw new SendFailure(index, thrown);
+      }
+      durationsMs.push(performance.now() - started);
+    }
+    return durationsMs;
+  }
+
+  async cleanUp(text: string, values: readonly unknown[] = []): Promise<void> {
+    await this.#send(text, values);
+  }
+
+  async #send<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+  ): Promise<readonly Row[]> {
+    try {
+      const result = await this.client.query<Row & QueryResultRow>(text, [...values]);
+      return result.rows ?? [];
+    } catch (thrown) {
+      throw this.explain(thrown);
+    }
+  }
+
+  explain(thrown: unknown): unknown {
+    if (this.#interruption !== null) return this.#interruption;
+    if (thrown instanceof MigratorError) return thrown;
+    const sqlstate = postgresFacts(thrown)?.sqlstate;
+    if (sqlstate !== undefined && !endsSession(sqlstate)) return thrown;
+    this.#remember(thrown);
+    return connectionLost(this.#firstError);
+  }
+
+  assertLive(): void {
+    if (this.#interruption !== null) throw this.#interruption;
+  }
+
+  attributeNotices(migration: string | null): void {
+    this.#noticesOf = migration;
+  }
+
+  notices(): readonly Notice[] {
+    return this.#notices;
+  }
+
+  roundTrips(): number {
+    return this.#wire.roundTrips();
+  }
+
+  async interrupt(reason: MigratorError, graceMs: number): Promise<void> {
+    this.#interruption ??= reason;
+    const dropped = setTimeout(() => this.abort(), graceMs).unref();
+    this.client.once("end", () => clearTimeout(dropped));
+    await this.beside(graceMs, (helper) =>
+      helper.query("select pg_cancel_backend($1::int)", [this.backendPid]),
+    );
+  }
+
+  async beside<Result>(
+    timeoutMs: number,
+    work: (helper: Connection) => Promise<Result>,
+  ): Promise<Result | null> {
+    const options = { ...this.#options, timeoutMs, opening: [] };
+    const helper = new Session(this.#endpoint, this.#target, options);
+    const tooLate = setTimeout(() => helper.abort(), timeoutMs);
+    try {
+      await helper.open();
+      return await work(helper);
+    } catch {
+      // What was asked for beside the run is never a reason for the run to fail.
+      return null;
+    } finally {
+      clearTimeout(tooLate);
+      await helper.close();
+    }
+  }
+
+  get announcedPid(): number | null {
+    const pid: unknown = Reflect.get(this.client, "processID");
+    return typeof pid === "number" ? pid : null;
+  }
+
+  abort(): void {
+    this.#wire.terminate();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#client !== null) {
+      let timer: NodeJS.Timeout | undefined;
+      const tooLate = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+      });
+      this.#client.release(true);
+      await Promise.race([this.#wire.goodbyeSent, tooLate]);
+      clearTimeout(timer);
+    }
+    this.abort();
+    await this.#pool.end();
+  }
+}
+
+function createPool(endpoint: Endpoint, target: Target, wire: Wire, options: SessionOptions): Pool {
+  const { host, port, user, password, database } = endpoint;
+  const pool = new Pool({
+    host,
+    port,
+    user,
+    database,
+    max: 1,
+    application_name: `${APPLICATION_PREFIX}${options.requestId}`.slice(0, MAX_APPLICATION_NAME),
+    ...(password === null ? {} : { password }),
+    ...(endpoint.options === null ? {} : { options: endpoint.options }),
+  });
+  // The pool ignores a `Client` among its options; its field is the documented way. A subclass keeps the
+  // settings on this client, where the driver's own place for them is global.
+  pool.Client = class extends Client {
+    constructor(config?: ConstructorParameters<typeof Client>[0]) {
+      super(config);
+      this.neonConfig.webSocketConstructor = wire.Socket;
+      if (!options.pipelined) this.neonConfig.pipelineConnect = false;
+      if (target.relay !== null) {
+        const relay = target.relay;
+        this.neonConfig.useSecureWebSocket = false;
+        this.neonConfig.wsProxy = (toHost, toPort) => `${relay}?address=${toHost}:${toPort}`;
+      }
+    }
+  };
+  return pool;
+}
+
+/** SQLSTATEs after which the session is gone: connection exceptions, shutdowns, idle-in-transaction. */
+function endsSession(sqlstate: string): boolean {
+  return (
+    sqlstate.startsWith("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].includes(sqlstate)
+  );
+}
+
+function connectionLost(first: unknown): MigratorError {
+  const server = postgresFacts(first);
+  const reason =
+    server?.message ?? (first instanceof Error ? first.message : "no reason was given");
+  return new MigratorError(
+    "CONNECTION_LOST",
+    `The connection to the database was lost: ${reason}. What was not committed is rolled back; run again.`,
+    { cause: first, retryable: true, ...(server === null ? {} : { sqlstate: server.sqlstate }) },
+  );
+}

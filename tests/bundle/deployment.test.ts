@@ -55,6 +55,10 @@ describe("a direct invocation", () => {
     [{ Records: [{ eventSource: "aws:sqs" }] }],
     [{ source: "aws.events", "detail-type": "Scheduled Event", action: "up" }],
     [{ "CodePipeline.job": { id: "1" } }],
+    [{ triggerSource: "PreSignUp_SignUp", userPoolId: "x", request: {}, response: {} }],
+    [{ type: "TOKEN", methodArn: "arn:aws:execute-api:x" }],
+    [{ invocationId: "1", deliveryStreamArn: "arn", records: [] }],
+    [{ awslogs: { data: "" } }],
     [{ who: "knows" }],
     ["up"],
     [[1]],
@@ -104,7 +108,7 @@ describe("an HTTP call", () => {
 
     const plan = await lambda.invoke(event("GET", "/migrations/plan"));
     const up = await lambda.invoke(event("POST", "/migrations", { body, isBase64Encoded: true }));
-    const status = await lambda.invoke(event("GET", "/db/migrations/"));
+    const status = await lambda.invoke(event("GET", "/prod/migrations/"));
 
     const reports = [plan, up, status].map(({ payload }) => {
       expect(payload).toMatchObject({ statusCode: 200 });

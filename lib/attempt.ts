@@ -5,13 +5,13 @@ import type { Connection, Rows } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import { ledgerQuestion, readLedger } from "./ledger.ts";
 import type { Ledger } from "./ledger-home.ts";
-import { acquireLock, lockQuestion } from "./lock.ts";
+import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import { type Plan, planMigrations } from "./plan.ts";
-import { refusePooler } from "./pooler.ts";
+import { type Findings, learnFrom, NO_FINDINGS, type Plan, planMigrations } from "./plan.ts";
+import { openingLockQuestion, refusePooler } from "./pooler.ts";
 import { describeApplied, describePending, type RunFacts, type Timings } from "./report.ts";
 import type { Request } from "./request.ts";
-import { runMigrations } from "./run.ts";
+import { type RunResult, runMigrations } from "./run.ts";
 
 /** What a run needs from outside. */
 export interface Dependencies {
@@ -47,6 +47,12 @@ interface Attempt {
   readonly log: Log;
 }
 
+/** What is to be done, and the ledger that it was read from. */
+interface Planned {
+  readonly ledger: Ledger;
+  readonly plan: Plan;
+}
+
 /** How long a cancelled statement has to stop before its connection is dropped. */
 const CANCEL_GRACE_MS = 2_000;
 
@@ -58,6 +64,8 @@ export function startProgress(bundle: Bundle, deadline: number): Progress {
     timings: { connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 },
     inDoubt: new Set(),
     warn: (code, message) => {
+      const known = progress.facts.warnings.some((each) => each.message === message);
+      if (known) return;
       const warnings = [...progress.facts.warnings, { code, message }];
       progress.facts = { ...progress.facts, warnings };
     },
@@ -77,7 +85,7 @@ export async function attempt(
   progress: Progress,
 ): Promise<Status> {
   const { deadline } = progress;
-  const lock = request.action === "up" ? [lockQuestion(target.ledger)] : [];
+  const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
   const opening = [...lock, ...ledgerQuestion(target.ledger)];
   const connection = await timed(progress, "connectMs", () =>
     connect(target, { requestId, deadline, log, opening }),
@@ -106,20 +114,37 @@ export async function attempt(
   }
 }
 
-/** The ledger is read under the lock, so that the plan cannot be stale. */
 async function apply(self: Attempt): Promise<Status> {
-  const { connection, progress, target } = self;
-  const [lockAnswer, ...answers] = connection.opening;
-  const locked = lockAnswer?.[0]?.locked === true;
-  const { ledger, plan } = makePlan(self, locked ? answers : await waitForLock(self));
-  recoverDoubtful(plan, progress);
-  if (plan.refusal !== null) throw plan.refusal;
+  const { progress } = self;
+  const { ledger, plan } = await planUnderLock(self);
   if (plan.pending.length > 0) {
-    if (connection.readOnly) throw readOnly(connection);
-    await refusePooler(connection, target.ledger);
     await timed(progress, "executeMs", () => execute(self, plan, ledger));
   }
   return progress.facts.applied.length > 0 ? "applied" : "up-to-date";
+}
+
+/**
+ * The ledger is read under the lock, so that the plan cannot be stale. A lock that does not outlast the
+ * first message is enough to see that nothing is pending; for more it is taken again, and the ledger read again.
+ */
+async function planUnderLock(self: Attempt): Promise<Planned> {
+  const { connection } = self;
+  const [lockAnswer, ...answers] = connection.opening;
+  const { locked, lasting } = lockAnswer?.[0] ?? {};
+  const first = locked === true ? decide(self, answers) : null;
+  if (first?.plan.pending.length === 0) return first;
+  await refusePooler(connection);
+  if (first !== null && lasting === true) return first;
+  return decide(self, await waitForLock(self));
+}
+
+function decide(self: Attempt, answers: readonly Rows[]): Planned {
+  const { connection, progress } = self;
+  const planned = makePlan(self, answers);
+  recoverDoubtful(planned.plan, progress);
+  if (planned.plan.refusal !== null) throw planned.plan.refusal;
+  if (planned.plan.pending.length > 0 && connection.readOnly) throw readOnly(connection);
+  return planned;
 }
 
 async function waitForLock({
@@ -145,19 +170,40 @@ function recoverDoubtful(plan: Plan, progress: Progress): void {
   progress.inDoubt = new Set();
 }
 
-async function execute(
+/** Where the server shows that a statement needs another place than its text says, plans once more with that. */
+async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise<void> {
+  const { bundle, connection, log, target } = self;
+  let plan = first;
+  let ledger = firstLedger;
+  let findings = NO_FINDINGS;
+  for (;;) {
+    const failure = await carryOut(self, plan, ledger);
+    if (failure === null) return;
+    const learned = learnFrom(bundle, failure.thrown, findings);
+    if (learned === null) throw failure.thrown;
+    findings = learned;
+    log("plan.again", { ...findings });
+    const answers = await connection.batch(ledgerQuestion(target.ledger));
+    ({ plan, ledger } = makePlan(self, answers, findings));
+    if (plan.refusal !== null) throw failure.thrown;
+  }
+}
+
+async function carryOut(
   { request, connection, progress, log }: Attempt,
   plan: Plan,
   ledger: Ledger,
-): Promise<void> {
-  const { failure, applied, ...result } = await runMigrations(plan, {
+): Promise<RunResult["failure"]> {
+  const { failure, applied, done, warnings, ...result } = await runMigrations(plan, {
     connection,
     ledger,
     mayFallBack: request.executor !== "drizzle",
     patience: { lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
   });
   const tags = new Set(applied.map(({ tag }) => tag));
-  const pending = (progress.facts.pending ?? []).filter(({ tag }) => !tags.has(tag));
+  const pending = (progress.facts.pending ?? [])
+    .filter(({ tag }) => !tags.has(tag))
+    .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done }));
   progress.facts = {
     ...progress.facts,
     ...result,
@@ -165,9 +211,9 @@ async function execute(
     latest: applied.at(-1)?.tag ?? progress.facts.latest ?? null,
     pending,
   };
-  if (failure === null) return;
-  progress.inDoubt = new Set(pending.map(({ tag }) => tag));
-  throw failure.thrown;
+  for (const { code, message } of warnings) progress.warn(code, message);
+  if (failure !== null) progress.inDoubt = new Set(pending.map(({ tag }) => tag));
+  return failure;
 }
 
 function inspect(self: Attempt): Status {
@@ -189,10 +235,11 @@ function inspect(self: Attempt): Status {
 function makePlan(
   { bundle, connection, progress, request }: Attempt,
   answers: readonly Rows[],
-): { readonly ledger: Ledger; readonly plan: Plan } {
+  findings: Findings = NO_FINDINGS,
+): Planned {
   const started = Date.now();
-  const ledger = readLedger(answers, connection.database.role);
-  const plan = planMigrations(bundle, ledger, request);
+  const ledger = readLedger(answers, connection.database.role, bundle.layout);
+  const plan = planMigrations(bundle, ledger, request, findings);
   const { executor, executorReason, atomic, drift } = plan;
   for (const { code, message } of [...ledger.warnings, ...plan.warnings])
     progress.warn(code, message);
@@ -205,7 +252,9 @@ function makePlan(
     atomic,
     drift,
     latest: plan.applied.at(-1)?.tag ?? null,
-    pending: plan.pending.map(({ migration, reasons }) => describePending(migration, reasons)),
+    pending: plan.pending.map(({ migration, reasons, checkpoint }) =>
+      describePending(migration, reasons, checkpoint?.done ?? 0),
+    ),
   };
   return { ledger, plan };
 }

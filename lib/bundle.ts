@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { MigratorError } from "./errors.ts";
+import { quoted } from "./redact.ts";
 
 /** All migrations of one deployment: plain JSON, made by `compileBundle`, read by everything else. */
 export interface Bundle {
   /** Version of this shape. A reader refuses one that it does not know. */
   readonly bundleVersion: 1;
   /** Which of Drizzle's folder layouts it came from. */
-  readonly layout: "0.x";
+  readonly layout: Layout;
   /** SHA-256, hex, over the ordered tags, times and hashes: changes when and only when the migrations do. */
   readonly hash: string;
   /** In the journal's order, which is the order in which they are applied. */
@@ -15,11 +16,19 @@ export interface Bundle {
   readonly warnings: readonly Warning[];
 }
 
-/** One SQL file with its journal entry. */
+/** `0.x`: `<tag>.sql` files with a journal; `1.0`: a folder `<YYYYMMDDHHMMSS>_<name>` for each migration. */
+export type Layout = "0.x" | "1.0";
+
+/** One SQL file with its time. */
 export interface Migration {
-  /** The file's name without `.sql`. */
+  /** Layout 0.x: the file's name without `.sql`; 1.0: the name of its folder. */
   readonly tag: string;
-  /** The journal's `when`: epoch milliseconds of the author's clock; the ledger's `created_at`. */
+  /** What a 1.0 ledger calls it: the name of its folder, or the one that `drizzle-kit up` would give it. */
+  readonly name: string;
+  /**
+   * Epoch milliseconds, the ledger's `created_at`. Layout 0.x: the journal's `when`, the author's clock;
+   * 1.0: the time in the folder's name, whole seconds.
+   */
   readonly when: number;
   /** SHA-256 of the file's text, hex, as Drizzle computes it. */
   readonly hash: string;
@@ -42,7 +51,52 @@ export interface Statement {
   readonly column: number;
   /** What the parser calls it: `CreateStmt`, `IndexStmt`, `TransactionStmt` … */
   readonly kind: string;
+  readonly mode: StatementMode;
+  /** What a later run has to know of it; null for most. */
+  readonly effect: Effect | null;
 }
+
+/**
+ * How a statement stands to transactions: it can run in one; it must run `alone`, because the server
+ * refuses it in a transaction; or it begins or ends one itself.
+ */
+export type StatementMode = (typeof STATEMENT_MODES)[number];
+
+const STATEMENT_MODES = [
+  "transactional",
+  "alone",
+  "begin",
+  "commit",
+  "commit-and-begin",
+  "rollback",
+  "rollback-and-begin",
+] as const;
+
+/** A name as it was written, unquoted; schema null: found by the search path. */
+export interface ObjectName {
+  readonly schema: string | null;
+  readonly name: string;
+}
+
+/** What a statement does that a later run must be able to find again, or that binds those behind it. */
+export type Effect =
+  | { readonly kind: "builds-index"; readonly table: ObjectName; readonly index: string | null }
+  | { readonly kind: "drops-indexes"; readonly indexes: readonly ObjectName[] }
+  | { readonly kind: "detaches"; readonly table: ObjectName; readonly partition: ObjectName }
+  | {
+      readonly kind: "creates" | "drops";
+      readonly object: "database" | "tablespace" | "subscription";
+      readonly name: string;
+    }
+  /** Running it twice leaves the same as running it once: VACUUM, REINDEX, ALTER SYSTEM. */
+  | { readonly kind: "repeatable" }
+  /** Whether it has happened cannot be found out afterwards. */
+  | { readonly kind: "unknown" }
+  /** The value can be used only once this is committed, unless the type is as new as the value. */
+  | { readonly kind: "adds-enum-value"; readonly type: ObjectName; readonly value: string }
+  | { readonly kind: "creates-type"; readonly type: ObjectName }
+  /** Sets something for the session, which the statements behind it may need. */
+  | { readonly kind: "sets" };
 
 /** Something worth knowing that stops nothing. */
 export interface Warning {
@@ -63,6 +117,25 @@ export function chunksOf(migration: Migration): readonly string[] {
   return migration.sql.split(STATEMENT_BREAKPOINT);
 }
 
+/**
+ * What a 1.0 ledger calls a migration. For one of the 0.x layout that is what `drizzle-kit up` makes of
+ * it: the time in UTC, to the second, and the tag without all up to its first underscore.
+ */
+export function migrationName(layout: Layout, tag: string, when: number): string {
+  if (layout === "1.0") return tag;
+  const [, ...rest] = tag.split("_");
+  const date = new Date(when);
+  const parts = [
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+    date.getUTCSeconds(),
+  ];
+  const stamp = parts.map((part) => String(part).padStart(2, "0")).join("");
+  return `${date.getUTCFullYear()}${stamp}_${rest.join("_")}`;
+}
+
 /** The hash of a list of migrations; see `Bundle.hash`. */
 export function bundleHash(
   migrations: readonly Pick<Migration, "tag" | "when" | "hash">[],
@@ -79,20 +152,24 @@ export function bundleHash(
 export function readBundle(value: unknown): Bundle {
   if (!isRecord(value)) throw invalid("it is not a JSON object");
   if (value.bundleVersion !== 1) {
-    throw invalid(
-      `its bundleVersion is ${JSON.stringify(value.bundleVersion)}, and this migrator reads 1`,
-    );
+    throw invalid(`its bundleVersion is ${quoted(value.bundleVersion)}, and this migrator reads 1`);
   }
-  if (value.layout !== "0.x") throw invalid(`its layout is ${JSON.stringify(value.layout)}`);
+  const { layout } = value;
+  if (layout !== "0.x" && layout !== "1.0") {
+    throw invalid(`its layout is ${quoted(layout)}`);
+  }
   if (!Array.isArray(value.migrations)) throw invalid("it has no list of migrations");
-  const migrations = value.migrations.map(readMigration);
+  const migrations = value.migrations.map((each, index) => readMigration(each, index, layout));
+  if (new Set(migrations.map(({ tag }) => tag)).size < migrations.length) {
+    throw invalid("it holds a migration twice");
+  }
   const hash = bundleHash(migrations);
   if (value.hash !== hash) throw invalid("its hash does not match its migrations");
   const warnings = Array.isArray(value.warnings) ? value.warnings.filter(isWarning) : [];
-  return { bundleVersion: 1, layout: "0.x", hash, migrations, warnings };
+  return { bundleVersion: 1, layout, hash, migrations, warnings };
 }
 
-function readMigration(value: unknown, index: number): Migration {
+function readMigration(value: unknown, index: number, layout: Layout): Migration {
   const name = `migration ${index + 1}`;
   if (!isRecord(value)) throw invalid(`${name} is not an object`);
   const { tag, when, hash, sql, statements } = value;
@@ -103,18 +180,32 @@ function readMigration(value: unknown, index: number): Migration {
     throw invalid(`the text of ${tag} does not match its hash`);
   }
   if (!Array.isArray(statements)) throw invalid(`${tag} has no list of statements`);
-  return {
+  const migration = {
     tag,
+    name: migrationName(layout, tag, when),
     when,
     hash,
     sql,
     statements: statements.map((each) => readStatement(each, tag, sql.length)),
   };
+  refuseDisorder(migration);
+  return migration;
+}
+
+/** Statements that overlap or change places would run twice or too early, under a hash that is right. */
+function refuseDisorder(migration: Migration): void {
+  const { tag, statements } = migration;
+  const chunks = chunksOf(migration).length;
+  const disorder = statements.some(({ start, chunk }, index) => {
+    const before = statements[index - 1];
+    return chunk >= chunks || start < (before?.end ?? 0) || chunk < (before?.chunk ?? 0);
+  });
+  if (disorder) throw invalid(`the statements of ${tag} are not in the order of its file`);
 }
 
 function readStatement(value: unknown, tag: string, length: number): Statement {
   if (!isRecord(value)) throw invalid(`a statement of ${tag} is not an object`);
-  const { start, end, chunk, line, column, kind } = value;
+  const { start, end, chunk, line, column, kind, mode, effect } = value;
   if (
     !isCount(start) ||
     !isCount(end) ||
@@ -127,7 +218,44 @@ function readStatement(value: unknown, tag: string, length: number): Statement {
   ) {
     throw invalid(`a statement of ${tag} lies outside its file`);
   }
-  return { start, end, chunk, line, column, kind };
+  if (!isMode(mode)) throw invalid(`a statement of ${tag} has the mode ${quoted(mode)}`);
+  return { start, end, chunk, line, column, kind, mode, effect: readEffect(effect, tag) };
+}
+
+function isMode(value: unknown): value is StatementMode {
+  return STATEMENT_MODES.some((mode) => mode === value);
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+const isName = (value: unknown): boolean =>
+  isRecord(value) && isText(value.name) && (value.schema === null || isText(value.schema));
+
+/** What each kind of effect must have beside its kind. */
+const EFFECTS: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
+  "builds-index": { table: isName, index: (value) => value === null || isText(value) },
+  "drops-indexes": { indexes: (value) => Array.isArray(value) && value.every(isName) },
+  detaches: { table: isName, partition: isName },
+  creates: { object: isText, name: isText },
+  drops: { object: isText, name: isText },
+  repeatable: {},
+  unknown: {},
+  "adds-enum-value": { type: isName, value: isText },
+  "creates-type": { type: isName },
+  sets: {},
+};
+
+function readEffect(value: unknown, tag: string): Effect | null {
+  if (value === null) return null;
+  const kind = isRecord(value) && typeof value.kind === "string" ? value.kind : "";
+  const fields = Object.hasOwn(EFFECTS, kind) ? EFFECTS[kind] : undefined;
+  if (!isRecord(value) || fields === undefined) {
+    throw invalid(`a statement of ${tag} has an effect that this migrator does not know`);
+  }
+  for (const [field, isValid] of Object.entries(fields)) {
+    if (!isValid(value[field])) throw invalid(`a statement of ${tag} has no ${field}`);
+  }
+  // Every field of this kind was looked at just now.
+  return value as unknown as Effect;
 }
 
 function isCount(value: unknown): value is number {

@@ -37,13 +37,12 @@ export interface Connection {
   notices(): readonly Notice[];
   roundTrips(): number;
   /**
-   * Sends a series of statements, in order, and stops at the first that fails.
-   * @param options.pipelined whether all are sent at once, or each when the one before is answered
-   * @param options.onStart called with the index of the statement that the server turns to
+   * Sends a series of statements without waiting, and stops at the first that fails.
+   * @param onStart called with the index of the statement that the server turns to
    * @returns how long each took, in ms
    * @throws SendFailure with what `query` would have thrown as its cause
    */
-  sendAll(series: readonly Sending[], options: SeriesOptions): Promise<readonly number[]>;
+  sendAll(series: readonly Sending[], onStart: (index: number) => void): Promise<readonly number[]>;
   /** Like `query`, but sent even after an interruption: what cleans up must still run. */
   cleanUp(text: string, values?: readonly unknown[]): Promise<void>;
   /**
@@ -68,12 +67,6 @@ export interface Connection {
   abort(): void;
   /** Says goodbye without waiting for the other side; the session ends, and its lock with it. Never rejects. */
   close(): Promise<void>;
-}
-
-/** How a series of statements is sent. */
-export interface SeriesOptions {
-  readonly pipelined: boolean;
-  onStart(index: number): void;
 }
 
 /** How one session is opened. */

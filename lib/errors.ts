@@ -41,8 +41,10 @@ export const ERROR_CODES = [
   "MODIFIED",
   "AHEAD",
   "EXECUTOR_UNSUITABLE",
+  "NOT_ATOMIC",
   // the run
   "MIGRATION_FAILED",
+  "STEP_IN_DOUBT",
   "LOCK_TIMEOUT",
   "DEADLINE",
   "INTERNAL",

@@ -1,4 +1,5 @@
-import type { Warning } from "./bundle.ts";
+import type { Layout, Warning } from "./bundle.ts";
+import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import type { LedgerPlace } from "./config.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
 import { quoteIdentifier, quotePlace } from "./quote.ts";
@@ -9,7 +10,9 @@ export interface Ledger {
   readonly place: LedgerPlace;
   readonly exists: boolean;
   /** Which columns it has: `1.0` adds `name` and `applied_at`. */
-  readonly format: "0.x" | "1.0";
+  readonly format: Layout;
+  /** How far the migrations came that are begun and not complete. */
+  readonly checkpoints: readonly Checkpoint[];
   /** In the order in which they were written. */
   readonly rows: readonly LedgerRow[];
   readonly warnings: readonly Warning[];
@@ -40,12 +43,15 @@ export interface Home {
   readonly mayRead: boolean;
   readonly mayInsert: boolean;
   readonly columns: readonly string[];
+  readonly checkpointsExist: boolean;
+  readonly mayReadCheckpoints: boolean;
 }
 
 /** A ledger table that exists, with its rows. */
 export interface FoundLedger {
   readonly home: Home;
   readonly rows: readonly LedgerRow[];
+  readonly checkpoints: readonly Checkpoint[];
 }
 
 /** The role lacks a right. */
@@ -55,12 +61,19 @@ const INSUFFICIENT_PRIVILEGE = "42501";
  * The ledger has one home. Rows in only one place: that is it, even when rights come later. Rows in
  * both, and one contains the other: the larger. Rows that contradict each other: nothing runs.
  * @param homes the configured place first
+ * @param layout says which format a ledger gets that does not exist yet
  * @throws MigratorError `LEDGER_SPLIT`
  */
-export function chooseHome(homes: readonly Home[], found: readonly FoundLedger[]): Ledger {
+export function chooseHome(
+  homes: readonly Home[],
+  found: readonly FoundLedger[],
+  layout: Layout = "0.x",
+): Ledger {
   const [configured] = homes;
   if (configured === undefined) throw new Error("No place for a ledger was looked at.");
-  const written = found.filter(({ rows }) => rows.length > 0);
+  const written = found.filter(
+    ({ rows, checkpoints }) => rows.length > 0 || checkpoints.length > 0,
+  );
   const [first, second] = written;
   const warnings: Warning[] = [];
   let chosen = first ?? found[0];
@@ -76,7 +89,8 @@ export function chooseHome(homes: readonly Home[], found: readonly FoundLedger[]
   return {
     place: { schema: home.schema, table: home.table },
     exists: chosen !== undefined,
-    format: home.columns.includes("name") ? "1.0" : "0.x",
+    format: formatOf(chosen, layout),
+    checkpoints: chosen?.checkpoints ?? [],
     rows: chosen?.rows ?? [],
     warnings,
     mayBootstrap: home.mayCreateSchema && (!home.schemaExists || home.mayCreateTable),
@@ -84,12 +98,17 @@ export function chooseHome(homes: readonly Home[], found: readonly FoundLedger[]
   };
 }
 
+function formatOf(chosen: FoundLedger | undefined, layout: Layout): Layout {
+  if (chosen === undefined) return layout;
+  return chosen.home.columns.includes("name") ? "1.0" : "0.x";
+}
+
 function larger(first: FoundLedger, second: FoundLedger): FoundLedger {
   if (contains(first.rows, second.rows)) return first;
   if (contains(second.rows, first.rows)) return second;
   throw new MigratorError(
     "LEDGER_SPLIT",
-    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${second.rows.length} rows). Nothing was run. Find out which rows are true, move them into one table, and drop the other.`,
+    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${second.rows.length} rows). Nothing was run. If all of these rows are true, "neon-migrate repair --merge-ledgers" moves them into one.`,
   );
 }
 
@@ -107,6 +126,8 @@ export interface WritePlace {
   readonly place: LedgerPlace;
   readonly createSchema: boolean;
   readonly createTable: boolean;
+  readonly format: Layout;
+  readonly checkpointsExist: boolean;
 }
 
 /**
@@ -114,28 +135,41 @@ export interface WritePlace {
  * @throws MigratorError `LEDGER_DENIED` when no place can be written, with the GRANTs that would help
  */
 export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
-  const place = (home: Home): LedgerPlace => ({ schema: home.schema, table: home.table });
+  const { format } = ledger;
+  const at = ({ schema, table, checkpointsExist }: Home) => ({
+    place: { schema, table },
+    format,
+    checkpointsExist,
+  });
   if (ledger.exists) {
     const home = ledger.homes.find(({ schema }) => schema === ledger.place.schema);
-    if (home?.mayInsert === true)
-      return { place: place(home), createSchema: false, createTable: false };
+    if (home?.mayInsert === true) return { ...at(home), createSchema: false, createTable: false };
     throw deniedWrite(ledger, role);
   }
   for (const home of ledger.homes) {
     if (home.schemaExists && home.mayCreateTable) {
-      return { place: place(home), createSchema: false, createTable: true };
+      return { ...at(home), createSchema: false, createTable: true };
     }
     if (!home.schemaExists && home.mayCreateSchema) {
-      return { place: place(home), createSchema: true, createTable: true };
+      return { ...at(home), createSchema: true, createTable: true };
     }
   }
   throw deniedWrite(ledger, role);
 }
 
+/** What was refused: writing the ledger, or the table of checkpoints beside it. */
+interface Refused {
+  readonly ledger: Ledger;
+  readonly role: string;
+  readonly kind: string;
+}
+
 /** Turns a refusal of our own bookkeeping into what it means; leaves every other error as it is. */
-export function explainLedgerError(thrown: unknown, ledger: Ledger, role: string): unknown {
-  const refused = postgresFacts(thrown)?.sqlstate === INSUFFICIENT_PRIVILEGE;
-  return refused ? deniedWrite(ledger, role, thrown) : thrown;
+export function explainLedgerError(thrown: unknown, { ledger, role, kind }: Refused): unknown {
+  if (!isPrivilegeError(thrown)) return thrown;
+  return kind === "checkpoint"
+    ? deniedCheckpoints(ledger, role, thrown)
+    : deniedWrite(ledger, role, thrown);
 }
 
 /** Whether PostgreSQL refused for want of a right. */
@@ -160,6 +194,17 @@ function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorErr
   return new MigratorError(
     "LEDGER_DENIED",
     `The role ${quoteIdentifier(role)} may not write a ledger, neither in ${ledger.homes.map(({ schema }) => quoteIdentifier(schema)).join(" nor in ")}. Nothing was run. As the owner of the database: ${grants}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+/** Only what cannot be rolled back needs them, so a role may do without until then. */
+function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): MigratorError {
+  const grantee = quoteIdentifier(role);
+  const checkpoints = quotePlace(checkpointPlace(place));
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `What is pending cannot be rolled back as a whole, so its progress is kept in ${checkpoints}, and the role ${grantee} may not write there. As its owner: grant usage, create on schema ${quoteIdentifier(place.schema)} to ${grantee}; and, where the table exists already: grant select, insert, update, delete on ${checkpoints} to ${grantee};`,
     { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }

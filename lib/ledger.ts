@@ -1,4 +1,5 @@
-import type { Migration } from "./bundle.ts";
+import type { Layout, Migration } from "./bundle.ts";
+import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import type { LedgerPlace } from "./config.ts";
 import type { Rows } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
@@ -32,6 +33,7 @@ export function ledgerQuestion(configured: LedgerPlace): readonly string[] {
   const schemas = [...new Set([configured.schema, FALLBACK_SCHEMA])].map(quoteLiteral).join(", ");
   const table = quoteLiteral(configured.table);
   const columns = REQUIRED_COLUMNS.map(quoteLiteral).join(", ");
+  const checkpoints = quoteLiteral(checkpointPlace(configured).table);
   return [
     `
 do $neon_migrate$
@@ -39,6 +41,7 @@ declare
   home record;
   found jsonb := '[]';
   rows jsonb;
+  checkpoints jsonb;
 begin
   for home in
     select
@@ -58,10 +61,14 @@ begin
       array(
         select a.attname::text from pg_catalog.pg_attribute a
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
-      ) as "columns"
+      ) as "columns",
+      k.oid is not null as "checkpointsExist",
+      coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(k.oid, 'SELECT'), false)
+        as "mayReadCheckpoints"
     from unnest(array[${schemas}]::text[]) with ordinality as h(schema, rank)
     left join pg_catalog.pg_namespace n on n.nspname = h.schema
     left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = ${table} and c.relkind in ('r', 'p')
+    left join pg_catalog.pg_class k on k.relnamespace = n.oid and k.relname = ${checkpoints} and k.relkind in ('r', 'p')
     order by h.rank
   loop
     rows := null;
@@ -72,7 +79,14 @@ begin
         case when 'name' = any(home."columns") then 'name' else 'null' end, home."schema", home."table"
       ) into rows;
     end if;
-    found := found || jsonb_build_array(to_jsonb(home) || jsonb_build_object('rows', rows));
+    checkpoints := '[]';
+    if home."mayReadCheckpoints" then
+      execute format('select coalesce(jsonb_agg(to_jsonb(c)), ''[]'') from %I.%I c', home."schema", ${checkpoints})
+      into checkpoints;
+    end if;
+    found := found || jsonb_build_array(
+      to_jsonb(home) || jsonb_build_object('rows', rows, 'checkpoints', checkpoints)
+    );
   end loop;
   perform set_config('${ANSWER}', found::text, false);
 end
@@ -86,26 +100,30 @@ $neon_migrate$`,
 interface Answer extends Home {
   /** Null where there is no ledger, or none that can be read. */
   readonly rows: readonly LedgerRow[] | null;
+  readonly checkpoints: readonly Checkpoint[];
 }
 
 /**
  * Reads the answer to `ledgerQuestion`.
  * @param results the rows of its statements, in order
  * @param role for the GRANTs in an error
+ * @param layout of the bundle: says which format a ledger gets that does not exist yet
  * @throws MigratorError `LEDGER_DENIED`, `LEDGER_SPLIT`, `LEDGER_UNKNOWN_FORMAT`
  */
-export function readLedger(results: readonly Rows[], role: string): Ledger {
+export function readLedger(results: readonly Rows[], role: string, layout: Layout): Ledger {
   const answers = results[1]?.[0]?.homes;
   // The block above made this value; its shape is ours.
   const homes = answers as readonly Answer[] | undefined;
   if (homes === undefined) throw new Error("The question for the ledger was not answered.");
   const found = homes.filter(({ tableExists }) => tableExists).map((home) => foundAt(home, role));
-  return chooseHome(homes, found);
+  return chooseHome(homes, found, layout);
 }
 
-function foundAt({ rows, ...home }: Answer, role: string): FoundLedger {
-  if (!home.mayRead) throw deniedRead(home, role);
-  if (rows !== null) return { home, rows };
+function foundAt({ rows, checkpoints, ...home }: Answer, role: string): FoundLedger {
+  if (!home.mayRead || (home.checkpointsExist && !home.mayReadCheckpoints)) {
+    throw deniedRead(home, role);
+  }
+  if (rows !== null) return { home, rows, checkpoints };
   const missing = REQUIRED_COLUMNS.filter((column) => !home.columns.includes(column));
   throw new MigratorError(
     "LEDGER_UNKNOWN_FORMAT",
@@ -113,25 +131,32 @@ function foundAt({ rows, ...home }: Answer, role: string): FoundLedger {
   );
 }
 
-/**
- * What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle 0.45 creates it.
- */
+/** What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle creates it. */
 export function createLedgerStatements(target: WritePlace): readonly string[] {
   const schema = `create schema if not exists ${quoteIdentifier(target.place.schema)}`;
+  const named = ", name text, applied_at timestamp with time zone default now()";
   const table = `
     create table if not exists ${quotePlace(target.place)} (
       id serial primary key,
       hash text not null,
-      created_at bigint
+      created_at bigint${target.format === "1.0" ? named : ""}
     )
   `;
   return [...(target.createSchema ? [schema] : []), ...(target.createTable ? [table] : [])];
 }
 
-/** What records one migration, with Drizzle's columns and Drizzle's values. */
-export function ledgerRowInsert(place: LedgerPlace, { hash, when }: Migration): Sending {
+/**
+ * What records one migration, with Drizzle's columns and Drizzle's values. A row without a name in a 1.0
+ * ledger would make Drizzle 1.0 run the migration again.
+ */
+export function ledgerRowInsert(
+  { place, format }: Pick<WritePlace, "place" | "format">,
+  { hash, when, name }: Migration,
+): Sending {
+  const columns = format === "1.0" ? `"hash", "created_at", "name"` : `"hash", "created_at"`;
+  const parameters = format === "1.0" ? "$1::text, $2::bigint, $3::text" : "$1::text, $2::bigint";
   return {
-    text: `insert into ${quotePlace(place)} ("hash", "created_at") values ($1::text, $2::bigint)`,
-    values: [hash, String(when)],
+    text: `insert into ${quotePlace(place)} (${columns}) values (${parameters})`,
+    values: [hash, String(when), ...(format === "1.0" ? [name] : [])],
   };
 }

@@ -1,4 +1,4 @@
-import type { Migration, Warning } from "./bundle.ts";
+import type { Bundle, Migration, Warning } from "./bundle.ts";
 import type { LedgerRow } from "./ledger-home.ts";
 
 /** Which ledger row belongs to which migration. A row matches at most one migration, and the reverse. */
@@ -17,7 +17,7 @@ interface Rule {
 
 /** From the surest to the least sure. */
 const RULES: readonly Rule[] = [
-  { row: ({ name }) => name, migration: ({ tag }) => tag },
+  { row: ({ name }) => name, migration: ({ name }) => name },
   {
     row: ({ when, hash }) => (when === null ? null : `${when} ${hash}`),
     migration: ({ when, hash }) => `${when} ${hash}`,
@@ -26,14 +26,35 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
+ * A folder of the 1.0 layout keeps its time in seconds, and the rows that 0.x wrote have milliseconds. Two
+ * branches can generate in the same second: a row that bears another name is another migration.
+ */
+const RULES_OF_NAMED_FOLDERS: readonly Rule[] = [
+  { row: ({ name }) => name, migration: ({ name }) => name },
+  {
+    row: ({ when, hash }) => (when === null ? null : `${toSecond(when)} ${hash}`),
+    migration: ({ when, hash }) => `${when} ${hash}`,
+  },
+  {
+    row: ({ when, name }) => (when === null || name !== null ? null : toSecond(when).toString()),
+    migration: ({ when }) => when.toString(),
+  },
+];
+
+/**
  * Matches ledger rows to migrations: by name, by time and hash, by time alone (then the file was
  * changed), and at last by hash alone, but only where exactly one of each is left with it: two empty
  * migrations have equal hashes.
  */
-export function matchRows(migrations: readonly Migration[], rows: readonly LedgerRow[]): Matching {
+export function matchRows(
+  { layout, migrations }: Pick<Bundle, "layout" | "migrations">,
+  rows: readonly LedgerRow[],
+): Matching {
   const rowOf = new Map<Migration, LedgerRow>();
   let left = rows;
-  for (const rule of RULES) left = matchBy(rule, migrations, left, rowOf);
+  for (const rule of layout === "1.0" ? RULES_OF_NAMED_FOLDERS : RULES) {
+    left = matchBy(rule, migrations, left, rowOf);
+  }
   const matchedByHash = matchByHash(migrations, left, rowOf);
   const explained = new Set(Array.from(rowOf.values(), rowKey));
   left = left.filter((row) => !matchedByHash.includes(row));
@@ -46,6 +67,10 @@ export function matchRows(migrations: readonly Migration[], rows: readonly Ledge
       ...(repeated.length === 0 ? [] : [repeatedWarning(repeated.length)]),
     ],
   };
+}
+
+function toSecond(when: number): number {
+  return Math.floor(when / 1_000) * 1_000;
 }
 
 /** Returns the rows that found no migration. */

@@ -1,18 +1,27 @@
 import type { Bundle, Migration, Warning } from "./bundle.ts";
+import { type Checkpoint, editedStatement, findCheckpoint } from "./checkpoints.ts";
 import { MigratorError } from "./errors.ts";
 import type { Ledger, LedgerRow } from "./ledger-home.ts";
 import { type Matching, matchRows } from "./match.ts";
-import { quotePlace } from "./quote.ts";
 import type { Drift } from "./report.ts";
 import type { Request } from "./request.ts";
+import {
+  cutSteps,
+  oneTransaction,
+  type Separation,
+  type Step,
+  type StepOptions,
+  separations,
+  slicesOf,
+} from "./steps.ts";
 
 /** What would be done, as data: it can be printed, compared and tested without a database. */
 export interface Plan {
   readonly applied: readonly Migration[];
   /** In the order in which they will be applied. */
   readonly pending: readonly PlannedMigration[];
-  /** What commits together. Their concatenation is `pending`. */
-  readonly transactions: readonly (readonly Migration[])[];
+  /** What is done one after the other. */
+  readonly steps: readonly Step[];
   /** Whether everything that is pending shares one transaction. */
   readonly atomic: boolean;
   /** Null when nothing is pending. */
@@ -29,6 +38,8 @@ export interface Plan {
 export interface PlannedMigration {
   readonly migration: Migration;
   readonly reasons: readonly ExecutorReason[];
+  /** How far an earlier run came with it; null where none did. */
+  readonly checkpoint: Checkpoint | null;
 }
 
 /** Why our own executor is taken. */
@@ -37,7 +48,19 @@ export type ExecutorReason =
   | "out-of-order"
   | "behind-watermark"
   | "named-ledger"
+  | "half-applied"
+  | Separation
   | "requested";
+
+/** What a first attempt has shown about the statements of this bundle that their texts do not say. */
+export interface Findings {
+  /** Statements that the server would not run in a transaction, as `tag` and index. */
+  readonly standAlone: readonly { readonly tag: string; readonly index: number }[];
+  /** Whether a new enum value was used by a statement whose text does not name it. */
+  readonly commitEveryEnumValue: boolean;
+}
+
+export const NO_FINDINGS: Findings = { standAlone: [], commitEveryEnumValue: false };
 
 type Policy = Pick<Request, "transaction" | "outOfOrder" | "modified" | "ahead" | "executor">;
 
@@ -45,47 +68,81 @@ type Policy = Pick<Request, "transaction" | "outOfOrder" | "modified" | "ahead" 
  * Decides what is to be done, by set difference between bundle and ledger. Pure.
  * @returns a plan for every input; what the policies forbid is its `refusal`
  */
-export function planMigrations(bundle: Bundle, ledger: Ledger, policy: Policy): Plan {
-  const matching = matchRows(bundle.migrations, ledger.rows);
+export function planMigrations(
+  bundle: Bundle,
+  ledger: Ledger,
+  policy: Policy,
+  findings: Findings = NO_FINDINGS,
+): Plan {
+  const matching = matchRows(bundle, ledger.rows);
   const pending = bundle.migrations.filter((migration) => !matching.rowOf.has(migration));
-  const newest = newestOf(ledger.rows);
-  const drift = findDrift(bundle, matching, pending, newest);
-  const transactions = cutTransactions(pending, policy.transaction);
-  const skipped = skippedByDrizzle(transactions, ledger.rows);
-  const reasonsOf = (migration: Migration): readonly ExecutorReason[] => {
-    if (!skipped.has(migration)) return [];
-    return [migration.when < newest ? "out-of-order" : "behind-watermark"];
+  const newest = newestOf(bundle, ledger.rows);
+  const checkpoints = new Map(
+    pending.map((migration) => [migration, findCheckpoint(ledger.checkpoints, migration)]),
+  );
+  const options: StepOptions = {
+    done: (migration) => checkpoints.get(migration)?.done ?? 0,
+    mustStandAlone: ({ tag }, index) =>
+      findings.standAlone.some((each) => each.tag === tag && each.index === index) ||
+      ledger.checkpoints.some((each) => each.tag === tag && each.running === index),
+    commitEveryEnumValue: findings.commitEveryEnumValue,
   };
-  const planned = pending.map((migration) => ({ migration, reasons: reasonsOf(migration) }));
+  const separated = separations(pending, options);
+  const halves = pending.filter((migration) => checkpoints.get(migration) !== undefined);
+  const together = policy.transaction !== "each" && separated.size === 0 && halves.length === 0;
+  const steps = planSteps(pending, together, options);
+  const skipped = skippedByDrizzle(steps, ledger.rows);
+  const planned = pending.map((migration) => ({
+    migration,
+    checkpoint: checkpoints.get(migration) ?? null,
+    reasons: [
+      ...(halves.includes(migration) ? ["half-applied" as const] : []),
+      ...[separated.get(migration) ?? []].flat(),
+      ...(skipped.has(migration) ? [skippedReason(migration, newest)] : []),
+    ],
+  }));
+  const drift = findDrift(bundle, matching, planned, newest);
   const necessity = planned.flatMap(({ reasons }) => reasons)[0] ?? named(ledger);
   return {
     applied: bundle.migrations.filter((migration) => matching.rowOf.has(migration)),
     pending: planned,
-    transactions,
-    atomic: transactions.length <= 1 && !pending.some(controlsTransactions),
+    steps,
+    atomic:
+      halves.length === 0 && steps.length <= 1 && steps.every(({ kind }) => kind === "transaction"),
     ...selectExecutor(pending.length > 0, policy.executor, necessity),
     drift,
-    warnings: matching.warnings,
+    warnings: [...matching.warnings, ...strayCheckpoints(bundle, ledger)],
     refusal:
-      pending.length > 0 && ledger.format === "1.0"
-        ? namedLedger(ledger)
-        : refuse(drift, policy, pending.length > 0 ? necessity : null),
+      refuseEdited(planned) ??
+      refuse(drift, policy, pending.length > 0 ? necessity : null, separated.size > 0),
   };
 }
 
-function newestOf(rows: readonly LedgerRow[]): number {
+function planSteps(
+  pending: readonly Migration[],
+  together: boolean,
+  options: StepOptions,
+): readonly Step[] {
+  if (pending.length === 0) return [];
+  if (together) return [oneTransaction(pending)];
+  return pending.flatMap((migration) => cutSteps(migration, options));
+}
+
+function skippedReason({ when }: Migration, newest: number): ExecutorReason {
+  return when < newest ? "out-of-order" : "behind-watermark";
+}
+
+/** Of two times that were kept with different precision the coarser one counts. */
+function newestOf({ layout }: Bundle, rows: readonly LedgerRow[]): number {
+  const newest = watermarkOf(rows);
+  return layout === "1.0" ? Math.floor(newest / 1_000) * 1_000 : newest;
+}
+
+function watermarkOf(rows: readonly LedgerRow[]): number {
   return rows.reduce(
     (newest, { when }) => Math.max(newest, when ?? newest),
     Number.NEGATIVE_INFINITY,
   );
-}
-
-function cutTransactions(
-  pending: readonly Migration[],
-  mode: Request["transaction"],
-): readonly (readonly Migration[])[] {
-  if (pending.length === 0) return [];
-  return mode === "each" ? pending.map((migration) => [migration]) : [pending];
 }
 
 /**
@@ -93,15 +150,17 @@ function cutTransactions(
  * with the highest `created_at` (a null sorts first and counts as 0), and applies what is newer.
  */
 function skippedByDrizzle(
-  transactions: readonly (readonly Migration[])[],
+  steps: readonly Step[],
   rows: readonly LedgerRow[],
 ): ReadonlySet<Migration> {
   const skipped = new Set<Migration>();
   const hasNull = rows.some(({ when }) => when === null);
-  let watermark = hasNull ? 0 : newestOf(rows);
-  for (const transaction of transactions) {
-    for (const migration of transaction) if (migration.when <= watermark) skipped.add(migration);
-    if (!hasNull) watermark = Math.max(watermark, ...transaction.map(({ when }) => when));
+  let watermark = hasNull ? 0 : watermarkOf(rows);
+  for (const step of steps) {
+    const slices = slicesOf(step);
+    const done = slices.filter(({ completes }) => completes).map(({ migration }) => migration);
+    for (const migration of done) if (migration.when <= watermark) skipped.add(migration);
+    if (!hasNull) watermark = Math.max(watermark, ...done.map(({ when }) => when));
   }
   return skipped;
 }
@@ -109,19 +168,6 @@ function skippedByDrizzle(
 /** Drizzle 0.45 leaves `name` null in a 1.0 ledger, and Drizzle 1.0 would then run that migration again. */
 function named(ledger: Ledger): ExecutorReason | null {
   return ledger.format === "1.0" ? "named-ledger" : null;
-}
-
-/** A row without its name would make Drizzle 1.0 run the migration again. */
-function namedLedger({ place }: Ledger): MigratorError {
-  return new MigratorError(
-    "LEDGER_UNKNOWN_FORMAT",
-    `The ledger ${quotePlace(place)} was upgraded by Drizzle 1.0 and names its migrations, which this version does not do yet; nothing was run. Apply what is pending with drizzle-kit 1.0.`,
-  );
-}
-
-/** A file with a COMMIT of its own leaves something behind when a later statement fails. */
-function controlsTransactions({ statements }: Migration): boolean {
-  return statements.some(({ kind }) => kind === "TransactionStmt");
 }
 
 function selectExecutor(
@@ -136,29 +182,65 @@ function selectExecutor(
 }
 
 function findDrift(
-  bundle: Bundle,
+  { migrations }: Bundle,
   matching: Matching,
-  pending: readonly Migration[],
+  pending: readonly PlannedMigration[],
   newest: number,
 ): Drift {
-  const modified = bundle.migrations.flatMap((migration) => {
+  const modified = migrations.flatMap((migration) => {
     const row = matching.rowOf.get(migration);
     if (row === undefined || row.hash === migration.hash) return [];
     return [{ tag: migration.tag, ledgerHash: row.hash, bundleHash: migration.hash }];
   });
+  const edited = pending.filter(isEdited).map(({ migration: { tag, hash }, checkpoint }) => ({
+    tag,
+    ledgerHash: checkpoint?.hash ?? "",
+    bundleHash: hash,
+  }));
   return {
-    modified,
+    modified: [...modified, ...edited],
     unknown: matching.unknown.map(({ hash, when, name }) => ({ hash, when, name })),
     outOfOrder: pending
+      .map(({ migration }) => migration)
       .filter(({ when }) => when < newest)
       .map(({ tag, hash, when }) => ({ tag, hash, when })),
   };
+}
+
+/** Whether something that was run already is no longer what it was. What was not may be edited freely. */
+function isEdited({ migration, checkpoint }: PlannedMigration): boolean {
+  return checkpoint !== null && editedStatement(migration, checkpoint) !== null;
+}
+
+/** Where to go on cannot be told once the part that was run has changed. */
+function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | null {
+  const edited = pending.find(isEdited);
+  const index = edited?.checkpoint && editedStatement(edited.migration, edited.checkpoint);
+  if (edited === undefined || index === null || index === undefined) return null;
+  const { tag, hash } = edited.migration;
+  return new MigratorError(
+    "MODIFIED",
+    `Migration ${tag} is half applied: ${edited.checkpoint?.done} of its statements are done, and statement ${index + 1} of these was changed since (file hash ${short(edited.checkpoint?.hash ?? "")} then, ${short(hash)} now). Restore what has run, and change only what has not; or, if the database already looks as the file says, take it as it is with "neon-migrate repair --accept ${tag}".`,
+    { migration: tag },
+  );
+}
+
+/** A migration that another deployment has begun, and that this one does not know. */
+function strayCheckpoints({ migrations }: Bundle, { checkpoints }: Ledger): readonly Warning[] {
+  const known = new Set(migrations.flatMap(({ tag, name }) => [tag, name]));
+  return checkpoints
+    .filter(({ tag, name }) => !known.has(tag) && !known.has(name))
+    .map(({ tag, done }) => ({
+      code: "HALF_APPLIED_ELSEWHERE",
+      message: `Migration ${tag} is half applied (${done} statements are done), and this bundle does not have it. Deploy the code that has it, so that it is finished.`,
+    }));
 }
 
 function refuse(
   drift: Drift,
   policy: Policy,
   necessity: ExecutorReason | null,
+  separated: boolean,
 ): MigratorError | null {
   const { modified, unknown, outOfOrder } = drift;
   const [changed] = modified;
@@ -183,6 +265,12 @@ function refuse(
       { migration: late.tag },
     );
   }
+  if (policy.transaction === "all" && separated) {
+    return new MigratorError(
+      "NOT_ATOMIC",
+      `What is pending cannot share one transaction, as "transaction": "all" asks (${necessity}). Send "auto", or ship the statement that cannot in a deployment of its own.`,
+    );
+  }
   if (policy.executor === "drizzle" && necessity !== null) {
     return new MigratorError(
       "EXECUTOR_UNSUITABLE",
@@ -200,4 +288,28 @@ function list(tags: readonly string[]): string {
 
 function short(hash: string): string {
   return `${hash.slice(0, 12)}…`;
+}
+
+/** What PostgreSQL says of a statement that cannot run where it was put, but may elsewhere. */
+const MUST_STAND_ALONE = ["25001", "2D000"];
+const UNSAFE_ENUM_VALUE = "55P04";
+
+/**
+ * What a failure teaches about the statements beyond their texts: a REINDEX of a partitioned table, a
+ * procedure that commits, a new enum value that no text names.
+ * @returns null where it teaches nothing new
+ */
+export function learnFrom(bundle: Bundle, failure: unknown, findings: Findings): Findings | null {
+  if (!(failure instanceof MigratorError) || failure.code !== "MIGRATION_FAILED") return null;
+  const { sqlstate = "", migration: tag = "", statement } = failure.facts;
+  if (sqlstate === UNSAFE_ENUM_VALUE) {
+    return findings.commitEveryEnumValue ? null : { ...findings, commitEveryEnumValue: true };
+  }
+  if (!MUST_STAND_ALONE.includes(sqlstate) || statement === undefined) return null;
+  const index = statement.index - 1;
+  const known = findings.standAlone.some((each) => each.tag === tag && each.index === index);
+  const migration = bundle.migrations.find((each) => each.tag === tag);
+  // SET TRANSACTION raises the same code, and means nothing outside a transaction.
+  if (known || migration?.statements[index]?.kind === "VariableSetStmt") return null;
+  return { ...findings, standAlone: [...findings.standAlone, { tag, index }] };
 }

@@ -68,6 +68,8 @@ export interface PendingMigration {
   readonly hash: string;
   readonly when: number;
   readonly statements: number;
+  /** How many of them are done already: more than 0 for a migration that is half applied. */
+  readonly done: number;
   /** Why Drizzle's own migrator would not apply it, or not now: `out-of-order`, `behind-watermark` … */
   readonly reasons: readonly string[];
 }
@@ -187,9 +189,10 @@ function internal(thrown: unknown): MigratorError {
 export function describePending(
   migration: Migration,
   reasons: readonly string[],
+  done: number,
 ): PendingMigration {
   const { tag, hash, when, statements } = migration;
-  return { tag, hash, when, statements: statements.length, reasons };
+  return { tag, hash, when, statements: statements.length, done, reasons };
 }
 
 /** What a report says of a migration that is applied. */

@@ -1,13 +1,14 @@
-import type { Migration } from "./bundle.ts";
+import type { Warning } from "./bundle.ts";
 import type { Connection } from "./connection.ts";
 import { type Patience, withPatience } from "./contention.ts";
 import { MigratorError } from "./errors.ts";
 import { createDrizzleExecutor } from "./executors/drizzle.ts";
-import { type AppliedTransaction, BootstrapRefused, type Executor } from "./executors/executor.ts";
+import { type AppliedStep, BootstrapRefused, type Executor } from "./executors/executor.ts";
 import { createStatementsExecutor } from "./executors/statements.ts";
 import type { Ledger } from "./ledger-home.ts";
 import type { ExecutorReason, Plan } from "./plan.ts";
 import type { AppliedMigration, LedgerFacts } from "./report.ts";
+import { type Step, slicesOf } from "./steps.ts";
 
 /** What became of a plan. Partial success is normal: what committed stays. */
 export interface RunResult {
@@ -15,6 +16,9 @@ export interface RunResult {
   readonly executor: Plan["executor"];
   readonly executorReason: ExecutorReason | null;
   readonly ledger: LedgerFacts;
+  readonly warnings: readonly Warning[];
+  /** How many statements of each migration are done now, by its tag, as far as this run has come. */
+  readonly done: ReadonlyMap<string, number>;
   /** What stopped the run; null when everything that was pending is applied. */
   readonly failure: { readonly thrown: unknown } | null;
 }
@@ -28,28 +32,27 @@ export interface RunDependencies {
   readonly patience: Patience;
 }
 
-/** Carries a plan out, one transaction after the other, and stops at the first that fails. Never rejects. */
+/** Carries a plan out, one step after the other, and stops at the first that fails. Never rejects. */
 export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
   const { connection, ledger, patience } = dependencies;
   const { log } = patience;
   const applied: AppliedMigration[] = [];
+  const warnings: Warning[] = [];
+  const statementsDone = new Map<string, number>();
   let { place } = ledger;
   let { executorReason } = plan;
   let executor: Executor | null = null;
 
-  async function applyOrFallBack(
-    chosen: Executor,
-    migrations: readonly Migration[],
-  ): Promise<AppliedTransaction> {
+  async function applyOrFallBack(chosen: Executor, step: Step): Promise<AppliedStep> {
     try {
-      return await chosen.apply(migrations);
+      return await chosen.apply(step);
     } catch (thrown) {
       if (!(thrown instanceof BootstrapRefused)) throw thrown;
       if (!dependencies.mayFallBack) throw insisted(thrown);
       executorReason = "schema-creation-blocked";
       log("executor.fallback", { reason: executorReason });
       executor = createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
-      return await executor.apply(migrations);
+      return await executor.apply(step);
     }
   }
 
@@ -58,18 +61,24 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
     executor: executor?.name ?? plan.executor,
     executorReason,
     ledger: { ...place, format: ledger.format },
+    warnings,
+    done: statementsDone,
     failure,
   });
 
   try {
-    for (const migrations of plan.transactions) {
+    for (const step of plan.steps) {
       const chosen: Executor = executor ?? createExecutor(plan, dependencies);
       executor = chosen;
       const done = await withPatience(connection, patience, () =>
-        applyOrFallBack(executor ?? chosen, migrations),
+        applyOrFallBack(executor ?? chosen, step),
       );
       applied.push(...done.applied);
       place = done.place;
+      warnings.push(...done.warnings);
+      for (const { migration, done: count } of slicesOf(step)) {
+        statementsDone.set(migration.tag, count);
+      }
       for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
     }
     return result(null);

@@ -6,7 +6,6 @@ import {
   APPLICATION_PREFIX,
   type Connection,
   type Rows,
-  type SeriesOptions,
   type SessionOptions,
 } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -185,44 +184,20 @@ class Session implements Connection {
     return await this.#send<Row>(text, values);
   }
 
-  async sendAll(series: readonly Sending[], options: SeriesOptions): Promise<readonly number[]> {
+  async sendAll(
+    series: readonly Sending[],
+    onStart: (index: number) => void,
+  ): Promise<readonly number[]> {
     try {
       this.assertLive();
-      return options.pipelined
-        ? await this.#sendPipelined(series, options)
-        : await this.#sendEach(series, options);
+      const pipeline = new Pipeline(series, onStart);
+      this.client.query(pipeline);
+      return await pipeline.done;
     } catch (thrown) {
       const index = thrown instanceof SendFailure ? thrown.index : 0;
       const cause = thrown instanceof SendFailure ? thrown.cause : thrown;
       throw new SendFailure(index, this.explain(cause));
     }
-  }
-
-  async #sendPipelined(
-    series: readonly Sending[],
-    { onStart }: SeriesOptions,
-  ): Promise<readonly number[]> {
-    const pipeline = new Pipeline(series, onStart);
-    this.client.query(pipeline);
-    return await pipeline.done;
-  }
-
-  async #sendEach(
-    series: readonly Sending[],
-    { onStart }: SeriesOptions,
-  ): Promise<readonly number[]> {
-    const durationsMs: number[] = [];
-    for (const [index, { text, values }] of series.entries()) {
-      const started = performance.now();
-      onStart(index);
-      try {
-        await this.query(text, values);
-      } catch (thrown) {
-        throw new SendFailure(index, thrown);
-      }
-      durationsMs.push(performance.now() - started);
-    }
-    return durationsMs;
   }
 
   async cleanUp(text: string, values: readonly unknown[] = []): Promise<void> {

@@ -1,27 +1,28 @@
 import { createHash } from "node:crypto";
-import { type Bundle, bundleHash, type Migration } from "../bundle.ts";
+import { type Bundle, bundleHash, type Layout, type Migration, migrationName } from "../bundle.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { loadParser } from "./parser.ts";
 import { sqlError } from "./sql-problem.ts";
 import { cutStatements } from "./statements.ts";
 
 /**
- * Turns a Drizzle 0.x folder into a bundle, and refuses a broken one before anything connects.
- * Order, hashes and chunks are those of Drizzle's `readMigrationFiles` (drizzle-orm 0.45).
+ * Turns a Drizzle folder of either layout into a bundle, and refuses a broken one before anything connects.
+ * Order, hashes and chunks are those of Drizzle's `readMigrationFiles` (drizzle-orm 0.45 and 1.0.0-rc.5).
  * @param folder the folder that drizzle-kit generates into
  * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID` or `PULL_BASELINE`
  */
 export async function compileBundle(folder: string): Promise<Bundle> {
-  const { files, warnings } = await readFolder(folder);
+  const { layout, files, warnings } = await readFolder(folder);
   await loadParser();
-  const migrations = files.map(compileMigration);
-  return { bundleVersion: 1, layout: "0.x", hash: bundleHash(migrations), migrations, warnings };
+  const migrations = files.map((file) => compileMigration(file, layout));
+  return { bundleVersion: 1, layout, hash: bundleHash(migrations), migrations, warnings };
 }
 
-function compileMigration(file: MigrationFile): Migration {
+function compileMigration(file: MigrationFile, layout: Layout): Migration {
   const { tag, when, sql } = file;
   const cut = cutStatements(sql);
   if (!cut.ok) throw sqlError(file, cut.problem);
   const hash = createHash("sha256").update(sql).digest("hex");
-  return { tag, when, hash, sql, statements: cut.statements };
+  const name = migrationName(layout, tag, when);
+  return { tag, name, when, hash, sql, statements: cut.statements };
 }

@@ -1,14 +1,14 @@
 import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Warning } from "../bundle.ts";
+import type { Layout, Warning } from "../bundle.ts";
 import { MigratorError } from "../errors.ts";
 import { backwardEntries, type JournalEntry, parseJournal } from "./journal.ts";
 
 /** One migration as it lies on the disk. */
 export interface MigrationFile {
   readonly tag: string;
-  /** The journal's `when`, epoch milliseconds. */
+  /** The journal's `when`, or the time in the folder's name; epoch milliseconds. */
   readonly when: number;
   /** Where the file is, for messages. */
   readonly path: string;
@@ -18,22 +18,24 @@ export interface MigrationFile {
 
 /** What a Drizzle folder holds, in the order in which it is applied. */
 export interface Folder {
+  readonly layout: Layout;
   readonly files: readonly MigrationFile[];
   readonly warnings: readonly Warning[];
 }
 
-/** drizzle-kit 1.0 names a migration's folder `YYYYMMDDHHMMSS_name` and keeps no journal. */
-const DATED_FOLDER = /^\d{14}_/;
-
 /**
- * Reads a Drizzle 0.x folder: `meta/_journal.json` beside one `<tag>.sql` per entry.
+ * Reads a Drizzle folder. Layout 0.x: `meta/_journal.json` beside one `<tag>.sql` per entry; layout 1.0: one
+ * folder `<YYYYMMDDHHMMSS>_<name>` per migration, with a `migration.sql`.
  * @throws MigratorError with one of the folder's codes, naming the file that is wrong
  */
 export async function readFolder(folder: string): Promise<Folder> {
   const listed = await listFolder(folder);
   const journalPath = join(folder, "meta", "_journal.json");
   const journal = await readJournal(folder, journalPath);
-  await refuseDatedFolders(folder, listed, journal !== null);
+  const named = await findNamedFolders(folder, listed);
+  const [first] = named;
+  if (first !== undefined && journal !== null) throw mixedLayouts(folder, first.path);
+  if (first !== undefined) return await readNamedFolders(folder, named, listed);
   if (journal === null) {
     throw new MigratorError(
       "JOURNAL_MISSING",
@@ -43,9 +45,10 @@ export async function readFolder(folder: string): Promise<Folder> {
   const entries = parseJournal(journal, journalPath);
   const files: MigrationFile[] = [];
   // One at a time: a thousand open files would meet the usual limit of 1,024.
-  for (const entry of entries) files.push(await readMigrationFile(folder, entry, journalPath));
-  const warnings = [...backwardEntries(entries, journalPath), ...orphans(folder, listed, entries)];
-  return { files, warnings };
+  for (const entry of entries) files.push(await readJournaledFile(folder, entry, journalPath));
+  const known = new Set(entries.map(({ tag }) => `${tag}.sql`));
+  const warnings = [...backwardEntries(entries, journalPath), ...orphans(folder, listed, known)];
+  return { layout: "0.x", files, warnings };
 }
 
 async function listFolder(folder: string): Promise<readonly Dirent[]> {
@@ -73,40 +76,85 @@ async function readJournal(folder: string, path: string): Promise<string | null>
   }
 }
 
-async function refuseDatedFolders(
-  folder: string,
-  listed: readonly Dirent[],
-  journaled: boolean,
-): Promise<void> {
-  for (const { name } of listed.filter((each) => DATED_FOLDER.test(each.name))) {
-    const path = join(folder, name, "migration.sql");
-    const found = await stat(path).catch(() => null);
-    if (found === null) continue;
-    throw new MigratorError(
-      "LAYOUT_UNSUPPORTED",
-      journaled
-        ? `${path} has the layout of drizzle-kit 1.0, but ${folder} also has a journal as drizzle-kit 0.x writes it, so nobody can tell which of the two counts. Keep one layout, for now that of drizzle-kit 0.x.`
-        : `${path} has the layout that drizzle-kit 1.0 writes, which is not supported yet. Generate the migrations with drizzle-kit 0.x, which keeps meta/_journal.json.`,
-    );
-  }
+/** A migration's folder in the layout of drizzle-kit 1.0. */
+interface NamedFolder {
+  readonly name: string;
+  /** Its `migration.sql`. */
+  readonly path: string;
 }
 
-async function readMigrationFile(
+/** Any folder with a `migration.sql` counts, as for Drizzle; in the order of their names. */
+async function findNamedFolders(
+  folder: string,
+  listed: readonly Dirent[],
+): Promise<readonly NamedFolder[]> {
+  const found: NamedFolder[] = [];
+  for (const { name } of listed.filter((each) => !each.isFile())) {
+    const path = join(folder, name, "migration.sql");
+    if ((await stat(path).catch(() => null)) !== null) found.push({ name, path });
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function readNamedFolders(
+  folder: string,
+  named: readonly NamedFolder[],
+  listed: readonly Dirent[],
+): Promise<Folder> {
+  const files: MigrationFile[] = [];
+  for (const { name, path } of named) {
+    files.push({ tag: name, when: timeInName(name, path), path, sql: await readSql(name, path) });
+  }
+  return { layout: "1.0", files, warnings: orphans(folder, listed, new Set()) };
+}
+
+/** @returns epoch milliseconds of `YYYYMMDDHHMMSS` in UTC */
+function timeInName(name: string, path: string): number {
+  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)_/.exec(name) ?? [];
+  const [year, month, day, hour, minute, second] = parts.map(Number);
+  const when =
+    year === undefined || month === undefined
+      ? Number.NaN
+      : Date.UTC(year, month - 1, day, hour, minute, second);
+  if (!Number.isNaN(when)) return when;
+  throw new MigratorError(
+    "LAYOUT_UNSUPPORTED",
+    `${path}: the name of its folder must begin with a time, YYYYMMDDHHMMSS_, as drizzle-kit 1.0 writes it; Drizzle's own migrator fails on it, too. Rename the folder, or move it out of the migrations.`,
+    { migration: name },
+  );
+}
+
+function mixedLayouts(folder: string, path: string): MigratorError {
+  return new MigratorError(
+    "LAYOUT_UNSUPPORTED",
+    `${path} has the layout of drizzle-kit 1.0, but ${folder} also has a journal as drizzle-kit 0.x writes it, so nobody can tell which of the two counts. Run "drizzle-kit up", or remove what does not belong there.`,
+  );
+}
+
+async function readJournaledFile(
   folder: string,
   { tag, when }: JournalEntry,
   journalPath: string,
 ): Promise<MigrationFile> {
   const path = join(folder, `${tag}.sql`);
   try {
-    return { tag, when, path, sql: decode(await readFile(path), tag, path) };
+    return { tag, when, path, sql: await readSql(tag, path) };
   } catch (cause) {
-    if (cause instanceof MigratorError) throw cause;
-    if (errno(cause) !== "ENOENT") throw unreadable(tag, path, `(${errno(cause)})`, cause);
+    if (!(cause instanceof MigratorError) || errno(cause.cause) !== "ENOENT") throw cause;
     throw new MigratorError(
       "MIGRATION_FILE_MISSING",
       `${path} does not exist, although ${journalPath} lists ${tag}. Restore the file, or remove its entry if it was never applied anywhere.`,
-      { cause, migration: tag },
+      { cause: cause.cause, migration: tag },
     );
+  }
+}
+
+async function readSql(tag: string, path: string): Promise<string> {
+  try {
+    return decode(await readFile(path), tag, path);
+  } catch (cause) {
+    if (cause instanceof MigratorError) throw cause;
+    throw unreadable(tag, path, `(${errno(cause)})`, cause);
   }
 }
 
@@ -140,16 +188,15 @@ function unreadable(tag: string, path: string, reason: string, cause?: unknown):
 function orphans(
   folder: string,
   listed: readonly Dirent[],
-  entries: readonly JournalEntry[],
+  known: ReadonlySet<string>,
 ): readonly Warning[] {
-  const known = new Set(entries.map(({ tag }) => `${tag}.sql`));
   return listed
     .filter((each) => each.name.endsWith(".sql") && !each.isDirectory() && !known.has(each.name))
     .map((each) => join(folder, each.name))
     .sort()
     .map((path) => ({
       code: "ORPHAN_FILE",
-      message: `${path} is not in the journal and is never applied. Remove it, or create it with "drizzle-kit generate --custom".`,
+      message: `${path} is not one of the migrations and is never applied. Remove it, or create it with "drizzle-kit generate --custom".`,
     }));
 }
 

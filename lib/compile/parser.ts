@@ -1,4 +1,5 @@
 import { hasSqlDetails, loadModule, parseSync, scanSync } from "libpg-query";
+import { type Classification, classify } from "./classify.ts";
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
 export interface Range {
@@ -10,6 +11,7 @@ export interface Range {
   readonly next: number | null;
   /** The name of its parse node: `CreateStmt`, `TransactionStmt` … */
   readonly kind: string;
+  readonly classification: Classification;
 }
 
 /** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
@@ -41,6 +43,7 @@ export function parseRanges(text: string): Parse {
           end: start + trimmed.end,
           next: stmt_len === undefined ? null : end + 1,
           kind: Object.keys(stmt)[0] ?? "",
+          classification: classify(stmt),
         };
       }),
     };

@@ -23,7 +23,8 @@ export function cutStatements(sql: string): Cut {
     for (const range of ranges) {
       const start = chunkStart + range.start;
       const end = chunkStart + range.end;
-      statements.push({ start, end, chunk, ...toPlace(start), kind: range.kind });
+      const { kind, classification } = range;
+      statements.push({ start, end, chunk, ...toPlace(start), kind, ...classification });
     }
     if (failure !== null) {
       const { message, offset } = failure;

@@ -1,7 +1,7 @@
 import { chunksOf, type Migration } from "../bundle.ts";
 import type { Connection } from "../connection.ts";
 import { isPrivilegeError } from "../ledger-home.ts";
-import type { AppliedMigration } from "../report.ts";
+import { type AppliedMigration, describeApplied } from "../report.ts";
 import { BootstrapRefused } from "./executor.ts";
 import { bookkeepingFailed } from "./failure.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
@@ -70,7 +70,10 @@ export function deferTransaction(
     if (next === undefined) {
       if (query.text !== "commit") throw surprise(query);
       parts.push({ kind: "commit", text: query.text });
-      applied = await sendTransaction(connection, parts);
+      const durationsMs = await sendTransaction(connection, parts);
+      applied = Array.from(durationsMs, ([migration, ms]) =>
+        describeApplied(migration, Math.round(ms)),
+      );
     } else if (next.chunk === null) {
       const { migration } = next;
       const row = { text: query.text, values: values.map(String) };

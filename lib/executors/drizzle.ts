@@ -4,8 +4,9 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import { chunksOf, type Migration } from "../bundle.ts";
 import type { LedgerPlace } from "../config.ts";
 import type { Connection } from "../connection.ts";
+import type { Step } from "../steps.ts";
 import { deferTransaction } from "./deferral.ts";
-import type { AppliedTransaction, Executor } from "./executor.ts";
+import type { AppliedStep, Executor } from "./executor.ts";
 
 /**
  * Drizzle's own migrator (`PgDialect.migrate` of drizzle-orm 0.45), unmodified, on the pinned client.
@@ -17,7 +18,8 @@ export function createDrizzleExecutor(
   place: LedgerPlace,
   lockTimeoutMs: number,
 ): Executor {
-  async function apply(migrations: readonly Migration[]): Promise<AppliedTransaction> {
+  async function apply(step: Step): Promise<AppliedStep> {
+    const migrations = wholeMigrations(step);
     const deferred = deferTransaction(connection, migrations, lockTimeoutMs);
     const dialect = new PgDialect();
     try {
@@ -29,9 +31,15 @@ export function createDrizzleExecutor(
     } catch (thrown) {
       throw deferred.firstFailure() ?? thrown;
     }
-    return { applied: deferred.applied(), place };
+    return { applied: deferred.applied(), place, warnings: [] };
   }
   return { name: "drizzle", apply };
+}
+
+/** Drizzle knows no part of a migration; a plan that has one takes the other executor. */
+function wholeMigrations(step: Step): readonly Migration[] {
+  if (step.kind === "alone") throw new Error("Drizzle's migrator has one transaction for all.");
+  return step.slices.map(({ migration }) => migration);
 }
 
 function toMeta(migration: Migration): MigrationMeta {

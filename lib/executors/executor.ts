@@ -1,23 +1,28 @@
-import type { Migration } from "../bundle.ts";
+import type { Warning } from "../bundle.ts";
 import type { LedgerPlace } from "../config.ts";
 import type { AppliedMigration } from "../report.ts";
+import type { Step } from "../steps.ts";
 
 /** One of the two ways to apply migrations. Both leave the same database and the same ledger rows. */
 export interface Executor {
   readonly name: "drizzle" | "statements";
   /**
-   * Applies migrations in one transaction, their ledger rows included. Resolves once it is committed.
-   * @throws MigratorError `MIGRATION_FAILED` and whatever else says what it was; then nothing is left behind
+   * Does one step, the ledger rows of what it completes included. Resolves once that is committed.
+   * @throws MigratorError `MIGRATION_FAILED` and whatever else says what it was; then nothing of the step is
+   *   left behind, except what a statement leaves that no transaction can hold
    * @throws BootstrapRefused where this executor may not prepare the ledger; nothing was sent yet
    */
-  apply(migrations: readonly Migration[]): Promise<AppliedTransaction>;
+  apply(step: Step): Promise<AppliedStep>;
 }
 
-/** What one transaction has applied. */
-export interface AppliedTransaction {
+/** What one step has done. */
+export interface AppliedStep {
+  /** The migrations that are complete with it. */
   readonly applied: readonly AppliedMigration[];
-  /** Where the ledger rows went. */
+  /** Where the ledger rows go. */
   readonly place: LedgerPlace;
+  /** What it found and put in order on the way. */
+  readonly warnings: readonly Warning[];
 }
 
 /**

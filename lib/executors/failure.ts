@@ -72,7 +72,7 @@ export function bookkeepingFailed(thrown: unknown): unknown {
     readOnly ? "READ_ONLY" : "MIGRATION_FAILED",
     readOnly
       ? "The database is read-only: the connection string leads to a replica, or to a role whose transactions are read-only. Use the primary's host."
-      : `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). No migration was applied.`,
+      : `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). The transaction is rolled back.`,
     { ...serverFacts(server), cause: thrown },
   );
 }

@@ -1,14 +1,26 @@
-import type { Migration } from "../bundle.ts";
+import { type Migration, statementText } from "../bundle.ts";
+import {
+  checkpointDelete,
+  checkpointOf,
+  checkpointUpsert,
+  createCheckpoints,
+  findCheckpoint,
+} from "../checkpoints.ts";
 import type { Connection } from "../connection.ts";
+import { MigratorError } from "../errors.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger.ts";
 import { chooseWritePlace, explainLedgerError, type Ledger } from "../ledger-home.ts";
-import type { AppliedTransaction, Executor } from "./executor.ts";
+import { describeApplied } from "../report.ts";
+import { type Slice, type Step, slicesOf } from "../steps.ts";
+import { runAlone } from "./alone.ts";
+import type { AppliedStep, Executor } from "./executor.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
 /**
- * Our own executor: statement by statement, in one transaction, each migration's ledger row in the same
- * transaction as its statements, and the ledger itself too where it has to be created: a failed run
- * leaves not even an empty table behind.
+ * Our own executor. A transaction holds its statements and the record of them: the ledger row of a
+ * migration that is complete, the checkpoint of one that is not; and the ledger itself where it has to be
+ * created: a failed run leaves not even an empty table behind. A statement that no transaction can hold is
+ * announced in the checkpoint before it is sent, so that a run that dies meanwhile leaves a trace.
  * @throws MigratorError `LEDGER_DENIED`, before anything is sent, when no ledger can be written
  */
 export function createStatementsExecutor(
@@ -18,24 +30,123 @@ export function createStatementsExecutor(
 ): Executor {
   const { role } = connection.database;
   let target = chooseWritePlace(ledger, role);
+  const { place } = target;
+  const resumed = new Set<Migration>();
+  const durationsMs = new Map<Migration, number>();
 
-  async function apply(migrations: readonly Migration[]): Promise<AppliedTransaction> {
-    const { place } = target;
-    const parts: readonly Part[] = [
+  async function transact(parts: readonly Part[]): Promise<void> {
+    const all: readonly Part[] = [
       ...beginParts("begin", lockTimeoutMs),
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
-      ...migrations.flatMap((migration) => [
-        ...statementParts(migration),
-        { kind: "ledger-row" as const, migration, ...ledgerRowInsert(place, migration) },
-      ]),
+      ...parts,
       { kind: "commit", text: "commit" },
     ];
-    const applied = await sendTransaction(connection, parts, (thrown) =>
-      explainLedgerError(thrown, ledger, role),
+    const took = await sendTransaction(connection, all, (thrown, kind) =>
+      explainLedgerError(thrown, { ledger, role, kind }),
     );
     target = { ...target, createSchema: false, createTable: false };
-    return { applied, place };
+    for (const [migration, ms] of took) addDuration(migration, ms);
+  }
+
+  function addDuration(migration: Migration, ms: number): void {
+    durationsMs.set(migration, (durationsMs.get(migration) ?? 0) + ms);
+  }
+
+  /** What goes into the transaction of a slice behind its statements. */
+  function recordParts({ migration, done, completes }: Slice): readonly Part[] {
+    if (!completes) return checkpointParts(checkpointOf(migration, done, null));
+    const row: Part = { kind: "ledger-row", migration, ...ledgerRowInsert(target, migration) };
+    const clean: Part = { kind: "checkpoint", ...checkpointDelete(place, migration) };
+    return target.checkpointsExist ? [row, clean] : [row];
+  }
+
+  function checkpointParts(checkpoint: ReturnType<typeof checkpointOf>): readonly Part[] {
+    const create: Part = { kind: "checkpoint", text: createCheckpoints(place) };
+    const upsert: Part = { kind: "checkpoint", ...checkpointUpsert(place, checkpoint) };
+    return target.checkpointsExist ? [upsert] : [create, upsert];
+  }
+
+  async function checkpoint(...parts: Parameters<typeof checkpointOf>): Promise<void> {
+    await transact(checkpointParts(checkpointOf(...parts)));
+    target = { ...target, checkpointsExist: true };
+  }
+
+  /** A new session lacks what the part that is done has set for the session. */
+  async function resume({ migration, statements: [first = 0] }: Slice): Promise<void> {
+    if (resumed.has(migration)) return;
+    resumed.add(migration);
+    if (findCheckpoint(ledger.checkpoints, migration) === undefined) return;
+    const settings = migration.statements
+      .slice(0, first)
+      .filter(({ effect }) => effect?.kind === "sets");
+    for (const each of settings) await connection.query(statementText(migration, each));
+  }
+
+  async function applyTransaction(slices: readonly Slice[]): Promise<AppliedStep> {
+    const [only, ...others] = slices;
+    if (only !== undefined && others.length === 0) await resume(only);
+    await transact(
+      slices.flatMap((slice) => [
+        ...statementParts(slice.migration, slice.statements),
+        ...recordParts(slice),
+      ]),
+    );
+    if (slices.some(({ completes }) => !completes)) target = { ...target, checkpointsExist: true };
+    return applied(slices, []);
+  }
+
+  async function applyAlone(slice: Slice, index: number): Promise<AppliedStep> {
+    const { migration, completes, done } = slice;
+    await resume(slice);
+    const found = findCheckpoint(ledger.checkpoints, migration);
+    const { warnings, durationMs } = await runAlone({
+      connection,
+      migration,
+      index,
+      lockTimeoutMs,
+      interrupted: found?.running === index ? found : null,
+      announce: (before) => checkpoint(migration, index, index, before),
+      withdraw: () => checkpoint(migration, index, null),
+    });
+    addDuration(migration, durationMs);
+    if (completes) await transact(recordParts(slice));
+    else await checkpoint(migration, done, null);
+    return applied([slice], warnings);
+  }
+
+  function applied(slices: readonly Slice[], warnings: AppliedStep["warnings"]): AppliedStep {
+    const complete = slices.filter(({ completes }) => completes);
+    return {
+      applied: complete.map(({ migration }) =>
+        describeApplied(migration, Math.round(durationsMs.get(migration) ?? 0)),
+      ),
+      place,
+      warnings,
+    };
+  }
+
+  async function apply(step: Step): Promise<AppliedStep> {
+    const slices = slicesOf(step);
+    try {
+      return step.kind === "alone"
+        ? await applyAlone(step.slice, step.index)
+        : await applyTransaction(slices);
+    } catch (thrown) {
+      throw slices.length === 1 ? withProgress(thrown, slices[0]) : thrown;
+    }
   }
 
   return { name: "statements", apply };
+}
+
+/** Says what stays of a migration whose earlier steps are committed. */
+function withProgress(thrown: unknown, slice: Slice | undefined): unknown {
+  const first = slice?.statements[0] ?? 0;
+  if (slice === undefined || first === 0 || !(thrown instanceof MigratorError)) return thrown;
+  const total = slice.migration.statements.length;
+  const stays =
+    first === 1
+      ? `Statement 1 of ${total} is done and stays done; the next run goes on behind it.`
+      : `Statements 1 to ${first} of ${total} are done and stay done; the next run goes on behind them.`;
+  return new MigratorError(thrown.code, `${thrown.message} ${stays}`, thrown.facts);
 }

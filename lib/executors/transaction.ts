@@ -1,12 +1,11 @@
 import { type Migration, statementText } from "../bundle.ts";
 import type { Connection } from "../connection.ts";
 import { SendFailure, type Sending } from "../pipeline.ts";
-import { type AppliedMigration, describeApplied } from "../report.ts";
 import { bookkeepingFailed, commitFailed, migrationFailed } from "./failure.ts";
 
 /** One thing to send within a transaction, and what it is part of. */
 export type Part =
-  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "commit" })
+  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "checkpoint" | "commit" })
   | (Sending & {
       readonly kind: "statement";
       readonly migration: Migration;
@@ -22,18 +21,21 @@ export function beginParts(begin: string, lockTimeoutMs: number): readonly Part[
   ];
 }
 
-/** The statements of a migration, in order. */
-export function statementParts(migration: Migration): readonly Part[] {
-  return migration.statements.map((statement, index) => ({
-    kind: "statement",
-    text: statementText(migration, statement),
-    migration,
-    index,
-  }));
+/** All statements of a migration, or those with these indexes, in order. */
+export function statementParts(
+  migration: Migration,
+  indexes: readonly number[] = Array.from(migration.statements.keys()),
+): readonly Part[] {
+  return indexes.flatMap((index) => {
+    const statement = migration.statements[index];
+    if (statement === undefined) return [];
+    return [{ kind: "statement", text: statementText(migration, statement), migration, index }];
+  });
 }
 
 /**
  * Sends a whole transaction, its `begin` and `commit` included, and waits for the answer to all of it.
+ * @returns how long each migration in it took, in ms
  * @param explainLedger turns a refusal of our own bookkeeping into what it means
  * @throws MigratorError naming migration and statement; the transaction is rolled back, and a ROLLBACK
  *   that fails does not hide the first error
@@ -41,26 +43,19 @@ export function statementParts(migration: Migration): readonly Part[] {
 export async function sendTransaction(
   connection: Connection,
   parts: readonly Part[],
-  explainLedger: (thrown: unknown) => unknown = (thrown) => thrown,
-): Promise<readonly AppliedMigration[]> {
-  const pipelined = parts.every((part) => part.kind !== "statement" || mayBePipelined(part));
+  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown = (thrown) => thrown,
+): Promise<ReadonlyMap<Migration, number>> {
   try {
-    const durationsMs = await connection.sendAll(parts, {
-      pipelined,
-      onStart: (index) => connection.attributeNotices(migrationOf(parts[index])?.tag ?? null),
-    });
-    return appliedOf(parts, durationsMs);
+    const durationsMs = await connection.sendAll(parts, (index) =>
+      connection.attributeNotices(migrationOf(parts[index])?.tag ?? null),
+    );
+    return durationsOf(parts, durationsMs);
   } catch (thrown) {
     connection.attributeNotices(null);
     await rollBack(connection);
     if (!(thrown instanceof SendFailure)) throw thrown;
     throw explain(parts, thrown, explainLedger);
   }
-}
-
-/** A statement that begins or ends transactions must see the answer to the one before it. */
-function mayBePipelined({ migration, index }: Part & { readonly kind: "statement" }): boolean {
-  return migration.statements[index]?.kind !== "TransactionStmt";
 }
 
 function migrationOf(part: Part | undefined): Migration | null {
@@ -79,7 +74,7 @@ async function rollBack(connection: Connection): Promise<void> {
 function explain(
   parts: readonly Part[],
   { index, cause }: SendFailure,
-  explainLedger: (thrown: unknown) => unknown,
+  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
 ): unknown {
   const part = parts[index];
   if (part === undefined) return cause;
@@ -92,19 +87,19 @@ function explain(
         parts.flatMap((each) => (each.kind === "ledger-row" ? [each.migration] : [])),
       );
     default:
-      return bookkeepingFailed(explainLedger(cause));
+      return bookkeepingFailed(explainLedger(cause, part.kind));
   }
 }
 
-function appliedOf(
+function durationsOf(
   parts: readonly Part[],
   durationsMs: readonly number[],
-): readonly AppliedMigration[] {
+): ReadonlyMap<Migration, number> {
   const totals = new Map<Migration, number>();
   for (const [index, part] of parts.entries()) {
     const migration = migrationOf(part);
     if (migration === null) continue;
     totals.set(migration, (totals.get(migration) ?? 0) + (durationsMs[index] ?? 0));
   }
-  return Array.from(totals, ([migration, ms]) => describeApplied(migration, Math.round(ms)));
+  return totals;
 }

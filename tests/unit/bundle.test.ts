@@ -70,7 +70,7 @@ describe("readBundle", () => {
   test.each([
     [["bundleVersion"], 2, "its bundleVersion is 2, and this migrator reads 1"],
     [["bundleVersion"], "1", 'its bundleVersion is "1", and this migrator reads 1'],
-    [["layout"], "1.0", 'its layout is "1.0"'],
+    [["layout"], "2.0", 'its layout is "2.0"'],
     [["migrations"], {}, "it has no list of migrations"],
     [["migrations", "0"], null, "migration 1 is not an object"],
     [["migrations", "1", "tag"], "", "migration 2 has no tag"],
@@ -88,12 +88,48 @@ describe("readBundle", () => {
     [["migrations", "0", "statements", "0", "line"], "1", OUTSIDE],
     [["migrations", "0", "statements", "0", "kind"], 3, OUTSIDE],
     [["hash"], "0".repeat(64), "its hash does not match its migrations"],
+    [
+      ["migrations", "0", "statements", "0", "mode"],
+      {},
+      "a statement of 0000_init has the mode an object",
+    ],
+    [
+      ["migrations", "0", "statements", "0", "effect"],
+      { kind: { toString: 1, valueOf: 1 } },
+      "a statement of 0000_init has an effect that this migrator does not know",
+    ],
     [["migrations", "0", "when"], 1, "its hash does not match its migrations"],
     [["migrations", "0", "tag"], "renamed", "its hash does not match its migrations"],
   ])("refuses a bundle whose %j is %j", (path, value, reason) => {
     const refusal = refusalOf(damaged(path, value));
 
     expect(refusal).toBe(refused(reason));
+  });
+
+  test("refuses a version that is too deep to be written", () => {
+    const deep: unknown = JSON.parse(`${"[".repeat(50_000)}${"]".repeat(50_000)}`);
+
+    const refusal = refusalOf({ bundleVersion: deep });
+
+    expect(refusal).toBe(refused("its bundleVersion is a list, and this migrator reads 1"));
+  });
+
+  test("refuses a migration that is there twice, and statements that are", () => {
+    const { migrations } = bundle;
+    const [first] = migrations;
+    const twice = [...migrations, ...migrations];
+    const statements = first?.statements.flatMap((each) => [each, each]);
+    const doubled = [{ ...first, statements }, ...migrations.slice(1)];
+
+    const refusals = [
+      refusalOf({ ...bundle, migrations: twice, hash: bundleHash(twice) }),
+      refusalOf({ ...bundle, migrations: doubled }),
+    ];
+
+    expect(refusals).toEqual([
+      refused("it holds a migration twice"),
+      refused("the statements of 0000_init are not in the order of its file"),
+    ]);
   });
 });
 

@@ -41,10 +41,20 @@ describe("readFolder", () => {
     ]);
   });
 
+  test("reads the layout of drizzle-kit 1.0, with the times in its folders' names", async () => {
+    const { layout, files, warnings } = await readFolder(`${FOLDERS}/named-folders`);
+
+    expect([layout, files.map(({ tag, when }) => [tag, when]), warnings]).toEqual([
+      "1.0",
+      [["20260101120000_init", Date.UTC(2026, 0, 1, 12)]],
+      [],
+    ]);
+  });
+
   test("accepts a journal without entries", async () => {
     const folder = await readFolder(`${FOLDERS}/empty-journal`);
 
-    expect(folder).toEqual({ files: [], warnings: [] });
+    expect(folder).toEqual({ layout: "0.x", files: [], warnings: [] });
   });
 
   test("warns about an SQL file that the journal does not list, and about no other file", async () => {
@@ -53,7 +63,7 @@ describe("readFolder", () => {
     expect(warnings).toEqual([
       {
         code: "ORPHAN_FILE",
-        message: `${FOLDERS}/orphan-file/0001_forgotten.sql is not in the journal and is never applied. Remove it, or create it with "drizzle-kit generate --custom".`,
+        message: `${FOLDERS}/orphan-file/0001_forgotten.sql is not one of the migrations and is never applied. Remove it, or create it with "drizzle-kit generate --custom".`,
       },
     ]);
   });
@@ -107,14 +117,15 @@ describe("readFolder refuses", () => {
       `${FOLDERS}/tag-outside-folder/meta/_journal.json cannot be used: the tag of entry 1, "../good/0000_init", is not a plain file name. ${JOURNAL_ADVICE}`,
     ],
     [
-      "layout-unsupported",
+      "undated-folder",
       "LAYOUT_UNSUPPORTED",
-      `${FOLDERS}/layout-unsupported/20260101120000_init/migration.sql has the layout that drizzle-kit 1.0 writes, which is not supported yet. Generate the migrations with drizzle-kit 0.x, which keeps meta/_journal.json.`,
+      `${FOLDERS}/undated-folder/init/migration.sql: the name of its folder must begin with a time, YYYYMMDDHHMMSS_, as drizzle-kit 1.0 writes it; Drizzle's own migrator fails on it, too. Rename the folder, or move it out of the migrations.`,
+      "init",
     ],
     [
       "two-layouts",
       "LAYOUT_UNSUPPORTED",
-      `${FOLDERS}/two-layouts/20260101120000_next/migration.sql has the layout of drizzle-kit 1.0, but ${FOLDERS}/two-layouts also has a journal as drizzle-kit 0.x writes it, so nobody can tell which of the two counts. Keep one layout, for now that of drizzle-kit 0.x.`,
+      `${FOLDERS}/two-layouts/20260101120000_next/migration.sql has the layout of drizzle-kit 1.0, but ${FOLDERS}/two-layouts also has a journal as drizzle-kit 0.x writes it, so nobody can tell which of the two counts. Run "drizzle-kit up", or remove what does not belong there.`,
     ],
     [
       "migration-file-missing",

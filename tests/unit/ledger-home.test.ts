@@ -20,8 +20,8 @@ describe("chooseHome", () => {
     const ledger = chooseHome(
       [drizzle, fallback],
       [
-        { home: drizzle, rows: [] },
-        { home: fallback, rows: [first] },
+        { home: drizzle, rows: [], checkpoints: [] },
+        { home: fallback, rows: [first], checkpoints: [] },
       ],
     );
 
@@ -32,8 +32,8 @@ describe("chooseHome", () => {
     const ledger = chooseHome(
       [drizzle, fallback],
       [
-        { home: drizzle, rows: [first] },
-        { home: fallback, rows: [first, second] },
+        { home: drizzle, rows: [first], checkpoints: [] },
+        { home: fallback, rows: [first, second], checkpoints: [] },
       ],
     );
 
@@ -45,8 +45,8 @@ describe("chooseHome", () => {
     const ledger = chooseHome(
       [drizzle, fallback],
       [
-        { home: drizzle, rows: [first] },
-        { home: fallback, rows: [{ ...first, id: 9 }] },
+        { home: drizzle, rows: [first], checkpoints: [] },
+        { home: fallback, rows: [{ ...first, id: 9 }], checkpoints: [] },
       ],
     );
 
@@ -58,8 +58,8 @@ describe("chooseHome", () => {
       chooseHome(
         [drizzle, fallback],
         [
-          { home: drizzle, rows: [first] },
-          { home: fallback, rows: [second] },
+          { home: drizzle, rows: [first], checkpoints: [] },
+          { home: fallback, rows: [second], checkpoints: [] },
         ],
       );
 
@@ -77,6 +77,8 @@ describe("chooseWritePlace", () => {
       place: { schema: "drizzle", table: "__drizzle_migrations" },
       createSchema: true,
       createTable: true,
+      format: "0.x",
+      checkpointsExist: false,
     });
   });
 
@@ -88,6 +90,8 @@ describe("chooseWritePlace", () => {
       place: { schema: "public", table: "__drizzle_migrations" },
       createSchema: false,
       createTable: true,
+      format: "0.x",
+      checkpointsExist: false,
     });
   });
 
@@ -103,7 +107,10 @@ describe("chooseWritePlace", () => {
 
   test("never leaves a ledger that exists, even if another place could be written", () => {
     const readOnly = makeHome("drizzle", { mayInsert: false });
-    const ledger = chooseHome([readOnly, fallback], [{ home: readOnly, rows: [first] }]);
+    const ledger = chooseHome(
+      [readOnly, fallback],
+      [{ home: readOnly, rows: [first], checkpoints: [] }],
+    );
 
     const error = thrownBy(() => chooseWritePlace(ledger, "app"));
 

@@ -1,31 +1,42 @@
 import { createHash } from "node:crypto";
-import { type Bundle, bundleHash, type Migration, STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import {
+  type Bundle,
+  bundleHash,
+  type Migration,
+  migrationName,
+  STATEMENT_BREAKPOINT,
+  type Statement,
+} from "../../lib/bundle.ts";
+import { loadParser } from "../../lib/compile/parser.ts";
+import { cutStatements } from "../../lib/compile/statements.ts";
 import type { Home, Ledger, LedgerRow } from "../../lib/ledger-home.ts";
 
-/** A migration with one statement per chunk, without the parser. */
+await loadParser();
+
+/** A migration with one statement per chunk. What the parser refuses is taken as it is. */
 export function makeMigration(tag: string, when: number, ...statements: string[]): Migration {
   const sql = statements.join(`\n${STATEMENT_BREAKPOINT}\n`);
-  let start = 0;
+  const cut = cutStatements(sql);
   return {
     tag,
+    name: migrationName("0.x", tag, when),
     when,
     sql,
     hash: createHash("sha256").update(sql).digest("hex"),
-    statements: statements.map((text, chunk) => {
-      start = sql.indexOf(text, start);
-      const line = sql.slice(0, start).split("\n").length;
-      const statement = {
-        start,
-        end: start + text.length,
-        chunk,
-        line,
-        column: 1,
-        kind: "SelectStmt",
-      };
-      start += text.length;
-      return statement;
-    }),
+    statements: cut.ok ? cut.statements : uncut(sql, statements),
   };
+}
+
+function uncut(sql: string, statements: readonly string[]): readonly Statement[] {
+  let start = 0;
+  return statements.map((text, chunk) => {
+    start = sql.indexOf(text, start);
+    const line = sql.slice(0, start).split("\n").length;
+    const end = start + text.length;
+    const place = { start, end, chunk, line, column: 1 };
+    start = end;
+    return { ...place, kind: "SelectStmt", mode: "transactional", effect: null };
+  });
 }
 
 export function makeBundle(...migrations: Migration[]): Bundle {
@@ -57,6 +68,8 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     mayRead: true,
     mayInsert: true,
     columns: ["id", "hash", "created_at"],
+    checkpointsExist: false,
+    mayReadCheckpoints: false,
     ...changes,
   };
 }
@@ -67,6 +80,7 @@ export function makeLedger(...rows: LedgerRow[]): Ledger {
     exists: true,
     format: "0.x",
     rows,
+    checkpoints: [],
     warnings: [],
     mayBootstrap: true,
     homes: [makeHome("drizzle"), makeHome("public", { tableExists: false })],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { matchRows } from "../../lib/match.ts";
-import { makeMigration, rowOf } from "./make-migration.ts";
+import { makeBundle, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table a ()");
 const second = makeMigration("0001_second", 2_000, "create table b ()");
@@ -11,7 +11,7 @@ describe("matchRows", () => {
     const edited = rowOf(first, 1, { hash: "e".repeat(64) });
     const exact = rowOf(twin, 2);
 
-    const { rowOf: matched, unknown } = matchRows([first, twin], [edited, exact]);
+    const { rowOf: matched, unknown } = matchRows(makeBundle(first, twin), [edited, exact]);
 
     expect(matched.get(twin)).toBe(exact);
     expect(matched.get(first)).toBe(edited);
@@ -22,7 +22,7 @@ describe("matchRows", () => {
     const one = makeMigration("0000_empty", 1_000, "");
     const other = makeMigration("0001_empty", 1_000, "");
 
-    const { rowOf: matched } = matchRows([one, other], [rowOf(one, 1)]);
+    const { rowOf: matched } = matchRows(makeBundle(one, other), [rowOf(one, 1)]);
 
     expect([...matched.keys()]).toEqual([one]);
   });
@@ -30,7 +30,10 @@ describe("matchRows", () => {
   test("matches by hash alone where exactly one of each is left, and says so", () => {
     const moved = rowOf(first, 7, { when: 9_999 });
 
-    const { rowOf: matched, warnings } = matchRows([first, second], [moved, rowOf(second, 8)]);
+    const { rowOf: matched, warnings } = matchRows(makeBundle(first, second), [
+      moved,
+      rowOf(second, 8),
+    ]);
 
     expect(matched.get(first)).toBe(moved);
     expect(warnings.map(({ code }) => code)).toEqual(["MATCHED_BY_HASH"]);
@@ -41,14 +44,14 @@ describe("matchRows", () => {
     const other = makeMigration("0001_empty", 2_000, "");
     const stray = rowOf(one, 1, { when: 9_999 });
 
-    const { rowOf: matched, unknown } = matchRows([one, other], [stray]);
+    const { rowOf: matched, unknown } = matchRows(makeBundle(one, other), [stray]);
 
     expect(matched.size).toBe(0);
     expect(unknown).toEqual([stray]);
   });
 
   test("does not take a repeated row for a migration that it does not know", () => {
-    const { unknown, warnings } = matchRows([first], [rowOf(first, 1), rowOf(first, 2)]);
+    const { unknown, warnings } = matchRows(makeBundle(first), [rowOf(first, 1), rowOf(first, 2)]);
 
     expect(unknown).toEqual([]);
     expect(warnings.map(({ code }) => code)).toEqual(["LEDGER_REPEATED_ROWS"]);
@@ -57,7 +60,7 @@ describe("matchRows", () => {
   test("never matches a row without a time by its time", () => {
     const row = rowOf(first, 1, { when: null, hash: "a".repeat(64) });
 
-    const { rowOf: matched, unknown } = matchRows([first], [row]);
+    const { rowOf: matched, unknown } = matchRows(makeBundle(first), [row]);
 
     expect(matched.size).toBe(0);
     expect(unknown).toEqual([row]);

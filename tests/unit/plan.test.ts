@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { planMigrations } from "../../lib/plan.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { oneTransaction, slicesOf } from "../../lib/steps.ts";
 import { makeBundle, makeLedger, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table a ()");
@@ -16,10 +17,10 @@ describe("planMigrations", () => {
     expect(plan).toEqual({
       applied: [],
       pending: [
-        { migration: first, reasons: [] },
-        { migration: second, reasons: [] },
+        { migration: first, reasons: [], checkpoint: null },
+        { migration: second, reasons: [], checkpoint: null },
       ],
-      transactions: [[first, second]],
+      steps: [oneTransaction([first, second])],
       atomic: true,
       executor: "drizzle",
       executorReason: null,
@@ -34,7 +35,7 @@ describe("planMigrations", () => {
 
     const plan = planMigrations(makeBundle(first, second), ledger, policy());
 
-    expect(plan).toMatchObject({ pending: [], transactions: [], executor: null, refusal: null });
+    expect(plan).toMatchObject({ pending: [], steps: [], executor: null, refusal: null });
     expect(plan.applied).toEqual([first, second]);
   });
 
@@ -45,7 +46,10 @@ describe("planMigrations", () => {
       policy({ transaction: "each" }),
     );
 
-    expect(plan).toMatchObject({ transactions: [[first], [second]], atomic: false });
+    expect(plan).toMatchObject({
+      steps: [oneTransaction([first]), oneTransaction([second])],
+      atomic: false,
+    });
   });
 
   test("refuses a pending migration that is older than the newest applied one, and names it", () => {
@@ -117,7 +121,7 @@ describe("planMigrations", () => {
     const plan = planMigrations(makeBundle(first, early), makeLedger(), policy());
 
     expect(plan).toMatchObject({
-      transactions: [[first, early]],
+      steps: [oneTransaction([first, early])],
       executor: "drizzle",
       refusal: null,
     });
@@ -167,22 +171,25 @@ describe("planMigrations", () => {
     expect(plan.refusal?.code).toBe("EXECUTOR_UNSUITABLE");
   });
 
-  test("refuses to write a ledger whose rows have names, which Drizzle 1.0 would miss", () => {
-    const ledger = { ...makeLedger(rowOf(first, 1, { name: first.tag })), format: "1.0" as const };
+  test("writes a ledger whose rows have names by itself: Drizzle 0.45 would leave them out", () => {
+    const ledger = { ...makeLedger(rowOf(first, 1, { name: first.name })), format: "1.0" as const };
 
-    const pending = planMigrations(makeBundle(first, second), ledger, policy());
-    const nothing = planMigrations(makeBundle(first), ledger, policy());
-
-    expect(pending.refusal?.code).toBe("LEDGER_UNKNOWN_FORMAT");
-    expect(nothing.refusal).toBeNull();
+    expect(planMigrations(makeBundle(first, second), ledger, policy())).toMatchObject({
+      executor: "statements",
+      executorReason: "named-ledger",
+      refusal: null,
+    });
   });
 
-  test("does not call a file with a COMMIT of its own atomic", () => {
-    const [statement] = first.statements;
-    if (statement === undefined) throw new Error("no statement");
-    const controlling = { ...first, statements: [{ ...statement, kind: "TransactionStmt" }] };
+  test("does not call a plan atomic that has to commit on its way, and refuses it where it must be", () => {
+    const own = makeMigration("0000_own", 1_000, "create table a ()", "COMMIT", "vacuum a");
 
-    expect(planMigrations(makeBundle(controlling), makeLedger(), policy()).atomic).toBe(false);
+    expect(planMigrations(makeBundle(own), makeLedger(), policy())).toMatchObject({
+      atomic: false,
+      executorReason: "not-transactional",
+    });
+    const all = planMigrations(makeBundle(own), makeLedger(), policy({ transaction: "all" }));
+    expect(all.refusal?.code).toBe("NOT_ATOMIC");
   });
 
   test("uses our own executor on request", () => {
@@ -218,7 +225,11 @@ describe("planMigrations", () => {
 
         const pending = plan.pending.map(({ migration }) => migration);
         expect([...plan.applied, ...pending].sort(byTag)).toEqual(all.toSorted(byTag));
-        expect(plan.transactions.flat()).toEqual(pending);
+        const completed = plan.steps
+          .flatMap(slicesOf)
+          .filter(({ completes }) => completes)
+          .map(({ migration }) => migration);
+        expect(completed).toEqual(pending);
         expect(plan.applied.length + plan.drift.unknown.length).toBeLessThanOrEqual(rows.length);
       }),
     );

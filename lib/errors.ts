@@ -36,6 +36,7 @@ export const ERROR_CODES = [
   "LEDGER_SPLIT",
   "LEDGER_DENIED",
   "LEDGER_UNKNOWN_FORMAT",
+  "BASELINE_MISMATCH",
   // the plan
   "OUT_OF_ORDER",
   "MODIFIED",

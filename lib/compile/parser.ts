@@ -55,6 +55,17 @@ export function parseRanges(text: string): Parse {
 }
 
 /**
+ * The parse tree of one statement: one key, the name of its node.
+ * @throws where the text holds none; only for text that a migration was cut from
+ */
+export function parseTree(text: string): Readonly<Record<string, unknown>> {
+  const stmt = parseText(text).stmts?.[0]?.stmt;
+  if (stmt === undefined) throw new Error("A statement of a compiled bundle has no parse tree.");
+  // The parser's own types name each node; a reader by key needs none of them.
+  return stmt as Readonly<Record<string, unknown>>;
+}
+
+/**
  * PostgreSQL reads `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner
  * hands out comments as tokens; so what it refuses is tried again with its line comments blanked.
  */

@@ -1,0 +1,100 @@
+import type { Migration, ObjectName } from "../bundle.ts";
+import { loadParser, parseTree } from "./parser.ts";
+
+/** A table that exists once these migrations are applied, and which of them makes it. */
+export interface MadeTable {
+  readonly table: ObjectName;
+  readonly tag: string;
+}
+
+type Node = Readonly<Record<string, unknown>>;
+
+/**
+ * The tables that a series of migrations leaves behind: created, and neither dropped, renamed away nor
+ * moved again. What a DO block or a function makes is not seen.
+ */
+export async function tablesMadeBy(
+  migrations: readonly Migration[],
+): Promise<readonly MadeTable[]> {
+  await loadParser();
+  const tables = new Map<string, MadeTable>();
+  for (const migration of migrations) {
+    for (const { start, end } of migration.statements) {
+      replay(parseTree(migration.sql.slice(start, end)), migration.tag, tables);
+    }
+  }
+  return [...tables.values()];
+}
+
+type Tables = Map<string, MadeTable>;
+
+function replay(stmt: Node, tag: string, tables: Tables): void {
+  const [name = ""] = Object.keys(stmt);
+  EFFECTS[name]?.(record(stmt[name]), tag, tables);
+}
+
+/** What each kind of statement does to the set of tables. */
+const EFFECTS: Readonly<Record<string, (node: Node, tag: string, tables: Tables) => void>> = {
+  CreateStmt: ({ relation: made }, tag, tables) => add(made, tag, tables),
+  CreateTableAsStmt: ({ objtype, into }, tag, tables) => {
+    if (objtype === "OBJECT_TABLE") add(record(into).rel, tag, tables);
+  },
+  DropStmt: (node, _tag, tables) => {
+    if (node.removeType === "OBJECT_SCHEMA") dropSchemas(node, tables);
+    if (node.removeType !== "OBJECT_TABLE") return;
+    for (const table of dropped(node)) tables.delete(keyOf(table));
+  },
+  RenameStmt: (node, tag, tables) => {
+    if (node.renameType !== "OBJECT_TABLE") return;
+    const { schema } = relation(node.relation);
+    move(node, tag, { schema, name: String(node.newname) }, tables);
+  },
+  AlterObjectSchemaStmt: (node, tag, tables) => {
+    if (node.objectType !== "OBJECT_TABLE") return;
+    const { name } = relation(node.relation);
+    move(node, tag, { schema: String(node.newschema), name }, tables);
+  },
+};
+
+/** A temporary table is gone with its session. */
+function add(made: unknown, tag: string, tables: Tables): void {
+  if (record(made).relpersistence === "t") return;
+  const table = relation(made);
+  tables.set(keyOf(table), { table, tag });
+}
+
+function move(node: Node, tag: string, to: ObjectName, tables: Tables): void {
+  if (tables.delete(keyOf(relation(node.relation)))) tables.set(keyOf(to), { table: to, tag });
+}
+
+function dropSchemas({ objects }: Node, tables: Tables): void {
+  const schemas = list(objects).map((each) => record(record(each).String).sval);
+  for (const [key, { table }] of tables) if (schemas.includes(table.schema)) tables.delete(key);
+}
+
+function dropped({ objects }: Node): readonly ObjectName[] {
+  return list(objects).map((each) => {
+    const parts = list(record(record(each).List).items).map((item) =>
+      String(record(record(item).String).sval),
+    );
+    return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" };
+  });
+}
+
+/** drizzle-kit writes `public` nowhere, so a table with it and one without are one. */
+function keyOf({ schema, name }: ObjectName): string {
+  return JSON.stringify([schema ?? "public", name]);
+}
+
+function relation(value: unknown): ObjectName {
+  const { schemaname, relname } = record(value);
+  return { schema: typeof schemaname === "string" ? schemaname : null, name: String(relname) };
+}
+
+function record(value: unknown): Node {
+  return typeof value === "object" && value !== null ? (value as Node) : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

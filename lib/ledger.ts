@@ -103,19 +103,35 @@ interface Answer extends Home {
   readonly checkpoints: readonly Checkpoint[];
 }
 
+/** Every place that was looked at, and the ledgers that were found there. */
+export interface Places {
+  /** The configured place first. */
+  readonly homes: readonly Home[];
+  readonly found: readonly FoundLedger[];
+}
+
 /**
  * Reads the answer to `ledgerQuestion`.
  * @param results the rows of its statements, in order
  * @param role for the GRANTs in an error
- * @param layout of the bundle: says which format a ledger gets that does not exist yet
- * @throws MigratorError `LEDGER_DENIED`, `LEDGER_SPLIT`, `LEDGER_UNKNOWN_FORMAT`
+ * @throws MigratorError `LEDGER_DENIED`, `LEDGER_UNKNOWN_FORMAT`
  */
-export function readLedger(results: readonly Rows[], role: string, layout: Layout): Ledger {
+export function readPlaces(results: readonly Rows[], role: string): Places {
   const answers = results[1]?.[0]?.homes;
   // The block above made this value; its shape is ours.
   const homes = answers as readonly Answer[] | undefined;
   if (homes === undefined) throw new Error("The question for the ledger was not answered.");
   const found = homes.filter(({ tableExists }) => tableExists).map((home) => foundAt(home, role));
+  return { homes, found };
+}
+
+/**
+ * Reads the answer to `ledgerQuestion` and says which ledger counts.
+ * @param layout of the bundle: says which format a ledger gets that does not exist yet
+ * @throws MigratorError as `readPlaces`, and `LEDGER_SPLIT`
+ */
+export function readLedger(results: readonly Rows[], role: string, layout: Layout): Ledger {
+  const { homes, found } = readPlaces(results, role);
   return chooseHome(homes, found, layout);
 }
 

@@ -41,9 +41,32 @@ export function lockKey(place: LedgerPlace): string {
   return createHash("sha256").update(name).digest().readBigInt64BE(0).toString();
 }
 
-/** The statement that takes the lock if it is free; answers one row with `locked`. */
+/** The statement that takes the lock if it is free; answers one row with `locked` and `lasting`. */
 export function lockQuestion(place: LedgerPlace): string {
-  return `select pg_try_advisory_lock(${lockKey(place)}::bigint) as "locked"`;
+  return `select pg_try_advisory_lock(${lockKey(place)}::bigint) as "locked", true as "lasting"`;
+}
+
+/**
+ * The same, where a transaction pooler may stand in between: on its backend a session's lock would stay
+ * behind when we are gone. The lock is the session's only where our application name came to the backend
+ * with its login: a pooler logs in under its own name, or none, and sets ours afterwards (PgBouncer,
+ * `varcache_apply`). Elsewhere it is not `lasting`: it ends with the implicit transaction of the message
+ * that this statement is part of.
+ */
+export function cautiousLockQuestion(place: LedgerPlace): string {
+  const key = `${lockKey(place)}::bigint`;
+  return `
+    with session as materialized (
+      select exists (
+        select from pg_catalog.pg_settings
+        where name = 'application_name' and source = 'client' and setting like '${APPLICATION_PREFIX}%'
+      ) as "lasting"
+    )
+    select
+      case when "lasting" then pg_try_advisory_lock(${key}) else pg_try_advisory_xact_lock(${key}) end as "locked",
+      "lasting"
+    from session
+  `;
 }
 
 /**

@@ -1,37 +1,83 @@
-import type { LedgerPlace } from "./config.ts";
+import { randomBytes } from "node:crypto";
+import type { Target } from "./config.ts";
 import type { Connection } from "./connection.ts";
+import { parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
-import { lockKey } from "./lock.ts";
+import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
 
-/** How long the look from a second session may take before we do without it. */
+/** How long the look from a second session may take before we give up. */
 const LOOK_TIMEOUT_MS = 5_000;
+
+/** How long a notification may be on its way. */
+const HEAR_TIMEOUT_MS = 2_000;
 
 /** Neon's own hosts: their proxy makes process ids up, but a direct one is no pooler. */
 const NEON_HOST = /\.neon\.(tech|build)$/;
 
+/** The statement that takes the lock within the first message, when nothing is known yet of the way. */
+export function openingLockQuestion({ url, ledger }: Target): string {
+  const { host } = parseEndpoint(url);
+  return NEON_HOST.test(host) ? lockQuestion(ledger) : cautiousLockQuestion(ledger);
+}
+
 /**
  * Refuses a transaction pooler between us and the server: it would hand our session, and the lock with
- * it, to others between two statements. A pooler gives itself away in two ways: our next statement runs
- * on a backend that does not hold the lock, or a second session gets the backend that is ours.
- * @throws MigratorError `POOLED_CONNECTION`
+ * it, to others between two statements. Process ids alone do not tell: a busy pool may by chance give us
+ * the same backend again, and the second session another. So the session has to show what none has that
+ * goes through such a pooler: it is attached to its backend also while it is idle.
+ * @throws MigratorError `POOLED_CONNECTION`, also when no second session came about to find it out
  */
-export async function refusePooler(connection: Connection, place: LedgerPlace): Promise<void> {
+export async function refusePooler(connection: Connection): Promise<void> {
+  const { host } = connection.database;
   const genuine = connection.announcedPid === connection.backendPid;
-  if (genuine || NEON_HOST.test(connection.database.host)) return;
-  const [here] = await connection.query<{ holds: boolean }>(
-    `
-    select exists (
-      select from pg_catalog.pg_locks
-      where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
-        and (classid::bigint << 32) | objid::bigint = $1::bigint
-    ) and pg_backend_pid() = $2::int as "holds"
-    `,
-    [lockKey(place), connection.backendPid],
+  if (genuine || NEON_HOST.test(host)) return;
+  const attached = await connection.beside(LOOK_TIMEOUT_MS, (helper) =>
+    isAttached(connection, helper),
   );
-  const other = await connection.beside(LOOK_TIMEOUT_MS, async (helper) => helper.backendPid);
-  if (here?.holds === true && other !== connection.backendPid) return;
-  throw new MigratorError(
+  connection.assertLive();
+  if (attached === null) throw undecided(host);
+  if (!attached) throw pooled(host);
+}
+
+/** Whether a notification from the second session reaches the first while that one sends nothing. */
+async function isAttached(connection: Connection, helper: Connection): Promise<boolean> {
+  const { backendPid, client } = connection;
+  if (helper.backendPid === backendPid) return false;
+  const channel = `neon_migrate_${randomBytes(8).toString("hex")}`;
+  const [, answer] = await connection.batch([
+    // On another backend than ours it would listen for ever.
+    `do $$ begin if pg_backend_pid() = ${backendPid} then listen ${channel}; end if; end $$`,
+    `select pg_backend_pid() = ${backendPid} as "same"`,
+  ]);
+  if (answer?.[0]?.same !== true) return false;
+  let timer: NodeJS.Timeout | undefined;
+  const heard = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), HEAR_TIMEOUT_MS);
+    client.on("notification", (message) => {
+      if (message.channel === channel) resolve(true);
+    });
+  });
+  try {
+    await helper.query("select pg_notify($1::text, '')", [channel]);
+    return await heard;
+  } finally {
+    clearTimeout(timer);
+    // Behind a pooler this may miss the backend that listens; nobody ever calls on that channel again.
+    await connection.query(`unlisten ${channel}`);
+  }
+}
+
+function pooled(host: string): MigratorError {
+  return new MigratorError(
     "POOLED_CONNECTION",
-    `Between us and ${connection.database.host} stands a transaction pooler, through which a session lock protects nothing. Nothing was run. Use the direct host of the database in the connection string.`,
+    `Between us and ${host} stands a transaction pooler, through which a session lock protects nothing. Nothing was run. Use the direct host of the database in the connection string.`,
+  );
+}
+
+function undecided(host: string): MigratorError {
+  return new MigratorError(
+    "POOLED_CONNECTION",
+    `Between us and ${host} stands a pooler or a proxy, and no second session came about within ${LOOK_TIMEOUT_MS} ms that could tell whether it keeps sessions apart. Nothing was run. Use the direct host of the database in the connection string, or let the pooler open two sessions at once.`,
+    { retryable: true },
   );
 }

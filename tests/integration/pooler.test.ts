@@ -1,0 +1,208 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
+import { lockQuestion } from "../../lib/lock.ts";
+import type { Report } from "../../lib/report.ts";
+import { runSql } from "../../local/postgres-admin.ts";
+import { startRelay } from "../../local/relay.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { type PgBouncerOptions, pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";
+import { run, targetOf } from "../setup/run.ts";
+import { waitFor } from "../setup/wait-for.ts";
+import { makeBundle, makeMigration } from "../unit/make-migration.ts";
+
+const accounts = makeMigration("0000_accounts", 1_000, "create table accounts (id int)");
+const bundle = makeBundle(accounts);
+
+let database: TestDatabase;
+let direct: Target;
+const cleanUp: (() => Promise<void>)[] = [];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  direct = targetOf(database.url, (await database.startRelay()).address);
+  return async () => {
+    for (const stop of cleanUp.splice(0)) await stop();
+    await database.close();
+  };
+});
+
+/** A target whose sessions go through a relay and a PgBouncer of its own. */
+async function pooled(options: Omit<PgBouncerOptions, "url"> = {}): Promise<Target> {
+  const bouncer = await startPgBouncer({ ...options, url: database.url });
+  const relay = await startRelay({ target: bouncer });
+  cleanUp.push(relay.stop, bouncer.stop);
+  return targetOf(bouncer.url, relay.address);
+}
+
+/** How many advisory locks are held in the database, by whomever. */
+async function locks(): Promise<unknown> {
+  const [row] = await database.sql(
+    `select count(*)::int as n from pg_locks
+     where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+  );
+  return row?.n;
+}
+
+/** What a run leaves behind, the ledger in its two possible homes included. */
+async function written(): Promise<unknown> {
+  return await database.sql(
+    `select nspname as name from pg_namespace where nspname = 'drizzle'
+     union all select relname from pg_class where relname in ('accounts', '__drizzle_migrations')`,
+  );
+}
+
+/** The channels that the backend listens to which the pooler hands out next. */
+async function listening({ url }: Target): Promise<unknown> {
+  return await runSql(url, "select pg_listening_channels() as channel", []);
+}
+
+/** Has so many backends of the pool opened and given back. */
+async function warmUp({ url }: Target, backends: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: backends }, () => runSql(url, "select pg_sleep(0.2)", [])),
+  );
+}
+
+/** Other clients of the pooler, who never pause. @returns what ends them */
+function disturb({ url }: Target, clients: number): () => Promise<void> {
+  let over = false;
+  const client = async () => {
+    while (!over) await runSql(url, "select pg_sleep(random() * 0.01)", []);
+  };
+  const all = Promise.all(Array.from({ length: clients }, client));
+  return async () => {
+    over = true;
+    await all;
+  };
+}
+
+const atOnce = (target: Target, runs: number, request: object = {}): Promise<readonly Report[]> =>
+  Promise.all(Array.from({ length: runs }, () => run(target, bundle, request)));
+
+const outcome = ({ status, error }: Report) => error?.code ?? status;
+
+const installed = pgBouncerPath() !== null;
+
+describe.skipIf(!installed).each([1, 20])("a transaction pooler with %i backends", (poolSize) => {
+  test.each([0, 1, 5])("is refused where something is pending (%i warm)", async (warm) => {
+    const target = await pooled({ poolSize });
+    await warmUp(target, warm);
+
+    const reports = [await run(target, bundle), await run(target, bundle)];
+
+    expect(reports.map(outcome)).toEqual(["POOLED_CONNECTION", "POOLED_CONNECTION"]);
+    expect(reports.map(({ error }) => error?.message)).toEqual([
+      expect.stringContaining("stands a transaction pooler"),
+      expect.stringContaining("stands a transaction pooler"),
+    ]);
+    expect([await written(), await locks(), await listening(target)]).toEqual([[], 0, []]);
+    expect(outcome(await run(direct, bundle, { lockTimeoutMs: 0 }))).toBe("applied");
+  });
+
+  test("is refused to five at once, and none leaves a lock", async () => {
+    const target = await pooled({ poolSize });
+
+    const reports = [...(await atOnce(target, 5)), ...(await atOnce(target, 5))];
+
+    expect(new Set(reports.map(outcome))).toEqual(new Set(["POOLED_CONNECTION"]));
+    expect([await written(), await locks()]).toEqual([[], 0]);
+    expect(outcome(await run(direct, bundle, { lockTimeoutMs: 0 }))).toBe("applied");
+  });
+
+  test("is refused also while others keep its backends busy", async () => {
+    const target = await pooled({ poolSize });
+    const calm = disturb(target, 5);
+
+    const reports: Report[] = [];
+    try {
+      for (let round = 0; round < 4; round += 1) reports.push(...(await atOnce(target, 5)));
+    } finally {
+      await calm();
+    }
+
+    expect(new Set(reports.map(outcome))).toEqual(new Set(["POOLED_CONNECTION"]));
+    expect([await written(), await locks()]).toEqual([[], 0]);
+  });
+
+  test("is refused at once where another run holds the lock, which that one keeps", async () => {
+    const holder = await database.hold(lockQuestion(DEFAULT_LEDGER));
+    const target = await pooled({ poolSize });
+
+    const report = await run(target, bundle);
+
+    expect(outcome(report)).toBe("POOLED_CONNECTION");
+    expect([await written(), await locks()]).toEqual([[], 1]);
+    await holder.release();
+  });
+
+  test("may say that nothing is pending, in no more round trips, and keeps no lock", async () => {
+    await run(direct, bundle);
+    const target = await pooled({ poolSize });
+
+    const reports = [await run(target, bundle), await run(target, bundle)];
+
+    expect(reports.map(outcome)).toEqual(["up-to-date", "up-to-date"]);
+    expect(reports.map(({ roundTrips }) => roundTrips)).toEqual([2, 2]);
+    expect(await locks()).toBe(0);
+  });
+
+  test("may say to some of five at once that nothing is pending, and to the others what it is", async () => {
+    await run(direct, bundle);
+    const target = await pooled({ poolSize });
+
+    const reports = await atOnce(target, 5);
+
+    expect(reports.map(outcome)).toContain("up-to-date");
+    expect(["POOLED_CONNECTION", "up-to-date"]).toEqual(
+      expect.arrayContaining(reports.map(outcome)),
+    );
+    expect(await locks()).toBe(0);
+  });
+});
+
+describe.skipIf(!installed)("a transaction pooler that uses its backends in turn", () => {
+  test.each([1, 2, 3, 4])("is refused (%i warm)", async (warm) => {
+    const target = await pooled({ roundRobin: true });
+    await warmUp(target, warm);
+
+    const reports = [await run(target, bundle), ...(await atOnce(target, 5))];
+
+    expect(new Set(reports.map(outcome))).toEqual(new Set(["POOLED_CONNECTION"]));
+    expect([await written(), await locks()]).toEqual([[], 0]);
+  });
+});
+
+describe.skipIf(!installed)("a session pooler", () => {
+  test.each([0, 1, 5])("is as good as none (%i warm)", async (warm) => {
+    const target = await pooled({ poolMode: "session" });
+    await warmUp(target, warm);
+
+    const reports = [await run(target, bundle), await run(target, bundle)];
+
+    expect(reports.map(outcome)).toEqual(["applied", "up-to-date"]);
+    await waitFor(async () => (await locks()) === 0);
+    expect(outcome(await run(direct, bundle))).toBe("up-to-date");
+  });
+
+  test("lets one of five at once apply", async () => {
+    const target = await pooled({ poolMode: "session" });
+
+    const reports = await atOnce(target, 5);
+
+    expect(reports.map(outcome).toSorted()).toEqual(["applied", ...Array(4).fill("up-to-date")]);
+    await waitFor(async () => (await locks()) === 0);
+  });
+
+  test("is refused in good time where it has no second session to prove what it is", async () => {
+    const target = await pooled({ poolMode: "session", poolSize: 1 });
+    const started = Date.now();
+
+    const report = await run(target, bundle);
+
+    expect(report.error).toMatchObject({ code: "POOLED_CONNECTION", retryable: true });
+    expect(report.error?.message).toContain("let the pooler open two sessions at once");
+    expect(Date.now() - started).toBeLessThan(8_000);
+    expect(await written()).toEqual([]);
+    await waitFor(async () => (await locks()) === 0);
+  });
+});

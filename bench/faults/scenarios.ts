@@ -1,0 +1,21 @@
+import { commit, cut } from "./cut.ts";
+import { deadlock } from "./deadlock.ts";
+import { kill } from "./kill.ts";
+import { race } from "./race.ts";
+import { fastRestart, immediateRestart } from "./restart.ts";
+import { terminate } from "./terminate.ts";
+import { traffic } from "./traffic.ts";
+import type { Scenario } from "./trial.ts";
+
+/** Everything that is tried, in this order. */
+export const SCENARIOS: readonly Scenario[] = [
+  kill,
+  cut,
+  commit,
+  terminate,
+  race,
+  traffic,
+  deadlock,
+  fastRestart,
+  immediateRestart,
+];

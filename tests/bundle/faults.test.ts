@@ -1,0 +1,111 @@
+import { beforeAll, expect, inject, test } from "vitest";
+import { runBench, type TryResult } from "../../bench/faults/bench.ts";
+import { SCENARIOS } from "../../bench/faults/scenarios.ts";
+import { preferMemory } from "../../bench/faults/stage.ts";
+import { isBad, renderFailure } from "../../bench/faults/table.ts";
+import { type Disturbance, fire, type Scenario, type Trial } from "../../bench/faults/trial.ts";
+import { STEPS } from "../../bench/faults/workloads.ts";
+
+const SEED = 20_261_124;
+
+/** How often each is tried here; `npm run faults` tries many times as much. */
+const TRIES: Readonly<Record<string, number>> = {
+  kill: 16,
+  cut: 14,
+  commit: 20,
+  terminate: 8,
+  race: 1,
+  traffic: 2,
+  "restart-fast": 2,
+  "restart-immediate": 2,
+};
+
+/** What somebody does behind a run that nobody disturbed, and what the bench must say to it. */
+const SPOILT: Readonly<
+  Record<string, { readonly sql: string; readonly found: readonly string[] }>
+> = {
+  "nothing is": { sql: "select 1", found: [] },
+  "a row is lost": { sql: "delete from entries where note = 'happy'", found: ["lost"] },
+  "a row is doubled": { sql: "insert into entries values ('happy')", found: ["doubled"] },
+  "an amount is booked twice": {
+    sql: "update accounts set balance = balance + 20 where id = 2",
+    found: ["doubled"],
+  },
+  "an amount is never booked": {
+    sql: "update accounts set balance = balance - 20 where id = 2",
+    found: ["lost"],
+  },
+  "an index is lost": { sql: "drop index events_kind", found: ["lost"] },
+  "an index is doubled": {
+    sql: "create index on events ((md5(repeat(kind, 200))))",
+    found: ["doubled"],
+  },
+  "a constraint is lost": {
+    sql: "alter table accounts drop constraint positive",
+    found: ["lost"],
+  },
+  "a ledger row is doubled": {
+    sql: "insert into drizzle.__drizzle_migrations (hash, created_at) select hash, created_at from drizzle.__drizzle_migrations where created_at = 1000",
+    found: ["doubled"],
+  },
+  "an index is invalid": {
+    sql: "update pg_index set indisvalid = false where indexrelid = 'events_kind'::regclass",
+    found: ["lost", "leftBehind"],
+  },
+  "a checkpoint is left": {
+    sql: "insert into drizzle.__drizzle_migrations_checkpoints (tag, name, hash, done, digests) values ('gone', 'gone', '', 1, '')",
+    found: ["leftBehind"],
+  },
+};
+
+let results: readonly TryResult[];
+
+beforeAll(async () => {
+  preferMemory();
+  results = await runBench({
+    scenarios: [...SCENARIOS.filter(({ name }) => name in TRIES), spoiling],
+    seed: SEED,
+    handler: inject("assetFolder"),
+    tries: ({ name }) => TRIES[name],
+    progress: () => undefined,
+    failed: () => undefined,
+  });
+});
+
+/** A try for each way to spoil the database behind a run. */
+const spoiling: Scenario = {
+  name: "spoiling",
+  parallel: true,
+  tries: () => Object.keys(SPOILT).length,
+  attempt: (number) => {
+    const sql = Object.values(SPOILT)[number]?.sql ?? "";
+    return { workload: STEPS, disturb: (trial) => spoil(trial, sql) };
+  },
+};
+
+async function spoil({ stage }: Trial, sql: string): Promise<Disturbance> {
+  const shot = await fire(await stage.warm(STEPS));
+  const look = stage.look();
+  await look.sql(sql);
+  await look.close();
+  const lockFreeMs = Promise.resolve(null);
+  return { what: sql, faultAt: null, shots: [shot], killed: false, lockFreeMs };
+}
+
+test("whatever happens to a run, nothing is lost, doubled, unanswered or left behind", () => {
+  const tried = results.filter(({ scenario }) => scenario in TRIES);
+
+  const bad = tried.filter(({ verdict }) => isBad(verdict));
+  expect(bad.map((result) => renderFailure(result, `--seed ${SEED}`))).toEqual([]);
+  expect(tried.filter(({ verdict }) => verdict.recoveryMs !== null).length).toBeGreaterThan(45);
+});
+
+test.each(Object.entries(SPOILT))("the bench notices when %s", (name, { found }) => {
+  const number = Object.keys(SPOILT).indexOf(name);
+  const result = results.find((each) => each.scenario === "spoiling" && each.number === number);
+
+  const findings = Object.entries(result?.verdict.findings ?? {});
+  expect(findings.flatMap(([kind, sentences]) => (sentences.length > 0 ? [kind] : []))).toEqual(
+    found,
+  );
+});

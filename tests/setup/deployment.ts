@@ -1,0 +1,121 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inject } from "vitest";
+import { writeAsset } from "../../bin/asset.ts";
+import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
+import { type Job, type Outcome, Sandbox } from "../../local/lambda-sandbox.ts";
+
+/** One migration as its author writes it. */
+export interface AuthoredMigration {
+  readonly tag: string;
+  readonly when: number;
+  readonly statements: readonly string[];
+}
+
+/** A deployed function, each of whose deliveries is seen, with the request id that it came with. */
+export interface Deployment {
+  readonly functionArn: string;
+  /** Every delivery that has ended, in the order of the ends. */
+  readonly ended: readonly Outcome[];
+  /** Replaces the code, as a deployment does. */
+  deploy(...migrations: readonly AuthoredMigration[]): Promise<void>;
+  /** Delivers an event to a process that is free, or a new one. A job may be delivered as often as one likes. */
+  deliver(job: Job): Promise<Outcome>;
+  /** Delivers it as Lambda's queue does: a failed call is repeated, at most twice, with the same request id. */
+  deliverFromQueue(job: Job): Promise<readonly Outcome[]>;
+  /** Ends every process with SIGKILL. */
+  kill(): Promise<void>;
+  /** Kills what runs, and deletes the code. */
+  remove(): Promise<void>;
+}
+
+const MAX_RETRIES = 2;
+
+/** Prepares a function with the handler that would be deployed. */
+export function prepareDeployment(
+  environment: Readonly<Record<string, string>>,
+  timeoutMs: number,
+): Deployment {
+  const folder = mkdtempSync(join(tmpdir(), "deployment-"));
+  const sandboxes = new Set<Sandbox>();
+  const ended: Outcome[] = [];
+  const { PATH = "", HOME = "" } = process.env;
+  const options = {
+    nodePath: process.execPath,
+    functionArn: LOCAL_FUNCTION_ARN,
+    timeoutMs,
+    environment: {
+      PATH,
+      HOME,
+      _HANDLER: "index.handler",
+      LAMBDA_TASK_ROOT: folder,
+      ...environment,
+    },
+    taskRoot: folder,
+  };
+  let idle: Sandbox[] = [];
+  const start = async (): Promise<Sandbox> => {
+    const sandbox = new Sandbox(options);
+    sandboxes.add(sandbox);
+    await sandbox.start();
+    return sandbox;
+  };
+  const deliver = async (job: Job): Promise<Outcome> => {
+    const ofThisCode = idle;
+    const sandbox = ofThisCode.pop() ?? (await start());
+    const outcome = await sandbox.invoke(job);
+    if (sandbox.usable) ofThisCode.push(sandbox);
+    ended.push(outcome);
+    return outcome;
+  };
+  const kill = async (): Promise<void> => {
+    const running = [...sandboxes];
+    sandboxes.clear();
+    idle = [];
+    await Promise.all(running.map((sandbox) => sandbox.stop()));
+  };
+  return {
+    functionArn: LOCAL_FUNCTION_ARN,
+    ended,
+    deploy: async (...migrations) => {
+      // Processes with the old code finish what they do, and get nothing more.
+      idle = [];
+      const drizzle = join(folder, "drizzle");
+      writeDrizzleFolder(drizzle, migrations);
+      await writeAsset(await compileBundle(drizzle), folder, inject("assetFolder"));
+      rmSync(drizzle, { recursive: true });
+    },
+    deliver,
+    deliverFromQueue: async (job) => {
+      const attempts: Outcome[] = [];
+      do attempts.push(await deliver(job));
+      while (attempts.at(-1)?.functionError !== null && attempts.length <= MAX_RETRIES);
+      return attempts;
+    },
+    kill,
+    remove: async () => {
+      await kill();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function writeDrizzleFolder(folder: string, migrations: readonly AuthoredMigration[]): void {
+  const entries = migrations.map(({ tag, when }, idx) => ({
+    idx,
+    version: "7",
+    when,
+    tag,
+    breakpoints: true,
+  }));
+  mkdirSync(join(folder, "meta"), { recursive: true });
+  const journal = { version: "7", dialect: "postgresql", entries };
+  writeFileSync(join(folder, "meta", "_journal.json"), JSON.stringify(journal));
+  for (const { tag, statements } of migrations) {
+    const sql = statements.map((each) => `${each};`).join(`${STATEMENT_BREAKPOINT}\n`);
+    writeFileSync(join(folder, `${tag}.sql`), sql);
+  }
+}

@@ -21,12 +21,7 @@ export interface Endpoint {
  * @throws MigratorError `DATABASE_URL_INVALID`; the message never shows the string
  */
 export function parseEndpoint(connectionString: string): Endpoint {
-  const url = URL.canParse(connectionString) ? new URL(connectionString) : null;
-  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
-    throw invalid("is not a URL of the form postgres://user:password@host/database");
-  }
-  if (url.hostname === "") throw invalid("names no host");
-  if (url.username === "") throw invalid("names no user");
+  const url = readUrl(connectionString);
   const user = decode(url.username);
   const direct = directHost(url.hostname);
   return {
@@ -35,9 +30,24 @@ export function parseEndpoint(connectionString: string): Endpoint {
     user,
     password: url.password === "" ? null : decode(url.password),
     database: decode(url.pathname.slice(1)) || user,
-    options: url.searchParams.get("options"),
+    options: withoutZero(url.searchParams.get("options")),
     warnings: direct === null ? [] : [pooledWarning(url.hostname, direct)],
   };
+}
+
+function readUrl(connectionString: string): URL {
+  const url = URL.canParse(connectionString) ? new URL(connectionString) : null;
+  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
+    throw invalid("is not a URL of the form postgres://user:password@host/database");
+  }
+  if (connectionString.includes("#") || `${url.pathname}${url.search}`.includes("@")) {
+    // Otherwise the rest of a password would pass for a host or a database, and be named in messages.
+    throw invalid("holds a # or, behind its host, an @; write them as %23 and %40");
+  }
+  if (url.hostname === "") throw invalid("names no host");
+  if (url.username === "") throw invalid("names no user");
+  if (url.port === "0") throw invalid("names port 0");
+  return url;
 }
 
 /** Neon's pooled endpoint is the direct one with `-pooler` behind its first label. Null when it is direct already. */
@@ -54,6 +64,16 @@ function pooledWarning(pooled: string, direct: string): Warning {
 }
 
 function decode(text: string): string {
+  return withoutZero(percentDecode(text));
+}
+
+/** The startup message ends its texts with a zero byte: one inside would start a parameter of its own. */
+function withoutZero<Text extends string | null>(text: Text): Text {
+  if (text?.includes("\0")) throw invalid("holds a zero byte (%00)");
+  return text;
+}
+
+function percentDecode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -5,6 +5,7 @@ import { type Recognised, selectSource } from "./events/select.ts";
 import type { InvocationContext } from "./events/source.ts";
 import { createLog, type Log } from "./log.ts";
 import { migrate } from "./migrate.ts";
+import { redact } from "./redact.ts";
 import { failedReport, type Report } from "./report.ts";
 import { resolveTarget } from "./secret.ts";
 
@@ -48,24 +49,23 @@ async function reportFor(
   log: Log,
   end: number,
 ): Promise<Report | null> {
-  const { awsRequestId: requestId } = context;
   const remainingMs = end - Date.now();
   const deadline = end - Math.min(CANCEL_MARGIN_MS, remainingMs / 3);
   const lastMoment = end - Math.min(ANSWER_MARGIN_MS, remainingMs / 6);
+  const secrets: string[] = [];
+  const failed = (thrown: unknown) => redact(failedReport(context.awsRequestId, thrown), secrets);
   let timer: NodeJS.Timeout | undefined;
   let onUncaught: (thrown: unknown) => void = () => undefined;
   const emergency = new Promise<Report>((resolve) => {
     // This timer also keeps the process alive while nothing else does: a promise that never settles is answered.
-    timer = setTimeout(
-      () => resolve(failedReport(requestId, hung())),
-      Math.max(lastMoment - Date.now(), 0),
-    );
-    onUncaught = (thrown) => resolve(failedReport(requestId, thrown));
+    timer = setTimeout(() => resolve(failed(hung())), Math.max(lastMoment - Date.now(), 0));
+    onUncaught = (thrown) => resolve(failed(thrown));
   });
   process.on("uncaughtException", onUncaught);
   process.on("unhandledRejection", onUncaught);
   try {
-    return await Promise.race([work(recognised, options, context, log, deadline), emergency]);
+    const working = work(recognised, options, { context, log, deadline, secrets });
+    return await Promise.race([working.catch(failed), emergency]);
   } finally {
     clearTimeout(timer);
     process.off("uncaughtException", onUncaught);
@@ -73,29 +73,34 @@ async function reportFor(
   }
 }
 
+/** What one call has beside its event. */
+interface Call {
+  readonly context: InvocationContext;
+  readonly log: Log;
+  readonly deadline: number;
+  /** What must not leave the process; filled when the target is known. */
+  readonly secrets: string[];
+}
+
 async function work(
   recognised: Recognised,
   { bundle, run = migrate }: HandlerOptions,
-  context: InvocationContext,
-  log: Log,
-  deadline: number,
+  { context, log, deadline, secrets }: Call,
 ): Promise<Report | null> {
-  const { awsRequestId: requestId } = context;
-  try {
-    const request = recognised.toRequest(context);
-    if (request === null) return null;
-    log("run.started", { source: recognised.source, action: request.action });
-    const dependencies = {
-      bundle: typeof bundle === "function" ? await bundle() : bundle,
-      target: () => resolveTarget(readConfig()),
-      requestId,
-      deadline,
-      log,
-    };
-    return await run(request, dependencies);
-  } catch (thrown) {
-    return failedReport(requestId, thrown);
-  }
+  const request = recognised.toRequest(context);
+  if (request === null) return null;
+  log("run.started", { source: recognised.source, action: request.action });
+  return await run(request, {
+    bundle: typeof bundle === "function" ? await bundle() : bundle,
+    target: async () => {
+      const target = await resolveTarget(readConfig());
+      secrets.push(target.url);
+      return target;
+    },
+    requestId: context.awsRequestId,
+    deadline,
+    log,
+  });
 }
 
 function hung(): MigratorError {

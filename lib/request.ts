@@ -1,4 +1,5 @@
 import { MigratorError } from "./errors.ts";
+import { quoted } from "./redact.ts";
 
 /** What a caller asks for, in the same words whichever way the call came in. */
 export interface Request {
@@ -47,7 +48,8 @@ export const REQUEST_KEYS: readonly string[] = [
 
 /**
  * Reads a request from what a caller sent. Unknown keys are left alone, because deployment tools add
- * their own; numbers may come as strings, because CloudFormation sends every value as a string.
+ * their own; a key of ours in another spelling is refused, because `Action: plan` must not apply.
+ * Numbers may come as strings, because CloudFormation sends every value as a string.
  * @throws MigratorError `REQUEST_INVALID`, naming the key, what was sent and what is allowed
  */
 export function parseRequest(value: unknown): Request {
@@ -62,6 +64,7 @@ export function parseRequest(value: unknown): Request {
     );
   }
   const fields: object = value ?? {};
+  refuseOtherSpellings(fields);
   return {
     action: choice(fields, "action", "up"),
     transaction: choice(fields, "transaction", "auto"),
@@ -74,6 +77,26 @@ export function parseRequest(value: unknown): Request {
     timeoutMs: duration(fields, "timeoutMs", 1),
     onFailure: choice(fields, "onFailure", "throw"),
   };
+}
+
+/** The field that a name stands for, in whatever spelling; undefined when for none. */
+export function requestKey(name: string): string | undefined {
+  return REQUEST_KEYS.find((key) => plainKey(key) === plainKey(name));
+}
+
+function plainKey(key: string): string {
+  return key.replaceAll(/[-_]/g, "").toLowerCase();
+}
+
+function refuseOtherSpellings(fields: object): void {
+  for (const sent of Object.keys(fields)) {
+    const key = requestKey(sent);
+    if (key === undefined || key === sent) continue;
+    throw new MigratorError(
+      "REQUEST_INVALID",
+      `The request has ${quoted(sent)}. Write ${key} instead.`,
+    );
+  }
 }
 
 type Choices = typeof CHOICES;
@@ -109,10 +132,8 @@ function own(fields: object, key: string): unknown {
 }
 
 function refused(key: string, value: unknown, allowed: string): MigratorError {
-  const sent = JSON.stringify(value) ?? String(value);
-  const shown = sent.length > 60 ? `${sent.slice(0, 60)}…` : sent;
   return new MigratorError(
     "REQUEST_INVALID",
-    `The request's ${key} is ${shown}. Allowed: ${allowed}.`,
+    `The request's ${key} is ${quoted(value)}. Allowed: ${allowed}.`,
   );
 }

@@ -81,11 +81,17 @@ function urlIn(secret: string, id: string, field: string | null): string {
 }
 
 function fromParts(fields: Readonly<Record<string, unknown>>): string | undefined {
-  const { host, port, username, password, dbname } = fields;
+  const { host, username, password } = fields;
+  const port = fields.port ?? 5432;
+  const database = fields.dbname ?? username;
   if (typeof host !== "string" || typeof username !== "string" || typeof password !== "string")
     return undefined;
-  const login = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
-  return `postgres://${login}@${host}:${port ?? 5432}/${encodeURIComponent(String(dbname ?? username))}`;
+  if (!["string", "number"].includes(typeof port) || typeof database !== "string") return undefined;
+  const parts = [username, password, database];
+  // Half a character cannot be percent-encoded.
+  if (parts.some((part) => /\p{Surrogate}/u.test(part))) return undefined;
+  const [login, secret, path] = parts.map(encodeURIComponent);
+  return `postgres://${login}:${secret}@${host}:${port}/${path}`;
 }
 
 function parse(secret: string): Readonly<Record<string, unknown>> {

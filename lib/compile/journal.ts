@@ -1,5 +1,6 @@
 import type { Warning } from "../bundle.ts";
 import { MigratorError } from "../errors.ts";
+import { quoted } from "../redact.ts";
 
 /** One migration as drizzle-kit's `meta/_journal.json` names it. */
 export interface JournalEntry {
@@ -24,7 +25,7 @@ export function parseJournal(text: string, path: string): readonly JournalEntry[
   if (dialect !== undefined && !POSTGRES_DIALECTS.includes(dialect)) {
     throw invalid(
       path,
-      `its dialect is ${JSON.stringify(dialect)}, and this migrator applies "postgresql"`,
+      `its dialect is ${quoted(dialect)}, and this migrator applies "postgresql"`,
     );
   }
   if (!Array.isArray(entries)) throw invalid(path, `it has no list named "entries"`);

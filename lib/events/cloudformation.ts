@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { MigratorError } from "../errors.ts";
 import type { Report } from "../report.ts";
 import { parseRequest } from "../request.ts";
@@ -12,6 +14,9 @@ const MAX_REASON_LENGTH = 1_000;
 const MAX_TAG_LENGTH = 500;
 const MAX_PUTS = 6;
 const PUT_TIMEOUT_MS = 10_000;
+
+/** As long as CloudFormation waits at most; the function's own deadline comes before. */
+const LOCK_TIMEOUT_MS = 3_600_000;
 
 /** Classes whose messages may quote a value of a row: data exceptions, and what a function raises. */
 const QUOTES_VALUES = /^(22|P0|XX)/;
@@ -33,20 +38,23 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
         "CloudFormation's request type is none of Create, Update and Delete.",
       );
     }
-    const request = parseRequest(event.ResourceProperties);
+    const request = parseRequest(withPatience(event.ResourceProperties));
     if (request.action !== "up") {
       throw new MigratorError(
         "REQUEST_INVALID",
         "A custom resource applies migrations: leave action out.",
       );
     }
-    return request;
+    // A rollback is an Update by older code, which nothing tells from another one: refused, it leaves the stack stuck.
+    return event.RequestType === "Update" ? { ...request, ahead: "warn" } : request;
   },
 
   async respond(event, report, context, deadline) {
     const answer = answerTo(event, report, context);
     if (!isDirect(event, context)) {
-      if (answer.Status === "FAILED") throw new Error(answer.Reason);
+      if (answer.Status === "FAILED") {
+        throw new MigratorError(report?.error?.code ?? "INTERNAL", answer.Reason);
+      }
       return { PhysicalResourceId: answer.PhysicalResourceId, Data: answer.Data };
     }
     await put(event.ResponseURL, JSON.stringify(answer), deadline);
@@ -54,9 +62,17 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
   },
 };
 
+/**
+ * The run that holds the lock may be this very request, delivered twice, or an Update that CloudFormation
+ * has given up on and rolls back: to answer FAILED while it goes on would be wrong. It ends by its deadline.
+ */
+function withPatience(properties: unknown): unknown {
+  return isRecord(properties) ? { lockTimeoutMs: LOCK_TIMEOUT_MS, ...properties } : properties;
+}
+
 /** Our own ARN as the service token: nobody stands in between, and the reply is ours to send. */
 function isDirect(event: CustomResourceEvent, { invokedFunctionArn }: InvocationContext): boolean {
-  const plain = (arn: unknown) => String(arn).replace(/:\$LATEST$/, "");
+  const plain = (arn: unknown) => text(arn).replace(/:\$LATEST$/, "");
   return plain(event.ServiceToken) === plain(invokedFunctionArn);
 }
 
@@ -121,14 +137,16 @@ function cutBytes(value: string, bytes: number): string {
 }
 
 /**
- * Sends the answer. The body is bytes, so that `fetch` adds no content-type: it would break the signature.
+ * Sends the answer.
  * @throws MigratorError `INTERNAL`, without the URL (a secret), so that Lambda counts an error: nobody
  *   else would learn that the stack is left waiting
  */
 async function put(url: unknown, body: string, deadline: number): Promise<void> {
   let last = "no attempt was made";
   for (let attempt = 1; attempt <= MAX_PUTS; attempt += 1) {
-    last = await putOnce(text(url), body, Math.min(PUT_TIMEOUT_MS, deadline - Date.now()));
+    // Near the deadline half of the time is kept for another attempt: a connection may simply go silent.
+    const timeoutMs = Math.min(PUT_TIMEOUT_MS, (deadline - Date.now()) / 2);
+    last = await putOnce(text(url), Buffer.from(body), timeoutMs);
     if (last === "") return;
     const pauseMs = 500 * 2 ** attempt * (0.5 + Math.random() / 2);
     if (attempt === MAX_PUTS || Date.now() + pauseMs >= deadline) break;
@@ -138,19 +156,36 @@ async function put(url: unknown, body: string, deadline: number): Promise<void> 
 }
 
 /** Returns what went wrong; an empty text if nothing did. */
-async function putOnce(url: string, body: string, timeoutMs: number): Promise<string> {
+async function putOnce(url: string, body: Buffer, timeoutMs: number): Promise<string> {
   try {
-    const response = await fetch(url, {
-      method: "PUT",
-      body: Buffer.from(body),
-      redirect: "manual",
-      signal: AbortSignal.timeout(Math.max(Math.floor(timeoutMs), 100)),
-    });
-    await response.body?.cancel();
-    return response.status < 300 ? "" : `the answer to the PUT was ${response.status}`;
+    const status = await statusOfPut(url, body, timeoutMs);
+    return status < 300 ? "" : `the answer to the PUT was ${status}`;
   } catch {
     return "the PUT did not get through";
   }
+}
+
+/**
+ * No `fetch`: where the connection is reset as soon as it is made, its promise sometimes never settles
+ * (Node 20.20), and with nothing left to wait for the process ends without an answer. No content-type
+ * either: it would break the signature.
+ */
+function statusOfPut(url: string, body: Buffer, timeoutMs: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const send = url.startsWith("http:") ? httpRequest : httpsRequest;
+    const sending = send(url, {
+      method: "PUT",
+      headers: { "content-length": body.length },
+      agent: false,
+      signal: AbortSignal.timeout(Math.max(Math.floor(timeoutMs), 100)),
+    });
+    sending.on("error", reject);
+    sending.on("response", ({ statusCode = 500 }) => {
+      resolve(statusCode);
+      sending.destroy();
+    });
+    sending.end(body);
+  });
 }
 
 function text(value: unknown): string {

@@ -25,13 +25,13 @@ export const direct: EventSource<object | null | undefined> = {
   matches(event): event is object | null | undefined {
     if (event === null || event === undefined) return true;
     if (!isRecord(event)) return false;
-    const keys = Object.keys(event);
     return (
-      keys.some((key) => REQUEST_KEYS.includes(key)) || keys.every((key) => TOOL_KEYS.includes(key))
+      REQUEST_KEYS.some((key) => (event[key] ?? null) !== null) ||
+      Object.keys(event).every((key) => TOOL_KEYS.includes(key) || REQUEST_KEYS.includes(key))
     );
   },
 
-  toRequest: (event) => parseRequest(event),
+  toRequest: (event) => (isDestruction(event) ? null : parseRequest(event)),
 
   /** Returns the report; throws on failure, so that FunctionError stops the pipeline, unless told otherwise. */
   respond(event, report) {
@@ -39,6 +39,14 @@ export const direct: EventSource<object | null | undefined> = {
     return Promise.reject(failure(report));
   },
 };
+
+/**
+ * Terraform's `aws_lambda_invocation` with `lifecycle_scope = "CRUD"` invokes once more when it is
+ * destroyed (AWS provider, resource `aws_lambda_invocation`): as little a reason to apply as CloudFormation's Delete.
+ */
+function isDestruction(event: unknown): boolean {
+  return isRecord(event) && isRecord(event.tf) && event.tf.action === "delete";
+}
 
 function wantsReport(event: unknown): boolean {
   return isRecord(event) && event.onFailure === "return";

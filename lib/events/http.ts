@@ -1,12 +1,30 @@
 import { type ErrorCode, MigratorError } from "../errors.ts";
 import type { Report } from "../report.ts";
-import { parseRequest } from "../request.ts";
+import { parseRequest, type Request, requestKey } from "../request.ts";
 import { type EventSource, isRecord } from "./source.ts";
 
 type HttpEvent = Readonly<Record<string, unknown>>;
 
 /** Longer lists are cut: Lambda refuses an answer of more than 6 MB. */
 const MAX_BODY_BYTES = 5_500_000;
+
+type Route = "/migrations" | "/migrations/plan";
+
+/** The end of a path; a stage or a base path may stand before it. */
+const ROUTE = /\/migrations(\/plan)?\/*$/;
+
+const ACTIONS: ReadonlyMap<string, Request["action"]> = new Map([
+  ["POST /migrations", "up"],
+  ["GET /migrations", "status"],
+  ["GET /migrations/plan", "plan"],
+]);
+
+const ALLOWED: Readonly<Record<Route, string>> = {
+  "/migrations": "GET, POST",
+  "/migrations/plan": "GET",
+};
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,
@@ -30,31 +48,27 @@ export const http: EventSource<HttpEvent> = {
   name: "http",
 
   matches(event): event is HttpEvent {
-    if (!isRecord(event) || !isRecord(event.requestContext)) return false;
+    if (!isRecord(event) || !isRecord(event.requestContext) || isAuthorization(event)) return false;
     return typeof event.httpMethod === "string" || isRecord(event.requestContext.http);
   },
 
   toRequest(event) {
     const method = methodOf(event);
-    const path = pathOf(event).replace(/\/+$/, "");
-    const action = path.endsWith("/migrations/plan")
-      ? "plan"
-      : path.endsWith("/migrations")
-        ? { GET: "status", POST: "up" }[method]
-        : undefined;
-    if (!/\/migrations(\/plan)?$/.test(path)) {
+    const route = routeOf(event);
+    if (route === null) {
       throw new MigratorError(
         "NOT_FOUND",
         "There is no such path. POST /migrations applies, GET /migrations and GET /migrations/plan ask.",
       );
     }
-    if (action === undefined || (action === "plan" && method !== "GET")) {
+    const action = ACTIONS.get(`${method} ${route}`);
+    if (action === undefined) {
       throw new MigratorError(
         "METHOD_NOT_ALLOWED",
-        `${method} is not allowed here. ${allowOf(path)} is.`,
+        `This method is not allowed here. ${ALLOWED[route]} is.`,
       );
     }
-    const fields = method === "GET" ? queryOf(event) : bodyOf(event);
+    const fields = method === "GET" ? queryOf(event) : postedFields(event);
     if (fields.action !== undefined && fields.action !== action) {
       throw new MigratorError(
         "REQUEST_INVALID",
@@ -69,7 +83,7 @@ export const http: EventSource<HttpEvent> = {
     const headers: Record<string, string> = {
       "content-type": "application/json",
       "cache-control": "no-store",
-      ...(status === 405 ? { allow: allowOf(pathOf(event).replace(/\/+$/, "")) } : {}),
+      ...(status === 405 ? { allow: ALLOWED[routeOf(event) ?? "/migrations"] } : {}),
       ...(status === 503 ? { "retry-after": "5" } : {}),
     };
     const shape =
@@ -105,20 +119,24 @@ function bodyFor(report: Report | null): string {
   });
 }
 
-function allowOf(path: string): string {
-  return path.endsWith("/plan") ? "GET" : "GET, POST";
+/** API Gateway asks its authorizers about a call in the shape of the call itself. */
+function isAuthorization(event: HttpEvent): boolean {
+  return "methodArn" in event || "routeArn" in event;
 }
 
+/** Methods are case-sensitive, and AWS passes them on as they came. */
 function methodOf(event: HttpEvent): string {
   const context = event.requestContext;
   const method =
     isRecord(context) && isRecord(context.http) ? context.http.method : event.httpMethod;
-  return typeof method === "string" ? method.toUpperCase() : "";
+  return typeof method === "string" ? method : "";
 }
 
-function pathOf(event: HttpEvent): string {
+function routeOf(event: HttpEvent): Route | null {
   const path = typeof event.rawPath === "string" ? event.rawPath : event.path;
-  return typeof path === "string" ? path : "";
+  const found = ROUTE.exec(typeof path === "string" ? path : "");
+  if (found === null) return null;
+  return found[1] === undefined ? "/migrations" : "/migrations/plan";
 }
 
 function isLoadBalancer(event: HttpEvent): boolean {
@@ -126,27 +144,39 @@ function isLoadBalancer(event: HttpEvent): boolean {
 }
 
 function queryOf(event: HttpEvent): Readonly<Record<string, unknown>> {
-  if (isRecord(event.queryStringParameters)) return event.queryStringParameters;
+  const single = event.queryStringParameters;
   const multi = event.multiValueQueryStringParameters;
-  if (!isRecord(multi)) return {};
-  return Object.fromEntries(
-    Object.entries(multi).map(([key, values]) => [
-      key,
-      Array.isArray(values) ? values.at(-1) : values,
-    ]),
-  );
+  const last = Object.entries(isRecord(multi) ? multi : {}).map(([key, values]) => [
+    key,
+    Array.isArray(values) ? values.at(-1) : values,
+  ]);
+  return { ...Object.fromEntries(last), ...(isRecord(single) ? single : {}) };
 }
 
-function bodyOf(event: HttpEvent): Readonly<Record<string, unknown>> {
-  if (typeof event.body !== "string" || event.body.trim() === "") return {};
-  const text =
-    event.isBase64Encoded === true ? Buffer.from(event.body, "base64").toString() : event.body;
-  const value = parseJson(text);
+/** The body's fields. One of ours in the query is refused: left alone, `POST …?action=plan` would apply. */
+function postedFields(event: HttpEvent): Readonly<Record<string, unknown>> {
+  const misplaced = Object.keys(queryOf(event)).map(requestKey).find(Boolean);
+  if (misplaced !== undefined) {
+    throw new MigratorError(
+      "REQUEST_INVALID",
+      `The query has ${misplaced}. Send it in the body of a POST, as JSON.`,
+    );
+  }
+  const value = bodyOf(event);
   if (isRecord(value)) return value;
   throw new MigratorError(
     "REQUEST_INVALID",
     "The body is not a JSON object. Send none to apply what is pending.",
   );
+}
+
+/** What the body says; undefined for a body that is no JSON text. */
+function bodyOf({ body, isBase64Encoded }: HttpEvent): unknown {
+  if (body === undefined || body === null) return {};
+  if (typeof body !== "string") return undefined;
+  if (isBase64Encoded !== true) return parseJson(body);
+  // Node decodes what it can and drops the rest: garbage would become an empty body, which applies.
+  return BASE64.test(body) ? parseJson(Buffer.from(body, "base64").toString()) : undefined;
 }
 
 function parseJson(text: string): unknown {

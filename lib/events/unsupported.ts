@@ -12,6 +12,7 @@ const MARKERS: readonly (readonly [string, string])[] = [
   ["awslogs", "a CloudWatch Logs event"],
   ["invokingEvent", "an AWS Config event"],
   ["methodArn", "an API Gateway authorizer event"],
+  ["routeArn", "an API Gateway authorizer event"],
   ["deliveryStreamArn", "a Firehose event"],
   ["requestContext", "an HTTP event of an unknown kind"],
   ["RequestType", "a broken CloudFormation event"],

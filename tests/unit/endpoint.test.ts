@@ -36,6 +36,12 @@ describe("parseEndpoint", () => {
     ["mysql://u:secret-word@h/db"],
     ["postgres://h/db"],
     ["postgres://u:sec%ret-word@h/db"],
+    ["postgres://u:pass@secret-word/x@h/db"],
+    ["postgres://u:pass@secret-word?x@h/db"],
+    ["postgres://u:pass@secret-word#x@h/db"],
+    ["postgres://u%00database%00secret-word:p@h/db"],
+    ["postgres://u:secret-word@h/db?options=%00"],
+    ["postgres://u:secret-word@h:0/db"],
     [""],
   ])("refuses %s without showing it", (text) => {
     const refused = () => parseEndpoint(text);

@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { MigratorError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/select.ts";
 import { createHandler } from "../../lib/handler.ts";
-import { silentLog } from "../../lib/log.ts";
+import { createLog, silentLog } from "../../lib/log.ts";
 import type { migrate } from "../../lib/migrate.ts";
 import { buildReport } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
@@ -73,6 +73,40 @@ describe("a handler", () => {
     );
 
     expect(report).toMatchObject({ status: "failed", error: { code: "BUNDLE_INVALID" } });
+  });
+
+  test("takes a connection string's password out of what it was asked and what went wrong", async () => {
+    const lines: string[] = [];
+    const broken = () => {
+      throw new Error("at postgres://app:hunter22@host/db");
+    };
+    const options = { logFor: (id: string) => createLog(id, (line) => lines.push(line)) };
+    const asked = { action: "postgres://app:hunter22@host/db", onFailure: "return" };
+
+    const reports = [
+      await createHandler({ bundle: broken, ...options })({ onFailure: "return" }, context()),
+      await createHandler({ bundle: makeBundle(), ...options })(asked, context()),
+    ];
+
+    expect(JSON.stringify([reports, lines])).not.toContain("hunter22");
+    expect(JSON.stringify(reports)).toContain("[redacted]");
+  });
+
+  test("takes the database's password out of an exception that nobody caught", async () => {
+    vi.stubEnv("DATABASE_URL", "postgres://app:hunter%2022@host/db");
+    const run: typeof migrate = async (_request, { target }) => {
+      await target();
+      setImmediate(() => process.emit("uncaughtException", new Error("hunter 22 is wrong")));
+      return await new Promise(() => undefined);
+    };
+    const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+
+    const report = await handler({ onFailure: "return" }, context());
+    vi.unstubAllEnvs();
+
+    expect(report).toMatchObject({
+      error: { code: "INTERNAL", message: expect.stringContaining("[redacted] is wrong") },
+    });
   });
 });
 

@@ -17,6 +17,29 @@ describe("redact", () => {
     );
   });
 
+  test("finds a known secret however much of it is percent-encoded", () => {
+    const forms = ["p+a ss/w%rd", "p%2Ba%20ss%2Fw%25rd", "p%2ba+ss/w%25rd", "p+a%20ss/w%rd"];
+
+    for (const form of forms) expect(redact(`x${form}y`, ["p+a ss/w%rd"])).toBe("x[redacted]y");
+  });
+
+  test.each([
+    ["postgres://u:with blanks/x@h/db", "postgres://u:[redacted]@h/db"],
+    ["postgres://me@corp.example:word@h", "postgres://me@corp.example:[redacted]@h"],
+    ["postgres:/u:word@h/db", "postgres:/u:[redacted]@h/db"],
+    ["postgres://u@h/db?password=word&x=1", "postgres://u@h/db?password=[redacted]&x=1"],
+  ])("takes the password out of %s, which is not written as it should be", (text, expected) => {
+    expect(redact(text, [])).toBe(expected);
+  });
+
+  test("takes linear time for what looks like many connection strings", () => {
+    const started = Date.now();
+
+    redact("postgres://u:".repeat(50_000), []);
+
+    expect(Date.now() - started).toBeLessThan(2_000);
+  });
+
   test("does not tear holes into words for a short password", () => {
     expect(redact("app_users", ["app"])).toBe("app_users");
   });

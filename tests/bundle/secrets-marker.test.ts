@@ -1,0 +1,317 @@
+import { cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
+import type { Migration } from "../../lib/bundle.ts";
+import { startCloudFormation } from "../../local/cloudformation.ts";
+import { type Invocation, LOCAL_FUNCTION_ARN, startLambda } from "../../local/lambda.ts";
+import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { expectNoTrace, MARKER, tellingSql, unencoded } from "../setup/marker.ts";
+import { makeBundle, makeMigration } from "../unit/make-migration.ts";
+
+/** Stands before the function's own code: shows what Lambda would not, and throws when nobody catches. */
+const WITNESS = `
+import { inspect } from "node:util";
+import { handler as inner } from "./function.mjs";
+export async function handler(event, context) {
+  console.log("title", process.title, process.argv);
+  if (event?.bomb !== undefined) {
+    const text = process.env.DATABASE_URL + " " + decodeURIComponent(new URL(process.env.DATABASE_URL).password);
+    setTimeout(() => { throw new Error(text, { cause: new Error(text) }); }, 1_000);
+  }
+  try {
+    return await inner(event, context);
+  } catch (thrown) {
+    console.log("thrown", inspect(thrown, { depth: Infinity, showHidden: true }), thrown.stack);
+    throw thrown;
+  }
+}
+`;
+
+let database: TestDatabase;
+let url: string;
+let relay: string;
+let secrets: LocalSecrets;
+let harmless: string;
+let telling: string;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const role = await database.createRole("marked", { password: MARKER });
+  await database.sql(`grant create on database ${database.name} to ${role.name}`);
+  url = database.urlOf(role);
+  relay = (await database.startRelay({ mode: "neon" })).address;
+  secrets = await startSecrets();
+  harmless = deploy(makeMigration("0000_harmless", 1, "select 1"));
+  telling = deploy(makeMigration("0001_telling", 2, tellingSql(url)));
+});
+
+afterEach(async () => {
+  await database.sql("drop schema if exists drizzle cascade");
+});
+
+afterAll(async () => {
+  await secrets.stop();
+  await database.close();
+  for (const folder of [harmless, telling]) rmSync(folder, { recursive: true });
+});
+
+/** A directory as it is deployed, with one migration, and the witness before it. */
+function deploy(migration: Migration): string {
+  const folder = mkdtempSync(join(tmpdir(), "marked-"));
+  cpSync(inject("assetFolder"), folder, { recursive: true });
+  renameSync(join(folder, "index.mjs"), join(folder, "function.mjs"));
+  writeFileSync(join(folder, "index.mjs"), WITNESS);
+  writeFileSync(join(folder, "bundle.json"), JSON.stringify(makeBundle(migration)));
+  return folder;
+}
+
+interface Scene {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly event?: unknown;
+  readonly handlerDirectory?: string;
+}
+
+async function play({ environment, event = {}, handlerDirectory }: Scene): Promise<Invocation> {
+  const lambda = startLambda({
+    handlerDirectory: handlerDirectory ?? harmless,
+    environment: {
+      NEON_WS_PROXY: relay,
+      CONNECT_TIMEOUT_MS: "3000",
+      ...secrets.environment,
+      ...(environment ?? { DATABASE_URL: url }),
+    },
+  });
+  const invocation = await lambda.invoke(event);
+  await lambda.stop();
+  return invocation;
+}
+
+/** The code of a failed report, of a thrown error, or of an HTTP response. */
+function codeOf(payload: unknown): unknown {
+  const { errorType, body, error, status } = Object(payload);
+  if (body !== undefined) return codeOf(JSON.parse(body));
+  return errorType ?? error?.code ?? status;
+}
+
+const otherUrl = (change: (parts: URL) => void): string => {
+  const parts = new URL(url);
+  change(parts);
+  return parts.href;
+};
+
+describe("no trace of the password leaves the function", () => {
+  const environments: readonly (readonly [string, string, () => Record<string, string>])[] = [
+    ["when all is well", "applied", () => ({ DATABASE_URL: url })],
+    [
+      "with a wrong password",
+      "LOGIN_FAILED",
+      () => ({
+        DATABASE_URL: otherUrl((parts) => {
+          parts.password = encodeURIComponent(`${MARKER}!`);
+        }),
+      }),
+    ],
+    [
+      "with a host that does not exist",
+      "UNREACHABLE",
+      () => ({
+        NEON_WS_PROXY: "",
+        DATABASE_URL: otherUrl((parts) => {
+          parts.hostname = "nowhere.invalid";
+        }),
+      }),
+    ],
+    [
+      "with a relay that is gone",
+      "UNREACHABLE",
+      () => ({ NEON_WS_PROXY: "127.0.0.1:1/x", DATABASE_URL: url }),
+    ],
+    [
+      "with an unknown database",
+      "DATABASE_NOT_FOUND",
+      () => ({
+        DATABASE_URL: otherUrl((parts) => {
+          parts.pathname = "/nothing";
+        }),
+      }),
+    ],
+    [
+      "with an unknown parameter in the URL",
+      "applied",
+      () => ({ DATABASE_URL: `${url}?mArKer=mArKer` }),
+    ],
+    [
+      "with a URL that is not encoded",
+      "DATABASE_URL_INVALID",
+      () => ({ DATABASE_URL: unencoded(url) }),
+    ],
+    [
+      "with a URL in which an @ is not encoded",
+      "DATABASE_URL_INVALID",
+      () => ({ DATABASE_URL: url.replace(/:[^:@/]*@/, ":x@mArKer/mArKer@") }),
+    ],
+    [
+      "with a URL of another kind",
+      "DATABASE_URL_INVALID",
+      () => ({ DATABASE_URL: url.replace("postgres", "mysql") }),
+    ],
+    ["with the password as URL", "DATABASE_URL_INVALID", () => ({ DATABASE_URL: MARKER })],
+    ["with the URL as a secret's name", "SECRET_UNAVAILABLE", () => ({ DATABASE_URL_SECRET: url })],
+    [
+      "with a raw URL as a secret's name",
+      "SECRET_UNAVAILABLE",
+      () => ({ DATABASE_URL_SECRET: unencoded(url) }),
+    ],
+    [
+      "with the URL as a parameter's name",
+      "SECRET_UNAVAILABLE",
+      () => ({ DATABASE_URL_PARAMETER: url }),
+    ],
+    [
+      "with the URL as time-out",
+      "CONFIG_INVALID",
+      () => ({ DATABASE_URL: url, CONNECT_TIMEOUT_MS: url }),
+    ],
+    ["with the URL as relay", "UNREACHABLE", () => ({ DATABASE_URL: url, NEON_WS_PROXY: url })],
+    [
+      "with the URL as the ledger's schema",
+      "applied",
+      () => ({ DATABASE_URL: url, LEDGER_SCHEMA: url }),
+    ],
+  ];
+
+  test.each(environments)("%s (%s)", async (_name, code, environment) => {
+    const { payload, logs } = await play({ environment: environment() });
+
+    expect(codeOf(payload)).toBe(code);
+    expectNoTrace(payload, logs);
+  });
+
+  const values: readonly (readonly [string, string, () => string, string])[] = [
+    ["good, as text", "applied", () => url, ""],
+    ["a wrong field", "SECRET_UNAVAILABLE", () => fields({ url }), "gone"],
+    ["the password's field", "DATABASE_URL_INVALID", () => fields({ url }), "password"],
+    ["no field of ours", "SECRET_UNAVAILABLE", () => JSON.stringify({ dsn: url }), ""],
+    ["JSON that was cut", "SECRET_UNAVAILABLE", () => fields({ url }).slice(0, -3), ""],
+    ["a JSON text", "DATABASE_URL_INVALID", () => JSON.stringify(url), ""],
+    ["a list", "DATABASE_URL_INVALID", () => JSON.stringify([url]), ""],
+    ["parts", "applied", () => fields({}), ""],
+    ["parts with an odd host", "DATABASE_URL_INVALID", () => fields({ host: "a b" }), ""],
+    ["parts with the URL as host", "DATABASE_URL_INVALID", () => fields({ host: url }), ""],
+    ["parts with an odd port", "SECRET_UNAVAILABLE", () => fields({ port: { toString: 1 } }), ""],
+    ["parts with a list as database", "SECRET_UNAVAILABLE", () => fields({ dbname: [MARKER] }), ""],
+    ["parts with half a character", "SECRET_UNAVAILABLE", () => fields({ username: "\ud83d" }), ""],
+    [
+      "parts with the password as database",
+      "DATABASE_NOT_FOUND",
+      () => fields({ dbname: MARKER }),
+      "",
+    ],
+  ];
+
+  test.each(values)("when the secret is %s (%s)", async (_name, code, value, field) => {
+    secrets.set("marked", value());
+    secrets.set("/marked", value());
+    const reference = { DATABASE_URL_SECRET: "marked", DATABASE_URL_SECRET_FIELD: field };
+
+    const secret = await play({ environment: reference });
+    const parameter = await play({ environment: { DATABASE_URL_PARAMETER: "/marked" } });
+
+    expect(codeOf(secret.payload)).toBe(code);
+    expectNoTrace(secret, parameter);
+  });
+
+  const post = (more: object) => ({
+    rawPath: "/migrations",
+    requestContext: { http: { method: "POST" } },
+    ...more,
+  });
+  const events: readonly (readonly [string, string, () => unknown])[] = [
+    ["as action", "REQUEST_INVALID", () => ({ action: url })],
+    ["as duration", "REQUEST_INVALID", () => ({ lockTimeoutMs: unencoded(url) })],
+    ["as a field's name", "UNSUPPORTED_EVENT", () => ({ [url]: url })],
+    ["as the event itself", "UNSUPPORTED_EVENT", () => url],
+    ["in another service's event", "UNSUPPORTED_EVENT", () => ({ Records: [{ body: url }] })],
+    ["as body", "REQUEST_INVALID", () => post({ body: url })],
+    [
+      "in a body",
+      "REQUEST_INVALID",
+      () => post({ body: JSON.stringify({ action: "up", executor: url }) }),
+    ],
+    ["as path", "NOT_FOUND", () => post({ rawPath: url })],
+    ["as method", "METHOD_NOT_ALLOWED", () => post({ requestContext: { http: { method: url } } })],
+    ["in the query", "REQUEST_INVALID", () => post({ queryStringParameters: { action: url } })],
+  ];
+
+  test.each(events)("when the URL is sent %s (%s)", async (_name, code, event) => {
+    const { payload, logs } = await play({ event: event() });
+
+    expect(codeOf(payload)).toBe(code);
+    expectNoTrace(payload, logs);
+  });
+
+  test.each([
+    ["thrown", {}],
+    ["returned", { onFailure: "return" }],
+    ["answered to HTTP", post({ body: "{}" })],
+    ["answered to a framework", { RequestType: "Create", LogicalResourceId: "Run" }],
+  ])("when the server's own message holds it: %s", async (_name, event) => {
+    const { payload, logs } = await play({ event, handlerDirectory: telling });
+
+    expect(codeOf(payload)).toBe("MIGRATION_FAILED");
+    expectNoTrace(payload, logs);
+  });
+
+  test("when nobody caught what was thrown", async () => {
+    const holder = await database.hold("create schema drizzle");
+
+    const { payload, logs } = await play({ event: { bomb: 1, action: "up" } });
+    await holder.release();
+
+    expect(codeOf(payload)).toBe("INTERNAL");
+    expect(JSON.stringify(payload)).toContain("[redacted]");
+    expectNoTrace(payload, logs);
+  });
+
+  test.each([
+    ["a migration fails", () => ({}), "MIGRATION_FAILED"],
+    ["a property is the URL", () => ({ executor: url }), "REQUEST_INVALID"],
+  ])("in an answer to CloudFormation when %s", async (_name, properties, code) => {
+    const invocations: Invocation[] = [];
+    const lambda = startLambda({
+      handlerDirectory: telling,
+      environment: { NEON_WS_PROXY: relay, DATABASE_URL: url },
+    });
+    const stack = await startCloudFormation({
+      serviceToken: LOCAL_FUNCTION_ARN,
+      invoke: async (event) => {
+        invocations.push(...(await lambda.invokeAsync(event, { maximumRetryAttempts: 0 })));
+      },
+    });
+
+    const { exchanges } = await stack.create("Run", properties());
+    await stack.stop();
+    await lambda.stop();
+
+    expect(exchanges.map(({ status }) => status)).toEqual(["FAILED", "SUCCESS"]);
+    expect(exchanges[0]?.reason).toContain(code);
+    expectNoTrace(
+      exchanges.map(({ answer }) => answer),
+      invocations,
+    );
+  });
+});
+
+function fields(changes: object): string {
+  const { hostname, port, username } = new URL(url);
+  return JSON.stringify({
+    host: hostname,
+    port: Number(port),
+    username,
+    password: MARKER,
+    dbname: database.name,
+    ...changes,
+  });
+}

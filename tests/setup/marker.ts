@@ -1,0 +1,32 @@
+import { inspect } from "node:util";
+import { expect } from "vitest";
+
+/** A password that is found again in whatever leaves a process, and that a URL must percent-encode. */
+export const MARKER = "mArKer+pa ss/w%rd";
+
+/** Its first part survives every encoding of URLs and forms; the others are for what was cut or wrapped. */
+const TRACES = [/mArKer/i, /ss\/w%rd/, /ss%2fw/i, new RegExp(btoa(MARKER).slice(0, 16))];
+
+/** Fails the test if any of this shows the marker password, raw or encoded, whole or in part. */
+export function expectNoTrace(...left: readonly unknown[]): void {
+  const text = left
+    .map((each) => (typeof each === "string" ? each : inspect(each, { depth: Infinity })))
+    .join("\n");
+  for (const trace of TRACES) expect(text).not.toMatch(trace);
+}
+
+/** The same connection string as somebody writes it who never heard of percent-encoding. */
+export function unencoded(url: string): string {
+  return url.replace(/:[^:@/]*@/, `:${MARKER}@`);
+}
+
+/** SQL that raises whatever the server can say, with the connection string in all of it. */
+export function tellingSql(url: string): string {
+  return `do $$ begin
+    raise notice 'at %', '${url}';
+    raise warning 'with %', '${MARKER}';
+    raise exception 'no way to %', '${url}' using
+      detail = '${MARKER} and ${encodeURIComponent(MARKER)}',
+      hint = 'mArKer+pa%20ss/w%25rd', errcode = '58000';
+  end $$`;
+}

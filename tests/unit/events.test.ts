@@ -1,0 +1,115 @@
+import { describe, expect, test } from "vitest";
+import { MigratorError } from "../../lib/errors.ts";
+import { selectSource } from "../../lib/events/select.ts";
+import { failedReport } from "../../lib/report.ts";
+import type { Request } from "../../lib/request.ts";
+
+const context = {
+  awsRequestId: "request",
+  invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
+  getRemainingTimeInMillis: () => 60_000,
+};
+
+const POST = {
+  rawPath: "/migrations",
+  requestContext: { http: { method: "POST" } },
+  body: '{"transaction":"each"}',
+};
+
+const CREATE = {
+  RequestType: "Create",
+  LogicalResourceId: "Run",
+  ServiceToken: "arn:aws:lambda:eu-central-1:1:function:framework",
+  ResourceProperties: { MigrationsHash: "5f" },
+};
+
+/** The action that an event asks for, null when for none, or the code with which it is refused. */
+function askedBy(event: unknown): Request["action"] | null | string {
+  try {
+    return selectSource(event).toRequest(context)?.action ?? null;
+  } catch (thrown) {
+    if (thrown instanceof MigratorError) return thrown.code;
+    throw thrown;
+  }
+}
+
+describe("a direct invocation", () => {
+  test("is no run when a field of ours is empty and the others are not ours", () => {
+    expect(askedBy({ id: 1, modified: null })).toBe("UNSUPPORTED_EVENT");
+    expect(askedBy({ modified: null })).toBe("up");
+  });
+
+  test.each([
+    [{ Action: "plan", transaction: "each" }],
+    [{ transaction: "each", "on-failure": "return" }],
+  ])("is refused when it spells a field in another way: %j", (event) => {
+    expect(askedBy(event)).toBe("REQUEST_INVALID");
+  });
+
+  test("asks for nothing when Terraform destroys what invoked it", async () => {
+    const event = { transaction: "each", tf: { action: "delete", prev_input: {} } };
+
+    expect(askedBy(event)).toBeNull();
+    expect(await selectSource(event).respond(null, context, Date.now())).toBeNull();
+  });
+});
+
+describe("an HTTP call", () => {
+  test.each([
+    ["a body that was parsed before", { body: { action: "plan" } }],
+    ["a body that is a number", { body: 0 }],
+    ["a body that is not the base64 text it says to be", { body: "{!}", isBase64Encoded: true }],
+    ["an action in the query", { queryStringParameters: { action: "plan" } }],
+    ["an option in the query", { multiValueQueryStringParameters: { Transaction: ["all"] } }],
+  ])("of POST with %s is refused", (_name, more) => {
+    expect(askedBy({ ...POST, ...more })).toBe("REQUEST_INVALID");
+  });
+
+  test.each([[{ methodArn: "arn" }], [{ type: "REQUEST", routeArn: "arn" }]])(
+    "that an authorizer is asked about is not served: %j",
+    (more) => {
+      expect(askedBy({ ...POST, ...more })).toBe("UNSUPPORTED_EVENT");
+    },
+  );
+
+  test("needs a method that is POST, not one that would be in capitals", () => {
+    const event = { ...POST, requestContext: { http: { method: "poſt" } } };
+
+    expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
+  });
+
+  test("is answered at once for a path of a hundred thousand slashes", () => {
+    const started = Date.now();
+
+    const asked = askedBy({ ...POST, rawPath: `/migrations${"/".repeat(100_000)}x` });
+
+    expect([asked, Date.now() - started < 1_000]).toEqual(["NOT_FOUND", true]);
+  });
+
+  test("gets no password back from a method that is a connection string", () => {
+    const method = "POSTGRES://U:HUNTER22@H/DB";
+    const event = { ...POST, requestContext: { http: { method } } };
+
+    expect(() => selectSource(event).toRequest(context)).not.toThrow(/HUNTER22/);
+    expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
+  });
+});
+
+describe("a custom resource behind a framework", () => {
+  const failed = failedReport("request", new MigratorError("LOCKED", "Another run is under way."));
+
+  test("fails with the code as the error's name", async () => {
+    await expect(selectSource(CREATE).respond(failed, context, Date.now())).rejects.toMatchObject({
+      name: "LOCKED",
+      message: expect.stringContaining("LOCKED: Another run is under way."),
+    });
+  });
+
+  test("is answered even if its service token is no text and cannot become one", async () => {
+    const event = { ...CREATE, ServiceToken: { toString: 1, valueOf: 1 } };
+
+    const answer = await selectSource(event).respond(null, context, Date.now());
+
+    expect(answer).toMatchObject({ Data: { status: "skipped" } });
+  });
+});

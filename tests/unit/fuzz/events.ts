@@ -1,0 +1,111 @@
+/** The function that is invoked in these tests. */
+export const FUNCTION_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations";
+
+const REQUEST = { transaction: "each", lockTimeoutMs: 5_000, onFailure: "return" };
+const BODY = JSON.stringify(REQUEST);
+const ENCODED = Buffer.from(BODY).toString("base64");
+
+/** Plain invocations as pipelines and deployment tools send them. */
+export const DIRECT: readonly unknown[] = [
+  null,
+  {},
+  { action: "up" },
+  { action: "plan", ...REQUEST },
+  { now: "2026-11-24T08:00:00Z" },
+  { ...REQUEST, tf: { action: "create", prev_input: null } },
+];
+
+const V1 = {
+  resource: "/{proxy+}",
+  path: "/migrations",
+  httpMethod: "POST",
+  headers: { "content-type": "application/json" },
+  multiValueHeaders: { accept: ["*/*"] },
+  queryStringParameters: null,
+  multiValueQueryStringParameters: null,
+  pathParameters: { proxy: "migrations" },
+  stageVariables: null,
+  requestContext: { stage: "prod", httpMethod: "POST", resourcePath: "/{proxy+}" },
+  body: BODY,
+  isBase64Encoded: false,
+};
+
+const V2 = {
+  version: "2.0",
+  routeKey: "$default",
+  rawPath: "/migrations",
+  rawQueryString: "",
+  headers: { "content-type": "application/json" },
+  requestContext: { apiId: "x", http: { method: "POST", path: "/migrations" }, stage: "$default" },
+  body: ENCODED,
+  isBase64Encoded: true,
+};
+
+/** Function URL, HTTP API, REST API and load balancer, asking and applying. */
+export const HTTP: readonly unknown[] = [
+  V1,
+  V2,
+  { ...V1, httpMethod: "GET", body: null, queryStringParameters: { executor: "auto" } },
+  { ...V1, httpMethod: "GET", path: "/prod/migrations/plan/", body: null },
+  { ...V2, requestContext: { http: { method: "GET" } }, body: undefined },
+  { ...V1, requestContext: { elb: { targetGroupArn: "arn" } }, queryStringParameters: {} },
+];
+
+const CUSTOM_RESOURCE = {
+  RequestType: "Create",
+  // Nobody listens on the discard port.
+  ResponseURL: "http://127.0.0.1:9/answer?signature=x",
+  StackId: "arn:aws:cloudformation:eu-central-1:123456789012:stack/shop/0f",
+  RequestId: "7a8b",
+  ResourceType: "Custom::NeonMigrations",
+  LogicalResourceId: "Migrations",
+  ServiceToken: "arn:aws:lambda:eu-central-1:123456789012:function:framework",
+  ResourceProperties: { ServiceToken: FUNCTION_ARN, MigrationsHash: "5f", lockTimeoutMs: "5000" },
+};
+
+/** A custom resource behind CDK's Provider framework, and one that we answer ourselves. */
+export const CLOUDFORMATION: readonly unknown[] = [
+  CUSTOM_RESOURCE,
+  { ...CUSTOM_RESOURCE, ServiceToken: FUNCTION_ARN },
+  {
+    ...CUSTOM_RESOURCE,
+    RequestType: "Update",
+    PhysicalResourceId: "neon-migrations-x",
+    OldResourceProperties: { MigrationsHash: "4e" },
+  },
+  { ...CUSTOM_RESOURCE, RequestType: "Delete", PhysicalResourceId: "neon-migrations-x" },
+];
+
+/** Events of other services. The first list carries marks that stay, whatever else an event holds. */
+export const MARKED: readonly object[] = [
+  { Records: [{ eventSource: "aws:sqs", body: '{"action":"up"}', messageId: "1" }] },
+  { Records: [{ EventSource: "aws:sns", Sns: { Message: '{"action":"up"}' } }] },
+  { Records: [{ eventSource: "aws:s3", s3: { object: { key: "migrations" } } }] },
+  { Records: [{ cf: { request: { method: "POST", uri: "/migrations" } } }] },
+  { version: "0", "detail-type": "Scheduled Event", source: "aws.events", detail: {} },
+  { "CodePipeline.job": { id: "1", data: { actionConfiguration: {} } } },
+  { DeploymentId: "d-1", LifecycleEventHookExecutionId: "x" },
+  { awslogs: { data: "H4sI" } },
+  { triggerSource: "PreSignUp_SignUp", request: {}, response: {} },
+  { invokingEvent: "{}", ruleParameters: "{}" },
+  { invocationId: "1", deliveryStreamArn: "arn:aws:firehose:x", records: [] },
+  { type: "TOKEN", methodArn: "arn:aws:execute-api:x", authorizationToken: "x" },
+  { ...V1, type: "REQUEST", methodArn: "arn:aws:execute-api:x/prod/POST/migrations" },
+  { ...V2, type: "REQUEST", routeArn: "arn:aws:execute-api:x", identitySource: ["x"] },
+  { requestContext: { routeKey: "$default", eventType: "MESSAGE", connectionId: "x" }, body: BODY },
+];
+
+/** Those without a mark that would outweigh a request: nothing in them is one. */
+export const UNMARKED: readonly object[] = [
+  { Step: "createSecret", SecretId: "arn", ClientRequestToken: "x" },
+  { eventSource: "aws:kafka", bootstrapServers: "b", records: { "t-0": [] } },
+  { source: "aws.cloudwatch", alarmArn: "arn", time: "2026-11-24", alarmData: {} },
+  { arguments: {}, identity: null, source: null, info: { fieldName: "migrate" } },
+  { region: "eu-central-1", transformId: "x", fragment: {}, params: {}, requestId: "r" },
+  { httpMethod: "POST", path: "/migrations", body: BODY },
+  { version: "2.0", path: "/migrations", method: "POST", headers: {}, body: BODY },
+  { Service: "Amazon S3", Event: "s3:TestEvent", Time: "2026-11-24" },
+  { acton: "plan" },
+  { id: 1, modified: null, name: "x" },
+  { sessionState: {}, inputTranscript: "up" },
+];

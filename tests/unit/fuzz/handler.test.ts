@@ -1,0 +1,72 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { MigratorError } from "../../../lib/errors.ts";
+import { selectSource } from "../../../lib/events/select.ts";
+import { createHandler } from "../../../lib/handler.ts";
+import { silentLog } from "../../../lib/log.ts";
+import { type Dependencies, migrate } from "../../../lib/migrate.ts";
+import { makeBundle } from "../make-migration.ts";
+import { CLOUDFORMATION, DIRECT, FUNCTION_ARN, HTTP, MARKED, UNMARKED } from "./events.ts";
+import { mutants } from "./mutations.ts";
+import { expectCoded, outcomeOf } from "./outcome.ts";
+import { isRecord } from "./request-oracle.ts";
+
+/** What is left of the time only matters to the answers that are sent, and nobody listens to those here. */
+const CONTEXT = {
+  awsRequestId: "request",
+  invokedFunctionArn: FUNCTION_ARN,
+  getRemainingTimeInMillis: () => 400,
+};
+
+/** Nothing says where a database is, whatever our environment does, so that a real run ends as soon as it asks. */
+function nowhere(): never {
+  throw new MigratorError("DATABASE_URL_MISSING", "There is no database here.");
+}
+
+async function answer(event: unknown): Promise<{ answer: unknown; runs: readonly string[] }> {
+  const runs: string[] = [];
+  const run: typeof migrate = (request, dependencies: Dependencies) => {
+    runs.push(request.action);
+    return migrate(request, { ...dependencies, target: nowhere });
+  };
+  const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+  const answered = await handler(event, CONTEXT).catch(expectCoded);
+  return { answer: answered, runs };
+}
+
+test("every variation of every event is answered in its caller's form, and runs once at most", async () => {
+  const events = [...DIRECT, ...HTTP, ...CLOUDFORMATION, ...MARKED, ...UNMARKED];
+  // The address of an answer is CloudFormation's own: any other one might be somebody's.
+  const variations = fc.oneof(...events.map((event) => mutants(event))).map(withClosedUrl);
+  await fc.assert(
+    fc.asyncProperty(variations, async (event) => {
+      const recognised = selectSource(event);
+      const { value: request } = outcomeOf(() => recognised.toRequest(CONTEXT));
+
+      const { answer: answered, runs } = await answer(event);
+
+      expect(runs).toEqual(request === null ? [] : [request.action]);
+      if (!(answered instanceof Error)) expectForm(recognised.source, answered);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function expectForm(source: string, answered: unknown): void {
+  const { statusCode, body, PhysicalResourceId, Data, status } = Object(answered);
+  if (source === "http") {
+    expect(statusCode).toBeGreaterThanOrEqual(400);
+    expect(JSON.parse(body)).toMatchObject({ status: "failed" });
+  }
+  if (source === "cloudformation") {
+    expect(PhysicalResourceId).not.toBe("");
+    for (const attribute of Object.values(Data)) expect(attribute).toBeTypeOf("string");
+  }
+  if (source === "direct" && answered !== null) expect(status).toBe("failed");
+  expect(source).not.toBe("unsupported");
+}
+
+function withClosedUrl(event: unknown): unknown {
+  const ours = isRecord(event) && Object.hasOwn(event, "ResponseURL");
+  return ours ? { ...event, ResponseURL: "http://127.0.0.1:9/answer" } : event;
+}

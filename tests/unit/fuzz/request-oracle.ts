@@ -1,0 +1,75 @@
+import type { Request } from "../../../lib/request.ts";
+
+/** A request with every field, none of them at its default. */
+export const REQUEST: Request = {
+  action: "plan",
+  transaction: "each",
+  outOfOrder: "apply",
+  modified: "error",
+  ahead: "error",
+  executor: "statements",
+  lockTimeoutMs: 5_000,
+  ddlLockTimeoutMs: 1_000,
+  timeoutMs: 30_000,
+  onFailure: "return",
+};
+
+const DEFAULTS: Readonly<Record<keyof Request, unknown>> = {
+  action: "up",
+  transaction: "auto",
+  outOfOrder: "error",
+  modified: "warn",
+  ahead: "warn",
+  executor: "auto",
+  lockTimeoutMs: 60_000,
+  ddlLockTimeoutMs: 2_000,
+  timeoutMs: null,
+  onFailure: "throw",
+};
+
+const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
+  action: ["up", "plan", "status"],
+  transaction: ["auto", "all", "each"],
+  outOfOrder: ["error", "apply"],
+  modified: ["warn", "error"],
+  ahead: ["warn", "error"],
+  executor: ["auto", "drizzle", "statements"],
+  onFailure: ["throw", "return"],
+};
+
+const LEAST: Readonly<Record<string, number>> = {
+  lockTimeoutMs: 0,
+  ddlLockTimeoutMs: 1,
+  timeoutMs: 1,
+};
+
+/** What a value asks for, told independently of the parser; null when it must be refused. */
+export function expectedRequest(value: unknown): unknown {
+  if (value !== null && value !== undefined && !isRecord(value)) return null;
+  const sent = new Map(Object.entries(value ?? {}));
+  if ([...sent.keys()].some((key) => !(key in DEFAULTS) && nameOf(key) !== undefined)) return null;
+  const entries = Object.entries(DEFAULTS).map(([key, byDefault]) => {
+    const given = sent.get(key) ?? null;
+    return [key, given === null ? byDefault : readField(key, given)] as const;
+  });
+  return entries.some(([, each]) => each === undefined) ? null : Object.fromEntries(entries);
+}
+
+/** The field that a key is another spelling of. */
+function nameOf(key: string): string | undefined {
+  const plain = (name: string) => name.replaceAll(/[-_]/g, "").toLowerCase();
+  return Object.keys(DEFAULTS).find((name) => plain(name) === plain(key));
+}
+
+function readField(key: string, given: unknown): unknown {
+  const least = LEAST[key];
+  if (least === undefined) return ALLOWED[key]?.find((each) => each === given);
+  const digits = typeof given === "string" && given.length < 16 && /^[0-9]+$/.test(given);
+  const number = digits ? Number(given) : given;
+  const inRange = typeof number === "number" && number >= least && number <= 86_400_000;
+  return inRange && Number.isInteger(number) ? number : undefined;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

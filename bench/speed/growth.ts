@@ -1,0 +1,66 @@
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compileBundle } from "../../lib/compile/compile.ts";
+import { writeFolder } from "./workload.ts";
+
+/** How the work grows with the number of migrations. */
+export interface GrowthFigure {
+  readonly migrations: number;
+  readonly statements: number;
+  readonly bundleBytes: number;
+  readonly compileMs: number;
+  /** Reading the bundle and checking its hashes. */
+  readonly readMs: number;
+  /** The plan with nothing applied. */
+  readonly planFreshMs: number;
+  /** The plan with everything applied but the last. */
+  readonly planMs: number;
+  readonly reportMs: number;
+  /** Peak memory of a process that reads the bundle, plans and reports, in MB. */
+  readonly peakMb: number;
+}
+
+/** What the process that is measured tells. */
+export type Planned = Omit<GrowthFigure, "migrations" | "statements" | "bundleBytes" | "compileMs">;
+
+/** @param sizes numbers of migrations */
+export async function measureGrowth(
+  sizes: readonly { readonly migrations: number; readonly statements: number }[],
+  scratch: string,
+): Promise<readonly GrowthFigure[]> {
+  const figures: GrowthFigure[] = [];
+  for (const { migrations, statements } of sizes) {
+    const folder = join(scratch, `growth-${migrations}`);
+    await writeFolder(statements, folder, statements / migrations);
+    const started = performance.now();
+    const bundle = await compileBundle(folder);
+    const compileMs = performance.now() - started;
+    const text = JSON.stringify(bundle);
+    const path = join(folder, "bundle.json");
+    await writeFile(path, text);
+    const planned = await planElsewhere(path);
+    figures.push({ migrations, statements, bundleBytes: text.length, compileMs, ...planned });
+  }
+  return figures;
+}
+
+/** In a process of its own, whose memory is nobody else's. */
+function planElsewhere(path: string): Promise<Planned> {
+  return new Promise((resolve, reject) => {
+    const script = fileURLToPath(new URL("./growth-process.ts", import.meta.url));
+    const child = spawn(process.execPath, ["--import", "tsx", script, path], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    child.stdout.on("data", (part) => {
+      output += part;
+    });
+    child.on("error", reject);
+    // Written by growth-process.ts.
+    child.on("close", (code) =>
+      code === 0 ? resolve(JSON.parse(output) as Planned) : reject(new Error(`exit code ${code}`)),
+    );
+  });
+}

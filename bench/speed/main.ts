@@ -1,0 +1,91 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { findNodes, measureCold } from "./cold.ts";
+import { measureGrowth } from "./growth.ts";
+import { renderPlot } from "./plot.ts";
+import { renderCold, renderGoals, renderGrowth, renderWire } from "./render.ts";
+import { measureWire } from "./wire.ts";
+import { type Workload, writeWorkload } from "./workload.ts";
+
+const PLOT_LATENCY_MS = 10;
+
+const GROWTH = [
+  { migrations: 100, statements: 1_000 },
+  { migrations: 1_000, statements: 10_000 },
+  { migrations: 10_000, statements: 100_000 },
+];
+
+interface Arguments {
+  readonly statements: readonly number[];
+  readonly roundTripsMs: readonly number[];
+  readonly runs: number;
+  readonly patienceMs: number;
+  readonly json: boolean;
+  readonly plot: string | undefined;
+}
+
+function readArguments(): Arguments {
+  const { values } = parseArgs({
+    options: {
+      statements: { type: "string", default: "3,50,500,5000" },
+      "round-trips-ms": { type: "string", default: "0,1,10,50" },
+      runs: { type: "string", default: "5" },
+      "patience-s": { type: "string", default: "60" },
+      json: { type: "boolean", default: false },
+      plot: { type: "string" },
+    },
+  });
+  return {
+    statements: values.statements.split(",").map(Number),
+    roundTripsMs: values["round-trips-ms"].split(",").map(Number),
+    runs: Number(values.runs),
+    patienceMs: Number(values["patience-s"]) * 1_000,
+    json: values.json,
+    plot: values.plot,
+  };
+}
+
+/** `npm run bench`: what a run costs, beside Drizzle's own migrator and beside what PostgreSQL itself needs. */
+async function main(): Promise<void> {
+  const { statements, roundTripsMs, runs, patienceMs, json, plot } = readArguments();
+  const scratch = await mkdtemp(join(tmpdir(), "bench-"));
+  const started = Date.now();
+  const progress = (line: string) =>
+    console.error(`${Math.round((Date.now() - started) / 1_000)} s  ${line}`);
+  try {
+    const workloads: Workload[] = [];
+    for (const size of statements) {
+      workloads.push(await writeWorkload(size, join(scratch, String(size))));
+    }
+    const wire = await measureWire({ workloads, roundTripsMs, runs, patienceMs, progress });
+    const [workload] = workloads;
+    const nodes = await findNodes();
+    const cold =
+      workload === undefined ? [] : await measureCold({ workload, scratch, runs: runs * 3, nodes });
+    progress("cold start");
+    const growth = await measureGrowth(GROWTH, scratch);
+    progress("growth");
+    const machine = `${cpus().length} × ${cpus()[0]?.model ?? "processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
+    if (plot !== undefined) {
+      const here = wire.filter((each) => each.roundTripMs === PLOT_LATENCY_MS);
+      await writeFile(plot, renderPlot(here, PLOT_LATENCY_MS));
+    }
+    if (json) console.log(JSON.stringify({ machine, wire, cold, growth }, null, 2));
+    else {
+      const parts = [
+        machine,
+        renderWire(wire),
+        renderGoals(wire),
+        renderCold(cold),
+        renderGrowth(growth),
+      ];
+      console.log(parts.join("\n\n"));
+    }
+  } finally {
+    await rm(scratch, { recursive: true });
+  }
+}
+
+await main();

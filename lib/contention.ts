@@ -1,3 +1,4 @@
+import { type Blockers, watchBlockers } from "./blockers.ts";
 import { backoffMs } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
@@ -13,94 +14,89 @@ export interface Patience {
   readonly log: Log;
 }
 
+/** Nobody has let go of the lock in time. */
+const LOCK_NOT_AVAILABLE = "55P03";
+
 /** SQLSTATEs of a transaction that lost against others and may win the next time. */
 const CONTENTION: Readonly<Record<string, string>> = {
-  "55P03": "could not get a lock that others hold",
+  [LOCK_NOT_AVAILABLE]: "could not get a lock that others hold",
   "40P01": "deadlocked with others",
   "40001": "collided with others",
 };
 
 /** Room for the rollback and the answer behind the last attempt. */
 const ANSWER_MARGIN_MS = 1_000;
+const MAX_PAUSE_MS = 5_000;
+const MIN_PAUSE_MS = 50;
 
 /**
  * Repeats a transaction that lost against other sessions, with backoff and jitter, until the deadline:
  * nobody then queues behind us for longer than one lock time-out at a time.
  * @param attempt sends the whole transaction, and leaves nothing behind when it fails
- * @throws MigratorError `LOCK_TIMEOUT`, naming who blocks whom
+ * @throws MigratorError `LOCK_TIMEOUT`, naming who blocks whom; `DEADLINE`, naming them too where the time
+ *   ran out while it waited
  */
 export async function withPatience<Result>(
   connection: Connection,
   patience: Patience,
   attempt: () => Promise<Result>,
 ): Promise<Result> {
-  let blockers: readonly SessionFacts[] = [];
-  for (let attempts = 1; ; attempts += 1) {
-    const watch = watchBlockers(connection, patience.lockTimeoutMs);
-    try {
-      return await attempt();
-    } catch (thrown) {
-      const lost = lostAgainstOthers(thrown);
-      blockers = latest(await watch.seen(), blockers);
-      const pauseMs = backoffMs(attempts);
-      const nextEnd = Date.now() + pauseMs + patience.lockTimeoutMs + ANSWER_MARGIN_MS;
-      if (nextEnd >= patience.deadline) throw lockTimeout(lost, attempts, blockers);
-      patience.log("transaction.retry", {
-        attempt: attempts,
-        sqlstate: lost.facts.sqlstate,
-        migration: lost.facts.migration,
-        blockedBy: blockers.map(({ pid }) => pid),
-      });
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    } finally {
-      watch.stop();
+  const blockers = watchBlockers(connection, patience);
+  try {
+    for (let attempts = 1; ; attempts += 1) {
+      try {
+        return await attempt();
+      } catch (thrown) {
+        const lost = lostAgainstOthers(thrown, blockers);
+        await blockers.settled();
+        const pauseMs = nextPauseMs(lost, attempts, patience);
+        if (pauseMs === null) throw lockTimeout(lost, attempts, blockers.lastSeen());
+        patience.log("transaction.retry", {
+          attempt: attempts,
+          sqlstate: lost.facts.sqlstate,
+          migration: lost.facts.migration,
+          blockedBy: blockers.lastSeen().map(({ pid }) => pid),
+        });
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
     }
+  } finally {
+    blockers.stop();
   }
 }
 
 /** @throws what was thrown, where it is nothing that passes by itself */
-function lostAgainstOthers(thrown: unknown): MigratorError {
-  if (!(thrown instanceof MigratorError) || thrown.code !== "MIGRATION_FAILED") throw thrown;
+function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
+  if (!(thrown instanceof MigratorError)) throw thrown;
+  if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
+  if (thrown.code !== "MIGRATION_FAILED") throw thrown;
   if (CONTENTION[thrown.facts.sqlstate ?? ""] === undefined) throw thrown;
   return thrown;
 }
 
-function latest<Item>(seen: readonly Item[], before: readonly Item[]): readonly Item[] {
-  return seen.length > 0 ? seen : before;
+/**
+ * Who has queued behind us for a whole lock time-out gets as long without us, so that traffic is never held
+ * for more than half of the time.
+ * @returns null when no other attempt could end before the deadline
+ */
+function nextPauseMs(
+  lost: MigratorError,
+  attempts: number,
+  { lockTimeoutMs, deadline }: Patience,
+): number | null {
+  const queued = lost.facts.sqlstate === LOCK_NOT_AVAILABLE ? lockTimeoutMs : 0;
+  const wantedMs = Math.min(Math.max(backoffMs(attempts), queued), MAX_PAUSE_MS);
+  const leftMs = deadline - Date.now() - lockTimeoutMs - ANSWER_MARGIN_MS;
+  return leftMs < MIN_PAUSE_MS ? null : Math.min(wantedMs, leftMs);
 }
 
-interface Watch {
-  seen(): Promise<readonly SessionFacts[]>;
-  stop(): void;
-}
-
-/** Who blocks us can be asked only while we wait, and only from another session. */
-function watchBlockers(connection: Connection, lockTimeoutMs: number): Watch {
-  let asked: Promise<readonly SessionFacts[]> | null = null;
-  const timer = setTimeout(() => {
-    asked = askBlockers(connection, lockTimeoutMs);
-  }, lockTimeoutMs / 4);
-  return { seen: async () => (await asked) ?? [], stop: () => clearTimeout(timer) };
-}
-
-async function askBlockers(
-  connection: Connection,
-  timeoutMs: number,
-): Promise<readonly SessionFacts[]> {
-  const rows = await connection.beside(timeoutMs, (helper) =>
-    helper.query<SessionFacts>(
-      `
-      select
-        a.pid, a.usename::text as "role", a.application_name as "application", a.state,
-        extract(epoch from now() - coalesce(a.xact_start, a.backend_start))::int as "seconds",
-        left(a.query, 200) as "query"
-      from unnest(pg_blocking_pids($1::int)) as b (pid)
-      join pg_catalog.pg_stat_activity a on a.pid = b.pid
-      `,
-      [connection.backendPid],
-    ),
+function outOfTime(error: MigratorError, blockers: readonly SessionFacts[]): MigratorError {
+  if (blockers.length === 0) return error;
+  return new MigratorError(
+    error.code,
+    `${error.message} It was waiting for others. ${blockedBy(blockers)} ${wayOut(blockers)}`,
+    { ...error.facts, cause: error },
   );
-  return rows ?? [];
 }
 
 function lockTimeout(
@@ -109,18 +105,23 @@ function lockTimeout(
   blockers: readonly SessionFacts[],
 ): MigratorError {
   const why = CONTENTION[lost.facts.sqlstate ?? ""] ?? "lost against others";
-  const who =
-    blockers.length === 0
-      ? "Who they are could not be seen."
-      : `Blocked by: ${blockers.map(describeSession).join("; ")}.`;
-  const end = blockers.map(({ pid }) => `select pg_terminate_backend(${pid});`).join(" ");
-  const wayOut =
-    end === ""
-      ? "Run again at a quieter time."
-      : `Run again at a quieter time, or end them with: ${end}`;
+  const often = attempts === 1 ? "once" : `${attempts} times`;
   return new MigratorError(
     "LOCK_TIMEOUT",
-    `${lost.message} The transaction ${why}, ${attempts} times until the time was over; it is rolled back. ${who} ${wayOut}`,
+    `${lost.message} The transaction ${why}, ${often} until the time was over; it is rolled back. ${blockedBy(blockers)} ${wayOut(blockers)}`,
     { ...lost.facts, cause: lost, retryable: true },
   );
+}
+
+function blockedBy(blockers: readonly SessionFacts[]): string {
+  return blockers.length === 0
+    ? "Who they are could not be seen."
+    : `Blocked by: ${blockers.map(describeSession).join("; ")}.`;
+}
+
+function wayOut(blockers: readonly SessionFacts[]): string {
+  const end = blockers.map(({ pid }) => `select pg_terminate_backend(${pid});`).join(" ");
+  return end === ""
+    ? "Run again at a quieter time."
+    : `Run again at a quieter time, or end them with: ${end}`;
 }

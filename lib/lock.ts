@@ -4,7 +4,7 @@ import type { LedgerPlace } from "./config.ts";
 import { APPLICATION_PREFIX, type Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { describeSession, type SessionFacts } from "./sessions.ts";
+import { describeSession, SESSION_COLUMNS, type SessionFacts } from "./sessions.ts";
 
 /** How long, and by whose clock, to wait for the lock. */
 export interface LockOptions {
@@ -104,9 +104,7 @@ async function findHolder(
   const [holder] = await connection.query<Holder>(
     `
     select
-      l.pid, a.usename::text as "role", a.application_name as "application", a.state,
-      extract(epoch from now() - coalesce(a.state_change, a.backend_start))::int as "seconds",
-      left(a.query, 200) as "query",
+      l.pid,${SESSION_COLUMNS},
       a.usename = current_user and a.application_name like $2 and a.state like 'idle%'
         and a.state_change < now() - $3::int * interval '1 millisecond' as "abandoned"
     from pg_catalog.pg_locks l
@@ -130,7 +128,7 @@ async function endAbandoned(
   const holder = await findHolder(connection, place, afterMs);
   if (holder?.abandoned !== true) return [];
   await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
-  options.log("lock.abandoned-session-ended", { pid: holder.pid, idleSeconds: holder.seconds });
+  options.log("lock.abandoned-session-ended", { pid: holder.pid, idleSeconds: holder.stateSeconds });
   const message = `A run that had died still held the migration lock and was ended: ${describeSession(holder)}.`;
   return [{ code: "ABANDONED_SESSION_ENDED", message }];
 }

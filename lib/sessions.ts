@@ -1,34 +1,50 @@
-/** Another session, as `pg_stat_activity` shows it to our role. */
+/** Another session, as `pg_stat_activity` shows it to our role: of other roles' ones it hides the most. */
 export interface SessionFacts {
   readonly pid: number;
   readonly role: string | null;
   readonly application: string | null;
   readonly state: string | null;
-  /** How long it has been in its transaction, or in its state. */
-  readonly seconds: number | null;
+  /** When it connected, in UTC. */
+  readonly since: string | null;
+  /** How long its transaction has been open; null when none is. */
+  readonly transactionSeconds: number | null;
+  /** How long it has been in its state: active, or idle. */
+  readonly stateSeconds: number | null;
   /** Its present or last statement, shortened by the server. */
   readonly query: string | null;
 }
 
+/** What to select from `pg_stat_activity a` for `SessionFacts`, all but the pid. */
+export const SESSION_COLUMNS = `
+  a.usename::text as "role", a.application_name as "application", a.state,
+  to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as "since",
+  extract(epoch from now() - a.xact_start)::int as "transactionSeconds",
+  extract(epoch from now() - a.state_change)::int as "stateSeconds",
+  left(a.query, 200) as "query"`;
+
 /** One line about a session, for an operator who has to decide whether to end it. */
-export function describeSession({
-  pid,
-  role,
-  application,
-  state,
-  seconds,
-  query,
-}: SessionFacts): string {
+export function describeSession(session: SessionFacts): string {
+  const { pid, role, application, since, transactionSeconds } = session;
   const name =
     application === null || application === "" ? "a session without a name" : application;
   const facts = [
     `pid ${pid}`,
     ...(role === null ? [] : [`role ${role}`]),
-    state ?? "state unknown",
-    ...(seconds === null ? [] : [`for ${seconds} s`]),
-    ...(query === null || query === ""
-      ? []
-      : [`last statement: ${query.replace(/\s+/g, " ").trim()}`]),
+    ...(since === null ? [] : [`connected since ${since}`]),
+    ...(transactionSeconds === null ? [] : [`in a transaction for ${transactionSeconds} s`]),
+    describeState(session),
+    ...describeQuery(session),
   ];
   return `${name} (${facts.join(", ")})`;
+}
+
+function describeState({ state, stateSeconds }: SessionFacts): string {
+  const name = state ?? "state unknown";
+  return stateSeconds === null ? name : `${name} for ${stateSeconds} s`;
+}
+
+function describeQuery({ query, state }: SessionFacts): readonly string[] {
+  if (query === null || query === "") return [];
+  const which = state === "active" ? "runs" : "last statement";
+  return [`${which}: ${query.replace(/\s+/g, " ").trim()}`];
 }

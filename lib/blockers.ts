@@ -1,0 +1,91 @@
+import type { Connection } from "./connection.ts";
+import { SESSION_COLUMNS, type SessionFacts } from "./sessions.ts";
+
+/** Who stands in the way of a session. */
+export interface Blockers {
+  /** Those for whom it waited when one last looked; empty when it did not wait. */
+  present(): readonly SessionFacts[];
+  /** Those for whom it last waited. */
+  lastSeen(): readonly SessionFacts[];
+  /** Waits for an answer that is on its way. */
+  settled(): Promise<void>;
+  /** Looks no more. */
+  stop(): void;
+}
+
+/** How, and until when, to look. */
+export interface WatchOptions {
+  /** How long a statement waits for a lock at a time, in ms: so often one has to look. */
+  readonly lockTimeoutMs: number;
+  /** Epoch ms. */
+  readonly deadline: number;
+}
+
+const MAX_INTERVAL_MS = 1_000;
+/** How long an answer may take. */
+const ANSWER_TIMEOUT_MS = 500;
+
+const QUESTION = `
+  select a.pid,${SESSION_COLUMNS}
+  from unnest(pg_blocking_pids($1::int)) as b (pid)
+  join pg_catalog.pg_stat_activity a on a.pid = b.pid
+`;
+
+/**
+ * Looks again and again for whom a session waits: that can be asked only while it waits, and only from
+ * another session, which is opened once the work has taken so long that it may be waiting.
+ */
+export function watchBlockers(
+  connection: Connection,
+  { lockTimeoutMs, deadline }: WatchOptions,
+): Blockers {
+  const intervalMs = Math.min(lockTimeoutMs / 4, MAX_INTERVAL_MS);
+  let present: readonly SessionFacts[] = [];
+  let lastSeen: readonly SessionFacts[] = [];
+  let asking: Promise<unknown> = Promise.resolve();
+  let over = false;
+  let wake = (): void => undefined;
+
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, intervalMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
+  async function lookFrom(helper: Connection): Promise<void> {
+    while (!over) {
+      const answer = helper.query<SessionFacts>(QUESTION, [connection.backendPid]);
+      asking = answer.catch(() => undefined);
+      present = await answer;
+      if (present.length > 0) lastSeen = present;
+      await pause();
+    }
+  }
+
+  async function watch(): Promise<void> {
+    for (await pause(); !over && Date.now() < deadline; await pause()) {
+      await connection.beside(deadline - Date.now(), lookFrom);
+    }
+  }
+
+  const watching = watch();
+  return {
+    present: () => present,
+    lastSeen: () => lastSeen,
+    settled: async () => {
+      let timer: NodeJS.Timeout | undefined;
+      const tooLate = new Promise((resolve) => {
+        timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
+      });
+      await Promise.race([asking, watching, tooLate]);
+      clearTimeout(timer);
+    },
+    stop: () => {
+      over = true;
+      wake();
+    },
+  };
+}

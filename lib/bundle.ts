@@ -88,6 +88,8 @@ export type Effect =
       readonly object: "database" | "tablespace" | "subscription";
       readonly name: string;
     }
+  /** REINDEX CONCURRENTLY: broken off it leaves INVALID twins; of this index or table, null: of any. */
+  | { readonly kind: "rebuilds-indexes"; readonly of: ObjectName | null }
   /** Running it twice leaves the same as running it once: VACUUM, REINDEX, ALTER SYSTEM. */
   | { readonly kind: "repeatable" }
   /** Whether it has happened cannot be found out afterwards. */
@@ -238,6 +240,7 @@ const EFFECTS: Readonly<Record<string, Readonly<Record<string, (value: unknown) 
   creates: { object: isText, name: isText },
   drops: { object: isText, name: isText },
   repeatable: {},
+  "rebuilds-indexes": { of: (value) => value === null || isName(value) },
   unknown: {},
   "adds-enum-value": { type: isName, value: isText },
   "creates-type": { type: isName },

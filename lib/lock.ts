@@ -128,7 +128,10 @@ async function endAbandoned(
   const holder = await findHolder(connection, place, afterMs);
   if (holder?.abandoned !== true) return [];
   await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
-  options.log("lock.abandoned-session-ended", { pid: holder.pid, idleSeconds: holder.stateSeconds });
+  options.log("lock.abandoned-session-ended", {
+    pid: holder.pid,
+    idleSeconds: holder.stateSeconds,
+  });
   const message = `A run that had died still held the migration lock and was ended: ${describeSession(holder)}.`;
   return [{ code: "ABANDONED_SESSION_ENDED", message }];
 }

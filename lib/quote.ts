@@ -1,3 +1,4 @@
+import type { ObjectName } from "./bundle.ts";
 import type { LedgerPlace } from "./config.ts";
 
 /** Writes an identifier so that PostgreSQL reads it as it stands. */
@@ -13,4 +14,10 @@ export function quoteLiteral(text: string): string {
 /** The ledger's qualified name, quoted. */
 export function quotePlace(place: LedgerPlace): string {
   return `${quoteIdentifier(place.schema)}.${quoteIdentifier(place.table)}`;
+}
+
+/** An object's name, quoted, with its schema where it has one. */
+export function quoteName({ schema, name }: ObjectName): string {
+  const object = quoteIdentifier(name);
+  return schema === null ? object : `${quoteIdentifier(schema)}.${object}`;
 }

@@ -93,11 +93,13 @@ function dropsIndexes({ objects }: Node): Effect {
 
 function reindex(node: Node): Classification | null {
   const whole = /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind));
-  if (whole) return REPEATABLE;
   const concurrently = list(node.params).some(
     (param) => record(record(param).DefElem).defname === "concurrently",
   );
-  return concurrently ? REPEATABLE : null;
+  if (concurrently) {
+    return alone({ kind: "rebuilds-indexes", of: whole ? null : relation(node.relation) });
+  }
+  return whole ? REPEATABLE : null;
 }
 
 function detach(node: Node): Classification | null {

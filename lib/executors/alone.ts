@@ -8,8 +8,9 @@ import {
 import type { Checkpoint } from "../checkpoints.ts";
 import type { Connection } from "../connection.ts";
 import { MigratorError, postgresFacts } from "../errors.ts";
-import { quoteIdentifier } from "../quote.ts";
+import { quoteName } from "../quote.ts";
 import { migrationFailed } from "./failure.ts";
+import { dropBrokenTwins, dropInvalid, indexesOf } from "./invalid-indexes.ts";
 
 /** A statement that no transaction can hold, and what is known of earlier tries. */
 export interface Alone {
@@ -68,13 +69,18 @@ function effectOf(effect: Effect | null, kind: string): Effect {
   return effect ?? { kind: kind === "ReindexStmt" ? "repeatable" : "unknown" };
 }
 
-/**
- * Index builds and drops wait for others without anybody waiting behind them, so they may wait long; all
- * the others get the same bounded wait as a transaction.
- */
+/** What waits for others without anybody queueing behind it: it may take its time. */
+const UNHURRIED: readonly Effect["kind"][] = [
+  "builds-index",
+  "drops-indexes",
+  "rebuilds-indexes",
+  "detaches",
+];
+
+/** All but the unhurried get the same bounded wait as a transaction. */
 async function send(alone: Alone, text: string, effect: Effect): Promise<void> {
   const { connection, lockTimeoutMs } = alone;
-  if (effect.kind === "builds-index" || effect.kind === "drops-indexes") {
+  if (UNHURRIED.includes(effect.kind)) {
     await connection.query(text);
     return;
   }
@@ -95,6 +101,9 @@ async function settle(alone: Alone, effect: Effect, warnings: Warning[]): Promis
   switch (effect.kind) {
     case "drops-indexes":
       return (await anyExists(alone.connection, effect.indexes)) ? "run" : "done";
+    case "rebuilds-indexes":
+      warnings.push(...(await dropBrokenTwins(alone.connection, effect.of, alone.migration)));
+      return "run";
     case "detaches":
       return await settleDetach(alone.connection, effect);
     case "creates":
@@ -107,59 +116,6 @@ async function settle(alone: Alone, effect: Effect, warnings: Warning[]): Promis
     default:
       return "run";
   }
-}
-
-interface IndexFacts {
-  readonly id: number;
-  readonly name: string;
-  readonly schema: string;
-  readonly valid: boolean;
-  /** Whether somebody is building it right now: then it is not left over. */
-  readonly building: boolean;
-}
-
-async function settleIndex(
-  { connection, interrupted, migration }: Alone,
-  effect: Effect & { readonly kind: "builds-index" },
-  warnings: Warning[],
-): Promise<Outcome> {
-  // Without a name of its own only an interrupted build can be told from other people's indexes.
-  if (effect.index === null && interrupted === null) return "run";
-  const before = new Set(interrupted?.before ?? []);
-  const found = (await indexesOf(connection, effect.table)).filter(({ id, name }) =>
-    effect.index === null ? !before.has(id) : name === effect.index,
-  );
-  const leftover = found.find(({ valid, building }) => !valid && !building);
-  if (leftover !== undefined) {
-    const { schema, name } = leftover;
-    const index = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
-    await connection.query(`drop index concurrently if exists ${index}`);
-    warnings.push({
-      code: "INVALID_INDEX_DROPPED",
-      message: `The index ${index} was INVALID: an earlier build of it had failed. It was dropped and is built again by ${migration.tag}.`,
-    });
-    return "run";
-  }
-  return interrupted !== null && found.some(({ valid }) => valid) ? "done" : "run";
-}
-
-async function indexesOf(
-  connection: Connection,
-  table: ObjectName,
-): Promise<readonly IndexFacts[]> {
-  return await connection.query<IndexFacts>(
-    `
-    select
-      c.oid::int8::text::float8 as "id", c.relname::text as "name", n.nspname::text as "schema",
-      i.indisvalid and i.indisready as "valid",
-      exists (select from pg_catalog.pg_stat_progress_create_index p where p.index_relid = c.oid) as "building"
-    from pg_catalog.pg_index i
-    join pg_catalog.pg_class c on c.oid = i.indexrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where i.indrelid = to_regclass($1)
-    `,
-    [reference(table)],
-  );
 }
 
 /** What an index without a name can be told from later. */
@@ -175,11 +131,28 @@ async function anyExists(connection: Connection, names: readonly ObjectName[]): 
   for (const name of names) {
     const [row] = await connection.query<{ found: boolean }>(
       `select to_regclass($1) is not null as "found"`,
-      [reference(name)],
+      [quoteName(name)],
     );
     if (row?.found === true) return true;
   }
   return false;
+}
+
+async function settleIndex(
+  { connection, interrupted, migration }: Alone,
+  effect: Effect & { readonly kind: "builds-index" },
+  warnings: Warning[],
+): Promise<Outcome> {
+  // Without a name of its own only an interrupted build can be told from other people's indexes.
+  if (effect.index === null && interrupted === null) return "run";
+  const before = new Set(interrupted?.before ?? []);
+  const found = (await indexesOf(connection, effect.table)).filter(({ id, name }) =>
+    effect.index === null ? !before.has(id) : name === effect.index,
+  );
+  const dropped = await dropInvalid(connection, found, migration);
+  warnings.push(...dropped);
+  if (dropped.length > 0) return "run";
+  return interrupted !== null && found.some(({ valid }) => valid) ? "done" : "run";
 }
 
 /** DETACH … CONCURRENTLY commits half way; FINALIZE is PostgreSQL's own way to end it. */
@@ -190,12 +163,12 @@ async function settleDetach(
   const [link] = await connection.query<{ pending: boolean }>(
     `select inhdetachpending as "pending" from pg_catalog.pg_inherits
      where inhrelid = to_regclass($1) and inhparent = to_regclass($2)`,
-    [reference(partition), reference(table)],
+    [quoteName(partition), quoteName(table)],
   );
   if (link === undefined) return "done";
   if (!link.pending) return "run";
   await connection.query(
-    `alter table ${reference(table)} detach partition ${reference(partition)} finalize`,
+    `alter table ${quoteName(table)} detach partition ${quoteName(partition)} finalize`,
   );
   return "done";
 }
@@ -227,9 +200,4 @@ function inDoubt({ migration, index }: Alone): MigratorError {
     `An earlier run was cut off in statement ${index + 1} of ${tag}, which runs outside a transaction, and nothing in the database tells whether it has happened. Look, and then say so: "neon-migrate repair --resolve ${tag} --as done" or "--as undone".`,
     { migration: tag },
   );
-}
-
-function reference({ schema, name }: ObjectName): string {
-  const table = quoteIdentifier(name);
-  return schema === null ? table : `${quoteIdentifier(schema)}.${table}`;
 }

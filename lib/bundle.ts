@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { RULE_IDS, type RuleId } from "./check/rule-ids.ts";
 import { MigratorError } from "./errors.ts";
 import { quoted } from "./redact.ts";
 
@@ -35,6 +36,22 @@ export interface Migration {
   /** The file's whole text, unchanged. */
   readonly sql: string;
   readonly statements: readonly Statement[];
+  /** What its author says of the whole file in comments; absent where that is nothing. */
+  readonly directives?: FileDirectives;
+}
+
+/** What a directive comment says of a statement. See `docs/directives.md`. */
+export interface StatementDirectives {
+  /** How long it may wait for a lock at a time, in ms, in place of the request's `ddlLockTimeoutMs`. */
+  readonly lockTimeoutMs?: number;
+  /** The rules of `check` that it may break. */
+  readonly allow?: readonly RuleId[];
+}
+
+/** What directive comments at its head say of a whole file. */
+export interface FileDirectives extends StatementDirectives {
+  /** Each statement commits by itself, until a BEGIN. */
+  readonly noTransaction?: true;
 }
 
 /** One SQL statement, as PostgreSQL's own parser cuts it. */
@@ -49,12 +66,17 @@ export interface Statement {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
-  /** What the parser calls it: `CreateStmt`, `IndexStmt`, `TransactionStmt` … */
+  /** What the parser calls it: `CreateStmt`, `IndexStmt`, `TransactionStmt` …; `UNPARSED` where it cannot read it. */
   readonly kind: string;
   readonly mode: StatementMode;
   /** What a later run has to know of it; null for most. */
   readonly effect: Effect | null;
+  /** What its author says of it in comments; absent where that is nothing. */
+  readonly directives?: StatementDirectives;
 }
+
+/** The kind of a statement that a directive lets through although the parser cannot read it. */
+export const UNPARSED = "Unparsed";
 
 /**
  * How a statement stands to transactions: it can run in one; it must run `alone`, because the server
@@ -189,6 +211,7 @@ function readMigration(value: unknown, index: number, layout: Layout): Migration
     hash,
     sql,
     statements: statements.map((each) => readStatement(each, tag, sql.length)),
+    ...readDirectives(value.directives, tag),
   };
   refuseDisorder(migration);
   return migration;
@@ -221,7 +244,29 @@ function readStatement(value: unknown, tag: string, length: number): Statement {
     throw invalid(`a statement of ${tag} lies outside its file`);
   }
   if (!isMode(mode)) throw invalid(`a statement of ${tag} has the mode ${quoted(mode)}`);
-  return { start, end, chunk, line, column, kind, mode, effect: readEffect(effect, tag) };
+  return {
+    ...{ start, end, chunk, line, column, kind, mode, effect: readEffect(effect, tag) },
+    ...readDirectives(value.directives, tag),
+  };
+}
+
+/** What a directive of each name may be. */
+const DIRECTIVES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  noTransaction: (value) => value === true,
+  lockTimeoutMs: (value) => isCount(value) && value > 0,
+  allow: (value) => Array.isArray(value) && value.every((rule) => RULE_IDS.includes(rule)),
+};
+
+function readDirectives(value: unknown, tag: string): { readonly directives?: FileDirectives } {
+  if (value === undefined) return {};
+  const isSound =
+    isRecord(value) &&
+    Object.entries(value).every(
+      ([name, said]) => Object.hasOwn(DIRECTIVES, name) && DIRECTIVES[name]?.(said) === true,
+    );
+  if (!isSound) throw invalid(`a directive of ${tag} is not known to this migrator`);
+  // Every name and every value was looked at just now.
+  return { directives: value as FileDirectives };
 }
 
 function isMode(value: unknown): value is StatementMode {

@@ -11,6 +11,7 @@ export const ERROR_CODES = [
   "SQL_INVALID",
   "BYTE_ORDER_MARK",
   "PULL_BASELINE",
+  "DIRECTIVE_INVALID",
   // the bundle, the configuration, the call
   "BUNDLE_MISSING",
   "BUNDLE_INVALID",

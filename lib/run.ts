@@ -8,7 +8,7 @@ import { createStatementsExecutor } from "./executors/statements.ts";
 import type { Ledger } from "./ledger-home.ts";
 import type { ExecutorReason, Plan } from "./plan.ts";
 import type { AppliedMigration, LedgerFacts } from "./report.ts";
-import { type Step, slicesOf } from "./steps.ts";
+import { lockTimeoutOf, type Step, slicesOf } from "./steps.ts";
 
 /** What became of a plan. Partial success is normal: what committed stays. */
 export interface RunResult {
@@ -70,7 +70,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
     for (const step of plan.steps) {
       const chosen: Executor = executor ?? createExecutor(plan, dependencies);
       executor = chosen;
-      const done = await withPatience(connection, patience, () =>
+      const done = await withPatience(connection, patienceFor(step, patience), () =>
         applyOrFallBack(executor ?? chosen, step),
       );
       applied.push(...done.applied);
@@ -85,6 +85,15 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
   } catch (thrown) {
     return result({ thrown });
   }
+}
+
+/** Directives may make some statements wait longer, or all of them shorter. */
+function patienceFor(step: Step, patience: Patience): Patience {
+  const waitsMs = slicesOf(step).flatMap(({ migration, statements }) =>
+    statements.map((index) => lockTimeoutOf(migration, index, patience.lockTimeoutMs)),
+  );
+  const longestMs = waitsMs.reduce((most, each) => Math.max(most, each), 0);
+  return waitsMs.length === 0 ? patience : { ...patience, lockTimeoutMs: longestMs };
 }
 
 function createExecutor(plan: Plan, { connection, ledger, patience }: RunDependencies): Executor {

@@ -27,6 +27,19 @@ export function slicesOf(step: Step): readonly Slice[] {
   return step.kind === "alone" ? [step.slice] : step.slices;
 }
 
+/**
+ * How long a statement may wait for a lock at a time, in ms: its own directive counts before its file's, and
+ * that before the request's.
+ */
+export function lockTimeoutOf(
+  { directives, statements }: Migration,
+  index: number,
+  requestedMs: number,
+): number {
+  const own = statements[index]?.directives?.lockTimeoutMs;
+  return own ?? directives?.lockTimeoutMs ?? requestedMs;
+}
+
 /** What is known beyond the parse tree. */
 export interface StepOptions {
   /** How many statements of a migration an earlier run has done already. */
@@ -64,7 +77,8 @@ export function separations(
     const modes = migration.statements.map((statement, index) =>
       options.mustStandAlone(migration, index) ? "alone" : statement.mode,
     );
-    if (modes.includes("alone")) found.set(migration, "not-transactional");
+    const separate = migration.directives?.noTransaction === true && modes.length > 0;
+    if (separate || modes.includes("alone")) found.set(migration, "not-transactional");
     else if (modes.some((mode) => mode !== "transactional")) {
       found.set(migration, "transaction-control");
     }
@@ -74,8 +88,9 @@ export function separations(
 
 /**
  * Cuts one migration into steps, as its author meant them: a COMMIT ends a transaction, what follows it
- * commits statement by statement until a BEGIN; what cannot run in a transaction stands alone; a new enum
- * value is committed before a statement that names it. What an earlier run has done is left out.
+ * commits statement by statement until a BEGIN, and so does a file with the directive `no-transaction` from
+ * its head; what cannot run in a transaction stands alone; a new enum value is committed before a statement
+ * that names it. What an earlier run has done is left out.
  */
 export function cutSteps(migration: Migration, options: StepOptions): readonly Step[] {
   const cutter = new Cutter(migration, options.done(migration));
@@ -94,12 +109,13 @@ class Cutter {
   readonly #from: number;
   readonly #steps: Step[] = [];
   #open: number[] = [];
-  /** Behind a COMMIT, and before the next BEGIN, each statement is a transaction. */
-  #autocommit = false;
+  /** Behind a COMMIT, or by directive, and before the next BEGIN: each statement is a transaction. */
+  #autocommit: boolean;
 
   constructor(migration: Migration, from: number) {
     this.#migration = migration;
     this.#from = from;
+    this.#autocommit = migration.directives?.noTransaction === true;
   }
 
   add(index: number, closes: boolean): void {

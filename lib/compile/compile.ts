@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
 import { type Bundle, bundleHash, type Layout, type Migration, migrationName } from "../bundle.ts";
+import type { MigratorError } from "../errors.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { loadParser } from "./parser.ts";
-import { sqlError } from "./sql-problem.ts";
-import { cutStatements } from "./statements.ts";
+import { directiveError, sqlError } from "./sql-problem.ts";
+import { type Cut, cutStatements } from "./statements.ts";
 
 /**
  * Turns a Drizzle folder of either layout into a bundle, and refuses a broken one before anything connects.
  * Order, hashes and chunks are those of Drizzle's `readMigrationFiles` (drizzle-orm 0.45 and 1.0.0-rc.5).
  * @param folder the folder that drizzle-kit generates into
- * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID` or `PULL_BASELINE`
+ * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `DIRECTIVE_INVALID` or `PULL_BASELINE`
  */
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);
@@ -21,8 +22,15 @@ export async function compileBundle(folder: string): Promise<Bundle> {
 function compileMigration(file: MigrationFile, layout: Layout): Migration {
   const { tag, when, sql } = file;
   const cut = cutStatements(sql);
-  if (!cut.ok) throw sqlError(file, cut.problem);
+  if (!cut.ok) throw cutError(file, cut);
   const hash = createHash("sha256").update(sql).digest("hex");
   const name = migrationName(layout, tag, when);
-  return { tag, name, when, hash, sql, statements: cut.statements };
+  const { ok: _ok, ...content } = cut;
+  return { tag, name, when, hash, sql, ...content };
+}
+
+function cutError(file: MigrationFile, cut: Cut & { readonly ok: false }): MigratorError {
+  return cut.code === "SQL_INVALID"
+    ? sqlError(file, cut.problem)
+    : directiveError(file, cut.problem);
 }

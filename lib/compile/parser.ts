@@ -1,5 +1,6 @@
-import { hasSqlDetails, loadModule, parseSync, scanSync } from "libpg-query";
+import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
 import { type Classification, classify } from "./classify.ts";
+import { scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
 export interface Range {
@@ -37,7 +38,7 @@ export function parseRanges(text: string): Parse {
       ranges: stmts.map(({ stmt = {}, stmt_location = 0, stmt_len }) => {
         const start = toUnits(stmt_location);
         const end = stmt_len === undefined ? text.length : toUnits(stmt_location + stmt_len);
-        const trimmed = withoutComments(text.slice(start, end));
+        const trimmed = trimComments(text.slice(start, end));
         return {
           start: start + trimmed.start,
           end: start + trimmed.end,
@@ -87,7 +88,7 @@ function parseText(text: string): ReturnType<typeof parseSync> {
 function withoutLineComments(text: string): string | null {
   if (!text.includes("--")) return null;
   try {
-    const comments = scanTokens(text).filter(({ tokenName }) => tokenName === "SQL_COMMENT");
+    const comments = scanBytes(text).filter(({ tokenName }) => tokenName === "SQL_COMMENT");
     const bytes = Buffer.from(text);
     for (const { start, end } of comments) bytes.fill(" ", start, end);
     return comments.length === 0 ? null : bytes.toString("utf8");
@@ -103,19 +104,6 @@ function firstLine(message: string): string {
   return shown === message ? message : `${shown}…`;
 }
 
-/** The parser counts statements in UTF-8 bytes. The function it returns takes rising offsets only. */
-function unitsOfBytes(text: string): (target: number) => number {
-  const bytes = Buffer.from(text);
-  if (bytes.length === text.length) return (target) => target;
-  let atByte = 0;
-  let atUnit = 0;
-  return (target) => {
-    atUnit += bytes.toString("utf8", atByte, target).length;
-    atByte = target;
-    return atUnit;
-  };
-}
-
 /** The parser counts the place of an error in code points, from 0. */
 function unitsOfCodePoints(text: string, target: number): number {
   let units = 0;
@@ -126,37 +114,4 @@ function unitsOfCodePoints(text: string, target: number): number {
     points += 1;
   }
   return units;
-}
-
-const COMMENT_TOKENS: readonly string[] = ["SQL_COMMENT", "C_COMMENT"];
-
-/** What `scan.l` of PostgreSQL takes for a blank; a no-break space, say, is part of a name there. */
-const BLANKS = " \t\n\r\f\v";
-
-/** Where a statement's text begins and ends once the comments and blanks around it are left out. */
-function withoutComments(text: string): { readonly start: number; readonly end: number } {
-  if (!text.includes("--") && !text.includes("/*")) {
-    // Without either opener there is no comment: the scanner, most of the cost, is spared.
-    let end = text.length;
-    while (end > 0 && BLANKS.includes(text.charAt(end - 1))) end -= 1;
-    return { start: 0, end };
-  }
-  const real = scanTokens(text).filter(({ tokenName }) => !COMMENT_TOKENS.includes(tokenName));
-  const [first] = real;
-  const last = real.at(-1);
-  if (first === undefined || last === undefined) {
-    throw new Error(`PostgreSQL's parser and scanner disagree about ${JSON.stringify(text)}`);
-  }
-  const toUnits = unitsOfBytes(text);
-  return { start: toUnits(first.start), end: toUnits(last.end) };
-}
-
-/**
- * The tokens of a text, comments included, with offsets in UTF-8 bytes. libpg-query 18.1.5 writes a
- * token's control characters into its JSON unescaped, which then cannot be read. They are legal
- * inside literals and comments only, where a space of equal length cuts no token differently.
- * @throws SyntaxError where a literal or comment is unterminated
- */
-function scanTokens(text: string): ReturnType<typeof scanSync>["tokens"] {
-  return scanSync(text.replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ")).tokens;
 }

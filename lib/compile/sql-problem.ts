@@ -19,6 +19,15 @@ export interface SqlProblem {
   readonly torn: boolean;
 }
 
+/** A directive that cannot be followed, and why. */
+export interface Misdirection {
+  readonly message: string;
+  /** From 1, in the file. */
+  readonly line: number;
+  /** From 1, in UTF-16 units. */
+  readonly column: number;
+}
+
 /** An error inside a long function body is looked for that many semicolons back, then given up. */
 const MAX_STEPS_BACK = 50;
 
@@ -71,9 +80,24 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
   return new MigratorError(
     "SQL_INVALID",
     `${path}, line ${line}, column ${column}: ${problem.message}. Correct this statement${torn ? ", or move the statement breakpoint out of it" : ""}.`,
-    torn ? { ...facts, hint: TORN_HINT } : facts,
+    { ...facts, hint: torn ? TORN_HINT : NEWER_HINT },
   );
 }
+
+/** The error for a directive comment that cannot be followed: it is never passed over in silence. */
+export function directiveError(
+  { tag, path, sql }: MigrationFile,
+  { line, column, message }: Misdirection,
+): MigratorError {
+  return new MigratorError(
+    "DIRECTIVE_INVALID",
+    `${path}, line ${line}, column ${column}: this directive cannot be followed: ${message}.`,
+    { migration: tag, detail: caretExcerpt(sql, line, column) },
+  );
+}
+
+const NEWER_HINT =
+  'If the statement is right, and only this parser is older than the server, let it through: "-- neon-migrate: unparsed" on the line above.';
 
 const TORN_HINT = `A "${STATEMENT_BREAKPOINT}" lies inside a literal, a comment or a statement here. Drizzle splits the file there all the same, so move it behind the statement's end.`;
 

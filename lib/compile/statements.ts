@@ -1,11 +1,36 @@
-import { STATEMENT_BREAKPOINT, type Statement } from "../bundle.ts";
+import {
+  type FileDirectives,
+  STATEMENT_BREAKPOINT,
+  type Statement,
+  type StatementDirectives,
+  UNPARSED,
+} from "../bundle.ts";
+import {
+  type ChunkDirectives,
+  DirectiveProblem,
+  findUnparsed,
+  readDirectives,
+  unparsedStatement,
+} from "./directives.ts";
 import { type Parse, parseRanges, type Range } from "./parser.ts";
-import { isTorn, rangesBefore, type SqlProblem, statementAround } from "./sql-problem.ts";
+import {
+  isTorn,
+  type Misdirection,
+  rangesBefore,
+  type SqlProblem,
+  statementAround,
+} from "./sql-problem.ts";
 
-/** A migration's statements, or what is wrong with its text. */
+/** A migration's statements and what its directives say of the whole file, or what is wrong with its text. */
 export type Cut =
-  | { readonly ok: true; readonly statements: readonly Statement[] }
-  | { readonly ok: false; readonly problem: SqlProblem };
+  | ({ readonly ok: true; readonly statements: readonly Statement[] } & OfFile)
+  | { readonly ok: false; readonly code: "SQL_INVALID"; readonly problem: SqlProblem }
+  | { readonly ok: false; readonly code: "DIRECTIVE_INVALID"; readonly problem: Misdirection };
+
+/** Said nothing, nothing is kept. */
+interface OfFile {
+  readonly directives?: FileDirectives;
+}
 
 /**
  * The parse tree of 8 MB takes 0.8 GB, so long chunks are parsed piece by piece, in UTF-16 units.
@@ -13,33 +38,98 @@ export type Cut =
  */
 const PIECE_LENGTH = 256 * 1024;
 
-/** Cuts a migration's text as Drizzle does, at every breakpoint, and then each chunk into statements. */
+/**
+ * Cuts a migration's text as Drizzle does, at every breakpoint, and then each chunk into statements; and
+ * reads the directives above them.
+ */
 export function cutStatements(sql: string): Cut {
   const toPlace = places(sql);
   const statements: Statement[] = [];
+  let file: FileDirectives = {};
   let chunkStart = 0;
   for (const [chunk, text] of sql.split(STATEMENT_BREAKPOINT).entries()) {
-    const { ranges, failure } = parsePieces(text);
-    for (const range of ranges) {
+    const { ranges, failure, directives } = readChunk(text, statements.length === 0 ? file : null);
+    if (directives instanceof DirectiveProblem) {
+      const { line, column } = places(sql)(chunkStart + directives.offset);
+      const problem = { message: directives.message, line, column };
+      return { ok: false, code: "DIRECTIVE_INVALID", problem };
+    }
+    for (const [index, range] of ranges.entries()) {
       const start = chunkStart + range.start;
-      const end = chunkStart + range.end;
-      const { kind, classification } = range;
-      statements.push({ start, end, chunk, ...toPlace(start), kind, ...classification });
+      const place = { start, end: chunkStart + range.end, chunk, ...toPlace(start) };
+      const said = directivesOf(directives.statements.get(index));
+      statements.push({ ...place, kind: range.kind, ...range.classification, ...said });
     }
     if (failure !== null) {
-      const { message, offset } = failure;
-      const problem = {
-        message,
-        ...toPlace(chunkStart + offset),
-        index: statements.length + 1,
-        text: statementAround(text, failure.from, offset),
-        torn: isTorn(sql, chunkStart, text.length),
-      };
-      return { ok: false, problem };
+      const where = { sql, text, chunkStart, index: statements.length + 1, toPlace };
+      return { ok: false, code: "SQL_INVALID", problem: sqlProblem(where, failure) };
     }
+    file = { ...file, ...directives.file };
     chunkStart += text.length + STATEMENT_BREAKPOINT.length;
   }
-  return { ok: true, statements };
+  return { ok: true, statements, ...directivesOf(file) };
+}
+
+/** A chunk's statements and what is said of them. */
+interface ReadChunk extends Pieces {
+  readonly directives: ChunkDirectives | DirectiveProblem;
+}
+
+const NO_DIRECTIVES: ChunkDirectives = { file: {}, statements: new Map() };
+
+function readChunk(text: string, head: FileDirectives | null): ReadChunk {
+  let pieces: Pieces = { ranges: [], failure: null };
+  try {
+    pieces = cutChunk(text);
+    if (pieces.failure !== null) return { ...pieces, directives: NO_DIRECTIVES };
+    return { ...pieces, directives: readDirectives(text, pieces.ranges, head) };
+  } catch (thrown) {
+    if (!(thrown instanceof DirectiveProblem)) throw thrown;
+    return { ...pieces, directives: thrown };
+  }
+}
+
+function directivesOf<Said extends StatementDirectives>(
+  said: Said | undefined,
+): { readonly directives?: Said } {
+  return said === undefined || Object.keys(said).length === 0 ? {} : { directives: said };
+}
+
+interface Where {
+  readonly sql: string;
+  readonly text: string;
+  readonly chunkStart: number;
+  readonly index: number;
+  readonly toPlace: ReturnType<typeof places>;
+}
+
+function sqlProblem(
+  { sql, text, chunkStart, index, toPlace }: Where,
+  failure: Failure,
+): SqlProblem {
+  const { message, offset, from } = failure;
+  return {
+    message,
+    ...toPlace(chunkStart + offset),
+    index,
+    text: statementAround(text, from, offset),
+    torn: isTorn(sql, chunkStart, text.length),
+  };
+}
+
+/** What a directive lets through unparsed is the chunk's last statement. */
+function cutChunk(text: string): Pieces {
+  const from = findUnparsed(text);
+  if (from === null) return parsePieces(text);
+  const before = parsePieces(text.slice(0, from));
+  if (before.failure !== null) return before;
+  return { ranges: [...before.ranges, unparsedRange(text, from)], failure: null };
+}
+
+function unparsedRange(text: string, from: number): Range {
+  const effect = { kind: "unknown" } as const;
+  const classification = { mode: "alone", effect } as const;
+  return { ...unparsedStatement(text, from), next: null, kind: UNPARSED, classification };
 }
 
 interface Pieces {

@@ -1,4 +1,4 @@
-import type { Migration, ObjectName } from "../bundle.ts";
+import { type Migration, type ObjectName, UNPARSED } from "../bundle.ts";
 import { loadParser, parseTree } from "./parser.ts";
 
 /** A table that exists once these migrations are applied, and which of them makes it. */
@@ -19,8 +19,9 @@ export async function tablesMadeBy(
   await loadParser();
   const tables = new Map<string, MadeTable>();
   for (const migration of migrations) {
-    for (const { start, end } of migration.statements) {
-      replay(parseTree(migration.sql.slice(start, end)), migration.tag, tables);
+    for (const { start, end, kind } of migration.statements) {
+      if (kind !== UNPARSED)
+        replay(parseTree(migration.sql.slice(start, end)), migration.tag, tables);
     }
   }
   return [...tables.values()];

@@ -2,6 +2,7 @@ import {
   type Effect,
   type Migration,
   type ObjectName,
+  type Statement,
   statementText,
   type Warning,
 } from "../bundle.ts";
@@ -54,7 +55,7 @@ export async function runAlone(alone: Alone): Promise<Ran> {
     if (outcome === "done") warnings.push(foundDone(alone));
     else {
       if (interrupted === null) await alone.announce(await indexesBefore(connection, effect));
-      await send(alone, statementText(migration, statement), effect);
+      await send(alone, statement, effect);
     }
   } catch (thrown) {
     throw migrationFailed(thrown, migration, index);
@@ -77,10 +78,11 @@ const UNHURRIED: readonly Effect["kind"][] = [
   "detaches",
 ];
 
-/** All but the unhurried get the same bounded wait as a transaction. */
-async function send(alone: Alone, text: string, effect: Effect): Promise<void> {
-  const { connection, lockTimeoutMs } = alone;
-  if (UNHURRIED.includes(effect.kind)) {
+/** All but the unhurried get the same bounded wait as a transaction; a directive of its own bounds any statement. */
+async function send(alone: Alone, statement: Statement, effect: Effect): Promise<void> {
+  const { connection, lockTimeoutMs, migration } = alone;
+  const text = statementText(migration, statement);
+  if (UNHURRIED.includes(effect.kind) && statement.directives?.lockTimeoutMs === undefined) {
     await connection.query(text);
     return;
   }

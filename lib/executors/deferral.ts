@@ -77,7 +77,11 @@ export function deferTransaction(
     } else if (next.chunk === null) {
       const { migration } = next;
       const row = { text: query.text, values: values.map(String) };
-      parts.push(...statementParts(migration), { kind: "ledger-row", migration, ...row });
+      parts.push(...statementParts(migration, lockTimeoutMs), {
+        kind: "ledger-row",
+        migration,
+        ...row,
+      });
     } else if (query.text !== next.chunk) {
       throw surprise(query);
     }

@@ -12,7 +12,7 @@ import { MigratorError } from "../errors.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger.ts";
 import { chooseWritePlace, explainLedgerError, type Ledger } from "../ledger-home.ts";
 import { describeApplied } from "../report.ts";
-import { type Slice, type Step, slicesOf } from "../steps.ts";
+import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../steps.ts";
 import { runAlone } from "./alone.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
@@ -93,7 +93,7 @@ export function createStatementsExecutor(
     if (only !== undefined && others.length === 0) await resume(only);
     await transact(
       slices.flatMap((slice) => [
-        ...statementParts(slice.migration, slice.statements),
+        ...statementParts(slice.migration, lockTimeoutMs, slice.statements),
         ...recordParts(slice),
       ]),
     );
@@ -109,7 +109,7 @@ export function createStatementsExecutor(
       connection,
       migration,
       index,
-      lockTimeoutMs,
+      lockTimeoutMs: lockTimeoutOf(migration, index, lockTimeoutMs),
       interrupted: found?.running === index ? found : null,
       announce: (before) => checkpoint(migration, index, index, before),
       withdraw: () => checkpoint(migration, index, null),

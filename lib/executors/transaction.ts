@@ -1,6 +1,7 @@
 import { type Migration, statementText } from "../bundle.ts";
 import type { Connection } from "../connection.ts";
 import { SendFailure, type Sending } from "../pipeline.ts";
+import { lockTimeoutOf } from "../steps.ts";
 import { bookkeepingFailed, commitFailed, migrationFailed } from "./failure.ts";
 
 /** One thing to send within a transaction, and what it is part of. */
@@ -15,22 +16,36 @@ export type Part =
 
 /** How a transaction begins: a statement that waits for a lock makes everybody queue behind it. */
 export function beginParts(begin: string, lockTimeoutMs: number): readonly Part[] {
-  return [
-    { kind: "begin", text: begin },
-    { kind: "setting", text: `set local lock_timeout = ${lockTimeoutMs}` },
-  ];
+  return [{ kind: "begin", text: begin }, lockTimeoutPart(lockTimeoutMs)];
 }
 
-/** All statements of a migration, or those with these indexes, in order. */
+/**
+ * All statements of a migration, or those with these indexes, in order. Where a directive gives one another
+ * lock time-out, that is set around it.
+ */
 export function statementParts(
   migration: Migration,
+  lockTimeoutMs: number,
   indexes: readonly number[] = Array.from(migration.statements.keys()),
 ): readonly Part[] {
-  return indexes.flatMap((index) => {
+  let inForceMs = lockTimeoutMs;
+  const switchTo = (wantedMs: number): readonly Part[] => {
+    if (wantedMs === inForceMs) return [];
+    inForceMs = wantedMs;
+    return [lockTimeoutPart(wantedMs)];
+  };
+  const parts = indexes.flatMap((index): readonly Part[] => {
     const statement = migration.statements[index];
     if (statement === undefined) return [];
-    return [{ kind: "statement", text: statementText(migration, statement), migration, index }];
+    const text = statementText(migration, statement);
+    const setting = switchTo(lockTimeoutOf(migration, index, lockTimeoutMs));
+    return [...setting, { kind: "statement", text, migration, index }];
   });
+  return [...parts, ...switchTo(lockTimeoutMs)];
+}
+
+function lockTimeoutPart(ms: number): Part {
+  return { kind: "setting", text: `set local lock_timeout = ${ms}` };
 }
 
 /**

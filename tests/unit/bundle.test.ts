@@ -7,6 +7,8 @@ import { MigratorError } from "../../lib/errors.ts";
 const HASH_DIFFERS = "the text of 0000_init does not match its hash";
 const OUTSIDE = "a statement of 0000_init lies outside its file";
 
+const DIRECTIVE = "a directive of 0000_init is not known to this migrator";
+
 let bundle: Bundle;
 
 beforeAll(async () => {
@@ -46,6 +48,7 @@ describe("readBundle", () => {
     "tests/fixtures/folders/good-crlf",
     "tests/fixtures/folders/empty-journal",
     "tests/fixtures/folders/journal-order",
+    "tests/fixtures/folders/directives",
     "drizzle",
   ])("gives back the bundle of %s that went through JSON", async (folder) => {
     const compiled = await compileBundle(folder);
@@ -80,6 +83,11 @@ describe("readBundle", () => {
     [["migrations", "0", "sql"], "drop table users", HASH_DIFFERS],
     [["migrations", "0", "hash"], "0".repeat(64), HASH_DIFFERS],
     [["migrations", "0", "statements"], 3, "0000_init has no list of statements"],
+    [["migrations", "0", "directives"], { noTransaction: false }, DIRECTIVE],
+    [["migrations", "0", "directives"], { toString: 1 }, DIRECTIVE],
+    [["migrations", "0", "statements", "0", "directives"], [], DIRECTIVE],
+    [["migrations", "0", "statements", "0", "directives"], { lockTimeoutMs: 0 }, DIRECTIVE],
+    [["migrations", "0", "statements", "0", "directives"], { allow: ["none"] }, DIRECTIVE],
     [["migrations", "0", "statements", "0"], 3, "a statement of 0000_init is not an object"],
     [["migrations", "0", "statements", "0", "end"], 9_999, OUTSIDE],
     [["migrations", "0", "statements", "0", "end"], 0, OUTSIDE],

@@ -136,6 +136,7 @@ describe("compileBundle refuses", () => {
           excerpt: '-- the typo\n\tSELEC count(*) FROM "users"',
         },
         detail: '\tSELEC count(*) FROM "users"; SELECT 1;\n\t^',
+        hint: 'If the statement is right, and only this parser is older than the server, let it through: "-- neon-migrate: unparsed" on the line above.',
       },
     });
   });

@@ -24,6 +24,7 @@ export function makeMigration(tag: string, when: number, ...statements: string[]
     sql,
     hash: createHash("sha256").update(sql).digest("hex"),
     statements: cut.ok ? cut.statements : uncut(sql, statements),
+    ...(cut.ok && cut.directives !== undefined ? { directives: cut.directives } : {}),
   };
 }
 

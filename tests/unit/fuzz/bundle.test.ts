@@ -7,7 +7,13 @@ import { hostileValue, mutants } from "./mutations.ts";
 import { outcomeOf } from "./outcome.ts";
 import { isRecord } from "./request-oracle.ts";
 
-const FOLDERS = ["good", "journal-order", "several-statements-in-a-chunk", "empty-journal"];
+const FOLDERS = [
+  "good",
+  "journal-order",
+  "several-statements-in-a-chunk",
+  "empty-journal",
+  "directives",
+];
 
 let bundles: readonly unknown[];
 

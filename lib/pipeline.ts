@@ -25,6 +25,12 @@ interface ExtendedProtocol {
   sync(): void;
 }
 
+/** What the driver hands over with it when the server asks for data. */
+interface CopyProtocol {
+  sendCopyFail(reason: string): void;
+  sync(): void;
+}
+
 /**
  * A query object for the driver's `client.query` that sends a whole series without waiting: parse, bind
  * and execute for each statement, and one sync. The server answers in order; after an error it skips
@@ -86,10 +92,19 @@ export class Pipeline {
     this.#resolve(this.#durationsMs);
   }
 
-  // Rows and copied data are of no interest; a COPY FROM STDIN is refused by the server at the next message.
+  /**
+   * Nobody has data for a COPY FROM STDIN. What follows it in the series makes the server say so; where
+   * nothing does, it would wait for ever, and has passed over the sync.
+   */
+  handleCopyInResponse(connection: CopyProtocol): void {
+    if (this.#durationsMs.length < this.#series.length - 1) return;
+    connection.sendCopyFail("a migration has no data for it");
+    connection.sync();
+  }
+
+  // Rows and copied data are of no interest.
   handleRowDescription(): void {}
   handleDataRow(): void {}
   handlePortalSuspended(): void {}
-  handleCopyInResponse(): void {}
   handleCopyData(): void {}
 }

@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { connect } from "../../lib/connect.ts";
+import type { Connection } from "../../lib/connection.ts";
+import { MigratorError, postgresFacts } from "../../lib/errors.ts";
+import { silentLog } from "../../lib/log.ts";
+import { SendFailure, type Sending } from "../../lib/pipeline.ts";
+import type { Relay } from "../../local/relay.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { targetOf } from "../setup/run.ts";
+
+let database: TestDatabase;
+let relay: Relay;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  relay = await database.startRelay();
+});
+
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.sqlAsOwner("drop table if exists entries");
+  await database.sqlAsOwner("create table entries (id serial, note text)");
+});
+
+async function withConnection<Result>(
+  work: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const connection = await connect(targetOf(database.url, relay.address), {
+    requestId: "pipeline",
+    deadline: Date.now() + 60_000,
+    log: silentLog,
+    opening: [],
+  });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+const insert = (note: string): Sending => ({
+  text: "insert into entries (note) values ($1::text)",
+  values: [note],
+});
+const plain = (text: string): Sending => ({ text });
+const ignore = () => undefined;
+
+function inTransaction(series: readonly Sending[]): readonly Sending[] {
+  return [plain("begin"), ...series, plain("commit")];
+}
+
+/** What `sendAll` threw. */
+async function failureOf(series: readonly Sending[]): Promise<SendFailure> {
+  return await withConnection(async (connection) => {
+    const thrown = await connection.sendAll(series, ignore).catch((error: unknown) => error);
+    if (thrown instanceof SendFailure) return thrown;
+    throw new Error("The series did not fail.");
+  });
+}
+
+async function notes(): Promise<readonly unknown[]> {
+  const rows = await database.sqlAsOwner("select note from entries order by id");
+  return rows.map(({ note }) => note);
+}
+
+describe("a series that the server takes", () => {
+  test("is executed in its order, with a time for each statement", async () => {
+    const names = Array.from({ length: 2_000 }, (_, index) => `note ${index}`);
+
+    const durationsMs = await withConnection((connection) =>
+      connection.sendAll(inTransaction(names.map(insert)), ignore),
+    );
+
+    expect(await notes()).toEqual(names);
+    expect(durationsMs.length).toBe(names.length + 2);
+  });
+
+  test("gives each statement its own time and its own notices", async () => {
+    const started: number[] = [];
+    const series = [
+      insert("quick"),
+      plain("select pg_sleep(0.2)"),
+      plain("do $$ begin raise notice 'third'; end $$"),
+      insert("quick too"),
+    ];
+
+    const { durationsMs, notices } = await withConnection(async (connection) => {
+      const taken = await connection.sendAll(series, (index) => {
+        started.push(index);
+        connection.attributeNotices(`statement ${index}`);
+      });
+      return { durationsMs: taken, notices: connection.notices() };
+    });
+
+    expect(started).toEqual([0, 1, 2, 3, 4]);
+    expect(durationsMs[1]).toBeGreaterThan(190);
+    expect(durationsMs.indexOf(Math.max(...durationsMs))).toBe(1);
+    expect(notices).toEqual([{ severity: "NOTICE", message: "third", migration: "statement 2" }]);
+  });
+
+  test("may hold rows, empty statements and 40 MB in one piece, behind one that keeps the server busy", async () => {
+    const large = "x".repeat(40_000_000);
+    const series = inTransaction([
+      // A server at work does not read: what follows waits on the way.
+      plain("select pg_sleep(0.3)"),
+      plain("select n, repeat('row ', 20) from generate_series(1, 20000) n"),
+      plain("-- nothing"),
+      plain(`insert into entries (note) values ('${large}')`),
+      ...Array.from({ length: 8 }, () => insert("y".repeat(1_000_000))),
+    ]);
+
+    await withConnection((connection) => connection.sendAll(series, ignore));
+
+    const [sums] = await database.sqlAsOwner(
+      "select count(*)::int as n, sum(length(note))::int as characters from entries",
+    );
+    expect(sums).toEqual({ n: 9, characters: 48_000_000 });
+  });
+});
+
+describe("a series with a statement that the server refuses", () => {
+  test("names it among 10,000, runs nothing behind it and commits nothing", async () => {
+    await database.sqlAsOwner("create sequence if not exists reached");
+    const series = Array.from({ length: 10_000 }, (_, index) =>
+      plain(index === 6_789 ? "select 1 / 0" : "select nextval('reached')"),
+    );
+
+    const failure = await failureOf(inTransaction([insert("first"), ...series]));
+
+    // A sequence keeps what a rolled back transaction took: it shows how far the server came.
+    const [sequence] = await database.sqlAsOwner("select last_value::int from reached");
+    expect(failure.index).toBe(6_789 + 2);
+    expect(postgresFacts(failure.cause)?.sqlstate).toBe("22012");
+    expect(sequence).toEqual({ last_value: 6_789 });
+    expect(await notes()).toEqual([]);
+  });
+
+  test.each([
+    ["the first", 0, ["selec 1", "select 2"], "42601"],
+    ["the last", 1, ["select 1", "select 1 / 0"], "22012"],
+    ["several statements in one text", 0, ["select 1; select 2"], "42601"],
+    ["data that nobody sends", 0, ["copy entries from stdin"], "57014"],
+    ["such data in the middle", 1, ["select 1", "copy entries from stdin", "select 2"], "08P01"],
+  ])("names %s", async (_name, index, texts, sqlstate) => {
+    const failure = await failureOf(texts.map(plain));
+
+    const { cause } = failure;
+    const code =
+      cause instanceof MigratorError ? cause.facts.sqlstate : postgresFacts(cause)?.sqlstate;
+    expect([failure.index, code]).toEqual([index, sqlstate]);
+  });
+
+  test("leaves the session usable, and the next series on it", async () => {
+    const durationsMs = await withConnection(async (connection) => {
+      await connection.sendAll([plain("select 1 / 0")], ignore).catch(ignore);
+      return await connection.sendAll([insert("afterwards")], ignore);
+    });
+
+    expect(durationsMs.length).toBe(1);
+    expect(await notes()).toEqual(["afterwards"]);
+  });
+});
+
+describe("a connection that is cut in the middle of a series", () => {
+  test("is told as lost, and nothing of the transaction stays", async () => {
+    const series = Array.from({ length: 500 }, (_, index) => insert(`note ${index}`));
+    relay.cutAfterBytes({ direction: "toServer", bytes: 20_000 });
+
+    const failure = await failureOf(inTransaction(series));
+
+    expect(failure.cause).toMatchObject({ code: "CONNECTION_LOST" });
+    expect(await notes()).toEqual([]);
+  });
+});

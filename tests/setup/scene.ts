@@ -1,0 +1,148 @@
+import type { TestContext } from "vitest";
+import type { Report } from "../../lib/report.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { type AuthoredMigration, type Deployment, prepareDeployment } from "./deployment.ts";
+import { expectReport } from "./report-schema.ts";
+import { waitFor } from "./wait-for.ts";
+
+/** A database of one test's own, with the function that would be deployed in front of it. */
+export interface Scene {
+  readonly database: TestDatabase;
+  readonly deployment: Deployment;
+  /** Deploys these migrations and calls the function, with default settings. */
+  up(migrations: readonly AuthoredMigration[], request?: object): Promise<Report>;
+  /** Calls the function once more, as it is deployed. */
+  again(request?: object): Promise<Report>;
+  /** Everything that one may find afterwards. */
+  left(): Promise<Left>;
+}
+
+/** What is in the database when no run is under way. */
+export interface Left {
+  /** Columns of the application's tables, by table. */
+  readonly tables: Readonly<Record<string, string>>;
+  /** Indexes that nobody wrote as a constraint; INVALID ones say so. */
+  readonly indexes: readonly string[];
+  /** The journal's times in the ledger. */
+  readonly ledger: readonly number[];
+  readonly checkpoints: number;
+  readonly advisoryLocks: number;
+  /** Sessions of runs that are still there. */
+  readonly sessions: number;
+}
+
+/** Sets a scene; it is taken down when the test ends that this context belongs to. */
+export async function setScene({
+  onTestFinished,
+}: Pick<TestContext, "onTestFinished">): Promise<Scene> {
+  const database = await createTestDatabase();
+  const relay = await database.startRelay({ mode: "neon" });
+  const deployment = prepareDeployment(
+    { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
+    60_000,
+  );
+  onTestFinished(async () => {
+    await deployment.remove();
+    await database.close();
+  });
+  const again = (request: object = {}) => call(deployment, request);
+  return {
+    database,
+    deployment,
+    again,
+    up: async (migrations, request) => {
+      await deployment.deploy(...migrations);
+      return await again(request);
+    },
+    left: () => lookAt(database),
+  };
+}
+
+let calls = 0;
+
+/** Calls a deployed function. @throws where it does not answer with a report */
+export async function call(deployment: Deployment, request: object = {}): Promise<Report> {
+  calls += 1;
+  const event = { ...request, onFailure: "return" };
+  const { payload } = await deployment.deliver({ requestId: `call-${calls}`, event });
+  return expectReport(payload);
+}
+
+/** What a run says in one word. */
+export function outcome({ status, error }: Report): string {
+  return error?.code ?? status;
+}
+
+/** Waits until a run waits for somebody's lock in a statement like this. */
+export async function untilBlocked(database: TestDatabase, statement: string): Promise<void> {
+  await waitFor(async () => {
+    const rows = await database.sql(
+      `select from pg_stat_activity where datname = current_database()
+       and application_name like 'neon-migrate/%' and wait_event_type = 'Lock' and query like $1`,
+      [`%${statement}%`],
+    );
+    return rows.length > 0;
+  });
+}
+
+const OURS = `n.nspname not in ('pg_catalog', 'information_schema', 'drizzle') and n.nspname not like 'pg_toast%'`;
+
+async function lookAt(database: TestDatabase): Promise<Left> {
+  await untilNobodyIsLeft(database);
+  const tables = await database.sql(
+    `select c.relname as name, string_agg(a.attname, ' ' order by a.attnum) as columns
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relkind = 'r' and ${OURS} group by 1 order by 1`,
+  );
+  const indexes = await database.sql(
+    `select c.relname || case when i.indisvalid then '' else ' INVALID' end as name
+     from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+     where ${OURS} and not i.indisprimary order by 1`,
+  );
+  return {
+    tables: Object.fromEntries(tables.map(({ name, columns }) => [name, columns ?? ""])),
+    indexes: indexes.map(({ name }) => String(name)),
+    ledger: await ledgerOf(database),
+    checkpoints: await countOf(database, "drizzle.__drizzle_migrations_checkpoints"),
+    advisoryLocks: await locksIn(database),
+    sessions: (await sessionsIn(database)).length,
+  };
+}
+
+async function ledgerOf(database: TestDatabase): Promise<readonly number[]> {
+  const ledger = "drizzle.__drizzle_migrations";
+  if (!(await exists(database, ledger))) return [];
+  const rows = await database.sql(`select created_at::int as "when" from ${ledger} order by id`);
+  return rows.map(({ when }) => Number(when));
+}
+
+async function countOf(database: TestDatabase, table: string): Promise<number> {
+  if (!(await exists(database, table))) return 0;
+  const [row] = await database.sql(`select count(*)::int as n from ${table}`);
+  return Number(row?.n);
+}
+
+async function exists(database: TestDatabase, table: string): Promise<boolean> {
+  const [row] = await database.sql("select to_regclass($1) is not null as there", [table]);
+  return row?.there === true;
+}
+
+/** How many advisory locks are held in a database, by whomever. */
+export async function locksIn(database: TestDatabase): Promise<number> {
+  const [row] = await database.sql(
+    `select count(*)::int as n from pg_locks
+     where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+  );
+  return Number(row?.n);
+}
+
+const sessionsIn = (database: TestDatabase) =>
+  database.sql(
+    "select from pg_stat_activity where datname = current_database() and application_name like 'neon-migrate/%'",
+  );
+
+/** A session ends a moment behind the answer of its run. */
+async function untilNobodyIsLeft(database: TestDatabase): Promise<void> {
+  await waitFor(async () => (await sessionsIn(database)).length === 0);
+}

@@ -12,6 +12,11 @@ const LOGIN: Verdict = {
   retryable: false,
   advice: "Check the user and the password in the connection string.",
 };
+const DENIED: Verdict = {
+  code: "LOGIN_FAILED",
+  retryable: false,
+  advice: "Check the connection string, its options included, and whether the role may CONNECT.",
+};
 const DATABASE: Verdict = {
   code: "DATABASE_NOT_FOUND",
   retryable: false,
@@ -39,16 +44,27 @@ const NETWORK: Verdict = {
   advice: "Check the host in the connection string and the way out of the network.",
 };
 
+/** Neon's proxy says so during maintenance, which passes, and over quota, which does not. */
+const TEMPORARY = /endpoint is temporarily unavailable/;
+const TEMPORARY_ATTEMPTS = 3;
+
 /** What PostgreSQL itself says before the login is through, by SQLSTATE. */
 const BY_SQLSTATE: Readonly<Record<string, Verdict>> = {
   "28P01": LOGIN,
   "28000": LOGIN,
   "3D000": DATABASE,
+  "42501": DENIED,
+  "55000": BLOCKED,
+  "57014": WAKING,
   "53300": WAKING,
   "57P01": WAKING,
   "57P02": WAKING,
   "57P03": WAKING,
 };
+
+/** Connection exceptions, a lack of resources, an operator at work. */
+const PASSING_CLASSES: readonly string[] = ["08", "53", "57"];
+const PROXY_SQLSTATE = "XX000";
 
 /**
  * What Neon's proxy says. All of it carries SQLSTATE XX000, so the text is all there is to go by
@@ -57,6 +73,8 @@ const BY_SQLSTATE: Readonly<Record<string, Verdict>> = {
 const BY_PROXY_TEXT: readonly (readonly [RegExp, Verdict])[] = [
   [/^password authentication failed/, LOGIN],
   [/^database ".*" does not exist/, DATABASE],
+  [/^permission denied for database/, DENIED],
+  [TEMPORARY, WAKING],
   [/endpoint cannot be found|endpoint is disabled|quota|exceeded/i, BLOCKED],
   [/IP address .* not allowed|blocked network|VPC endpoint/i, BLOCKED],
   [
@@ -97,6 +115,23 @@ export function connectTimeout(host: string, waitedMs: number, last: unknown): M
   );
 }
 
+/** The error for a connection that had not come about when the whole run's time was over. */
+export function connectDeadline(timeout: MigratorError, host: string): MigratorError {
+  const { cause } = timeout.facts;
+  const seen =
+    cause === undefined ? "" : ` The last attempt failed with: ${toError(cause).message}`;
+  return new MigratorError(
+    "DEADLINE",
+    `The time for this run was over before ${host} answered the first query.${seen} Raise the function's time-out, or timeoutMs, if the compute wakes slowly; otherwise check the host and the way out of the network.`,
+    { cause: timeout, retryable: true },
+  );
+}
+
+/** How often to try where this is the answer, at the most: not everything that may pass is worth the whole time. */
+export function mostAttempts({ message }: MigratorError): number {
+  return TEMPORARY.test(message) ? TEMPORARY_ATTEMPTS : Number.POSITIVE_INFINITY;
+}
+
 /** Whether the server refused the password that was sent before it asked (it wants SCRAM, or none at all). */
 export function refusesPipelinedLogin(thrown: unknown): boolean {
   return postgresFacts(thrown)?.sqlstate === "08P01";
@@ -105,7 +140,11 @@ export function refusesPipelinedLogin(thrown: unknown): boolean {
 function byServer(sqlstate: string, text: string): Verdict {
   const verdict = BY_SQLSTATE[sqlstate];
   if (verdict !== undefined) return verdict;
-  return BY_PROXY_TEXT.find(([pattern]) => pattern.test(text))?.[1] ?? NETWORK;
+  const known = BY_PROXY_TEXT.find(([pattern]) => pattern.test(text));
+  if (known !== undefined) return known[1];
+  // The proxy hands on what Neon's control plane has to say to the user.
+  if (sqlstate === PROXY_SQLSTATE) return BLOCKED;
+  return PASSING_CLASSES.includes(sqlstate.slice(0, 2)) ? WAKING : DENIED;
 }
 
 /** A 4xx answer to the WebSocket upgrade will be the same next time; everything else may pass. */

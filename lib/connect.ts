@@ -1,5 +1,11 @@
 import type { Target } from "./config.ts";
-import { connectError, connectTimeout, refusesPipelinedLogin } from "./connect-errors.ts";
+import {
+  connectDeadline,
+  connectError,
+  connectTimeout,
+  mostAttempts,
+  refusesPipelinedLogin,
+} from "./connect-errors.ts";
 import type { Connection } from "./connection.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
@@ -20,7 +26,7 @@ export interface ConnectOptions {
  * Opens the one session of a run. Attempts that may pass are repeated, with backoff and jitter, until
  * the target's connect timeout or the deadline: a sleeping compute takes seconds to wake.
  * @throws MigratorError `UNREACHABLE`, `CONNECT_TIMEOUT`, `LOGIN_FAILED`, `DATABASE_NOT_FOUND`,
- *   `ENDPOINT_UNAVAILABLE`, `DATABASE_URL_INVALID`
+ *   `ENDPOINT_UNAVAILABLE`, `DATABASE_URL_INVALID`, `DEADLINE`
  */
 export async function connect(target: Target, options: ConnectOptions): Promise<Connection> {
   const endpoint = parseEndpoint(target.url);
@@ -33,7 +39,11 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
     if (!(outcome instanceof MigratorError)) return outcome;
     last = outcome;
     const pauseMs = backoffMs(attempt);
-    if (last.facts.retryable !== true || Date.now() + pauseMs >= until) throw last;
+    const late = Date.now() + pauseMs >= until;
+    if (late && last.code === "CONNECT_TIMEOUT" && until === options.deadline) {
+      throw connectDeadline(last, endpoint.host);
+    }
+    if (last.facts.retryable !== true || late || attempt >= mostAttempts(last)) throw last;
     options.log("connect.retry", { attempt, code: last.code });
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }

@@ -10,6 +10,7 @@ import {
 } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
+import { disconnectsUnwatched, GREETING, type Greeting } from "./greeting.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";
 import { createWire, type Wire } from "./wire.ts";
@@ -40,29 +41,6 @@ export async function openSession(
     throw thrown;
   }
 }
-
-interface Greeting {
-  readonly pid: number;
-  readonly name: string;
-  readonly role: string;
-  readonly version: string;
-  readonly readOnly: boolean;
-}
-
-/**
- * What every session says first, in one message. Settings are made by SQL, because Neon's proxy drops
- * them from the login silently. With the check interval a server notices a dead runner within a
- * second, instead of when its statement ends; where the platform lacks it, the session goes without.
- */
-const GREETING: readonly string[] = [
-  "do $$ begin perform set_config('client_connection_check_interval', '1000', false); exception when others then null; end $$",
-  `select
-    pg_backend_pid() as "pid",
-    current_database()::text as "name",
-    current_user::text as "role",
-    current_setting('server_version') as "version",
-    pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly"`,
-];
 
 class Session implements Connection {
   readonly #endpoint: Endpoint;
@@ -158,7 +136,11 @@ class Session implements Connection {
   }
 
   get warnings(): readonly Warning[] {
-    return [...this.#target.warnings, ...this.#endpoint.warnings];
+    return [
+      ...this.#target.warnings,
+      ...this.#endpoint.warnings,
+      ...disconnectsUnwatched(this.#facts),
+    ];
   }
 
   get opening(): readonly Rows[] {

@@ -197,6 +197,7 @@ describe("a function that is killed", () => {
       const backend = await gate.reached();
 
       await deployment.kill();
+      await waitFor(async () => !(await gate.locked(backend)), 2_000);
       await gate.reached(backend);
       await gate.open();
       const created = await sending;

@@ -34,6 +34,7 @@ describe("the lock", () => {
 
     expect(warnings.map(({ code }) => code)).toEqual(["ABANDONED_SESSION_ENDED"]);
     expect(warnings[0]?.message).toContain(`neon-migrate/dead (pid ${dead.backendPid}`);
+    expect(warnings[0]?.message).toMatch(/ for \d+ s/);
     await dead.close();
     await living.close();
   });
@@ -77,5 +78,35 @@ describe("the lock", () => {
     await sleeping;
     await dead.close();
     await living.close();
+  });
+
+  test("comes with a warning where the server cannot be told to look for dead runners", async () => {
+    const { name } = database.owner;
+    await database.sql(`
+      grant usage on schema public to ${name};
+      create function public.set_config(text, text, boolean) returns text language plpgsql as
+        $$ begin raise exception 'not here'; end $$;
+      alter role ${name} set search_path = public, pg_catalog;
+      alter role ${name} set client_connection_check_interval = '60s';
+    `);
+
+    const connection = await open("unwatched");
+    const { warnings } = connection;
+    await connection.close();
+
+    expect(warnings.map(({ code }) => code)).toEqual(["DISCONNECTS_UNWATCHED"]);
+    expect(warnings[0]?.message).toContain("is 1min");
+  });
+
+  test("comes without one on a server that looks every minute, as Neon's does, until it is told", async () => {
+    const { name } = database.owner;
+    await database.sql(`alter role ${name} set client_connection_check_interval = '60s'`);
+
+    const connection = await open("watched");
+    const [row] = await connection.query("show client_connection_check_interval");
+    await connection.close();
+
+    expect(connection.warnings).toEqual([]);
+    expect(row).toEqual({ client_connection_check_interval: "1s" });
   });
 });

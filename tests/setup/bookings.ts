@@ -73,6 +73,8 @@ export interface Gate {
   reached(before?: unknown): Promise<unknown>;
   /** Waits until another run has asked for the migration lock in vain. */
   queued(): Promise<void>;
+  /** Whether a backend holds the migration lock. */
+  locked(backend: unknown): Promise<boolean>;
   /** Whether a run stands at the gate right now. */
   busy(): Promise<boolean>;
   open(): Promise<void>;
@@ -102,6 +104,13 @@ export async function closeGate(database: TestDatabase): Promise<Gate> {
         const asking = await backends("state = 'idle' and query like '%pg_try_advisory_lock%'");
         return asking.length > 0;
       }),
+    locked: async (backend) => {
+      const rows = await database.sql(
+        "select from pg_locks where locktype = 'advisory' and granted and pid = $1",
+        [backend],
+      );
+      return rows.length > 0;
+    },
     busy: async () => (await standing()).length > 0,
     open: async () => {
       await database.sqlAsOwner("insert into gate values (1)");

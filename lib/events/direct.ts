@@ -1,5 +1,6 @@
 import { MigratorError } from "../errors.ts";
 import type { Report } from "../report.ts";
+import { fitReport } from "../report-size.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
 import { type EventSource, isRecord } from "./source.ts";
 
@@ -35,7 +36,9 @@ export const direct: EventSource<object | null | undefined> = {
 
   /** Returns the report; throws on failure, so that FunctionError stops the pipeline, unless told otherwise. */
   respond(event, report) {
-    if (report?.status !== "failed" || wantsReport(event)) return Promise.resolve(report);
+    if (report?.status !== "failed" || wantsReport(event)) {
+      return Promise.resolve(report === null ? null : fitReport(report));
+    }
     return Promise.reject(failure(report));
   },
 };

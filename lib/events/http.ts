@@ -1,12 +1,10 @@
 import { type ErrorCode, MigratorError } from "../errors.ts";
 import type { Report } from "../report.ts";
+import { fitReport } from "../report-size.ts";
 import { parseRequest, type Request, requestKey } from "../request.ts";
 import { type EventSource, isRecord } from "./source.ts";
 
 type HttpEvent = Readonly<Record<string, unknown>>;
-
-/** Longer lists are cut: Lambda refuses an answer of more than 6 MB. */
-const MAX_BODY_BYTES = 5_500_000;
 
 type Route = "/migrations" | "/migrations/plan";
 
@@ -104,19 +102,7 @@ function statusOf(report: Report): number {
 }
 
 function bodyFor(report: Report | null): string {
-  const body = JSON.stringify(report);
-  if (report === null || Buffer.byteLength(body) <= MAX_BODY_BYTES) return body;
-  const { applied, pending, notices, drift } = report;
-  const count = applied.length + pending.length + notices.length + drift.unknown.length;
-  const message = `The report was too long for its caller: lists of ${count} entries were cut to 100 each.`;
-  return JSON.stringify({
-    ...report,
-    applied: applied.slice(-100),
-    pending: pending.slice(0, 100),
-    notices: notices.slice(0, 100),
-    drift: { ...drift, unknown: drift.unknown.slice(-100) },
-    warnings: [...report.warnings, { code: "REPORT_SHORTENED", message }],
-  });
+  return JSON.stringify(report === null ? null : fitReport(report));
 }
 
 /** API Gateway asks its authorizers about a call in the shape of the call itself. */

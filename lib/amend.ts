@@ -1,17 +1,18 @@
-import { type AmendmentRequest, type Change, proposeChanges, upTo } from "./amendments.ts";
-import type { Bundle, ObjectName } from "./bundle.ts";
-import { tablesMadeBy } from "./compile/tables.ts";
+import { type AmendmentRequest, type Proposal, proposeChanges } from "./amendments.ts";
+import { checkBaseline } from "./baseline-check.ts";
+import type { Bundle, Warning } from "./bundle.ts";
 import type { Target } from "./config.ts";
 import { connect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
+import { withPatience } from "./contention.ts";
 import { MigratorError } from "./errors.ts";
-import { bookkeepingFailed } from "./executors/failure.ts";
+import { type Part, sendTransaction } from "./executors/transaction.ts";
 import { ledgerQuestion, readPlaces } from "./ledger.ts";
+import { deniedAmendment, isPrivilegeError } from "./ledger-home.ts";
 import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import { SendFailure } from "./pipeline.ts";
 import { openingLockQuestion, refusePooler } from "./pooler.ts";
-import { quoteIdentifier } from "./quote.ts";
+import type { DatabaseFacts, LedgerFacts } from "./report.ts";
 
 /** What amending a ledger needs from outside. */
 export interface AmendOptions {
@@ -27,84 +28,143 @@ export interface AmendOptions {
 
 /** What was, or would be, written. */
 export interface Amendment {
-  readonly changes: readonly string[];
+  readonly schemaVersion: 1;
+  readonly requestId: string;
+  /** Empty where everything is as it should be. */
+  readonly changes: readonly AmendedRow[];
+  /** Whether the changes were written; false also where there are none. */
   readonly written: boolean;
+  readonly database: DatabaseFacts;
+  /** The ledger that counts once the changes are written. */
+  readonly ledger: LedgerFacts;
+  readonly warnings: readonly Warning[];
 }
 
-/** Long enough for a waking compute, a lock that is held, and a few rows. */
-const DEADLINE_MS = 300_000;
+/** One change, as a person reads it. */
+export interface AmendedRow {
+  /** Tag of the migration that it is about; null where it is about none of the folder. */
+  readonly migration: string | null;
+  readonly summary: string;
+}
+
+/** What connecting, reading and writing may take beside the wait for another run, in ms. */
+const WORK_MS = 60_000;
+/** How long one statement waits for a table lock: for so long others queue behind it. */
+const TABLE_LOCK_TIMEOUT_MS = 2_000;
+/** For how long it is tried again. */
+const TABLE_PATIENCE_MS = 15_000;
+/** How long a cancelled statement has to stop before its connection is dropped. */
+const CANCEL_GRACE_MS = 2_000;
 
 /**
  * Puts a ledger right, without running anything: shows what it would write, and writes only when told to,
- * under the migration lock, in one transaction.
+ * under the migration lock, in one transaction. What is shown is read without the lock, as `plan` does; what
+ * is written is decided again under it.
  * @throws MigratorError `BASELINE_MISMATCH` where the database lacks tables that a baseline claims, and as
- *   `connect`, `acquireLock` and `proposeChanges`
+ *   `connect`, `acquireLock`, `withPatience` and `proposeChanges`
  */
 export async function amendLedger(
   request: AmendmentRequest,
-  { bundle, target, requestId, write, lockTimeoutMs, log }: AmendOptions,
+  options: AmendOptions,
 ): Promise<Amendment> {
-  const deadline = Date.now() + DEADLINE_MS;
+  const { target, requestId, write, lockTimeoutMs, log } = options;
+  const deadline = Date.now() + target.connectTimeoutMs + lockTimeoutMs + WORK_MS;
   const opening = write ? [openingLockQuestion(target)] : [];
   const connection = await connect(target, { requestId, deadline, log, opening });
+  const watchdog = setTimeout(
+    () => void connection.interrupt(deadlinePassed(), CANCEL_GRACE_MS),
+    Math.max(deadline - Date.now(), 0),
+  );
   try {
-    if (write) {
-      await refusePooler(connection);
-      const locked = connection.opening[0]?.[0]?.locked === true;
-      if (!locked) {
-        await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
-      }
-    }
-    const answers = await connection.batch(ledgerQuestion(target.ledger));
-    const { role } = connection.database;
-    const changes = proposeChanges(request, bundle, readPlaces(answers, role), role);
-    if (request.kind === "baseline" && changes.length > 0) {
-      await refuseMissingTables(connection, bundle, request.to);
-    }
+    const ended = write ? await takeLock(connection, options, deadline) : [];
+    const proposal = await propose(connection, request, options);
+    const { changes, ledger, warnings } = proposal;
     const written = write && changes.length > 0;
-    if (written) await writeChanges(connection, changes);
-    return { changes: changes.map(({ summary }) => summary), written };
+    if (written) await writeChanges(connection, proposal, log);
+    return {
+      schemaVersion: 1,
+      requestId,
+      changes: changes.map(({ migration, summary }) => ({ migration, summary })),
+      written,
+      database: connection.database,
+      ledger,
+      warnings: [...connection.warnings, ...ended, ...warnings],
+    };
   } finally {
+    clearTimeout(watchdog);
     await connection.close();
   }
 }
 
-/** A baseline that claims too much would leave the tables missing for ever. */
-async function refuseMissingTables(
+/** A lock that came with the login counts only where it outlasts the first message. */
+async function takeLock(
   connection: Connection,
-  bundle: Bundle,
-  to: string,
+  { target, lockTimeoutMs, log }: AmendOptions,
+  deadline: number,
+): Promise<readonly Warning[]> {
+  if (connection.readOnly) throw readOnly(connection);
+  await refusePooler(connection);
+  const { locked, lasting } = connection.opening[0]?.[0] ?? {};
+  if (locked === true && lasting === true) return [];
+  return await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
+}
+
+async function propose(
+  connection: Connection,
+  request: AmendmentRequest,
+  { bundle, target }: AmendOptions,
+): Promise<Proposal> {
+  const answers = await connection.batch(ledgerQuestion(target.ledger));
+  const { role } = connection.database;
+  const proposal = proposeChanges(request, bundle, readPlaces(answers, role), role);
+  if (request.kind !== "baseline" || proposal.changes.length === 0) return proposal;
+  const tags = new Set(proposal.changes.flatMap(({ migration }) => migration ?? []));
+  const warnings = await checkBaseline(connection, bundle, {
+    to: request.to,
+    tags,
+    gone: request.gone ?? [],
+  });
+  return { ...proposal, warnings: [...proposal.warnings, ...warnings] };
+}
+
+async function writeChanges(
+  connection: Connection,
+  { changes }: Proposal,
+  log: Log,
 ): Promise<void> {
-  const made = await tablesMadeBy(upTo(bundle, to));
-  const references = made.map(({ table }) => reference(table));
-  const rows = await connection.query<{ name: string }>(
-    `select name from unnest($1::text[]) as name where to_regclass(name) is null`,
-    [references],
-  );
-  const missing = new Set(rows.map(({ name }) => name));
-  const lacking = made.filter(({ table }) => missing.has(reference(table)));
-  if (lacking.length === 0) return;
-  const list = lacking.slice(0, 10).map(({ table, tag }) => `${reference(table)} (${tag})`);
-  const more = lacking.length > 10 ? ` and ${lacking.length - 10} more` : "";
-  throw new MigratorError(
-    "BASELINE_MISMATCH",
-    `The database lacks tables that these migrations create: ${list.join(", ")}${more}. Nothing was written. Baseline up to an earlier migration, or apply them with "neon-migrate up".`,
+  const parts: readonly Part[] = [
+    { kind: "begin", text: "begin" },
+    { kind: "setting", text: `set local lock_timeout = ${TABLE_LOCK_TIMEOUT_MS}` },
+    ...changes
+      .flatMap(({ sendings }) => sendings)
+      .map((sending): Part => ({ kind: "ledger", ...sending })),
+    { kind: "commit", text: "commit" },
+  ];
+  const { role } = connection.database;
+  const tables = changes.flatMap((change) => change.tables);
+  const patience = {
+    lockTimeoutMs: TABLE_LOCK_TIMEOUT_MS,
+    deadline: Date.now() + TABLE_PATIENCE_MS,
+    log,
+  };
+  await withPatience(connection, patience, () =>
+    sendTransaction(connection, parts, (thrown) =>
+      isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown,
+    ),
   );
 }
 
-function reference({ schema, name }: ObjectName): string {
-  return schema === null
-    ? quoteIdentifier(name)
-    : `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+function deadlinePassed(): MigratorError {
+  return new MigratorError(
+    "DEADLINE",
+    "The database did not answer in time. Run the same command without --yes: it shows what is left to write.",
+    { retryable: true },
+  );
 }
 
-async function writeChanges(connection: Connection, changes: readonly Change[]): Promise<void> {
-  const sendings = changes.flatMap((change) => change.sendings);
-  try {
-    await connection.sendAll([{ text: "begin" }, ...sendings, { text: "commit" }], () => undefined);
-  } catch (thrown) {
-    if (!(thrown instanceof SendFailure)) throw thrown;
-    await connection.cleanUp("rollback");
-    throw bookkeepingFailed(thrown.cause);
-  }
+function readOnly({ database }: Connection): MigratorError {
+  return new MigratorError(
+    "READ_ONLY",
+    `A ledger can be written only where the database can be: ${database.host} is a replica, or the role's transactions are read-only. Nothing was written. Use the primary's host.`,
+  );
 }

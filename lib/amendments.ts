@@ -1,229 +1,262 @@
-import type { Bundle, Migration } from "./bundle.ts";
+import type { Bundle, Migration, Warning } from "./bundle.ts";
 import {
   type Checkpoint,
   checkpointDelete,
   checkpointOf,
+  checkpointPlace,
   checkpointUpsert,
   editedStatement,
   findCheckpoint,
 } from "./checkpoints.ts";
+import type { LedgerPlace } from "./config.ts";
 import { MigratorError } from "./errors.ts";
 import { createLedgerStatements, ledgerRowInsert, type Places } from "./ledger.ts";
-import { chooseHome, chooseWritePlace, type FoundLedger, type Ledger } from "./ledger-home.ts";
-import { matchRows } from "./match.ts";
+import { chooseHome, chooseWritePlace, type Ledger, type LedgerRow } from "./ledger-home.ts";
+import { type Matching, matchRows } from "./match.ts";
+import { mergeLedgers } from "./merge-ledgers.ts";
 import type { Sending } from "./pipeline.ts";
 import { quotePlace } from "./quote.ts";
+import type { LedgerFacts } from "./report.ts";
 
 /** What somebody asks to have put right in a ledger. */
 export type AmendmentRequest =
-  | { readonly kind: "baseline"; readonly to: string }
+  | {
+      readonly kind: "baseline";
+      readonly to: string;
+      /** Tables that were dropped by other means than a migration, as `name` or `schema.name`. */
+      readonly gone?: readonly string[];
+    }
   | { readonly kind: "accept"; readonly tag: string }
   | { readonly kind: "resolve"; readonly tag: string; readonly as: "done" | "undone" }
   | { readonly kind: "merge-ledgers" };
 
 /** One change to a ledger, for a person to look at before it is made. */
 export interface Change {
+  /** Tag of the migration that it is about; null where it is about none of the folder. */
+  readonly migration: string | null;
   /** What it does, in one line. */
   readonly summary: string;
   readonly sendings: readonly Sending[];
+  /** The tables that it writes. */
+  readonly tables: readonly LedgerPlace[];
+}
+
+/** Everything that would be written, in order. */
+export interface Proposal {
+  /** Empty where everything is as it should be. */
+  readonly changes: readonly Change[];
+  /** The ledger that counts once this is written. */
+  readonly ledger: LedgerFacts;
+  readonly warnings: readonly Warning[];
 }
 
 /**
  * What would be written. Pure. Nothing of it touches anything but the ledger and its checkpoints.
- * @returns an empty list where everything is as it should be
- * @throws MigratorError `REQUEST_INVALID` for what cannot be done, and as `chooseHome`, `chooseWritePlace`
+ * @param role for the GRANTs in an error
+ * @throws MigratorError `REQUEST_INVALID` for what cannot be done, `MODIFIED` where what is to be resolved
+ *   was edited, and as `chooseHome`, `chooseWritePlace`
  */
 export function proposeChanges(
   request: AmendmentRequest,
   bundle: Bundle,
   places: Places,
   role: string,
-): readonly Change[] {
+): Proposal {
   if (request.kind === "merge-ledgers") return mergeLedgers(bundle, places, role);
   const ledger = chooseHome(places.homes, places.found, bundle.layout);
+  const matching = matchRows(bundle, ledger.rows);
+  const here: Here = { ledger, role, matching };
+  const changes = propose(request, bundle, here);
+  return {
+    changes,
+    ledger: { ...(changes[0]?.tables[0] ?? ledger.place), format: ledger.format },
+    warnings: [...ledger.warnings, ...matching.warnings],
+  };
+}
+
+/** The ledger, and what it says about the bundle. */
+interface Here {
+  readonly ledger: Ledger;
+  readonly role: string;
+  readonly matching: Matching;
+}
+
+function propose(
+  request: Exclude<AmendmentRequest, { readonly kind: "merge-ledgers" }>,
+  bundle: Bundle,
+  here: Here,
+): readonly Change[] {
   switch (request.kind) {
     case "baseline":
-      return baseline(bundle, ledger, role, request.to);
+      return baseline(upTo(bundle, request.to), here);
     case "accept":
-      return accept(bundle, ledger, find(bundle, request.tag));
+      return accept(find(bundle, request.tag), here);
     case "resolve":
-      return resolve(ledger, role, find(bundle, request.tag), request.as);
+      return resolve(find(bundle, request.tag), here, request.as);
   }
 }
 
-/** The migrations up to and including one of them. */
-export function upTo({ migrations }: Bundle, tag: string): readonly Migration[] {
-  const last = find({ migrations }, tag);
-  return migrations.slice(0, migrations.indexOf(last) + 1);
+/**
+ * The migrations up to and including one of them.
+ * @throws MigratorError `REQUEST_INVALID` where there is none of that tag
+ */
+export function upTo(bundle: Bundle, tag: string): readonly Migration[] {
+  const last = find(bundle, tag);
+  return bundle.migrations.slice(0, bundle.migrations.indexOf(last) + 1);
 }
 
-function find({ migrations }: Pick<Bundle, "migrations">, tag: string): Migration {
+function find({ migrations }: Bundle, tag: string): Migration {
   const migration = migrations.find((each) => each.tag === tag);
   if (migration !== undefined) return migration;
-  const tags = migrations.slice(-5).map((each) => each.tag);
+  const last = migrations.slice(-5).map((each) => each.tag);
   throw new MigratorError(
     "REQUEST_INVALID",
-    `The folder has no migration ${JSON.stringify(tag)}. ${tags.length === 0 ? "It has none at all." : `Its last ones are ${tags.join(", ")}.`}`,
+    `The folder has no migration ${JSON.stringify(tag)}. ${last.length === 0 ? "It has none at all." : `Its last ones are ${last.join(", ")}.`}`,
   );
 }
 
-function baseline(bundle: Bundle, ledger: Ledger, role: string, to: string): readonly Change[] {
-  const wanted = upTo(bundle, to);
-  const { rowOf } = matchRows(bundle, ledger.rows);
-  const missing = wanted.filter((migration) => !rowOf.has(migration));
+function baseline(wanted: readonly Migration[], here: Here): readonly Change[] {
+  const { ledger, role, matching } = here;
+  const missing = wanted.filter((migration) => !matching.rowOf.has(migration));
   if (missing.length === 0) return [];
   const target = chooseWritePlace(ledger, role);
   const create = createLedgerStatements(target).map((text) => ({ text }));
-  const half = missing.filter(
-    (migration) => findCheckpoint(ledger.checkpoints, migration) !== undefined,
-  );
+  const creation: Change = {
+    migration: null,
+    summary: `create the ledger ${quotePlace(target.place)}`,
+    sendings: create,
+    tables: [target.place],
+  };
   return [
-    ...(create.length === 0
-      ? []
-      : [{ summary: `create the ledger ${quotePlace(target.place)}`, sendings: create }]),
-    ...missing.map((migration) => ({
-      summary: `insert ${migration.tag} into ${quotePlace(target.place)} as applied`,
-      sendings: [
-        ledgerRowInsert(target, migration),
-        ...(half.includes(migration) ? [checkpointDelete(target.place, migration)] : []),
-      ],
-    })),
+    ...(create.length === 0 ? [] : [creation]),
+    ...missing.map((migration) => insertApplied(migration, here)),
   ];
 }
 
-function accept(bundle: Bundle, ledger: Ledger, migration: Migration): readonly Change[] {
-  const { tag, hash } = migration;
-  const row = matchRows(bundle, ledger.rows).rowOf.get(migration);
+/** Counts a migration as applied, and forgets how far it came. */
+function insertApplied(migration: Migration, { ledger, role }: Here): Change {
+  const target = chooseWritePlace(ledger, role);
   const checkpoint = findCheckpoint(ledger.checkpoints, migration);
-  if (row !== undefined) {
-    if (row.hash === hash) return [];
-    return [
-      {
-        summary: `update ${tag} in ${quotePlace(ledger.place)}: hash ${row.hash} becomes ${hash}`,
-        sendings: [
-          {
-            text: `update ${quotePlace(ledger.place)} set hash = $1::text where id = $2::int`,
-            values: [hash, String(row.id)],
-          },
-        ],
-      },
-    ];
-  }
+  const row = ledgerRowInsert(target, migration);
+  const insert = `insert ${migration.tag} into ${quotePlace(target.place)} as applied`;
   if (checkpoint === undefined) {
-    throw new MigratorError(
-      "REQUEST_INVALID",
-      `Migration ${tag} is pending, so there is nothing to accept. To count it as applied without running it: "neon-migrate baseline --to ${tag}".`,
-      { migration: tag },
-    );
+    return { migration: migration.tag, summary: insert, sendings: [row], tables: [target.place] };
   }
+  const total = migration.statements.length;
+  return {
+    migration: migration.tag,
+    summary: `${insert}, and delete its checkpoint (${checkpoint.done} of ${total} statements were done)`,
+    sendings: [row, checkpointDelete(target.place, migration)],
+    tables: [target.place, checkpointPlace(target.place)],
+  };
+}
+
+function accept(migration: Migration, { ledger, matching }: Here): readonly Change[] {
+  const row = matching.rowOf.get(migration);
+  if (row !== undefined) return acceptRow(migration, row, ledger, matching);
+  const checkpoint = findCheckpoint(ledger.checkpoints, migration);
+  if (checkpoint !== undefined) return acceptCheckpoint(migration, checkpoint, ledger);
+  throw new MigratorError(
+    "REQUEST_INVALID",
+    `Migration ${migration.tag} is pending, so there is nothing to accept. To count it as applied without running it: "neon-migrate baseline --to ${migration.tag}".`,
+    { migration: migration.tag },
+  );
+}
+
+/** Rows that repeat this one change with it: alone they would belong to no migration any more. */
+function acceptRow(
+  { tag, hash }: Migration,
+  row: LedgerRow,
+  { place, rows }: Ledger,
+  { rowOf }: Matching,
+): readonly Change[] {
+  if (row.hash === hash) return [];
+  const others = new Set([...rowOf.values()].filter((each) => each !== row));
+  const ids = rows
+    .filter((each) => each.hash === row.hash && each.when === row.when && !others.has(each))
+    .map(({ id }) => id);
+  const summary = `update ${tag} in ${quotePlace(place)}: hash ${row.hash} becomes ${hash}`;
+  const sending = {
+    text: `update ${quotePlace(place)} set hash = $1::text where id = any($2::int[])`,
+    values: [hash, `{${ids.join(",")}}`],
+  };
+  return [{ migration: tag, summary, sendings: [sending], tables: [place] }];
+}
+
+function acceptCheckpoint(
+  migration: Migration,
+  checkpoint: Checkpoint,
+  { place }: Ledger,
+): readonly Change[] {
   if (editedStatement(migration, checkpoint) === null) return [];
+  const { tag } = migration;
   const { done, running, before } = checkpoint;
-  refuseShorter(migration, done);
+  refuseShorter(migration, checkpoint);
   return [
     {
+      migration: tag,
       summary: `update the checkpoint of ${tag}: its first ${done} statements count as run as they are in the file now`,
-      sendings: [checkpointUpsert(ledger.place, checkpointOf(migration, done, running, before))],
+      sendings: [checkpointUpsert(place, checkpointOf(migration, done, running, before))],
+      tables: [checkpointPlace(place)],
     },
   ];
 }
 
-function refuseShorter({ tag, statements }: Migration, done: number): void {
-  if (statements.length >= done) return;
+function refuseShorter({ tag, statements }: Migration, { done, running }: Checkpoint): void {
+  const begun = running === null ? done : running + 1;
+  if (statements.length >= begun) return;
   throw new MigratorError(
     "REQUEST_INVALID",
-    `${done} statements of ${tag} have run, and the file has only ${statements.length} now. Restore the statements that have run.`,
+    `${begun} statements of ${tag} have been begun, and the file has only ${statements.length} now. Restore the statements that have run. Nothing was written.`,
     { migration: tag },
   );
 }
 
-function resolve(
-  ledger: Ledger,
-  role: string,
-  migration: Migration,
-  as: "done" | "undone",
-): readonly Change[] {
+function resolve(migration: Migration, here: Here, as: "done" | "undone"): readonly Change[] {
+  const { ledger } = here;
   const checkpoint = findCheckpoint(ledger.checkpoints, migration);
   const { tag, statements } = migration;
-  if (checkpoint === undefined || checkpoint.running === null) {
+  if (here.matching.rowOf.has(migration) || checkpoint === undefined) throw nothingInDoubt(tag);
+  const running = doubtful(migration, checkpoint);
+  const done = as === "done" ? running + 1 : running;
+  const summary = `update the checkpoint of ${tag}: statement ${running + 1} counts as ${as === "done" ? "run" : "not run"}`;
+  if (done === statements.length) return [insertApplied(migration, here)];
+  return [
+    {
+      migration: tag,
+      summary,
+      sendings: [checkpointUpsert(ledger.place, checkpointOf(migration, done, null))],
+      tables: [checkpointPlace(ledger.place)],
+    },
+  ];
+}
+
+/**
+ * The statement that only a person can tell about. Where the database can tell, a false answer would do
+ * harm: an INVALID index would stay for ever.
+ */
+function doubtful(migration: Migration, checkpoint: Checkpoint): number {
+  const { tag, statements } = migration;
+  const { running } = checkpoint;
+  if (running === null) throw nothingInDoubt(tag);
+  refuseShorter(migration, checkpoint);
+  const edited = editedStatement(migration, checkpoint);
+  if (edited !== null) {
     throw new MigratorError(
-      "REQUEST_INVALID",
-      `No statement of ${tag} is in doubt, so there is nothing to resolve.`,
+      "MODIFIED",
+      `Statement ${edited + 1} of ${tag} has run and was changed since, so nobody knows which statement is in doubt. Restore it first, or take the file as it is with "neon-migrate repair --accept ${tag}". Nothing was written.`,
       { migration: tag },
     );
   }
-  const { running } = checkpoint;
-  const done = as === "done" ? running + 1 : running;
-  const summary = `update the checkpoint of ${tag}: statement ${running + 1} counts as ${as === "done" ? "run" : "not run"}`;
-  if (done < statements.length) {
-    const next = checkpointOf(migration, done, null);
-    return [{ summary, sendings: [checkpointUpsert(ledger.place, next)] }];
-  }
-  const target = chooseWritePlace(ledger, role);
-  return [
-    {
-      summary: `${summary}, and with it all of ${tag}: insert it into ${quotePlace(target.place)} as applied`,
-      sendings: [ledgerRowInsert(target, migration), checkpointDelete(target.place, migration)],
-    },
-  ];
+  const effect = statements[running]?.effect?.kind ?? "unknown";
+  if (effect !== "unknown") throw nothingInDoubt(tag);
+  return running;
 }
 
-/** Where two ledgers have rows, those that only one has go to the configured place, and the other is emptied. */
-function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: string): readonly Change[] {
-  const [into, from] = found.filter(
-    ({ rows, checkpoints }) => rows.length > 0 || checkpoints.length > 0,
-  );
-  if (into === undefined || from === undefined) return [];
-  if (from.checkpoints.length > 0) throw halfApplied(from.checkpoints[0]);
-  const ledger = chooseHome(homes, [into], bundle.layout);
-  const target = chooseWritePlace(ledger, role);
-  const known = new Set(into.rows.map(({ when, hash }) => `${when} ${hash}`));
-  const names = namesOf(bundle, from);
-  const moved = from.rows.filter(({ when, hash }) => !known.has(`${when} ${hash}`));
-  return [
-    ...moved.map(({ id, hash, when, name }) => ({
-      summary: `insert row ${id} of ${quotePlace(from.home)} into ${quotePlace(target.place)}: ${names.get(id) ?? name ?? `hash ${hash}`}`,
-      sendings: [
-        insertRow(target.place, target.format === "1.0", {
-          hash,
-          when,
-          name: name ?? names.get(id) ?? null,
-        }),
-      ],
-    })),
-    {
-      summary: `delete the ${from.rows.length} rows of ${quotePlace(from.home)}, which the other ledger has then`,
-      sendings: [{ text: `delete from ${quotePlace(from.home)}` }],
-    },
-  ];
-}
-
-function namesOf(bundle: Bundle, { rows }: FoundLedger): ReadonlyMap<number, string> {
-  const { rowOf } = matchRows(bundle, rows);
-  return new Map(Array.from(rowOf, ([{ name }, { id }]) => [id, name]));
-}
-
-function insertRow(
-  place: Ledger["place"],
-  named: boolean,
-  row: { readonly hash: string; readonly when: number | null; readonly name: string | null },
-): Sending {
-  const columns = named ? `"hash", "created_at", "name"` : `"hash", "created_at"`;
-  const parameters = named
-    ? "$1::text, nullif($2::text, '')::bigint, nullif($3::text, '')"
-    : "$1::text, nullif($2::text, '')::bigint";
-  return {
-    text: `insert into ${quotePlace(place)} (${columns}) values (${parameters})`,
-    values: [
-      row.hash,
-      row.when === null ? "" : String(row.when),
-      ...(named ? [row.name ?? ""] : []),
-    ],
-  };
-}
-
-function halfApplied(checkpoint: Checkpoint | undefined): MigratorError {
+function nothingInDoubt(tag: string): MigratorError {
   return new MigratorError(
-    "LEDGER_SPLIT",
-    `Migration ${checkpoint?.tag ?? ""} is half applied, and its checkpoint stands beside the ledger that would be emptied. Finish it first: set LEDGER_SCHEMA to that schema for one run.`,
+    "REQUEST_INVALID",
+    `No statement of ${tag} is in doubt, so there is nothing to resolve: "neon-migrate up" finds out by itself where to go on. Nothing was written.`,
+    { migration: tag },
   );
 }

@@ -72,7 +72,10 @@ export function checkpointUpsert(ledger: LedgerPlace, checkpoint: Checkpoint): S
 }
 
 /** What removes the checkpoint of a migration that is complete. */
-export function checkpointDelete(ledger: LedgerPlace, { tag, name }: Migration): Sending {
+export function checkpointDelete(
+  ledger: LedgerPlace,
+  { tag, name }: Pick<Migration, "tag" | "name">,
+): Sending {
   return {
     text: `delete from ${quotePlace(checkpointPlace(ledger))} where tag = $1::text or name = $2::text`,
     values: [tag, name],

@@ -209,6 +209,24 @@ function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): Mig
   );
 }
 
+/** The error for a repair that asks for more rights than a run: changing and deleting rows. */
+export function deniedAmendment(
+  tables: readonly LedgerPlace[],
+  role: string,
+  cause: unknown,
+): MigratorError {
+  const grantee = quoteIdentifier(role);
+  const names = [...new Set(tables.map(quotePlace))];
+  const grants = names.map(
+    (name) => `grant select, insert, update, delete on ${name} to ${grantee};`,
+  );
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `The role ${grantee} may not change ${names.join(", ")}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
 function useGrants(place: LedgerPlace, role: string): string {
   const grantee = quoteIdentifier(role);
   const sequence = quotePlace({ schema: place.schema, table: `${place.table}_id_seq` });

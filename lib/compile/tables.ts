@@ -11,7 +11,8 @@ type Node = Readonly<Record<string, unknown>>;
 
 /**
  * The tables that a series of migrations leaves behind: created, and neither dropped, renamed away nor
- * moved again. What a DO block or a function makes is not seen.
+ * moved again. What a DO block or a function makes is not seen. Partitions are left out: they come and go
+ * with their data, and their parent stands for them.
  */
 export async function tablesMadeBy(
   migrations: readonly Migration[],
@@ -36,7 +37,9 @@ function replay(stmt: Node, tag: string, tables: Tables): void {
 
 /** What each kind of statement does to the set of tables. */
 const EFFECTS: Readonly<Record<string, (node: Node, tag: string, tables: Tables) => void>> = {
-  CreateStmt: ({ relation: made }, tag, tables) => add(made, tag, tables),
+  CreateStmt: ({ relation: made, partbound }, tag, tables) => {
+    if (partbound === undefined) add(made, tag, tables);
+  },
   CreateTableAsStmt: ({ objtype, into }, tag, tables) => {
     if (objtype === "OBJECT_TABLE") add(record(into).rel, tag, tables);
   },
@@ -46,6 +49,7 @@ const EFFECTS: Readonly<Record<string, (node: Node, tag: string, tables: Tables)
     for (const table of dropped(node)) tables.delete(keyOf(table));
   },
   RenameStmt: (node, tag, tables) => {
+    if (node.renameType === "OBJECT_SCHEMA") renameSchema(node, tag, tables);
     if (node.renameType !== "OBJECT_TABLE") return;
     const { schema } = relation(node.relation);
     move(node, tag, { schema, name: String(node.newname) }, tables);
@@ -57,20 +61,31 @@ const EFFECTS: Readonly<Record<string, (node: Node, tag: string, tables: Tables)
   },
 };
 
-/** A temporary table is gone with its session. */
+/** A temporary table is gone with its session; IF NOT EXISTS leaves alone what is there. */
 function add(made: unknown, tag: string, tables: Tables): void {
   if (record(made).relpersistence === "t") return;
   const table = relation(made);
-  tables.set(keyOf(table), { table, tag });
+  if (!tables.has(keyOf(table))) tables.set(keyOf(table), { table, tag });
 }
 
 function move(node: Node, tag: string, to: ObjectName, tables: Tables): void {
   if (tables.delete(keyOf(relation(node.relation)))) tables.set(keyOf(to), { table: to, tag });
 }
 
+function renameSchema({ subname, newname }: Node, tag: string, tables: Tables): void {
+  for (const [key, { table }] of [...tables]) {
+    if ((table.schema ?? "public") !== subname) continue;
+    const moved = { schema: String(newname), name: table.name };
+    tables.delete(key);
+    tables.set(keyOf(moved), { table: moved, tag });
+  }
+}
+
 function dropSchemas({ objects }: Node, tables: Tables): void {
   const schemas = list(objects).map((each) => record(record(each).String).sval);
-  for (const [key, { table }] of tables) if (schemas.includes(table.schema)) tables.delete(key);
+  for (const [key, { table }] of [...tables]) {
+    if (schemas.includes(table.schema ?? "public")) tables.delete(key);
+  }
 }
 
 function dropped({ objects }: Node): readonly ObjectName[] {

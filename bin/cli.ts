@@ -1,8 +1,8 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { MigratorError } from "../lib/errors.ts";
-import { parseRequest } from "../lib/request.ts";
+import { Command, CommanderError } from "commander";
+import { addAmendments } from "./amend-options.ts";
 import type { BundleOptions } from "./bundle-command.ts";
 import { EXIT_CODE } from "./exit-code.ts";
+import { choice, duration, withDatabase, withFolder } from "./options.ts";
 import { packageVersion } from "./package-root.ts";
 import type { RunOptions } from "./run-command.ts";
 
@@ -36,19 +36,20 @@ function createProgram(end: (exitCode: number) => void): Command {
     const { runCommand } = await import("./run-command.ts");
     end(await runCommand({ ...options, action }));
   };
-  database(program.command("up").description("apply what is pending")).action(run("up"));
-  database(program.command("plan").description("say what up would do; write nothing"))
+  withRequest(program.command("up").description("apply what is pending")).action(run("up"));
+  withRequest(program.command("plan").description("say what up would do; write nothing"))
     .option("--exit-code", "exit with 3 when something is pending", false)
     .action(run("plan"));
-  database(program.command("status").description("say what is applied and what is pending")).action(
-    run("status"),
-  );
+  withRequest(
+    program.command("status").description("say what is applied and what is pending"),
+  ).action(run("status"));
+  addAmendments(program, end);
   addBundle(program, end);
   return program;
 }
 
 function addBundle(program: Command, end: (exitCode: number) => void): void {
-  source(program.command("bundle"))
+  withFolder(program.command("bundle"))
     .description("compile the folder into a ready Lambda asset: handler and bundle.json")
     .requiredOption("--out <folder>", "where the asset is written")
     .option("--handler <folder>", "another prebuilt handler than the package's own")
@@ -58,40 +59,14 @@ function addBundle(program: Command, end: (exitCode: number) => void): void {
     });
 }
 
-function source(command: Command): Command {
-  return command
-    .option("--folder <folder>", "the folder that drizzle-kit generates into", "drizzle")
-    .option("--json", "print JSON on standard output and nothing else there", false);
-}
-
-/** The options of every command that goes to a database: where it is, and every field of a request. */
-function database(command: Command): Command {
-  return source(command)
-    .option("--url <url>", "connection string; default: the environment, such as DATABASE_URL")
-    .option("--relay", "reach the URL's host over TCP, through a relay in this process", false)
+/** Every field of a request is a flag. */
+function withRequest(command: Command): Command {
+  return withDatabase(command)
     .addOption(choice("--transaction", ["auto", "all", "each"], "one for all, or per migration"))
     .addOption(choice("--out-of-order", ["error", "apply"], "pending, but older than the newest"))
     .addOption(choice("--modified", ["warn", "error"], "files changed after they were applied"))
     .addOption(choice("--ahead", ["warn", "error"], "ledger rows that the folder does not know"))
     .addOption(choice("--executor", ["auto", "drizzle", "statements"], "which executor applies"))
-    .addOption(duration("lock-timeout-ms", "lockTimeoutMs", "how long to wait for another run"))
     .addOption(duration("ddl-lock-timeout-ms", "ddlLockTimeoutMs", "how long DDL waits at a time"))
     .addOption(duration("timeout-ms", "timeoutMs", "how long the whole run may take"));
-}
-
-function choice(flag: string, choices: readonly string[], description: string): Option {
-  return new Option(`${flag} <choice>`, description).choices(choices);
-}
-
-/** Durations have their limits in one place: where every other caller's are read. */
-function duration(name: string, key: string, description: string): Option {
-  return new Option(`--${name} <ms>`, description).argParser((value: string) => {
-    try {
-      parseRequest({ [key]: value });
-      return value;
-    } catch (thrown) {
-      if (thrown instanceof MigratorError) throw new InvalidArgumentError(thrown.message);
-      throw thrown;
-    }
-  });
 }

@@ -1,3 +1,6 @@
+import pc from "picocolors";
+import type { Log } from "../lib/log.ts";
+
 type Fields = Readonly<Record<string, unknown>>;
 
 const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
@@ -16,4 +19,12 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
  */
 export function renderProgress(event: string, fields: Fields): string | null {
   return SENTENCES[event]?.(fields) ?? null;
+}
+
+/** A log that tells a person what goes on, on standard error. */
+export function progressLog(): Log {
+  return (event, fields = {}) => {
+    const line = renderProgress(event, fields);
+    if (line !== null) console.error(pc.dim(line));
+  };
 }

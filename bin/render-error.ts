@@ -59,9 +59,11 @@ function caretLines(sql: string, { line, column }: StatementPlace): readonly str
   return [`${label}${shown}`, `${" ".repeat(label.length)}${indent}^`];
 }
 
-function advice(report: Report, { code, retryable }: ReportedError): readonly string[] {
+function advice(report: Report, { code, statement, retryable }: ReportedError): readonly string[] {
   const again = retryable ? ["The same call may succeed later, as it is."] : [];
-  if (code === "MIGRATION_FAILED") again.push("Correct the statement, then run again.");
+  if (code === "MIGRATION_FAILED" && statement !== null) {
+    again.push("Correct the statement, then run again.");
+  }
   return [...leftBehind(report), ...again];
 }
 

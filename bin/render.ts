@@ -20,7 +20,7 @@ export function renderReport(report: Report, options: RenderOptions): string {
   const { applied, pending, warnings, notices } = report;
   const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
   const lines = [
-    ...heading(report, colors),
+    ...renderHeading(report, colors),
     ...applied.map((each) => appliedLine(each, width, colors)),
     ...pending.map((each) => pendingLine(each, width, report, colors)),
     ...driftLines(report.drift, colors),
@@ -34,7 +34,11 @@ export function renderReport(report: Report, options: RenderOptions): string {
   return lines.join("\n");
 }
 
-function heading({ database, ledger }: Report, colors: Colors): readonly string[] {
+/** Which database and which ledger this is about; nothing where no database answered. */
+export function renderHeading(
+  { database, ledger }: Pick<Report, "database" | "ledger">,
+  colors: Colors,
+): readonly string[] {
   if (database === null) return [];
   const { name, host, serverVersion, role } = database;
   const place = ledger === null ? "" : `, ledger ${ledger.schema}.${ledger.table}`;
@@ -60,15 +64,23 @@ function pendingLine(
   return `${mark} ${tag.padEnd(width)}  ${size}`;
 }
 
-function driftLines({ modified, unknown }: Drift, colors: Colors): readonly string[] {
+function driftLines({ modified, unknown, outOfOrder }: Drift, colors: Colors): readonly string[] {
   const changed = modified.map(
-    ({ tag }) => `${colors.yellow("~")} ${tag}  was changed after it was applied`,
+    ({ tag, ledgerHash, bundleHash }) =>
+      `${colors.yellow("~")} ${tag}  was changed after it was applied (hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the folder)`,
   );
-  const ahead = unknown.map(
-    ({ name, hash }) =>
-      `${colors.yellow("?")} ${name ?? `hash ${hash.slice(0, 12)}…`}  is in the ledger, not in the folder`,
+  const ahead = unknown.map(({ name, hash }) => {
+    const row = name === null ? `hash ${short(hash)}` : `${name} (hash ${short(hash)})`;
+    return `${colors.yellow("?")} ${row}  is in the ledger, not in the folder`;
+  });
+  const late = outOfOrder.map(
+    ({ tag }) => `${colors.yellow("<")} ${tag}  is pending, and older than the newest applied one`,
   );
-  return [...changed, ...ahead];
+  return [...changed, ...ahead, ...late];
+}
+
+function short(hash: string): string {
+  return `${hash.slice(0, 12)}…`;
 }
 
 function outcome(report: Report, { action, colors }: RenderOptions): string {

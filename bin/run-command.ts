@@ -2,15 +2,15 @@ import { randomUUID } from "node:crypto";
 import pc from "picocolors";
 import type { Bundle } from "../lib/bundle.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
-import { MigratorError } from "../lib/errors.ts";
-import { createLog, type Log } from "../lib/log.ts";
+import { createLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate.ts";
 import { failedReport, type Report } from "../lib/report.ts";
 import { parseRequest } from "../lib/request.ts";
 import { openDatabase } from "./database.ts";
 import { EXIT_CODE } from "./exit-code.ts";
-import { renderProgress } from "./progress.ts";
+import { progressLog } from "./progress.ts";
 import { renderReport } from "./render.ts";
+import { catchSignals, interruption } from "./signals.ts";
 
 /** What `up`, `plan` and `status` are called with; the request's own fields are read by `parseRequest`. */
 export interface RunOptions {
@@ -38,7 +38,9 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const outcome = await Promise.race([run(options, requestId), signals.caught]);
   signals.release();
   const interrupted = typeof outcome === "string";
-  const { report, bundle } = interrupted ? interruption(requestId, outcome) : outcome;
+  const { report, bundle } = interrupted
+    ? { report: failedReport(requestId, interruption(outcome)), bundle: null }
+    : outcome;
   print(report, bundle, options);
   // What is still open after a signal (connection, relay) ends with the process, and the server rolls back.
   if (interrupted) process.exit(EXIT_CODE.failed);
@@ -68,44 +70,10 @@ async function run(options: RunOptions, requestId: string): Promise<Outcome> {
   }
 }
 
-function progressLog(): Log {
-  return (event, fields = {}) => {
-    const line = renderProgress(event, fields);
-    if (line !== null) console.error(pc.dim(line));
-  };
-}
-
 function print(report: Report, bundle: Bundle | null, { action, folder, json }: RunOptions): void {
   if (json) {
     console.log(JSON.stringify(report, null, 2));
     return;
   }
   console.log(renderReport(report, { action, folder, bundle, colors: pc }));
-}
-
-function interruption(requestId: string, signal: string): Outcome {
-  const error = new MigratorError(
-    "CONNECTION_LOST",
-    `${signal} ended this run. PostgreSQL rolls back what was not committed. Run it again: the ledger says what is done.`,
-    { retryable: true },
-  );
-  return { report: failedReport(requestId, error), bundle: null };
-}
-
-interface Signals {
-  readonly caught: Promise<NodeJS.Signals>;
-  release(): void;
-}
-
-/** Waits for Ctrl-C or a stop from outside. A second signal ends the process at once, as ever. */
-function catchSignals(): Signals {
-  const names = ["SIGINT", "SIGTERM"] as const;
-  let release: () => void = () => undefined;
-  const caught = new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of names) process.once(name, resolve);
-    release = () => {
-      for (const name of names) process.removeListener(name, resolve);
-    };
-  });
-  return { caught, release };
 }

@@ -111,7 +111,11 @@ export function planMigrations(
       halves.length === 0 && steps.length <= 1 && steps.every(({ kind }) => kind === "transaction"),
     ...selectExecutor(pending.length > 0, policy.executor, necessity),
     drift,
-    warnings: [...matching.warnings, ...strayCheckpoints(bundle, ledger)],
+    warnings: [
+      ...matching.warnings,
+      ...tolerated(drift, policy, pending),
+      ...strayCheckpoints(bundle, ledger),
+    ],
     refusal:
       refuseEdited(planned) ??
       refuse(drift, policy, pending.length > 0 ? necessity : null, separated.size > 0),
@@ -225,6 +229,42 @@ function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | nul
   );
 }
 
+/** What a policy lets pass is still said, with its way out: who reads only the warnings must see it. */
+function tolerated(
+  { modified, unknown }: Drift,
+  policy: Policy,
+  pending: readonly Migration[],
+): readonly Warning[] {
+  const changed = modified.filter(({ tag }) => !pending.some((each) => each.tag === tag));
+  const [first] = changed;
+  const warnings: Warning[] = [];
+  if (first !== undefined && policy.modified === "warn") {
+    warnings.push({
+      code: "MODIFIED",
+      message: `${list(changed.map(({ tag }) => tag))} no longer what was applied (${hashes(first)}), and not run again. Restore the file; or take it as it is now with "neon-migrate repair --accept ${first.tag}".`,
+    });
+  }
+  if (unknown.length > 0 && policy.ahead === "warn") {
+    warnings.push({
+      code: "AHEAD",
+      message: `The database is ahead: ${rows(unknown)} to no migration of this bundle. That is as it should be after a rollback.`,
+    });
+  }
+  return warnings;
+}
+
+function hashes({ ledgerHash, bundleHash }: Drift["modified"][number]): string {
+  return `hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the bundle`;
+}
+
+function rows(unknown: Drift["unknown"]): string {
+  const names = unknown.map(({ name, hash }) => name ?? `hash ${short(hash)}`);
+  const shown = names.slice(0, 5).join(", ");
+  if (names.length === 1) return `1 ledger row (${shown}) belongs`;
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return `${names.length} ledger rows (${shown}${more}) belong`;
+}
+
 /** A migration that another deployment has begun, and that this one does not know. */
 function strayCheckpoints({ migrations }: Bundle, { checkpoints }: Ledger): readonly Warning[] {
   const known = new Set(migrations.flatMap(({ tag, name }) => [tag, name]));
@@ -247,14 +287,14 @@ function refuse(
   if (changed !== undefined && policy.modified === "error") {
     return new MigratorError(
       "MODIFIED",
-      `${list(modified.map(({ tag }) => tag))} no longer what was applied (hash ${short(changed.ledgerHash)} in the ledger, ${short(changed.bundleHash)} in the bundle). Restore the file, or add a new migration.`,
+      `${list(modified.map(({ tag }) => tag))} no longer what was applied (${hashes(changed)}). Restore the file and add a new migration for the change; or take the file as it is now with "neon-migrate repair --accept ${changed.tag}".`,
       { migration: changed.tag },
     );
   }
   if (unknown.length > 0 && policy.ahead === "error") {
     return new MigratorError(
       "AHEAD",
-      `The database is ahead: ${unknown.length} ledger rows belong to no migration of this bundle. Deploy the code that has them, or send "ahead": "warn".`,
+      `The database is ahead: ${rows(unknown)} to no migration of this bundle. Deploy the code that has them, or send "ahead": "warn".`,
     );
   }
   const [late] = outOfOrder;

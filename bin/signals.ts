@@ -1,0 +1,29 @@
+import { MigratorError } from "../lib/errors.ts";
+
+/** What ends a command from outside. */
+export interface Signals {
+  readonly caught: Promise<NodeJS.Signals>;
+  release(): void;
+}
+
+/** Waits for Ctrl-C or a stop from outside. A second signal ends the process at once, as ever. */
+export function catchSignals(): Signals {
+  const names = ["SIGINT", "SIGTERM"] as const;
+  let release: () => void = () => undefined;
+  const caught = new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of names) process.once(name, resolve);
+    release = () => {
+      for (const name of names) process.removeListener(name, resolve);
+    };
+  });
+  return { caught, release };
+}
+
+/** The failure that a signal makes of a command. */
+export function interruption(signal: string): MigratorError {
+  return new MigratorError(
+    "CONNECTION_LOST",
+    `${signal} ended this run. PostgreSQL rolls back what was not committed. Run it again: the ledger says what is done.`,
+    { retryable: true },
+  );
+}

@@ -67,9 +67,11 @@ export function proposeChanges(
   const matching = matchRows(bundle, ledger.rows);
   const here: Here = { ledger, role, matching };
   const changes = propose(request, bundle, here);
+  const creates = request.kind === "baseline" && changes.length > 0;
+  const place = creates ? chooseWritePlace(ledger, role).place : ledger.place;
   return {
     changes,
-    ledger: { ...(changes[0]?.tables[0] ?? ledger.place), format: ledger.format },
+    ledger: { ...place, format: ledger.format },
     warnings: [...ledger.warnings, ...matching.warnings],
   };
 }

@@ -160,7 +160,7 @@ function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
   return [
     ...moved.map((checkpoint, index) => ({
       migration: checkpoint.tag,
-      summary: `insert the checkpoint of ${checkpoint.tag} into ${quotePlace(place)}: ${checkpoint.done} statements are done`,
+      summary: `insert the checkpoint of ${checkpoint.tag} into ${quotePlace(place)}: ${checkpoint.done === 1 ? "1 statement is" : `${checkpoint.done} statements are`} done`,
       sendings: [...(index === 0 ? create : []), checkpointUpsert(target.place, checkpoint)],
       tables: [place],
     })),

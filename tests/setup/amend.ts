@@ -1,0 +1,22 @@
+import { type Amendment, amendLedger } from "../../lib/amend.ts";
+import type { AmendmentRequest } from "../../lib/amendments.ts";
+import type { Bundle } from "../../lib/bundle.ts";
+import type { Target } from "../../lib/config.ts";
+import { silentLog } from "../../lib/log.ts";
+
+/** How an amendment is asked for in a test. */
+export interface AmendSettings {
+  readonly write?: boolean;
+  readonly lockTimeoutMs?: number;
+}
+
+/** Shows an amendment, or makes it. */
+export function amend(
+  target: Target,
+  bundle: Bundle,
+  request: AmendmentRequest,
+  { write = true, lockTimeoutMs = 10_000 }: AmendSettings = {},
+): Promise<Amendment> {
+  const requestId = "amend";
+  return amendLedger(request, { bundle, target, requestId, write, lockTimeoutMs, log: silentLog });
+}

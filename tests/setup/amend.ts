@@ -3,6 +3,7 @@ import type { AmendmentRequest } from "../../lib/amendments.ts";
 import type { Bundle } from "../../lib/bundle.ts";
 import type { Target } from "../../lib/config.ts";
 import { silentLog } from "../../lib/log.ts";
+import { expectAmendment } from "./report-schema.ts";
 
 /** How an amendment is asked for in a test. */
 export interface AmendSettings {
@@ -10,13 +11,13 @@ export interface AmendSettings {
   readonly lockTimeoutMs?: number;
 }
 
-/** Shows an amendment, or makes it. */
-export function amend(
+/** Shows an amendment, or makes it, and holds the answer against the published schema. */
+export async function amend(
   target: Target,
   bundle: Bundle,
   request: AmendmentRequest,
   { write = true, lockTimeoutMs = 10_000 }: AmendSettings = {},
 ): Promise<Amendment> {
-  const requestId = "amend";
-  return amendLedger(request, { bundle, target, requestId, write, lockTimeoutMs, log: silentLog });
+  const options = { bundle, target, requestId: "amend", write, lockTimeoutMs, log: silentLog };
+  return expectAmendment(JSON.parse(JSON.stringify(await amendLedger(request, options))));
 }

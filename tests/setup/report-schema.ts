@@ -1,17 +1,24 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect } from "vitest";
+import type { Amendment } from "../../lib/amend.ts";
 import type { Report } from "../../lib/report.ts";
 
-const schema: object = JSON.parse(
-  readFileSync(new URL("../../docs/report.schema.json", import.meta.url), "utf8"),
-);
-const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile<Report>(schema);
+/** Returns a value as what a published schema describes, and fails the test where it is not that. */
+function published<Value>(name: string): (value: unknown) => Value {
+  const schema: object = JSON.parse(
+    readFileSync(new URL(`../../docs/${name}.schema.json`, import.meta.url), "utf8"),
+  );
+  const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile<Value>(schema);
+  return (value) => {
+    if (validate(value)) return value;
+    const errors = JSON.stringify(validate.errors, null, 2);
+    return expect.fail(`Not as the ${name} schema says: ${errors}\n${JSON.stringify(value)}`);
+  };
+}
 
 /** Returns the value as a report if the published schema allows it, and fails the test otherwise. */
-export function expectReport(value: unknown): Report {
-  if (validate(value)) return value;
-  expect.fail(
-    `Not a report: ${JSON.stringify(validate.errors, null, 2)}\n${JSON.stringify(value)}`,
-  );
-}
+export const expectReport: (value: unknown) => Report = published<Report>("report");
+
+/** The same for what `baseline` and `repair` answer. */
+export const expectAmendment: (value: unknown) => Amendment = published<Amendment>("amendment");

@@ -46,3 +46,11 @@ describe("docs/errors.md", () => {
     expect(rows.toSorted()).toEqual([...ERROR_CODES].sort());
   });
 });
+
+describe("docs/report.schema.json", () => {
+  test("allows every code and no other", () => {
+    const schema = JSON.parse(readFileSync("docs/report.schema.json", "utf8"));
+
+    expect(schema.properties.error.properties.code.enum).toEqual([...ERROR_CODES]);
+  });
+});

@@ -4,6 +4,8 @@ import { request as httpsRequest } from "node:https";
 import { MigratorError } from "../errors.ts";
 import type { Report } from "../report.ts";
 import { parseRequest } from "../request.ts";
+import { attributesOf, reasonOf } from "./outcome.ts";
+import { withPatience } from "./patience.ts";
 import { type EventSource, type InvocationContext, isRecord } from "./source.ts";
 
 type CustomResourceEvent = Readonly<Record<string, unknown>>;
@@ -11,15 +13,8 @@ type CustomResourceEvent = Readonly<Record<string, unknown>>;
 /** CloudFormation refuses a longer answer ("Response object is too long"). */
 const MAX_RESPONSE_BYTES = 4_096;
 const MAX_REASON_LENGTH = 1_000;
-const MAX_TAG_LENGTH = 500;
 const MAX_PUTS = 6;
 const PUT_TIMEOUT_MS = 10_000;
-
-/** As long as CloudFormation waits at most; the function's own deadline comes before. */
-const LOCK_TIMEOUT_MS = 3_600_000;
-
-/** Classes whose messages may quote a value of a row: data exceptions, and what a function raises. */
-const QUOTES_VALUES = /^(22|P0|XX)/;
 
 /** A custom resource, answered by us or by CDK's Provider framework, whichever was asked. */
 export const cloudformation: EventSource<CustomResourceEvent> = {
@@ -62,14 +57,6 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
   },
 };
 
-/**
- * The run that holds the lock may be this very request, delivered twice, or an Update that CloudFormation
- * has given up on and rolls back: to answer FAILED while it goes on would be wrong. It ends by its deadline.
- */
-function withPatience(properties: unknown): unknown {
-  return isRecord(properties) ? { lockTimeoutMs: LOCK_TIMEOUT_MS, ...properties } : properties;
-}
-
 /** Our own ARN as the service token: nobody stands in between, and the reply is ours to send. */
 function isDirect(event: CustomResourceEvent, { invokedFunctionArn }: InvocationContext): boolean {
   const plain = (arn: unknown) => text(arn).replace(/:\$LATEST$/, "");
@@ -80,12 +67,12 @@ function answerTo(event: CustomResourceEvent, report: Report | null, context: In
   const failed = report?.status === "failed";
   const answer = {
     Status: failed ? "FAILED" : "SUCCESS",
-    Reason: failed ? reasonOf(report, context) : "",
+    Reason: failed ? reasonOf(report, context, MAX_REASON_LENGTH) : "",
     PhysicalResourceId: physicalId(event),
     StackId: text(event.StackId),
     RequestId: text(event.RequestId),
     LogicalResourceId: text(event.LogicalResourceId),
-    Data: dataOf(report, context),
+    Data: attributesOf(report, context),
   };
   const excess = Buffer.byteLength(JSON.stringify(answer)) - MAX_RESPONSE_BYTES;
   return excess <= 0 ? answer : { ...answer, Reason: cutBytes(answer.Reason, excess + 8) };
@@ -97,38 +84,6 @@ function physicalId(event: CustomResourceEvent): string {
   if (present !== "") return present;
   const stack = createHash("sha256").update(text(event.StackId)).digest("hex").slice(0, 12);
   return `neon-migrations-${text(event.LogicalResourceId)}-${stack}`;
-}
-
-/** Always the same keys: a `Fn::GetAtt` on a missing one fails the whole stack. */
-function dataOf(
-  report: Report | null,
-  context: InvocationContext,
-): Readonly<Record<string, string>> {
-  return {
-    status: report?.status ?? "skipped",
-    appliedCount: String(report?.applied.length ?? 0),
-    pendingCount: String(report?.pending.length ?? 0),
-    latest: (report?.latest ?? "").slice(0, MAX_TAG_LENGTH),
-    executor: report?.executor ?? "",
-    ahead: String((report?.drift.unknown.length ?? 0) > 0),
-    requestId: context.awsRequestId,
-  };
-}
-
-/** One sentence without data values: it is shown to whoever may see the stack. */
-function reasonOf(report: Report, { awsRequestId }: InvocationContext): string {
-  const { error } = report;
-  if (error === undefined) return "INTERNAL";
-  const hidesMessage = error.sqlstate !== null && QUOTES_VALUES.test(error.sqlstate);
-  const where =
-    error.statement === null
-      ? ""
-      : `, statement ${error.statement.index} (line ${error.statement.line})`;
-  const sentence = hidesMessage
-    ? `Migration ${error.migration ?? ""}${where} was refused with SQLSTATE ${error.sqlstate}.`
-    : error.message;
-  const cut = Array.from(sentence.replace(/\s+/g, " ")).slice(0, MAX_REASON_LENGTH).join("");
-  return `${error.code}: ${cut} The report is in the function's log, request ${awsRequestId}.`;
 }
 
 function cutBytes(value: string, bytes: number): string {

@@ -1,4 +1,5 @@
 import { MigratorError } from "../errors.ts";
+import { quoted } from "../redact.ts";
 import type { Report } from "../report.ts";
 import { fitReport } from "../report-size.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
@@ -28,11 +29,18 @@ export const direct: EventSource<object | null | undefined> = {
     if (!isRecord(event)) return false;
     return (
       REQUEST_KEYS.some((key) => (event[key] ?? null) !== null) ||
-      Object.keys(event).every((key) => TOOL_KEYS.includes(key) || REQUEST_KEYS.includes(key))
+      Object.entries(event).every(
+        ([key, value]) =>
+          TOOL_KEYS.includes(key) || REQUEST_KEYS.includes(key) || isTerraforms(value),
+      )
     );
   },
 
-  toRequest: (event) => (isDestruction(event) ? null : parseRequest(event)),
+  toRequest(event) {
+    if (isDestruction(event)) return null;
+    refuseTaskToken(event);
+    return parseRequest(event);
+  },
 
   /** Returns the report; throws on failure, so that FunctionError stops the pipeline, unless told otherwise. */
   respond(event, report) {
@@ -45,10 +53,27 @@ export const direct: EventSource<object | null | undefined> = {
 
 /**
  * Terraform's `aws_lambda_invocation` with `lifecycle_scope = "CRUD"` invokes once more when it is
- * destroyed (AWS provider, resource `aws_lambda_invocation`): as little a reason to apply as CloudFormation's Delete.
+ * destroyed: as little a reason to apply as CloudFormation's Delete. What it adds to the input is called
+ * `tf` unless `terraform_key` says otherwise (AWS provider, resource `aws_lambda_invocation`).
  */
 function isDestruction(event: unknown): boolean {
-  return isRecord(event) && isRecord(event.tf) && event.tf.action === "delete";
+  if (!isRecord(event)) return false;
+  const added = [event.tf, ...Object.values(event).filter(isTerraforms)];
+  return added.some((each) => isRecord(each) && each.action === "delete");
+}
+
+function isTerraforms(value: unknown): boolean {
+  return isRecord(value) && "prev_input" in value && typeof value.action === "string";
+}
+
+/** Nobody would ever send the token back, and the state machine would wait until its time-out. */
+function refuseTaskToken(event: object | null | undefined): void {
+  const key = Object.keys(event ?? {}).find((each) => /^token$|task[-_]?token$/i.test(each));
+  if (key === undefined) return;
+  throw new MigratorError(
+    "REQUEST_INVALID",
+    `The request has a task token (${quoted(key)}), which this function does not send back: Step Functions has the report as the task's result. Take .waitForTaskToken away.`,
+  );
 }
 
 function wantsReport(event: unknown): boolean {

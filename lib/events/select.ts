@@ -1,7 +1,10 @@
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
 import { cloudformation } from "./cloudformation.ts";
+import { codedeploy } from "./codedeploy.ts";
+import { codepipeline } from "./codepipeline.ts";
 import { direct } from "./direct.ts";
+import { ecs } from "./ecs.ts";
 import { http } from "./http.ts";
 import type { EventSource, InvocationContext } from "./source.ts";
 import { isForeign, unsupported } from "./unsupported.ts";
@@ -18,6 +21,9 @@ export function selectSource(event: unknown): Recognised {
   return (
     recognise(cloudformation, event) ??
     recognise(http, event) ??
+    recognise(codepipeline, event) ??
+    recognise(codedeploy, event) ??
+    recognise(ecs, event) ??
     (isForeign(event) ? null : recognise(direct, event)) ??
     bind(unsupported, event)
   );

@@ -1,0 +1,183 @@
+import { type ErrorCode, MigratorError } from "../errors.ts";
+import type { Report } from "../report.ts";
+import { parseRequest, type Request } from "../request.ts";
+import { CALLBACK_CLIENT, callBack } from "./callback.ts";
+import { attributesOf, reasonOf, shortened } from "./outcome.ts";
+import {
+  type Continuation,
+  continuationOf,
+  readContinuation,
+  remainderOf,
+  withPatience,
+} from "./patience.ts";
+import { type EventSource, type InvocationContext, isRecord } from "./source.ts";
+
+type JobEvent = Readonly<Record<string, unknown>>;
+
+/** Limits of `PutJobSuccessResult` and `PutJobFailureResult` (CodePipeline API reference). */
+const MAX_SUMMARY_LENGTH = 2_048;
+const MAX_REASON_LENGTH = 4_500;
+
+/** Words that stand for a whole request in `UserParameters`. */
+const ACTIONS = ["up", "plan", "status"];
+
+/** What CodePipeline says when a job was answered before, or nobody waits for it any more. */
+const SETTLED = ["InvalidJobStateException", "JobNotFoundException"];
+
+type FailureType =
+  | "JobFailed"
+  | "ConfigurationError"
+  | "PermissionError"
+  | "RevisionOutOfSync"
+  | "SystemUnavailable";
+
+/** CodePipeline's own words for what went wrong; the others are `JobFailed`. */
+const FAILURE_TYPES: Partial<Record<ErrorCode, FailureType>> = {
+  BUNDLE_MISSING: "ConfigurationError",
+  BUNDLE_INVALID: "ConfigurationError",
+  CONFIG_INVALID: "ConfigurationError",
+  DATABASE_URL_MISSING: "ConfigurationError",
+  DATABASE_URL_INVALID: "ConfigurationError",
+  DATABASE_NOT_FOUND: "ConfigurationError",
+  REQUEST_INVALID: "ConfigurationError",
+  READ_ONLY: "ConfigurationError",
+  POOLED_CONNECTION: "ConfigurationError",
+  SECRET_UNAVAILABLE: "PermissionError",
+  LOGIN_FAILED: "PermissionError",
+  LEDGER_DENIED: "PermissionError",
+  AHEAD: "RevisionOutOfSync",
+  OUT_OF_ORDER: "RevisionOutOfSync",
+  MODIFIED: "RevisionOutOfSync",
+  UNREACHABLE: "SystemUnavailable",
+  CONNECT_TIMEOUT: "SystemUnavailable",
+  ENDPOINT_UNAVAILABLE: "SystemUnavailable",
+  CONNECTION_LOST: "SystemUnavailable",
+};
+
+/**
+ * A Lambda action of CodePipeline. It is invoked asynchronously: what the function returns or throws goes
+ * nowhere, and without a call to its API the action hangs until it times out. The event carries
+ * credentials for the pipeline's artifacts: nothing of it but the three fields read here is ever looked at.
+ */
+export const codepipeline: EventSource<JobEvent> = {
+  name: "codepipeline",
+
+  matches(event): event is JobEvent {
+    return isRecord(event) && isRecord(event["CodePipeline.job"]);
+  },
+
+  toRequest(event) {
+    const now = Date.now();
+    return remainderOf(requestIn(event), continuationIn(event, now), now);
+  },
+
+  respond(event, report, context, deadline) {
+    const jobId = text(jobIn(event).id);
+    const answer = report === null ? null : answerTo(event, report, context);
+    return callBack(
+      "CodePipeline",
+      async (abortSignal) => {
+        const { CodePipelineClient, PutJobFailureResultCommand, PutJobSuccessResultCommand } =
+          await import("@aws-sdk/client-codepipeline");
+        const client = new CodePipelineClient(CALLBACK_CLIENT);
+        if (answer?.failureDetails === undefined) {
+          const command = new PutJobSuccessResultCommand({ jobId, ...answer?.success });
+          return await client.send(command, { abortSignal });
+        }
+        const { failureDetails } = answer;
+        const command = new PutJobFailureResultCommand({ jobId, failureDetails });
+        return await client.send(command, { abortSignal });
+      },
+      { deadline, settled: SETTLED },
+    );
+  },
+};
+
+function requestIn(event: JobEvent): Request {
+  return parseRequest(withPatience(parametersIn(event)));
+}
+
+/** `UserParameters` is one text: a JSON object, an action, or nothing. */
+function parametersIn(event: JobEvent): unknown {
+  const { actionConfiguration } = dataIn(event);
+  const configuration = isRecord(actionConfiguration) ? actionConfiguration.configuration : null;
+  const parameters = isRecord(configuration) ? (configuration.UserParameters ?? "") : "";
+  const words = text(parameters).trim();
+  if (words === "" && typeof parameters === "string") return {};
+  if (ACTIONS.includes(words)) return { action: words };
+  const value = parseJson(words);
+  if (isRecord(value)) return value;
+  throw new MigratorError(
+    "REQUEST_INVALID",
+    'The action\'s UserParameters are neither a JSON object nor one of up, plan and status. Example: {"transaction":"each"}.',
+  );
+}
+
+function continuationIn(event: JobEvent, now: number): Continuation {
+  return readContinuation(parseJson(text(dataIn(event).continuationToken)), now);
+}
+
+/** What the API is told: another call is wanted, or it is done, or it failed. */
+function answerTo(event: JobEvent, report: Report, context: InvocationContext) {
+  const externalExecutionId = context.awsRequestId;
+  if (report.error === undefined) {
+    const { applied } = continuationIn(event, Date.now());
+    const appliedCount = String(applied + report.applied.length);
+    const executionDetails = { summary: summaryOf(report), externalExecutionId };
+    const outputVariables = { ...attributesOf(report, context), appliedCount };
+    return { success: { executionDetails, outputVariables } };
+  }
+  const next = continuation(event, report);
+  if (next !== null) {
+    const summary = shortened(`To be continued. ${report.error.message}`, MAX_SUMMARY_LENGTH);
+    const percentComplete = percent(next.applied, report.pending.length);
+    const executionDetails = { summary, externalExecutionId, percentComplete };
+    return { success: { continuationToken: JSON.stringify(next), executionDetails } };
+  }
+  const type = FAILURE_TYPES[report.error.code] ?? "JobFailed";
+  const message = reasonOf(report, context, MAX_REASON_LENGTH);
+  return { failureDetails: { type, message, externalExecutionId } };
+}
+
+/** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
+function continuation(event: JobEvent, report: Report): Continuation | null {
+  try {
+    const now = Date.now();
+    const before = continuationIn(event, now - report.timings.totalMs);
+    return continuationOf(report, requestIn(event), before, now);
+  } catch {
+    return null;
+  }
+}
+
+function summaryOf({ status, applied, pending, latest }: Report): string {
+  const tags = applied.map(({ tag }) => tag).join(", ");
+  const counts = `${status}: ${applied.length} applied, ${pending.length} pending, latest ${latest ?? "none"}.`;
+  return shortened(tags === "" ? counts : `${counts} ${tags}`, MAX_SUMMARY_LENGTH);
+}
+
+function percent(applied: number, pending: number): number {
+  return Math.floor((100 * applied) / Math.max(applied + pending, 1));
+}
+
+function jobIn(event: JobEvent): Readonly<Record<string, unknown>> {
+  const job = event["CodePipeline.job"];
+  return isRecord(job) ? job : {};
+}
+
+function dataIn(event: JobEvent): Readonly<Record<string, unknown>> {
+  const { data } = jobIn(event);
+  return isRecord(data) ? data : {};
+}
+
+function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

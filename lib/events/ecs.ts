@@ -1,0 +1,91 @@
+import type { Report } from "../report.ts";
+import { parseRequest, type Request } from "../request.ts";
+import {
+  type Continuation,
+  continuationOf,
+  readContinuation,
+  remainderOf,
+  withPatience,
+} from "./patience.ts";
+import { type EventSource, isRecord } from "./source.ts";
+
+type HookEvent = Readonly<Record<string, unknown>>;
+
+/** Seconds until ECS calls again. Its own default, said aloud. */
+const CALL_BACK_DELAY_S = 30;
+
+/** Under this name the state of a run travels through ECS and back, beside the hook's own details. */
+const STATE = "neonMigrations";
+
+/** The stages that ECS runs once more when it rolls back, with the weights of which traffic. */
+const RECURRING: ReadonlyMap<unknown, string> = new Map([
+  ["TEST_TRAFFIC_SHIFT", "testTrafficWeights"],
+  ["PRODUCTION_TRAFFIC_SHIFT", "productionTrafficWeights"],
+]);
+
+/**
+ * A lifecycle hook of an ECS deployment. ECS reads `hookStatus` from what the function returns, and rolls
+ * back without one: so it never throws. `hookDetails` of the hook's configuration are the request.
+ */
+export const ecs: EventSource<HookEvent> = {
+  name: "ecs",
+
+  matches(event): event is HookEvent {
+    return isRecord(event) && "targetServiceRevisionArn" in deploymentIn(event);
+  },
+
+  toRequest(event) {
+    if (isRollback(event)) return null;
+    const now = Date.now();
+    return remainderOf(requestIn(event), continuationIn(event, now), now);
+  },
+
+  respond(event, report) {
+    if (report?.status !== "failed") return Promise.resolve({ hookStatus: "SUCCEEDED" });
+    const next = continuation(event, report);
+    if (next === null) return Promise.resolve({ hookStatus: "FAILED" });
+    const hookDetails = { ...detailsIn(event), [STATE]: next };
+    const callBackDelay = CALL_BACK_DELAY_S;
+    return Promise.resolve({ hookStatus: "IN_PROGRESS", callBackDelay, hookDetails });
+  },
+};
+
+/** The fields of the deployment; the first form of the payload had them beside the others. */
+function deploymentIn(event: HookEvent): HookEvent {
+  return isRecord(event.executionDetails) ? event.executionDetails : event;
+}
+
+function detailsIn({ hookDetails }: HookEvent): HookEvent {
+  return isRecord(hookDetails) ? hookDetails : {};
+}
+
+function requestIn(event: HookEvent): Request {
+  return parseRequest(withPatience(event.hookDetails ?? {}));
+}
+
+function continuationIn(event: HookEvent, now: number): Continuation {
+  return readContinuation(detailsIn(event)[STATE], now);
+}
+
+/**
+ * The traffic goes back from the revision that this deployment is for. Nothing tells that by name, and
+ * before its shift a revision has no traffic either, but in other stages (ECS guide, "Lambda hooks").
+ */
+function isRollback(event: HookEvent): boolean {
+  const weightsName = RECURRING.get(event.lifecycleStage);
+  const deployment = deploymentIn(event);
+  const weights = weightsName === undefined ? null : deployment[weightsName];
+  const target = deployment.targetServiceRevisionArn;
+  return isRecord(weights) && typeof target === "string" && weights[target] === 0;
+}
+
+/** A hook may take a day: the run goes on in another call rather than fail for want of time. */
+function continuation(event: HookEvent, report: Report): Continuation | null {
+  try {
+    const now = Date.now();
+    const before = continuationIn(event, now - report.timings.totalMs);
+    return continuationOf(report, requestIn(event), before, now);
+  } catch {
+    return null;
+  }
+}

@@ -22,7 +22,7 @@ const MAX_REASON_LENGTH = 4_500;
 const ACTIONS = ["up", "plan", "status"];
 
 /** What CodePipeline says when a job was answered before, or nobody waits for it any more. */
-const SETTLED = ["InvalidJobStateException", "JobNotFoundException"];
+const SETTLED = ["InvalidJobStateException"];
 
 type FailureType =
   | "JobFailed"
@@ -63,7 +63,8 @@ export const codepipeline: EventSource<JobEvent> = {
   name: "codepipeline",
 
   matches(event): event is JobEvent {
-    return isRecord(event) && isRecord(event["CodePipeline.job"]);
+    if (!isRecord(event)) return false;
+    return typeof jobIn(event).id === "string" && isRecord(jobIn(event).data);
   },
 
   toRequest(event) {

@@ -31,7 +31,7 @@ export const ecs: EventSource<HookEvent> = {
   name: "ecs",
 
   matches(event): event is HookEvent {
-    return isRecord(event) && "targetServiceRevisionArn" in deploymentIn(event);
+    return isRecord(event) && typeof deploymentIn(event).targetServiceRevisionArn === "string";
   },
 
   toRequest(event) {
@@ -76,7 +76,7 @@ function isRollback(event: HookEvent): boolean {
   const deployment = deploymentIn(event);
   const weights = weightsName === undefined ? null : deployment[weightsName];
   const target = deployment.targetServiceRevisionArn;
-  return isRecord(weights) && typeof target === "string" && weights[target] === 0;
+  return isRecord(weights) && weights[String(target)] === 0;
 }
 
 /** A hook may take a day: the run goes on in another call rather than fail for want of time. */

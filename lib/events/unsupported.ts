@@ -8,6 +8,7 @@ const MARKERS: readonly (readonly [string, string])[] = [
   ["CodePipeline.job", "a broken CodePipeline event"],
   ["LifecycleEventHookExecutionId", "a broken CodeDeploy event"],
   ["lifecycleStage", "a broken ECS deployment event"],
+  ["targetServiceRevisionArn", "a broken ECS deployment event"],
   ["triggerSource", "a Cognito trigger"],
   ["awslogs", "a CloudWatch Logs event"],
   ["invokingEvent", "an AWS Config event"],

@@ -76,6 +76,37 @@ export const CLOUDFORMATION: readonly unknown[] = [
   { ...CUSTOM_RESOURCE, RequestType: "Delete", PhysicalResourceId: "neon-migrations-x" },
 ];
 
+const job = (UserParameters?: unknown, continuationToken?: unknown) => ({
+  "CodePipeline.job": {
+    id: "11111111-abcd-1111-abcd-111111abcdef",
+    accountId: "123456789012",
+    data: {
+      actionConfiguration: { configuration: { FunctionName: "neon-migrations", UserParameters } },
+      inputArtifacts: [],
+      artifactCredentials: { accessKeyId: "a", secretAccessKey: "s", sessionToken: "t" },
+      continuationToken,
+    },
+  },
+});
+
+const STATE = { since: 1_700_000_000_000, applied: 1, done: 0 };
+const REVISION = { serviceArn: "arn", targetServiceRevisionArn: "green" };
+
+/** Jobs of CodePipeline, hooks of CodeDeploy and of ECS. */
+export const DEPLOYMENTS: readonly object[] = [
+  job(),
+  job(BODY),
+  job("plan"),
+  job("", JSON.stringify(STATE)),
+  { DeploymentId: "d-1", LifecycleEventHookExecutionId: "x" },
+  { executionId: "e", lifecycleStage: "PRE_SCALE_UP", executionDetails: REVISION },
+  { ...REVISION, hookDetails: { ...REQUEST, neonMigrations: STATE } },
+  {
+    lifecycleStage: "PRODUCTION_TRAFFIC_SHIFT",
+    executionDetails: { ...REVISION, productionTrafficWeights: { green: 0, blue: 100 } },
+  },
+];
+
 /** Events of other services. The first list carries marks that stay, whatever else an event holds. */
 export const MARKED: readonly object[] = [
   { Records: [{ eventSource: "aws:sqs", body: '{"action":"up"}', messageId: "1" }] },
@@ -83,8 +114,11 @@ export const MARKED: readonly object[] = [
   { Records: [{ eventSource: "aws:s3", s3: { object: { key: "migrations" } } }] },
   { Records: [{ cf: { request: { method: "POST", uri: "/migrations" } } }] },
   { version: "0", "detail-type": "Scheduled Event", source: "aws.events", detail: {} },
-  { "CodePipeline.job": { id: "1", data: { actionConfiguration: {} } } },
-  { DeploymentId: "d-1", LifecycleEventHookExecutionId: "x" },
+  { "CodePipeline.job": "1" },
+  { LifecycleEventHookExecutionId: "x" },
+  { lifecycleStage: "PRE_SCALE_UP", executionDetails: {} },
+  { eventSource: "aws:kafka", bootstrapServers: "b", records: { "t-0": [] } },
+  { source: "aws.cloudwatch", alarmArn: "arn", time: "2026-11-24", alarmData: {} },
   { awslogs: { data: "H4sI" } },
   { triggerSource: "PreSignUp_SignUp", request: {}, response: {} },
   { invokingEvent: "{}", ruleParameters: "{}" },
@@ -98,8 +132,6 @@ export const MARKED: readonly object[] = [
 /** Those without a mark that would outweigh a request: nothing in them is one. */
 export const UNMARKED: readonly object[] = [
   { Step: "createSecret", SecretId: "arn", ClientRequestToken: "x" },
-  { eventSource: "aws:kafka", bootstrapServers: "b", records: { "t-0": [] } },
-  { source: "aws.cloudwatch", alarmArn: "arn", time: "2026-11-24", alarmData: {} },
   { arguments: {}, identity: null, source: null, info: { fieldName: "migrate" } },
   { region: "eu-central-1", transformId: "x", fragment: {}, params: {}, requestId: "r" },
   { httpMethod: "POST", path: "/migrations", body: BODY },

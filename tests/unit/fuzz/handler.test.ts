@@ -6,7 +6,15 @@ import { createHandler } from "../../../lib/handler.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { type Dependencies, migrate } from "../../../lib/migrate.ts";
 import { makeBundle } from "../make-migration.ts";
-import { CLOUDFORMATION, DIRECT, FUNCTION_ARN, HTTP, MARKED, UNMARKED } from "./events.ts";
+import {
+  CLOUDFORMATION,
+  DEPLOYMENTS,
+  DIRECT,
+  FUNCTION_ARN,
+  HTTP,
+  MARKED,
+  UNMARKED,
+} from "./events.ts";
 import { mutants } from "./mutations.ts";
 import { expectCoded, outcomeOf } from "./outcome.ts";
 import { isRecord } from "./request-oracle.ts";
@@ -35,7 +43,9 @@ async function answer(event: unknown): Promise<{ answer: unknown; runs: readonly
 }
 
 test("every variation of every event is answered in its caller's form, and runs once at most", async () => {
-  const events = [...DIRECT, ...HTTP, ...CLOUDFORMATION, ...MARKED, ...UNMARKED];
+  // The other deployments are answered by calls to AWS.
+  const hooks = DEPLOYMENTS.filter((event) => selectSource(event).source === "ecs");
+  const events = [...DIRECT, ...HTTP, ...CLOUDFORMATION, ...hooks, ...MARKED, ...UNMARKED];
   // The address of an answer is CloudFormation's own: any other one might be somebody's.
   const variations = fc.oneof(...events.map((event) => mutants(event))).map(withClosedUrl);
   await fc.assert(
@@ -53,7 +63,7 @@ test("every variation of every event is answered in its caller's form, and runs 
 });
 
 function expectForm(source: string, answered: unknown): void {
-  const { statusCode, body, PhysicalResourceId, Data, status } = Object(answered);
+  const { statusCode, body, PhysicalResourceId, Data, status, hookStatus } = Object(answered);
   if (source === "http") {
     expect(statusCode).toBeGreaterThanOrEqual(400);
     expect(JSON.parse(body)).toMatchObject({ status: "failed" });
@@ -63,6 +73,7 @@ function expectForm(source: string, answered: unknown): void {
     for (const attribute of Object.values(Data)) expect(attribute).toBeTypeOf("string");
   }
   if (source === "direct" && answered !== null) expect(status).toBe("failed");
+  if (source === "ecs") expect(hookStatus).toMatch(/^(SUCCEEDED|FAILED)$/);
   expect(source).not.toBe("unsupported");
 }
 

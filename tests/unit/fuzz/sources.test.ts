@@ -3,7 +3,15 @@ import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../lib/errors.ts";
 import { selectSource } from "../../../lib/events/select.ts";
 import type { Request } from "../../../lib/request.ts";
-import { CLOUDFORMATION, DIRECT, FUNCTION_ARN, HTTP, MARKED, UNMARKED } from "./events.ts";
+import {
+  CLOUDFORMATION,
+  DEPLOYMENTS,
+  DIRECT,
+  FUNCTION_ARN,
+  HTTP,
+  MARKED,
+  UNMARKED,
+} from "./events.ts";
 import { hostileValue, mutants } from "./mutations.ts";
 import { outcomeOf } from "./outcome.ts";
 import { expectedRequest, isRecord, REQUEST } from "./request-oracle.ts";
@@ -117,6 +125,24 @@ describe("a custom resource in any variation", () => {
   });
 });
 
+describe("an event of a deployment in any variation", () => {
+  test("makes the request in the place where its service lets people write one, or none", () => {
+    fc.assert(
+      fc.property(variants(DEPLOYMENTS), (event) => {
+        const { source, request } = asked(event);
+
+        if (source === "codepipeline")
+          expect(withoutDurations(request)).toEqual(withoutDurations(parametersOf(event)));
+        else if (source === "codedeploy") expect(request).toEqual(expect.objectContaining(NOTHING));
+        else if (source === "ecs" && request !== null)
+          expect(withoutDurations(request)).toEqual(withoutDurations(detailsOf(event)));
+        else expect(request === null || runsDirectly(event)).toBe(true);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+});
+
 describe("an event of another service", () => {
   const request = fc.constantFrom<object>({}, { action: "up" }, REQUEST, { tf: {} }, { now: 1 });
 
@@ -164,8 +190,38 @@ function expressed(request: object | null): object | null {
   return request && { ...request, lockTimeoutMs: null, ahead: null };
 }
 
+const NOTHING = { action: "up", transaction: "auto", executor: "auto" };
+
+/** A deployment has a default of its own for one duration, and a continued one has less left of both. */
+function withoutDurations(request: unknown): object | null {
+  return isRecord(request) ? { ...request, lockTimeoutMs: null, timeoutMs: null } : null;
+}
+
+function parametersOf(event: unknown): unknown {
+  const { data } = Object(Reflect.get(Object(event), "CodePipeline.job"));
+  const configuration = isRecord(data?.actionConfiguration)
+    ? data.actionConfiguration.configuration
+    : {};
+  const words = (isRecord(configuration) ? configuration.UserParameters : null) ?? "";
+  if (typeof words !== "string") return null;
+  if (words.trim() === "") return expectedRequest({});
+  if (/^\s*(up|plan|status)\s*$/.test(words)) return expectedRequest({ action: words.trim() });
+  const value = parsed(words);
+  return isRecord(value) ? expectedRequest(value) : null;
+}
+
+function detailsOf(event: unknown): unknown {
+  return expectedRequest(Reflect.get(Object(event), "hookDetails") ?? {});
+}
+
 function isDestruction(event: unknown): boolean {
-  return isRecord(event) && isRecord(event.tf) && event.tf.action === "delete";
+  if (!isRecord(event)) return false;
+  if (isRecord(event.tf) && event.tf.action === "delete") return true;
+  return Object.values(event).some((each) => isTerraforms(each) && each.action === "delete");
+}
+
+function isTerraforms(value: unknown): value is { readonly action: string } {
+  return isRecord(value) && Object.hasOwn(value, "prev_input") && typeof value.action === "string";
 }
 
 /** Whether somebody who knows only the documentation would call this a direct invocation. */
@@ -177,7 +233,7 @@ function runsDirectly(event: unknown): boolean {
   const known = (key: string) => Object.hasOwn(REQUEST, key);
   return (
     keys.some((key) => known(key) && (event[key] ?? null) !== null) ||
-    keys.every((key) => known(key) || tools.includes(key))
+    keys.every((key) => known(key) || tools.includes(key) || isTerraforms(event[key]))
   );
 }
 

@@ -13,20 +13,27 @@ export interface Database {
 
 /** How a command line names a database. */
 export interface DatabaseOptions {
-  /** Default: what the environment says. */
+  /** One of these three, or what the environment says. */
   readonly url?: string;
+  /** Name or ARN of a Secrets Manager secret, read through the usual chain of AWS credentials. */
+  readonly secret?: string;
+  /** The field of a secret that is JSON. */
+  readonly secretField?: string;
+  /** Name or ARN of an SSM parameter. */
+  readonly parameter?: string;
   /** Whether the host is an ordinary PostgreSQL that speaks no WebSocket. */
   readonly relay: boolean;
 }
 
 /** Prepares the way to a database. Nothing happens before the target is asked for. */
-export function openDatabase({ url, relay: wanted }: DatabaseOptions): Database {
+export function openDatabase(options: DatabaseOptions): Database {
   let relay: Relay | null = null;
   return {
     target: async () => {
-      const target = withoutAdvice(await resolveTarget(configFor(url)));
-      if (!wanted) return target;
+      const target = withoutAdvice(await resolveTarget(configFor(options)));
+      if (!options.relay) return target;
       const { host, port } = parseEndpoint(target.url);
+      await relay?.stop();
       relay = await startRelay({ target: { host, port } });
       return { ...target, relay: relay.address };
     },
@@ -36,11 +43,16 @@ export function openDatabase({ url, relay: wanted }: DatabaseOptions): Database 
   };
 }
 
-/** A connection string on the command line wins over all that the environment says about one. */
-function configFor(url: string | undefined): Config {
-  if (url === undefined) return readConfig();
-  const others = { DATABASE_URL_SECRET: "", DATABASE_URL_PARAMETER: "" };
-  return readConfig({ ...process.env, ...others, DATABASE_URL: url });
+/** What the command line says about the connection string wins over all that the environment says about it. */
+function configFor({ url, secret, secretField, parameter }: DatabaseOptions): Config {
+  if (url === undefined && secret === undefined && parameter === undefined) return readConfig();
+  return readConfig({
+    ...process.env,
+    DATABASE_URL: url,
+    DATABASE_URL_SECRET: secret,
+    DATABASE_URL_SECRET_FIELD: secretField,
+    DATABASE_URL_PARAMETER: parameter,
+  });
 }
 
 /** A shell has no better place for a connection string; a function has. */

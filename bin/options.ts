@@ -13,6 +13,9 @@ export function withFolder(command: Command): Command {
 export function withDatabase(command: Command): Command {
   return withFolder(command)
     .option("--url <url>", "connection string; default: the environment, such as DATABASE_URL")
+    .addOption(reference("--secret <id>", "Secrets Manager secret that holds it", "parameter"))
+    .addOption(reference("--secret-field <name>", "its field, when it is JSON", "parameter"))
+    .addOption(reference("--parameter <name>", "SSM parameter that holds it", "secret"))
     .option("--relay", "reach the URL's host over TCP, through a relay in this process", false)
     .addOption(duration("lock-timeout-ms", "lockTimeoutMs", "how long to wait for another run"));
 }
@@ -33,4 +36,9 @@ export function duration(name: string, key: string, description: string): Option
       throw thrown;
     }
   });
+}
+
+/** Where the connection string is, instead of itself. */
+function reference(flags: string, description: string, other: string): Option {
+  return new Option(flags, description).conflicts(["url", other]);
 }

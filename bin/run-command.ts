@@ -6,19 +6,17 @@ import { createLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate.ts";
 import { failedReport, type Report } from "../lib/report.ts";
 import { parseRequest } from "../lib/request.ts";
-import { openDatabase } from "./database.ts";
+import { type DatabaseOptions, openDatabase } from "./database.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { progressLog } from "./progress.ts";
 import { renderReport } from "./render.ts";
 import { catchSignals, interruption } from "./signals.ts";
 
 /** What `up`, `plan` and `status` are called with; the request's own fields are read by `parseRequest`. */
-export interface RunOptions {
+export interface RunOptions extends DatabaseOptions {
   readonly action: "up" | "plan" | "status";
   readonly folder: string;
   readonly json: boolean;
-  readonly relay: boolean;
-  readonly url?: string;
   readonly exitCode?: boolean;
 }
 

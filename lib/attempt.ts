@@ -16,7 +16,10 @@ import { type RunResult, runMigrations } from "./run.ts";
 /** What a run needs from outside. */
 export interface Dependencies {
   readonly bundle: Bundle;
-  /** Where to run. Called once, inside the run: a secret that cannot be read becomes a failed report. */
+  /**
+   * Where to run. Called inside the run, so that a secret that cannot be read becomes a failed report;
+   * and once more when the login is refused, because the secret may have been rotated.
+   */
   target(): Promise<Target> | Target;
   readonly requestId: string;
   /** Epoch ms by which the work must have stopped; null means no limit from outside. */

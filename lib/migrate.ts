@@ -9,8 +9,13 @@ import type { Request } from "./request.ts";
 
 export type { Dependencies } from "./attempt.ts";
 
+type Status = Exclude<Report["status"], "failed">;
+
 /** With no limit from outside a run still ends, after as long as a Lambda function may run. */
 const DEFAULT_TIMEOUT_MS = 900_000;
+
+const ROTATED =
+  "The login was refused, so the secret was read again. It had another connection string by then, which was used.";
 
 /** Somebody who ends our session again and again means it. */
 const MAX_ATTEMPTS = 4;
@@ -31,12 +36,33 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
     timings: { ...progress.timings, totalMs: Date.now() - started },
   });
   try {
-    const target = await dependencies.target();
-    secrets.push(...secretsOf(target));
-    const status = await attemptUntilAnswered(request, target, dependencies, progress);
+    const findTarget = async () => {
+      const target = await dependencies.target();
+      secrets.push(...secretsOf(target));
+      return target;
+    };
+    const found = { ...dependencies, target: findTarget };
+    const status = await runWithSecret(request, found, progress);
     return redact(buildReport(requestId, status, facts()), secrets);
   } catch (thrown) {
     return redact(failedReport(requestId, thrown, facts()), secrets);
+  }
+}
+
+/** A password may be rotated between our reading it and our using it: then it is read once more. */
+async function runWithSecret(
+  request: Request,
+  dependencies: Dependencies,
+  progress: Progress,
+): Promise<Status> {
+  const target = await dependencies.target();
+  try {
+    return await attemptUntilAnswered(request, target, dependencies, progress);
+  } catch (thrown) {
+    const rotated = await rotatedTarget(thrown, target, dependencies);
+    if (rotated === null) throw thrown;
+    progress.warn("SECRET_ROTATED", ROTATED);
+    return await attemptUntilAnswered(request, rotated, dependencies, progress);
   }
 }
 
@@ -49,7 +75,7 @@ async function attemptUntilAnswered(
   target: Target,
   dependencies: Dependencies,
   progress: Progress,
-): Promise<"applied" | "up-to-date" | "planned"> {
+): Promise<Status> {
   for (let attempts = 1; ; attempts += 1) {
     try {
       return await attempt(request, target, dependencies, progress);
@@ -62,6 +88,25 @@ async function attemptUntilAnswered(
       progress.warn("CONNECTION_LOST", `Attempt ${attempts} broke off. ${thrown.message}`);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
+  }
+}
+
+/** What is found now, if that is something else. */
+async function rotatedTarget(
+  thrown: unknown,
+  before: Target,
+  { target, log }: Dependencies,
+): Promise<Target | null> {
+  if (!(thrown instanceof MigratorError) || thrown.code !== "LOGIN_FAILED") return null;
+  try {
+    const now = await target();
+    if (now.url === before.url) return null;
+    log("secret.rotated");
+    return now;
+  } catch (cause) {
+    // The refused login is what is to be mended; that nothing can be read any more comes on top.
+    log("secret.unreadable", { code: cause instanceof MigratorError ? cause.code : "INTERNAL" });
+    return null;
   }
 }
 

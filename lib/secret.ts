@@ -35,9 +35,9 @@ async function readReference(reference: DatabaseUrlReference): Promise<string> {
     case "environment":
       return reference.url;
     case "parameter":
-      return await readParameter(reference.name);
+      return urlIn(await readParameter(reference.name), `The parameter ${reference.name}`, null);
     case "secret":
-      return urlIn(await readSecret(reference.id), reference.id, reference.field);
+      return urlIn(await readSecret(reference.id), `The secret ${reference.id}`, reference.field);
   }
 }
 
@@ -67,8 +67,17 @@ async function readSecret(id: string): Promise<string> {
   }
 }
 
-/** A secret is the connection string itself, or a JSON object with it in a field, or with its parts. */
-function urlIn(secret: string, id: string, field: string | null): string {
+/**
+ * A secret is the connection string itself, or a JSON object with it in a field, or with its parts in the
+ * names that RDS, or those that PostgreSQL's drivers use.
+ */
+function urlIn(secret: string, where: string, field: string | null): string {
+  if (secret.trim() === "") {
+    throw new MigratorError(
+      "SECRET_UNAVAILABLE",
+      `${where} holds no text: it is empty, or binary.`,
+    );
+  }
   if (!secret.trimStart().startsWith("{")) return secret.trim();
   const fields = parse(secret);
   const key = field ?? URL_FIELDS.find((each) => typeof fields[each] === "string");
@@ -76,14 +85,15 @@ function urlIn(secret: string, id: string, field: string | null): string {
   if (typeof value === "string" && value !== "") return value;
   throw new MigratorError(
     "SECRET_UNAVAILABLE",
-    `The secret ${id} holds no connection string${field === null ? "" : ` in its field ${field}`}. Name the field with DATABASE_URL_SECRET_FIELD.`,
+    `${where} holds no connection string${field === null ? "" : ` in its field ${field}`}. Name the field with DATABASE_URL_SECRET_FIELD.`,
   );
 }
 
 function fromParts(fields: Readonly<Record<string, unknown>>): string | undefined {
-  const { host, username, password } = fields;
+  const { host, password } = fields;
+  const username = fields.username ?? fields.user;
   const port = fields.port ?? 5432;
-  const database = fields.dbname ?? username;
+  const database = fields.dbname ?? fields.database ?? username;
   if (typeof host !== "string" || typeof username !== "string" || typeof password !== "string")
     return undefined;
   if (!["string", "number"].includes(typeof port) || typeof database !== "string") return undefined;

@@ -8,8 +8,11 @@ export interface LocalSecrets {
   readonly url: string;
   /** The environment that makes any AWS SDK talk to this stand-in. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Gives the secret, or the parameter, of this name a value. An ARN that ends in the name finds it too. */
-  set(name: string, value: string): void;
+  /**
+   * Gives the secret, or the parameter, of this name a value. An ARN that ends in the name finds it too.
+   * @param later what it is rotated to after each read; the last value stays
+   */
+  set(name: string, value: string, ...later: readonly string[]): void;
   remove(name: string): void;
   /** Answers every read with `AccessDeniedException`; `false` ends it. */
   deny(denied?: boolean): void;
@@ -17,6 +20,8 @@ export interface LocalSecrets {
   setDelayMs(delayMs: number): void;
   /** How often the name was asked for, whatever the answer was. */
   reads(name: string): number;
+  /** The access keys that signed the calls so far. */
+  readonly accessKeys: ReadonlySet<string>;
   stop(): Promise<void>;
 }
 
@@ -27,7 +32,9 @@ interface Answer {
 }
 
 interface Store {
-  readonly values: Map<string, string>;
+  /** What each read of a name gives; the last one stays. */
+  readonly values: Map<string, readonly [string, ...string[]]>;
+  readonly accessKeys: Set<string>;
   readonly reads: Map<string, number>;
   denied: boolean;
   delayMs: number;
@@ -44,7 +51,13 @@ const CONTENT_TYPE = "application/x-amz-json-1.1";
 
 /** Starts the stand-in. Any credentials will do: it does not look at signatures. */
 export async function startSecrets(): Promise<LocalSecrets> {
-  const store: Store = { values: new Map(), reads: new Map(), denied: false, delayMs: 0 };
+  const store: Store = {
+    values: new Map(),
+    accessKeys: new Set(),
+    reads: new Map(),
+    denied: false,
+    delayMs: 0,
+  };
   const server = createServer((request, response) => {
     serve(store, request, response).catch(() => response.destroy());
   });
@@ -60,8 +73,8 @@ export async function startSecrets(): Promise<LocalSecrets> {
       AWS_ACCESS_KEY_ID: "local",
       AWS_SECRET_ACCESS_KEY: "local",
     },
-    set: (name, value) => {
-      store.values.set(name, value);
+    set: (name, value, ...later) => {
+      store.values.set(name, [value, ...later]);
     },
     remove: (name) => {
       store.values.delete(name);
@@ -73,6 +86,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
       store.delayMs = delayMs;
     },
     reads: (name) => store.reads.get(name) ?? 0,
+    accessKeys: store.accessKeys,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -87,6 +101,8 @@ async function serve(
   response: ServerResponse,
 ): Promise<void> {
   const input: unknown = JSON.parse(await text(request));
+  const signer = /Credential=([^/]+)\//.exec(request.headers.authorization ?? "")?.[1];
+  store.accessKeys.add(signer ?? "nobody");
   const operation = OPERATIONS[String(request.headers["x-amz-target"])];
   const { status, body } = operation?.(store, input) ?? failure("UnknownOperationException", "");
   await pause(store.delayMs);
@@ -125,7 +141,9 @@ function read(
   const asked = String(Reflect.get(Object(input), key));
   const name = [...store.values.keys()].find((each) => isNameOf(each, asked)) ?? asked;
   store.reads.set(name, (store.reads.get(name) ?? 0) + 1);
-  return { name, value: store.values.get(name) };
+  const [value, ...[next, ...later]] = store.values.get(name) ?? [];
+  if (next !== undefined) store.values.set(name, [next, ...later]);
+  return { name, value };
 }
 
 /** A secret's ARN ends in its name and six random characters, a parameter's in its name. */

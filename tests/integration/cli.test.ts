@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCli } from "../../bin/cli.ts";
 import { bundleHash, readBundle } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
+import { startSecrets } from "../../local/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectAmendment, expectReport } from "../setup/report-schema.ts";
 
@@ -81,6 +82,8 @@ describe("a wrong command line", () => {
     ["up", "--out-of-order"],
     ["up", "--lock-timeout-ms", "soon"],
     ["up", "--timeout-ms", "0"],
+    ["up", "--secret", "a", "--url", "postgres://b"],
+    ["up", "--parameter", "a", "--secret", "b"],
     ["bundle"],
   ])("exits with 2 and says why on standard error: %s %s %s", async (...words) => {
     const ended = await neonMigrate(words);
@@ -235,6 +238,43 @@ describe("up, plan and status", () => {
 
     expect(ended.exitCode).toBe(0);
     expect(reportOf(ended).database?.name).toBe(database.name);
+  });
+
+  test("read a secret or a parameter with the credentials of a profile", async () => {
+    const secrets = await startSecrets();
+    const home = mkdtempSync(join(scratch, "home-"));
+    mkdirSync(join(home, ".aws"));
+    const profile = "[deployer]\naws_access_key_id=AKIAPROFILE\naws_secret_access_key=local\n";
+    writeFileSync(join(home, ".aws", "credentials"), profile);
+    const environment = {
+      HOME: home,
+      AWS_PROFILE: "deployer",
+      AWS_REGION: "eu-central-1",
+      AWS_ENDPOINT_URL: secrets.url,
+      DATABASE_URL: "postgres://a:b@nowhere.invalid/c",
+      DATABASE_URL_SECRET_FIELD: "of another one",
+    };
+    const stale = new URL(database.url);
+    stale.password = "stale";
+    secrets.set("shop/database", JSON.stringify({ migrator: database.url }));
+    secrets.set("/shop/database", stale.href, database.url);
+    const words = ["status", ...good, "--relay", "--json"];
+
+    const ended = [
+      await neonMigrate(
+        [...words, "--secret", "shop/database", "--secret-field", "migrator"],
+        environment,
+      ),
+      await neonMigrate([...words, "--parameter", "/shop/database"], environment),
+    ];
+    await secrets.stop();
+
+    expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    expect(ended.map((each) => reportOf(each).database?.name)).toEqual(
+      Array(2).fill(database.name),
+    );
+    expect(secrets.reads("/shop/database")).toBe(2);
+    expect(secrets.accessKeys).toEqual(new Set(["AKIAPROFILE"]));
   });
 
   test("go through the relay that NEON_WS_PROXY names", async () => {

@@ -399,6 +399,19 @@ describe("baseline and repair", () => {
     expect(report).toMatchObject({ status: "applied", applied: [{ tag: "0001_touch" }] });
   });
 
+  test("tell nobody the password of a connection that fails", async () => {
+    const url = new URL(database.url);
+    url.password = "Marker%20secret";
+
+    const ended = await inProcess([...baseline, "--folder", folder, "--relay", "--url", url.href]);
+
+    expect(ended).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining("LOGIN_FAILED"),
+    });
+    expect(ended.stdout).not.toMatch(/Marker/);
+  });
+
   test("show both hashes of a changed file, and end that drift", async () => {
     const [before] = await rows();
     writeFileSync(join(folder, "0000_init.sql"), "-- as it is in production\nselect 1;\n");

@@ -292,6 +292,32 @@ describe("migrate", () => {
     expect(await exists("elsewhere")).toBe(false);
   });
 
+  test("says the same of every drift in plan, up and status, which alone never fails over it", async () => {
+    const stranger = makeMigration("0003_stranger", 4_000, "select 4");
+    const last = makeMigration("0002_last", 3_000, "select 3");
+    await run(target, makeBundle(first, last, stranger));
+    const edited = makeMigration(first.tag, first.when, "create table elsewhere ()");
+    const bundle = makeBundle(edited, second, last);
+    const drift = {
+      modified: [{ tag: first.tag, ledgerHash: first.hash, bundleHash: edited.hash }],
+      unknown: [{ hash: stranger.hash, when: 4_000, name: null }],
+      outOfOrder: [{ tag: second.tag, hash: second.hash, when: 2_000 }],
+    };
+    const strict = { modified: "error", ahead: "error" };
+
+    const asked = await Promise.all([
+      run(target, bundle, { action: "plan", ...strict }),
+      run(target, bundle, { action: "status", ...strict }),
+      run(target, bundle, { action: "plan" }),
+    ]);
+    const refused = await run(target, bundle, strict);
+
+    const codes = [...asked, refused].map(({ status, error }) => error?.code ?? status);
+    expect(codes).toEqual(["MODIFIED", "planned", "OUT_OF_ORDER", "MODIFIED"]);
+    for (const report of [...asked, refused]) expect(report.drift).toEqual(drift);
+    expect(await ledgerRows()).toHaveLength(3);
+  });
+
   test("names the holder when another run keeps the lock, and the statement that ends it", async () => {
     const slow = makeMigration("0000_slow", 1_000, "select pg_sleep(3)");
     const holder = run(target, makeBundle(slow));

@@ -4,6 +4,7 @@ import { lockQuestion } from "../../lib/lock.ts";
 import type { Report } from "../../lib/report.ts";
 import { runSql } from "../../local/postgres-admin.ts";
 import { startRelay } from "../../local/relay.ts";
+import { amend } from "../setup/amend.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type PgBouncerOptions, pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";
 import { run, targetOf } from "../setup/run.ts";
@@ -39,6 +40,15 @@ async function locks(): Promise<unknown> {
   const [row] = await database.sql(
     `select count(*)::int as n from pg_locks
      where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+  );
+  return row?.n;
+}
+
+/** How many sessions wait for a table. */
+async function waiting(): Promise<unknown> {
+  const [row] = await database.sql(
+    `select count(*)::int as n from pg_locks where not granted and locktype = 'relation'
+     and database = (select oid from pg_database where datname = current_database())`,
   );
   return row?.n;
 }
@@ -191,6 +201,21 @@ describe.skipIf(!installed)("a session pooler", () => {
 
     expect(reports.map(outcome).toSorted()).toEqual(["applied", ...Array(4).fill("up-to-date")]);
     await waitFor(async () => (await locks()) === 0);
+  });
+
+  test("holds the lock of a baseline for as long as that writes", async () => {
+    await database.sqlAsOwner(
+      "create schema drizzle; create table drizzle.__drizzle_migrations (id serial, hash text, created_at bigint); create table accounts ()",
+    );
+    const holder = await database.hold("lock table drizzle.__drizzle_migrations in share mode");
+    const target = await pooled({ poolMode: "session" });
+
+    const amending = amend(target, bundle, { kind: "baseline", to: accounts.tag });
+    await waitFor(async () => (await waiting()) === 1);
+
+    expect(await locks()).toBe(1);
+    await holder.release();
+    expect(await amending).toMatchObject({ written: true });
   });
 
   test("is refused in good time where it has no second session to prove what it is", async () => {

@@ -159,6 +159,58 @@ describe("planMigrations", () => {
     expect(strict.refusal?.code).toBe("AHEAD");
   });
 
+  test("warns of what a policy lets pass, with both hashes and the way out, and not of what it refuses", () => {
+    const ledger = makeLedger(
+      rowOf(first, 1, { hash: "f".repeat(64) }),
+      rowOf(third, 3, { name: "20260101_third" }),
+    );
+    const warningsWith = (fields: object) =>
+      planMigrations(makeBundle(first), ledger, policy(fields)).warnings;
+
+    expect(warningsWith({})).toEqual([
+      {
+        code: "MODIFIED",
+        message: `Migration 0000_first is no longer what was applied (hash ffffffffffff… in the ledger, ${first.hash.slice(0, 12)}… in the bundle), and not run again. Restore the file; or take it as it is now with "neon-migrate repair --accept 0000_first".`,
+      },
+      {
+        code: "AHEAD",
+        message:
+          "The database is ahead: 1 ledger row (20260101_third) belongs to no migration of this bundle. That is as it should be after a rollback.",
+      },
+    ]);
+    expect(warningsWith({ modified: "error" }).map(({ code }) => code)).toEqual(["AHEAD"]);
+    expect(warningsWith({ ahead: "error" }).map(({ code }) => code)).toEqual(["MODIFIED"]);
+    expect(warningsWith({ modified: "error", ahead: "error" })).toEqual([]);
+  });
+
+  test.each([
+    [{}, "OUT_OF_ORDER"],
+    [{ outOfOrder: "apply" }, undefined],
+    [{ ahead: "error" }, "AHEAD"],
+    [{ ahead: "error", outOfOrder: "apply" }, "AHEAD"],
+    [{ modified: "error" }, "MODIFIED"],
+    [{ modified: "error", ahead: "error", outOfOrder: "apply" }, "MODIFIED"],
+  ])(
+    "weighs all three kinds of drift at once, the one that lies deepest first: %o is %s",
+    (fields, code) => {
+      const stranger = makeMigration("0003_stranger", 4_000, "create table d ()");
+      const ledger = makeLedger(
+        rowOf(first, 1, { hash: "f".repeat(64) }),
+        rowOf(third, 2),
+        rowOf(stranger, 3),
+      );
+
+      const plan = planMigrations(makeBundle(first, second, third), ledger, policy(fields));
+
+      expect(plan.refusal?.code).toBe(code);
+      expect(plan.drift).toEqual({
+        modified: [{ tag: first.tag, ledgerHash: "f".repeat(64), bundleHash: first.hash }],
+        unknown: [{ hash: stranger.hash, when: 4_000, name: null }],
+        outOfOrder: [{ tag: second.tag, hash: second.hash, when: 2_000 }],
+      });
+    },
+  );
+
   test("refuses to insist on Drizzle's migrator where it would skip a migration", () => {
     const twin = makeMigration("0001_twin", 1_000, "create table twin ()");
 

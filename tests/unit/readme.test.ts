@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES } from "../../lib/errors.ts";
 import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
+import { expectAmendment } from "../setup/report-schema.ts";
 
 const readme = readFileSync("README.md", "utf8");
 const errors = readFileSync("docs/errors.md", "utf8");
@@ -52,5 +53,24 @@ describe("docs/report.schema.json", () => {
     const schema = JSON.parse(readFileSync("docs/report.schema.json", "utf8"));
 
     expect(schema.properties.error.properties.code.enum).toEqual([...ERROR_CODES]);
+  });
+});
+
+describe("docs/operations.md", () => {
+  const operations = readFileSync("docs/operations.md", "utf8");
+
+  test("shows an amendment as the published schema describes it", () => {
+    const [, example = ""] = /```json\n(.*?)```/s.exec(operations) ?? [];
+
+    expectAmendment(JSON.parse(example));
+  });
+
+  test("links only to files that exist", () => {
+    const links = Array.from(
+      operations.matchAll(/\]\((?!http)([^)#]+)/g),
+      ([, path]) => path ?? "",
+    );
+
+    expect(links.filter((path) => !existsSync(`docs/${path}`))).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Bundle } from "../lib/bundle.ts";
 import type { StatementPlace } from "../lib/errors.ts";
@@ -9,15 +10,15 @@ const REACH = 60;
 /** How much is shown of a statement whose file is not at hand. */
 const MAX_EXCERPT_LINES = 5;
 
-/** What went wrong, where, in PostgreSQL's words and ours, what is left of it and what to do. Pure. */
+/** What went wrong, where, in PostgreSQL's words and ours, what is left of it and what to do. */
 export function renderError(
   report: Report,
   error: ReportedError,
   options: RenderOptions,
 ): readonly string[] {
-  const { folder, colors } = options;
+  const { colors } = options;
   const { code, message, migration, statement, sqlstate, detail, hint, where } = error;
-  const place = migration === null ? null : placeOf(folder, migration, statement);
+  const place = migration === null ? null : placeOf(options, migration, statement);
   const compiling = sqlstate === null && statement !== null && detail !== null;
   const label = `${code}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`;
   const shown = excerpt(error, options.bundle);
@@ -34,9 +35,15 @@ export function renderError(
   ];
 }
 
-function placeOf(folder: string | null, migration: string, statement: StatementPlace | null) {
-  const file = `${migration}.sql`;
-  const path = folder === null ? file : join(folder, file);
+function placeOf(
+  { folder, bundle }: RenderOptions,
+  migration: string,
+  statement: StatementPlace | null,
+): string {
+  const file = join(migration, "migration.sql");
+  // A folder that could not be compiled is looked at: a tag may have a time in front in both layouts.
+  const isNamed = bundle === null ? existsSync(join(folder ?? "", file)) : bundle.layout === "1.0";
+  const path = join(folder ?? "", isNamed ? file : `${migration}.sql`);
   return statement === null ? path : `${path}:${statement.line}:${statement.column}`;
 }
 

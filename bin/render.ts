@@ -14,7 +14,7 @@ export interface RenderOptions {
   readonly colors: Colors;
 }
 
-/** A report as text for a person: one line per migration, the failing statement, the outcome. Pure. */
+/** A report as text for a person: one line per migration, the failing statement, the outcome. */
 export function renderReport(report: Report, options: RenderOptions): string {
   const { colors } = options;
   const { applied, pending, warnings, notices } = report;

@@ -22,6 +22,8 @@ export interface Deployment {
   readonly ended: readonly Outcome[];
   /** Replaces the code, as a deployment does. */
   deploy(...migrations: readonly AuthoredMigration[]): Promise<void>;
+  /** Replaces the code by what is made of a Drizzle folder. */
+  deployFolder(folder: string): Promise<void>;
   /** Delivers an event to a process that is free, or a new one. A job may be delivered as often as one likes. */
   deliver(job: Job): Promise<Outcome>;
   /** Delivers it as Lambda's queue does: a failed call is repeated, at most twice, with the same request id. */
@@ -71,6 +73,11 @@ export function prepareDeployment(
     ended.push(outcome);
     return outcome;
   };
+  const deployFolder = async (drizzle: string): Promise<void> => {
+    // Processes with the old code finish what they do, and get nothing more.
+    idle = [];
+    await writeAsset(await compileBundle(drizzle), folder, inject("assetFolder"));
+  };
   const kill = async (): Promise<void> => {
     const running = [...sandboxes];
     sandboxes.clear();
@@ -81,13 +88,12 @@ export function prepareDeployment(
     functionArn: LOCAL_FUNCTION_ARN,
     ended,
     deploy: async (...migrations) => {
-      // Processes with the old code finish what they do, and get nothing more.
-      idle = [];
       const drizzle = join(folder, "drizzle");
       writeDrizzleFolder(drizzle, migrations);
-      await writeAsset(await compileBundle(drizzle), folder, inject("assetFolder"));
+      await deployFolder(drizzle);
       rmSync(drizzle, { recursive: true });
     },
+    deployFolder,
     deliver,
     deliverFromQueue: async (job) => {
       const attempts: Outcome[] = [];

@@ -15,49 +15,72 @@ interface Rule {
   readonly migration: (migration: Migration) => string;
 }
 
-/** From the surest to the least sure. */
-const RULES: readonly Rule[] = [
-  { row: ({ name }) => name, migration: ({ name }) => name },
-  {
-    row: ({ when, hash }) => (when === null ? null : `${when} ${hash}`),
-    migration: ({ when, hash }) => `${when} ${hash}`,
+interface Rules {
+  /** From the surest to the least sure: name, then time and text. */
+  readonly sure: readonly Rule[];
+  readonly timeAlone: Rule;
+}
+
+const NAME: Rule = { row: ({ name }) => name, migration: ({ name }) => name };
+
+const RULES: Rules = {
+  sure: [
+    NAME,
+    {
+      row: ({ when, hash }) => (when === null ? null : `${when} ${hash}`),
+      migration: ({ when, hash }) => `${when} ${hash}`,
+    },
+    // Whole seconds: written for a 1.0 folder, before the deployment was rolled back to the 0.x one.
+    {
+      row: ({ when, hash }) => (when === null ? null : `${when} ${hash}`),
+      migration: ({ when, hash }) => `${toSecond(when)} ${hash}`,
+    },
+  ],
+  timeAlone: {
+    row: ({ when }) => when?.toString() ?? null,
+    migration: ({ when }) => when.toString(),
   },
-  { row: ({ when }) => when?.toString() ?? null, migration: ({ when }) => when.toString() },
-];
+};
 
 /**
  * A folder of the 1.0 layout keeps its time in seconds, and the rows that 0.x wrote have milliseconds. Two
  * branches can generate in the same second: a row that bears another name is another migration.
  */
-const RULES_OF_NAMED_FOLDERS: readonly Rule[] = [
-  { row: ({ name }) => name, migration: ({ name }) => name },
-  {
-    row: ({ when, hash }) => (when === null ? null : `${toSecond(when)} ${hash}`),
-    migration: ({ when, hash }) => `${when} ${hash}`,
-  },
-  {
+const RULES_OF_NAMED_FOLDERS: Rules = {
+  sure: [
+    NAME,
+    {
+      row: ({ when, hash }) => (when === null ? null : `${toSecond(when)} ${hash}`),
+      migration: ({ when, hash }) => `${when} ${hash}`,
+    },
+  ],
+  timeAlone: {
     row: ({ when, name }) => (when === null || name !== null ? null : toSecond(when).toString()),
     migration: ({ when }) => when.toString(),
   },
-];
+};
 
 /**
  * Matches ledger rows to migrations: by name, by time and hash, by time alone (then the file was
- * changed), and at last by hash alone, but only where exactly one of each is left with it: two empty
- * migrations have equal hashes.
+ * changed), and at last by hash alone, but only where there are rows enough for all that have it: two empty
+ * migrations have equal hashes. A migration whose text another row holds is not matched by its time before:
+ * `drizzle-kit up` asks for later times in the journal, and each may be the one that the next row has.
  */
 export function matchRows(
   { layout, migrations }: Pick<Bundle, "layout" | "migrations">,
   rows: readonly LedgerRow[],
 ): Matching {
+  const { sure, timeAlone } = layout === "1.0" ? RULES_OF_NAMED_FOLDERS : RULES;
   const rowOf = new Map<Migration, LedgerRow>();
   let left = rows;
-  for (const rule of layout === "1.0" ? RULES_OF_NAMED_FOLDERS : RULES) {
-    left = matchBy(rule, migrations, left, rowOf);
-  }
+  for (const rule of sure) left = matchBy(rule, migrations, left, rowOf);
+  const texts = new Set(left.map(({ hash }) => hash));
+  const unclaimed = migrations.filter(({ hash }) => !texts.has(hash));
+  left = matchBy(timeAlone, unclaimed, left, rowOf);
   const matchedByHash = matchByHash(migrations, left, rowOf);
-  const explained = new Set(Array.from(rowOf.values(), rowKey));
   left = left.filter((row) => !matchedByHash.includes(row));
+  left = matchBy(timeAlone, migrations, left, rowOf);
+  const explained = new Set(Array.from(rowOf.values(), rowKey));
   const repeated = left.filter((row) => explained.has(rowKey(row)));
   return {
     rowOf,
@@ -69,7 +92,8 @@ export function matchRows(
   };
 }
 
-function toSecond(when: number): number {
+/** The beginning of its second, which is how precise the name of a 1.0 folder is. */
+export function toSecond(when: number): number {
   return Math.floor(when / 1_000) * 1_000;
 }
 
@@ -103,12 +127,15 @@ function matchByHash(
     ({ hash }) => hash,
   );
   const matched: LedgerRow[] = [];
-  for (const [hash, [row, ...others]] of groupBy(rows, (each) => each.hash)) {
-    const [migration, ...rivals] = waiting.get(hash) ?? [];
-    if (row === undefined || migration === undefined) continue;
-    if (others.length > 0 || rivals.length > 0) continue;
-    rowOf.set(migration, row);
-    matched.push(row);
+  for (const [hash, [...alike]] of groupBy(rows, (each) => each.hash)) {
+    const candidates = waiting.get(hash) ?? [];
+    if (candidates.length > alike.length) continue;
+    for (const migration of candidates) {
+      const row = alike.shift();
+      if (row === undefined) break;
+      rowOf.set(migration, row);
+      matched.push(row);
+    }
   }
   return matched;
 }

@@ -1,8 +1,9 @@
 import type { Bundle, Migration, Warning } from "./bundle.ts";
 import { type Checkpoint, editedStatement, findCheckpoint } from "./checkpoints.ts";
+import { warnOfNames } from "./drizzle-names.ts";
 import { MigratorError } from "./errors.ts";
 import type { Ledger, LedgerRow } from "./ledger-home.ts";
-import { type Matching, matchRows } from "./match.ts";
+import { type Matching, matchRows, toSecond } from "./match.ts";
 import type { Drift } from "./report.ts";
 import type { Request } from "./request.ts";
 import {
@@ -114,6 +115,7 @@ export function planMigrations(
     warnings: [
       ...matching.warnings,
       ...tolerated(drift, policy, pending),
+      ...warnOfNames(bundle, ledger, matching),
       ...strayCheckpoints(bundle, ledger),
     ],
     refusal:
@@ -139,7 +141,7 @@ function skippedReason({ when }: Migration, newest: number): ExecutorReason {
 /** Of two times that were kept with different precision the coarser one counts. */
 function newestOf({ layout }: Bundle, rows: readonly LedgerRow[]): number {
   const newest = watermarkOf(rows);
-  return layout === "1.0" ? Math.floor(newest / 1_000) * 1_000 : newest;
+  return layout === "1.0" ? toSecond(newest) : newest;
 }
 
 function watermarkOf(rows: readonly LedgerRow[]): number {

@@ -83,7 +83,7 @@ interface NamedFolder {
   readonly path: string;
 }
 
-/** Any folder with a `migration.sql` counts, as for Drizzle; in the order of their names. */
+/** Any folder with a `migration.sql` counts, as for Drizzle, and in its order (drizzle-orm 1.0 `migrator.js`). */
 async function findNamedFolders(
   folder: string,
   listed: readonly Dirent[],
@@ -93,7 +93,7 @@ async function findNamedFolders(
     const path = join(folder, name, "migration.sql");
     if ((await stat(path).catch(() => null)) !== null) found.push({ name, path });
   }
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return found.sort((a, b) => a.name.localeCompare(b.name, "en"));
 }
 
 async function readNamedFolders(

@@ -65,4 +65,42 @@ describe("matchRows", () => {
     expect(matched.size).toBe(0);
     expect(unknown).toEqual([row]);
   });
+
+  test("gives no row away by its time where another row holds the text", () => {
+    // Dated later in the journal, as drizzle-kit up asks for: each has the time that the next one had.
+    const migrations = [0, 1, 2].map((index) =>
+      makeMigration(`000${index}`, index * 1_000, `create table t${index} ()`),
+    );
+    const rows = migrations.map((migration, index) =>
+      rowOf(migration, index, { when: [0, 0, 1_000][index] ?? null }),
+    );
+
+    for (const layout of ["0.x", "1.0"] as const) {
+      const matching = matchRows({ ...makeBundle(...migrations), layout }, rows);
+      expect([...matching.rowOf.values()].map(({ id }) => id).sort()).toEqual([0, 1, 2]);
+      for (const [{ hash }, row] of matching.rowOf) expect(row.hash).toBe(hash);
+    }
+  });
+
+  test("takes all migrations of one text for applied where there is a row for each", () => {
+    const one = makeMigration("0000_empty", 1_000, "");
+    const other = makeMigration("0001_empty", 2_000, "");
+
+    const { rowOf: matched, unknown } = matchRows(makeBundle(one, other), [
+      rowOf(one, 1, { when: 8_888 }),
+      rowOf(other, 2, { when: 9_999 }),
+    ]);
+
+    expect([matched.size, unknown]).toEqual([2, []]);
+  });
+
+  test("takes whole seconds for the time where the text is the same: a 1.0 folder was rolled back", () => {
+    const migration = makeMigration("0000_first", 1_234, "create table a ()");
+
+    const { rowOf: matched, warnings } = matchRows(makeBundle(migration), [
+      rowOf(migration, 1, { when: 1_000 }),
+    ]);
+
+    expect([matched.size, warnings]).toEqual([1, []]);
+  });
 });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { RULE_IDS, type RuleId } from "./check/rule-ids.ts";
 import { MigratorError } from "./errors.ts";
+import { type Finding, isFinding } from "./findings.ts";
 import { quoted } from "./redact.ts";
 
 /** All migrations of one deployment: plain JSON, made by `compileBundle`, read by everything else. */
@@ -38,6 +39,8 @@ export interface Migration {
   readonly statements: readonly Statement[];
   /** What its author says of the whole file in comments; absent where that is nothing. */
   readonly directives?: FileDirectives;
+  /** What the rules of `check` have against it; see `docs/rules.md`. Nothing that is applied depends on them. */
+  readonly findings: readonly Finding[];
 }
 
 /** What a directive comment says of a statement. See `docs/directives.md`. */
@@ -196,7 +199,7 @@ export function readBundle(value: unknown): Bundle {
 function readMigration(value: unknown, index: number, layout: Layout): Migration {
   const name = `migration ${index + 1}`;
   if (!isRecord(value)) throw invalid(`${name} is not an object`);
-  const { tag, when, hash, sql, statements } = value;
+  const { tag, when, hash, sql, statements, findings } = value;
   if (typeof tag !== "string" || tag === "") throw invalid(`${name} has no tag`);
   if (typeof when !== "number" || !Number.isSafeInteger(when)) throw invalid(`${tag} has no time`);
   if (typeof sql !== "string") throw invalid(`${tag} has no SQL text`);
@@ -212,6 +215,7 @@ function readMigration(value: unknown, index: number, layout: Layout): Migration
     sql,
     statements: statements.map((each) => readStatement(each, tag, sql.length)),
     ...readDirectives(value.directives, tag),
+    findings: readFindings(findings, tag),
   };
   refuseDisorder(migration);
   return migration;
@@ -267,6 +271,11 @@ function readDirectives(value: unknown, tag: string): { readonly directives?: Fi
   if (!isSound) throw invalid(`a directive of ${tag} is not known to this migrator`);
   // Every name and every value was looked at just now.
   return { directives: value as FileDirectives };
+}
+
+function readFindings(value: unknown, tag: string): readonly Finding[] {
+  if (Array.isArray(value) && value.every(isFinding)) return value;
+  throw invalid(`the findings of ${tag} cannot be read`);
 }
 
 function isMode(value: unknown): value is StatementMode {

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
-import { type Bundle, bundleHash, type Layout, type Migration, migrationName } from "../bundle.ts";
-import type { MigratorError } from "../errors.ts";
+import {
+  type Bundle,
+  bundleHash,
+  type Layout,
+  type Migration,
+  migrationName,
+  type Warning,
+} from "../bundle.ts";
+import { checkMigrations, type Unchecked } from "../check/check.ts";
+import { type MigratorError, toError } from "../errors.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { loadParser } from "./parser.ts";
 import { directiveError, sqlError } from "./sql-problem.ts";
@@ -15,11 +23,37 @@ import { type Cut, cutStatements } from "./statements.ts";
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);
   await loadParser();
-  const migrations = files.map((file) => compileMigration(file, layout));
-  return { bundleVersion: 1, layout, hash: bundleHash(migrations), migrations, warnings };
+  const unchecked = files.map((file) => compileMigration(file, layout));
+  const { migrations, failure } = withFindings(unchecked);
+  return {
+    bundleVersion: 1,
+    layout,
+    hash: bundleHash(migrations),
+    migrations,
+    warnings: [...warnings, ...failure],
+  };
 }
 
-function compileMigration(file: MigrationFile, layout: Layout): Migration {
+interface CheckedMigrations {
+  readonly migrations: readonly Migration[];
+  /** Empty when the rules could be held against all of them. */
+  readonly failure: readonly Warning[];
+}
+
+/** A rule that breaks must not stop a deployment. */
+function withFindings(unchecked: readonly Unchecked[]): CheckedMigrations {
+  try {
+    const found = checkMigrations(unchecked);
+    const migrations = unchecked.map((each, index) => ({ ...each, findings: found[index] ?? [] }));
+    return { migrations, failure: [] };
+  } catch (thrown) {
+    const message = `The rules of "check" could not be held against this folder, so that nothing is known of its dangers: ${toError(thrown).message}.`;
+    const migrations = unchecked.map((each) => ({ ...each, findings: [] }));
+    return { migrations, failure: [{ code: "CHECK_FAILED", message }] };
+  }
+}
+
+function compileMigration(file: MigrationFile, layout: Layout): Unchecked {
   const { tag, when, sql } = file;
   const cut = cutStatements(sql);
   if (!cut.ok) throw cutError(file, cut);

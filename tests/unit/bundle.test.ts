@@ -106,6 +106,14 @@ describe("readBundle", () => {
       { kind: { toString: 1, valueOf: 1 } },
       "a statement of 0000_init has an effect that this migrator does not know",
     ],
+    [["migrations", "0", "findings"], undefined, "the findings of 0000_init cannot be read"],
+    [["migrations", "0", "findings"], [null], "the findings of 0000_init cannot be read"],
+    [["migrations", "0", "findings", "0", "rule"], "x", "the findings of 0000_init cannot be read"],
+    [
+      ["migrations", "0", "findings", "0", "asks"],
+      { kind: "__proto__" },
+      "the findings of 0000_init cannot be read",
+    ],
     [["migrations", "0", "when"], 1, "its hash does not match its migrations"],
     [["migrations", "0", "tag"], "renamed", "its hash does not match its migrations"],
   ])("refuses a bundle whose %j is %j", (path, value, reason) => {

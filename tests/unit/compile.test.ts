@@ -52,6 +52,20 @@ describe("compileBundle", () => {
             { start: 124, end: 132, chunk: 1, line: 7, column: 1, kind: "SelectStmt", ...plain },
             { start: 135, end: 146, chunk: 1, line: 8, column: 1, kind: "SelectStmt", ...plain },
           ],
+          findings: [
+            {
+              rule: "serial",
+              severity: "note",
+              statement: 1,
+              line: 2,
+              column: 2,
+              message: `"id" of "users" has the type serial; take integer GENERATED ALWAYS AS IDENTITY instead.`,
+              rewrite: `"id" integer GENERATED ALWAYS AS IDENTITY`,
+              table: null,
+              createdIn: null,
+              asks: null,
+            },
+          ],
         },
       ],
     });

@@ -25,6 +25,7 @@ export function makeMigration(tag: string, when: number, ...statements: string[]
     hash: createHash("sha256").update(sql).digest("hex"),
     statements: cut.ok ? cut.statements : uncut(sql, statements),
     ...(cut.ok && cut.directives !== undefined ? { directives: cut.directives } : {}),
+    findings: [],
   };
 }
 

@@ -1,0 +1,13 @@
+import type { Migration, Statement } from "../bundle.ts";
+import type { RuleId } from "./rule-ids.ts";
+
+/** Whether its author lets a statement break a rule: `-- neon-migrate: allow <rule>` above it, or at the head of its file. */
+export function isAllowed(
+  rule: RuleId,
+  migration: Pick<Migration, "directives">,
+  statement: Pick<Statement, "directives">,
+): boolean {
+  return [migration, statement].some(
+    ({ directives }) => directives?.allow?.includes(rule) === true,
+  );
+}

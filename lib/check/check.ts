@@ -1,0 +1,117 @@
+import { type Migration, type Statement, statementText } from "../bundle.ts";
+import { parseTree } from "../compile/parser.ts";
+import type { Finding } from "../findings.ts";
+import { cutSteps, slicesOf } from "../steps.ts";
+import { isAllowed } from "./allowed.ts";
+import { History, REPLAYED_KINDS } from "./history.ts";
+import type { Checked, Problem, Rule } from "./rule.ts";
+import { RULES } from "./rules.ts";
+import { unitsOf } from "./source.ts";
+import { type Node, record } from "./tree.ts";
+
+/** A migration before it was checked. */
+export type Unchecked = Omit<Migration, "findings">;
+
+/**
+ * Holds migrations, in the order in which they are applied, to every rule. The parser must be loaded.
+ * @returns the findings of each, in its order
+ */
+export function checkMigrations(migrations: readonly Unchecked[]): readonly (readonly Finding[])[] {
+  const history = new History();
+  return migrations.map((migration) => checkMigration({ ...migration, findings: [] }, history));
+}
+
+const RULES_OF = byKind(RULES);
+
+function byKind(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]> {
+  const kinds = new Set(rules.flatMap((rule) => rule.kinds));
+  return new Map(
+    [...kinds].map((kind) => [kind, rules.filter((rule) => rule.kinds.includes(kind))]),
+  );
+}
+
+function checkMigration(migration: Migration, history: History): readonly Finding[] {
+  const findings: Finding[] = [];
+  const { tag } = migration;
+  const nodeAt = treeReader(migration);
+  const togetherOf = transactionsOf(migration);
+  for (const [index, statement] of migration.statements.entries()) {
+    const rules = RULES_OF.get(statement.kind) ?? [];
+    const replayed = REPLAYED_KINDS.includes(statement.kind);
+    if (rules.length === 0 && !replayed) continue;
+    const node = nodeAt(index);
+    const text = statementText(migration, statement);
+    const checked: Checked = {
+      ...{ tag, migration, statement, index, text, node, history, nodeAt },
+      isNew: (table) => history.createdIn(table) === tag,
+      together: togetherOf.get(index) ?? [index],
+    };
+    for (const rule of rules.filter(({ id }) => !isAllowed(id, migration, statement))) {
+      findings.push(...rule.check(checked).map((problem) => toFinding(rule, problem, checked)));
+    }
+    if (replayed) history.replay(statement.kind, node, tag);
+  }
+  return findings;
+}
+
+function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
+  const { statement, index, text, history } = checked;
+  const { message, rewrite, table, asks, at, severity } = problem;
+  return {
+    rule: rule.id,
+    severity: severity ?? rule.severity,
+    statement: index + 1,
+    ...placeOf(statement, text, at ?? 0),
+    message,
+    rewrite,
+    table: table ?? null,
+    createdIn: table === undefined ? null : history.createdIn(table),
+    asks: asks ?? null,
+  };
+}
+
+function placeOf(
+  { line, column }: Statement,
+  text: string,
+  at: number,
+): Pick<Finding, "line" | "column"> {
+  if (at === 0) return { line, column };
+  const before = text.slice(0, unitsOf(text, at)).split("\n");
+  const last = before.at(-1) ?? "";
+  if (before.length === 1) return { line, column: column + last.length };
+  return { line: line + before.length - 1, column: last.length + 1 };
+}
+
+/** Trees are made when a rule wants one, and once. */
+function treeReader(migration: Migration): (index: number) => Node {
+  const known = new Map<number, Node>();
+  return (index) => {
+    const statement = migration.statements[index];
+    if (statement === undefined) return {};
+    const node = known.get(index) ?? treeOf(migration, statement);
+    known.set(index, node);
+    return node;
+  };
+}
+
+function treeOf(migration: Migration, statement: Statement): Node {
+  if (!READ_KINDS.has(statement.kind)) return {};
+  return record(parseTree(statementText(migration, statement))[statement.kind]);
+}
+
+/** Of an INSERT of megabytes no rule wants the tree. */
+const READ_KINDS: ReadonlySet<string> = new Set([...RULES_OF.keys(), ...REPLAYED_KINDS]);
+
+/** Which statements commit with which. */
+function transactionsOf(migration: Migration): ReadonlyMap<number, readonly number[]> {
+  const steps = cutSteps(migration, {
+    done: () => 0,
+    mustStandAlone: () => false,
+    commitEveryEnumValue: false,
+  });
+  return new Map(
+    steps
+      .flatMap(slicesOf)
+      .flatMap(({ statements }) => statements.map((index) => [index, statements])),
+  );
+}

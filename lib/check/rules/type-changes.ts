@@ -1,0 +1,34 @@
+import type { ColumnType } from "../history.ts";
+
+/**
+ * Whether the values of one type are valid as another as they are, so that a change of type rewrites nothing.
+ * What is not known here for certain is left to the catalog.
+ * Source: ATColumnChangeRequiresRewrite in PostgreSQL 18, and the planner support functions of the length coercions.
+ */
+export function isKeptAsItIs(from: ColumnType, to: ColumnType): boolean {
+  if (from.array !== to.array || from.schema !== to.schema) return false;
+  if (isText(from) && isText(to)) return isWider(from, to);
+  if (from.name !== to.name) return false;
+  if (String(from.modifiers) === String(to.modifiers)) return true;
+  return WIDENED.has(from.name) && isWider(from, to);
+}
+
+const isText = ({ name }: ColumnType): boolean => name === "text" || name === "varchar";
+
+/** The types of which a larger limit needs no look at the values. */
+const WIDENED: ReadonlySet<string> = new Set([
+  "varchar",
+  "varbit",
+  "numeric",
+  "time",
+  "timestamp",
+  "timestamptz",
+]);
+
+/** A limit that is gone holds every value; a scale may not change. */
+function isWider(from: ColumnType, to: ColumnType): boolean {
+  const [limit, scale = 0] = from.modifiers;
+  const [newLimit, newScale = 0] = to.modifiers;
+  if (newLimit === undefined) return true;
+  return limit !== undefined && limit <= newLimit && scale === newScale;
+}

@@ -1,0 +1,155 @@
+import { describe, expect, test } from "vitest";
+import { isAllowed } from "../../../lib/check/allowed.ts";
+import { checkMigrations } from "../../../lib/check/check.ts";
+import { findingsOf } from "../../../lib/findings.ts";
+import { makeMigration } from "../make-migration.ts";
+
+/** Each text is a migration; the findings of all of them as `migration:line:column rule`. */
+function found(...texts: readonly string[]): readonly string[] {
+  const migrations = texts.map((text, index) => makeMigration(`000${index}`, index, text));
+  return checkMigrations(migrations).flatMap((findings, index) =>
+    findings.map(({ rule, line, column }) => `${index}:${line}:${column} ${rule}`),
+  );
+}
+
+const CREATE = 'create table "t" ("a" integer, "b" text);';
+const INDEX = 'create index "t_a" on "t" ("a");';
+
+describe("checkMigrations", () => {
+  test("finds nothing about the locks of a table that is new in the same file", () => {
+    expect(
+      found(`${CREATE}\n${INDEX}\nalter table "t" alter "a" type bigint, alter "a" set not null;`),
+    ).toEqual([]);
+  });
+
+  test("finds the same about a table of an earlier file, and says which one creates it", () => {
+    const migrations = [CREATE, INDEX].map((text, index) =>
+      makeMigration(`000${index}`, index, text),
+    );
+
+    const findings = checkMigrations(migrations);
+
+    expect(findings[1]).toMatchObject([{ rule: "index-not-concurrent", createdIn: "0000" }]);
+  });
+
+  test("takes a table for new that was renamed or moved since it was created in the same file", () => {
+    expect(
+      found(
+        `${CREATE} alter table "t" rename to "u"; alter table "u" set schema "s"; create index on "s"."u" ("a");`,
+      ),
+    ).toEqual([]);
+  });
+
+  test("takes a table for old again once it was dropped and is used by that name", () => {
+    expect(found(`${CREATE}\ndrop table "t";\n${INDEX}`)).toEqual(["0:3:1 index-not-concurrent"]);
+  });
+
+  test("takes a name with and without the schema public for the same", () => {
+    expect(found(`${CREATE} create index on "public"."t" ("a");`)).toEqual([]);
+  });
+
+  test("points to the clause, whatever characters stand before it", () => {
+    expect(
+      found(`select 'é☃😀';\nalter table "t😀" add column "é" text,\n  add check ("x" > 0);`),
+    ).toEqual(["0:3:7 check-without-not-valid"]);
+  });
+
+  test("tells what is committed apart from what shares a transaction", () => {
+    const add = `alter table "t" add constraint "c" check ("a" > 0) not valid;`;
+    const validate = `alter table "t" validate constraint "c";`;
+
+    expect(found(`${add}\n${validate}`)).toEqual(["0:2:1 validated-in-same-transaction"]);
+    expect(found(`${add}\ncommit;\n${validate}`)).toEqual(["0:2:1 transaction-control"]);
+    expect(found(add, validate)).toEqual([]);
+  });
+
+  test.each([
+    ['"a" varchar(20)', "varchar(30)", false],
+    ['"a" varchar(20)', "text", false],
+    ['"a" varchar(20)', "varchar(10)", true],
+    ['"a" text', "varchar(10)", true],
+    ['"a" numeric(10, 2)', "numeric(12, 2)", false],
+    ['"a" numeric(10, 2)', "numeric(12, 4)", true],
+    ['"a" timestamp(3)', "timestamp", false],
+    ['"a" char(3)', "text", true],
+    ['"a" integer', "bigint", true],
+    ['"a" text[]', "text", true],
+  ])("knows of a column %s whether a change to %s rewrites: %s", (column, type, rewrites) => {
+    const changes = found(
+      `create table "t" (${column});`,
+      `alter table "t" alter "a" type ${type};`,
+    );
+
+    expect(changes.some((each) => each.endsWith("column-type-changed"))).toBe(rewrites);
+  });
+
+  test.each([
+    ["now()", null],
+    ["'x'", null],
+    ["current_timestamp", null],
+    ["lower('A')", null],
+    ["clock_timestamp()", "error"],
+    ["coalesce(null, random()::text)", "error"],
+    ["my_id()", "warning"],
+    ["app.now()", "warning"],
+  ])("grades the default %s by what it may do: %s", (expression, severity) => {
+    const [findings] = checkMigrations([
+      makeMigration("0000", 0, `alter table "t" add column "c" text default ${expression};`),
+    ]);
+
+    expect(findings?.map((each) => each.severity)).toEqual(severity === null ? [] : [severity]);
+  });
+
+  test("leaves what it has no rule for unread, however large", () => {
+    const rows = Array.from({ length: 20_000 }, (_row, index) => `(${index})`).join(", ");
+
+    expect(found(`insert into "t" values ${rows};`)).toEqual([]);
+  });
+
+  test("takes linear time for a migration of thousands of statements", () => {
+    const text = (count: number) =>
+      Array.from({ length: count }, (_each, index) => `alter table "t" add "c${index}" text;`).join(
+        "\n",
+      );
+    const timed = (count: number) => {
+      const migration = makeMigration("0000", 0, text(count));
+      const started = performance.now();
+      checkMigrations([migration]);
+      return performance.now() - started;
+    };
+    timed(500);
+
+    expect(timed(4_000) / timed(1_000)).toBeLessThan(12);
+  });
+});
+
+describe("findingsOf", () => {
+  test("leaves out what is about a table that is created by the same deployment", () => {
+    const plain = [CREATE, INDEX].map((text, index) => makeMigration(`000${index}`, index, text));
+    const findings = checkMigrations(plain);
+    const [first, second] = plain.map((each, index) => ({
+      ...each,
+      findings: findings[index] ?? [],
+    }));
+    if (first === undefined || second === undefined) throw new Error("two migrations were made");
+
+    expect(findingsOf([first, second])).toEqual([]);
+    expect(findingsOf([second]).map(({ finding }) => finding.rule)).toEqual([
+      "index-not-concurrent",
+    ]);
+  });
+});
+
+describe("isAllowed", () => {
+  const migration = makeMigration("0000", 0, INDEX);
+  const [statement] = migration.statements;
+  if (statement === undefined) throw new Error("one statement was made");
+  const directives = { allow: ["index-not-concurrent"] } as const;
+
+  test("lets a rule be broken where a directive says so, for a statement or a whole file", () => {
+    expect(isAllowed("index-not-concurrent", migration, statement)).toBe(false);
+    expect(isAllowed("index-not-concurrent", { ...migration, directives }, statement)).toBe(true);
+    expect(isAllowed("index-not-concurrent", migration, { ...statement, directives })).toBe(true);
+    expect(isAllowed("serial", { ...migration, directives }, statement)).toBe(false);
+  });
+});

@@ -58,7 +58,8 @@ export function createAdmin(url: string): Admin {
         template === undefined ? "" : ` template ${escapeIdentifier(template)}`,
         owner === undefined ? "" : ` owner ${escapeIdentifier(owner)}`,
       ];
-      await sql(`create database ${escapeIdentifier(name)}${clauses.join("")}`);
+      // Through the write-ahead log it would take three times as long.
+      await sql(`create database ${escapeIdentifier(name)}${clauses.join("")} strategy file_copy`);
     },
     dropDatabase: async (name) => {
       await sql(`drop database if exists ${escapeIdentifier(name)} with (force)`);

@@ -1,4 +1,3 @@
-import { existsSync, statfsSync } from "node:fs";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
 import { type LocalPostgres, startPostgres } from "../../local/postgres.ts";
 import { databaseUrl, type Role } from "../../local/postgres-admin.ts";
@@ -53,17 +52,6 @@ const SETTINGS = {
   max_wal_size: "64MB",
   min_wal_size: "32MB",
 };
-
-const MEMORY = "/dev/shm";
-const MEMORY_NEEDED = 2 ** 30;
-
-/** Has databases in memory where the system offers it: a new one then takes 10 ms instead of 300. */
-export function preferMemory(): void {
-  if (!existsSync(MEMORY)) return;
-  const { bavail, bsize } = statfsSync(MEMORY);
-  // Read by `os.tmpdir()`, which decides where a local PostgreSQL puts its data.
-  if (bavail * bsize > MEMORY_NEEDED) process.env.TMPDIR = MEMORY;
-}
 
 /** @param folderOf where the asset of a workload is */
 export async function openStage(folderOf: (workload: Workload) => string): Promise<Stage> {

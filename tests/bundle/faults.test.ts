@@ -1,10 +1,10 @@
 import { beforeAll, expect, inject, test } from "vitest";
 import { runBench, type TryResult } from "../../bench/faults/bench.ts";
 import { SCENARIOS } from "../../bench/faults/scenarios.ts";
-import { preferMemory } from "../../bench/faults/stage.ts";
 import { isBad, renderFailure } from "../../bench/faults/table.ts";
 import { type Disturbance, fire, type Scenario, type Trial } from "../../bench/faults/trial.ts";
 import { STEPS } from "../../bench/faults/workloads.ts";
+import { preferMemory } from "../../local/memory.ts";
 
 const SEED = 20_261_124;
 

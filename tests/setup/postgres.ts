@@ -1,4 +1,5 @@
 import type { TestProject } from "vitest/node";
+import { preferMemory } from "../../local/memory.ts";
 import { startPostgres } from "../../local/postgres.ts";
 
 declare module "vitest" {
@@ -10,6 +11,7 @@ declare module "vitest" {
 
 /** Starts one PostgreSQL for the whole run; each test file makes a database of its own in it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  preferMemory();
   const postgres = await startPostgres();
   project.provide("postgresUrl", postgres.url());
   return () => postgres.stop();

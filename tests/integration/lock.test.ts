@@ -110,3 +110,80 @@ describe("the lock", () => {
     expect(row).toEqual({ client_connection_check_interval: "1s" });
   });
 });
+
+describe("LOCKED", () => {
+  const waitBriefly = async (): Promise<unknown> => {
+    const living = await open("living");
+    try {
+      await acquireLock(living, DEFAULT_LEDGER, {
+        timeoutMs: 100,
+        deadline: Date.now() + 15_000,
+        log: silentLog,
+      });
+      return null;
+    } catch (thrown) {
+      return thrown;
+    } finally {
+      await living.close();
+    }
+  };
+
+  test("says who holds the lock, since when, what it runs, and how to end it, which then helps", async () => {
+    const holder = await open("deploy-7", [lockQuestion(DEFAULT_LEDGER)]);
+    const running = holder.query("select pg_sleep(30)").catch(() => undefined);
+    await waitFor(async () => {
+      const rows = await database.sql(
+        "select from pg_stat_activity where state = 'active' and query like '%pg_sleep(30)%' and pid <> pg_backend_pid() and datname = current_database()",
+      );
+      return rows.length > 0;
+    });
+
+    const refused = await waitBriefly();
+
+    expect(refused).toMatchObject({ code: "LOCKED", facts: { retryable: true } });
+    const { pid, since } = await sessionOf("deploy-7");
+    const { message } = refused instanceof Error ? refused : new Error("no error");
+    expect(pid).toBe(holder.backendPid);
+    expect(message).toMatch(
+      new RegExp(
+        `It is neon-migrate/deploy-7 \\(pid ${pid}, role ${database.owner.name}, connected since ${since} UTC, in a transaction for \\d+ s, active for \\d+ s, runs: select pg_sleep\\(30\\)\\)\\. `,
+      ),
+    );
+    const [end = ""] = /select pg_terminate_backend\(\d+\);/.exec(message) ?? [];
+    await database.sqlAsOwner(end);
+    await waitFor(async () => (await waitBriefly()) === null);
+    await running;
+    await holder.close();
+  });
+
+  async function sessionOf(requestId: string) {
+    const [row] = await database.sql(
+      `select pid, to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as since
+       from pg_stat_activity where application_name = $1 and datname = current_database()`,
+      [`neon-migrate/${requestId}`],
+    );
+    return { pid: row?.pid, since: row?.since };
+  }
+
+  test("names a holder of another role, of whom the server shows little", async () => {
+    const other = await database.createRole("other");
+    const stranger = await connect(
+      { ...target, url: database.urlOf(other) },
+      {
+        requestId: "stranger",
+        deadline: Date.now() + 20_000,
+        log: silentLog,
+        opening: [lockQuestion(DEFAULT_LEDGER)],
+      },
+    );
+
+    const refused = await waitBriefly();
+    await stranger.close();
+
+    const message = refused instanceof Error ? refused.message : "";
+    expect(message).toContain(
+      `neon-migrate/stranger (pid ${stranger.backendPid}, role ${other.name}, `,
+    );
+    expect(message).toContain(`select pg_terminate_backend(${stranger.backendPid});`);
+  });
+});

@@ -156,6 +156,17 @@ describe("a login that is refused for good", () => {
   });
 });
 
+test("an endpoint for one service wins over the one for all", async () => {
+  vi.stubEnv("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+  vi.stubEnv("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url);
+  vi.stubEnv("AWS_ENDPOINT_URL_SSM", secrets.url);
+  secrets.set(NAME, database.url);
+
+  const reports = [await run(bySecret), await run(byParameter)];
+
+  expect(reports.map(({ status }) => status)).toEqual(["applied", "up-to-date"]);
+});
+
 test("a plain connection string works, and in a function is warned of", async () => {
   const settings = { DATABASE_URL: database.url };
 

@@ -204,9 +204,10 @@ function parametersOf(event: unknown): unknown {
     : {};
   const words = (isRecord(configuration) ? configuration.UserParameters : null) ?? "";
   if (typeof words !== "string") return null;
-  if (words.trim() === "") return expectedRequest({});
-  if (/^\s*(up|plan|status)\s*$/.test(words)) return expectedRequest({ action: words.trim() });
-  const value = parsed(words);
+  const trimmed = words.trim();
+  if (trimmed === "") return expectedRequest({});
+  if (/^(up|plan|status)$/.test(trimmed)) return expectedRequest({ action: trimmed });
+  const value = parsed(trimmed);
   return isRecord(value) ? expectedRequest(value) : null;
 }
 

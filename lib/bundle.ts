@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { RULE_IDS, type RuleId } from "./check/rule-ids.ts";
 import { MigratorError } from "./errors.ts";
 import { type Finding, isFinding } from "./findings.ts";
+import { LOCK_MODES, type LockMode } from "./locks.ts";
 import { quoted } from "./redact.ts";
 
 /** All migrations of one deployment: plain JSON, made by `compileBundle`, read by everything else. */
@@ -74,6 +75,13 @@ export interface Statement {
   readonly mode: StatementMode;
   /** What a later run has to know of it; null for most. */
   readonly effect: Effect | null;
+  /** Why no transaction can hold it; there exactly where its mode is `alone`. */
+  readonly why?: AloneReason;
+  /**
+   * What it names or locks, each once, as far as its text tells; absent where that is nothing. What functions,
+   * triggers and foreign keys do behind it is not seen.
+   */
+  readonly touches?: readonly Touched[];
   /** What its author says of it in comments; absent where that is nothing. */
   readonly directives?: StatementDirectives;
 }
@@ -97,10 +105,41 @@ const STATEMENT_MODES = [
   "rollback-and-begin",
 ] as const;
 
+/**
+ * Why the server refuses a statement in a transaction: it commits in between (`concurrently`,
+ * `many-relations`, `vacuum`), or what it does cannot be rolled back. `unparsed`: nothing is known of it.
+ */
+export type AloneReason = (typeof ALONE_REASONS)[number];
+
+const ALONE_REASONS = [
+  "concurrently",
+  "many-relations",
+  "vacuum",
+  "session",
+  "cluster-settings",
+  "database",
+  "tablespace",
+  "subscription",
+  "two-phase-commit",
+  "unparsed",
+] as const;
+
 /** A name as it was written, unquoted; schema null: found by the search path. */
 export interface ObjectName {
   readonly schema: string | null;
   readonly name: string;
+}
+
+/** Something that a statement names. */
+export interface Touched extends ObjectName {
+  /**
+   * `table`, `index`, `view`, `type`, `function` … Some relations are locked that the statement does not name:
+   * then the kind says how the name leads to them, and there may be none: `table-of-index`,
+   * `tables-of-constraint`, `tables-linked-by-foreign-key`, `parents-of-table`, … See `docs/locks.md`.
+   */
+  readonly kind: string;
+  /** The strongest lock that the statement takes on it; absent where it takes none, or where it makes it. */
+  readonly lock?: LockMode;
 }
 
 /** What a statement does that a later run must be able to find again, or that binds those behind it. */
@@ -250,8 +289,28 @@ function readStatement(value: unknown, tag: string, length: number): Statement {
   if (!isMode(mode)) throw invalid(`a statement of ${tag} has the mode ${quoted(mode)}`);
   return {
     ...{ start, end, chunk, line, column, kind, mode, effect: readEffect(effect, tag) },
+    ...readWhy(value.why, mode, tag),
+    ...readTouches(value.touches, tag),
     ...readDirectives(value.directives, tag),
   };
+}
+
+function readWhy(value: unknown, mode: StatementMode, tag: string): Pick<Statement, "why"> {
+  if (mode !== "alone" && value === undefined) return {};
+  const why = ALONE_REASONS.find((each) => each === value);
+  if (mode === "alone" && why !== undefined) return { why };
+  throw invalid(`a statement of ${tag} does not say why it stands alone`);
+}
+
+function readTouches(value: unknown, tag: string): Pick<Statement, "touches"> {
+  if (value === undefined) return {};
+  if (Array.isArray(value) && value.every(isTouched)) return { touches: value };
+  throw invalid(`a statement of ${tag} touches what this migrator does not know`);
+}
+
+function isTouched(value: unknown): value is Touched {
+  if (!isRecord(value) || !isName(value) || !isText(value.kind)) return false;
+  return value.lock === undefined || LOCK_MODES.some((mode) => mode === value.lock);
 }
 
 /** What a directive of each name may be. */

@@ -1,16 +1,16 @@
-import type { Effect, ObjectName, StatementMode } from "../bundle.ts";
+import type { AloneReason, Effect, StatementMode } from "../bundle.ts";
+import { list, type Node, qualified, record, relation, text } from "../check/tree.ts";
+import { option } from "./tree.ts";
 
 /** How a statement stands to transactions, and what a later run can find of it. */
 export interface Classification {
   readonly mode: StatementMode;
   readonly effect: Effect | null;
+  readonly why?: AloneReason;
 }
 
-/** A node of PostgreSQL's parse tree, as libpg-query gives it: one key, the node's name. */
-type Node = Readonly<Record<string, unknown>>;
-
 const TRANSACTIONAL: Classification = { mode: "transactional", effect: null };
-const REPEATABLE: Classification = { mode: "alone", effect: { kind: "repeatable" } };
+const REPEATABLE: Effect = { kind: "repeatable" };
 
 /**
  * Says from the parse tree whether a statement may run inside a transaction. What only the catalog knows
@@ -25,26 +25,29 @@ export function classify(stmt: Node): Classification {
 
 const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null>> = {
   TransactionStmt: transactionControl,
-  IndexStmt: (node) => (node.concurrent === true ? alone(buildsIndex(node)) : null),
-  DropStmt: (node) => (node.concurrent === true ? alone(dropsIndexes(node)) : null),
+  IndexStmt: (node) => (node.concurrent === true ? alone("concurrently", buildsIndex(node)) : null),
+  DropStmt: (node) => (node.concurrent === true ? alone("concurrently", dropsIndexes(node)) : null),
   ReindexStmt: reindex,
   AlterTableStmt: detach,
-  VacuumStmt: (node) => (node.is_vacuumcmd === true ? REPEATABLE : null),
-  ClusterStmt: (node) => (node.relation === undefined ? REPEATABLE : null),
-  DiscardStmt: (node) => (node.target === "DISCARD_ALL" ? REPEATABLE : null),
-  AlterSystemStmt: () => REPEATABLE,
-  AlterDatabaseStmt: (node) => (hasOption(node, "tablespace") ? REPEATABLE : null),
+  VacuumStmt: (node) => (node.is_vacuumcmd === true ? alone("vacuum", REPEATABLE) : null),
+  ClusterStmt: (node) => (node.relation === undefined ? alone("many-relations", REPEATABLE) : null),
+  DiscardStmt: (node) => (node.target === "DISCARD_ALL" ? alone("session", REPEATABLE) : null),
+  AlterSystemStmt: () => alone("cluster-settings", REPEATABLE),
+  AlterDatabaseStmt: (node) =>
+    hasOption(node, "tablespace") ? alone("tablespace", REPEATABLE) : null,
   AlterSubscriptionStmt: (node) =>
-    /REFRESH|PUBLICATION/.test(String(node.kind)) ? REPEATABLE : null,
-  CreatedbStmt: (node) => alone({ kind: "creates", object: "database", name: text(node.dbname) }),
-  DropdbStmt: (node) => alone({ kind: "drops", object: "database", name: text(node.dbname) }),
+    /REFRESH|PUBLICATION/.test(String(node.kind)) ? alone("subscription", REPEATABLE) : null,
+  CreatedbStmt: (node) =>
+    alone("database", { kind: "creates", object: "database", name: text(node.dbname) }),
+  DropdbStmt: (node) =>
+    alone("database", { kind: "drops", object: "database", name: text(node.dbname) }),
   CreateTableSpaceStmt: (node) =>
-    alone({ kind: "creates", object: "tablespace", name: text(node.tablespacename) }),
+    alone("tablespace", { kind: "creates", object: "tablespace", name: text(node.tablespacename) }),
   DropTableSpaceStmt: (node) =>
-    alone({ kind: "drops", object: "tablespace", name: text(node.tablespacename) }),
+    alone("tablespace", { kind: "drops", object: "tablespace", name: text(node.tablespacename) }),
   CreateSubscriptionStmt: createSubscription,
   DropSubscriptionStmt: (node) =>
-    alone({ kind: "drops", object: "subscription", name: text(node.subname) }),
+    alone("subscription", { kind: "drops", object: "subscription", name: text(node.subname) }),
   AlterEnumStmt: addsEnumValue,
   CreateEnumStmt: (node) => ({
     mode: "transactional",
@@ -58,8 +61,8 @@ const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null
       : { mode: "transactional", effect: { kind: "sets" } },
 };
 
-function alone(effect: Effect): Classification {
-  return { mode: "alone", effect };
+function alone(why: AloneReason, effect: Effect): Classification {
+  return { mode: "alone", effect, why };
 }
 
 function transactionControl({ kind, chain }: Node): Classification | null {
@@ -74,7 +77,7 @@ function transactionControl({ kind, chain }: Node): Classification | null {
     case "TRANS_STMT_PREPARE":
     case "TRANS_STMT_COMMIT_PREPARED":
     case "TRANS_STMT_ROLLBACK_PREPARED":
-      return { mode: "alone", effect: { kind: "unknown" } };
+      return alone("two-phase-commit", { kind: "unknown" });
     default:
       return null;
   }
@@ -97,9 +100,12 @@ function reindex(node: Node): Classification | null {
     (param) => record(record(param).DefElem).defname === "concurrently",
   );
   if (concurrently) {
-    return alone({ kind: "rebuilds-indexes", of: whole ? null : relation(node.relation) });
+    return alone("concurrently", {
+      kind: "rebuilds-indexes",
+      of: whole ? null : relation(node.relation),
+    });
   }
-  return whole ? REPEATABLE : null;
+  return whole ? alone("many-relations", REPEATABLE) : null;
 }
 
 function detach(node: Node): Classification | null {
@@ -107,7 +113,7 @@ function detach(node: Node): Classification | null {
     const command = record(record(each).AlterTableCmd);
     const partition = record(record(command.def).PartitionCmd);
     if (command.subtype === "AT_DetachPartition" && partition.concurrent === true) {
-      return alone({
+      return alone("concurrently", {
         kind: "detaches",
         table: relation(node.relation),
         partition: relation(partition.name),
@@ -119,12 +125,16 @@ function detach(node: Node): Classification | null {
 
 /** Without a slot to create, and without a connection, nothing outside the database is touched. */
 function createSubscription(node: Node): Classification | null {
-  for (const option of ["create_slot", "connect"]) {
-    const value = record(record(optionOf(node, option)).arg);
+  for (const name of ["create_slot", "connect"]) {
+    const value = record(record(option(node.options, name)).arg);
     const off = /^(false|off|0)$/.test(String(record(value.String).sval ?? ""));
     if (off) return null;
   }
-  return alone({ kind: "creates", object: "subscription", name: text(node.subname) });
+  return alone("subscription", {
+    kind: "creates",
+    object: "subscription",
+    name: text(node.subname),
+  });
 }
 
 function addsEnumValue(node: Node): Classification | null {
@@ -142,35 +152,6 @@ function setsConfig({ targetList }: Node): boolean {
   });
 }
 
-function hasOption(node: Node, name: string): boolean {
-  return optionOf(node, name) !== undefined;
-}
-
-function optionOf({ options }: Node, name: string): Node | undefined {
-  return list(options)
-    .map((each) => record(record(each).DefElem))
-    .find(({ defname }) => defname === name);
-}
-
-function relation(value: unknown): ObjectName {
-  const { schemaname, relname } = record(value);
-  return { schema: typeof schemaname === "string" ? schemaname : null, name: text(relname) };
-}
-
-/** A name as a list of strings: `[schema, name]` or `[name]`; a database in front is left out. */
-function qualified(value: unknown): ObjectName {
-  const parts = list(value).map((each) => text(record(record(each).String).sval));
-  return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" };
-}
-
-function record(value: unknown): Node {
-  return typeof value === "object" && value !== null ? (value as Node) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+function hasOption({ options }: Node, name: string): boolean {
+  return option(options, name) !== undefined;
 }

@@ -1,6 +1,8 @@
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
+import type { Touched } from "../bundle.ts";
 import { type Classification, classify } from "./classify.ts";
 import { scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
+import { touchesOf } from "./touches.ts";
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
 export interface Range {
@@ -13,6 +15,7 @@ export interface Range {
   /** The name of its parse node: `CreateStmt`, `TransactionStmt` … */
   readonly kind: string;
   readonly classification: Classification;
+  readonly touches: readonly Touched[];
 }
 
 /** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
@@ -45,6 +48,7 @@ export function parseRanges(text: string): Parse {
           next: stmt_len === undefined ? null : end + 1,
           kind: Object.keys(stmt)[0] ?? "",
           classification: classify(stmt),
+          touches: touchesOf(stmt),
         };
       }),
     };

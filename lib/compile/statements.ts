@@ -58,7 +58,9 @@ export function cutStatements(sql: string): Cut {
       const start = chunkStart + range.start;
       const place = { start, end: chunkStart + range.end, chunk, ...toPlace(start) };
       const said = directivesOf(directives.statements.get(index));
-      statements.push({ ...place, kind: range.kind, ...range.classification, ...said });
+      const { kind, classification, touches } = range;
+      const touched = touches.length === 0 ? {} : { touches };
+      statements.push({ ...place, kind, ...classification, ...touched, ...said });
     }
     if (failure !== null) {
       const where = { sql, text, chunkStart, index: statements.length + 1, toPlace };
@@ -128,8 +130,14 @@ function cutChunk(text: string): Pieces {
 
 function unparsedRange(text: string, from: number): Range {
   const effect = { kind: "unknown" } as const;
-  const classification = { mode: "alone", effect } as const;
-  return { ...unparsedStatement(text, from), next: null, kind: UNPARSED, classification };
+  const classification = { mode: "alone", effect, why: "unparsed" } as const;
+  return {
+    ...unparsedStatement(text, from),
+    next: null,
+    kind: UNPARSED,
+    classification,
+    touches: [],
+  };
 }
 
 interface Pieces {

@@ -7,6 +7,8 @@ import { MigratorError } from "../../lib/errors.ts";
 const HASH_DIFFERS = "the text of 0000_init does not match its hash";
 const OUTSIDE = "a statement of 0000_init lies outside its file";
 
+const WHY = "a statement of 0000_init does not say why it stands alone";
+const TOUCHES = "a statement of 0000_init touches what this migrator does not know";
 const DIRECTIVE = "a directive of 0000_init is not known to this migrator";
 
 let bundle: Bundle;
@@ -88,6 +90,11 @@ describe("readBundle", () => {
     [["migrations", "0", "statements", "0", "directives"], [], DIRECTIVE],
     [["migrations", "0", "statements", "0", "directives"], { lockTimeoutMs: 0 }, DIRECTIVE],
     [["migrations", "0", "statements", "0", "directives"], { allow: ["none"] }, DIRECTIVE],
+    [["migrations", "0", "statements", "0", "why"], "vacuum", WHY],
+    [["migrations", "0", "statements", "0", "mode"], "alone", WHY],
+    [["migrations", "0", "statements", "0", "touches"], {}, TOUCHES],
+    [["migrations", "0", "statements", "0", "touches", "0"], { kind: "table", name: "t" }, TOUCHES],
+    [["migrations", "0", "statements", "0", "touches", "0", "lock"], "SHARED", TOUCHES],
     [["migrations", "0", "statements", "0"], 3, "a statement of 0000_init is not an object"],
     [["migrations", "0", "statements", "0", "end"], 9_999, OUTSIDE],
     [["migrations", "0", "statements", "0", "end"], 0, OUTSIDE],

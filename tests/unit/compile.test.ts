@@ -34,6 +34,7 @@ describe("compileBundle", () => {
     const hash = createHash("sha256").update(sql).digest("hex");
     const tag = "0000_init";
     const when = 1_700_000_000_000;
+    const touches = [{ kind: "table", schema: null, name: "users" }];
     const plain = { mode: "transactional", effect: null };
     expect(bundle).toEqual({
       bundleVersion: 1,
@@ -48,7 +49,16 @@ describe("compileBundle", () => {
           hash,
           sql,
           statements: [
-            { start: 0, end: 84, chunk: 0, line: 1, column: 1, kind: "CreateStmt", ...plain },
+            {
+              start: 0,
+              end: 84,
+              chunk: 0,
+              line: 1,
+              column: 1,
+              kind: "CreateStmt",
+              ...plain,
+              touches,
+            },
             { start: 124, end: 132, chunk: 1, line: 7, column: 1, kind: "SelectStmt", ...plain },
             { start: 135, end: 146, chunk: 1, line: 8, column: 1, kind: "SelectStmt", ...plain },
           ],

@@ -10,12 +10,13 @@ const SEED = 20_261_124;
 
 /** How often each is tried here; `npm run faults` tries many times as much. */
 const TRIES: Readonly<Record<string, number>> = {
-  kill: 16,
-  cut: 14,
-  commit: 20,
-  terminate: 8,
+  kill: 8,
+  cut: 8,
+  commit: 10,
+  terminate: 4,
   race: 1,
   traffic: 2,
+  deadlock: 2,
   "restart-fast": 2,
   "restart-immediate": 2,
 };
@@ -58,6 +59,9 @@ const SPOILT: Readonly<
   },
 };
 
+/** Alone it takes a tenth of it. */
+const BUSY_MACHINE_MS = 180_000;
+
 let results: readonly TryResult[];
 
 beforeAll(async () => {
@@ -67,10 +71,11 @@ beforeAll(async () => {
     seed: SEED,
     handler: inject("assetFolder"),
     tries: ({ name }) => TRIES[name],
+    stages: 2,
     progress: () => undefined,
     failed: () => undefined,
   });
-});
+}, BUSY_MACHINE_MS);
 
 /** A try for each way to spoil the database behind a run. */
 const spoiling: Scenario = {
@@ -97,7 +102,7 @@ test("whatever happens to a run, nothing is lost, doubled, unanswered or left be
 
   const bad = tried.filter(({ verdict }) => isBad(verdict));
   expect(bad.map((result) => renderFailure(result, `--seed ${SEED}`))).toEqual([]);
-  expect(tried.filter(({ verdict }) => verdict.recoveryMs !== null).length).toBeGreaterThan(45);
+  expect(tried.filter(({ verdict }) => verdict.recoveryMs !== null).length).toBeGreaterThan(25);
 });
 
 test.each(Object.entries(SPOILT))("the bench notices when %s", (name, { found }) => {

@@ -4,7 +4,12 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Migration } from "../../lib/bundle.ts";
 import { startCloudFormation } from "../../local/cloudformation.ts";
-import { type Invocation, LOCAL_FUNCTION_ARN, startLambda } from "../../local/lambda.ts";
+import {
+  type Invocation,
+  LOCAL_FUNCTION_ARN,
+  type LocalLambda,
+  startLambda,
+} from "../../local/lambda.ts";
 import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectNoTrace, MARKER, tellingSql, unencoded } from "../setup/marker.ts";
@@ -52,6 +57,7 @@ afterEach(async () => {
 });
 
 afterAll(async () => {
+  await Promise.all([...lambdas.values()].map((lambda) => lambda.stop()));
   await secrets.stop();
   await database.close();
   for (const folder of [harmless, telling]) rmSync(folder, { recursive: true });
@@ -73,19 +79,22 @@ interface Scene {
   readonly handlerDirectory?: string;
 }
 
+/** Functions by what they are made of: one serves every scene that needs no other. */
+const lambdas = new Map<string, LocalLambda>();
+
 async function play({ environment, event = {}, handlerDirectory }: Scene): Promise<Invocation> {
-  const lambda = startLambda({
+  const options = {
     handlerDirectory: handlerDirectory ?? harmless,
     environment: {
       NEON_WS_PROXY: relay,
-      CONNECT_TIMEOUT_MS: "3000",
       ...secrets.environment,
       ...(environment ?? { DATABASE_URL: url }),
     },
-  });
-  const invocation = await lambda.invoke(event);
-  await lambda.stop();
-  return invocation;
+  };
+  const key = JSON.stringify(options);
+  const lambda = lambdas.get(key) ?? startLambda(options);
+  lambdas.set(key, lambda);
+  return await lambda.invoke(event);
 }
 
 /** The code of a failed report, of a thrown error, or of an HTTP response. */
@@ -100,6 +109,9 @@ const otherUrl = (change: (parts: URL) => void): string => {
   change(parts);
   return parts.href;
 };
+
+/** For what is tried again until the time to connect is over. */
+const BRIEFLY = { CONNECT_TIMEOUT_MS: "600" };
 
 describe("no trace of the password leaves the function", () => {
   const environments: readonly (readonly [string, string, () => Record<string, string>])[] = [
@@ -118,6 +130,7 @@ describe("no trace of the password leaves the function", () => {
       "UNREACHABLE",
       () => ({
         NEON_WS_PROXY: "",
+        ...BRIEFLY,
         DATABASE_URL: otherUrl((parts) => {
           parts.hostname = "nowhere.invalid";
         }),
@@ -126,7 +139,7 @@ describe("no trace of the password leaves the function", () => {
     [
       "with a relay that is gone",
       "UNREACHABLE",
-      () => ({ NEON_WS_PROXY: "127.0.0.1:1/x", DATABASE_URL: url }),
+      () => ({ ...BRIEFLY, NEON_WS_PROXY: "127.0.0.1:1/x", DATABASE_URL: url }),
     ],
     [
       "with an unknown database",
@@ -174,7 +187,11 @@ describe("no trace of the password leaves the function", () => {
       "CONFIG_INVALID",
       () => ({ DATABASE_URL: url, CONNECT_TIMEOUT_MS: url }),
     ],
-    ["with the URL as relay", "UNREACHABLE", () => ({ DATABASE_URL: url, NEON_WS_PROXY: url })],
+    [
+      "with the URL as relay",
+      "UNREACHABLE",
+      () => ({ ...BRIEFLY, DATABASE_URL: url, NEON_WS_PROXY: url }),
+    ],
     [
       "with the URL as the ledger's schema",
       "applied",

@@ -36,7 +36,7 @@ test("a bundle in any variation is read as it is, or refused", () => {
       expect(error?.code).toBe(bundle === null ? "BUNDLE_INVALID" : undefined);
       if (bundle !== null) expectSound(bundle, value);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 2_000 },
   );
 });
 
@@ -49,7 +49,7 @@ test("one whose hashes were made to fit is still read as it is, or refused", () 
       expect(error?.code).toBe(bundle === null ? "BUNDLE_INVALID" : undefined);
       if (bundle !== null) expectSound(bundle, value);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 2_000 },
   );
 });
 

@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 /** How one process of the function is started. */
 export interface SandboxOptions {
   readonly nodePath: string;
+  /** The runtime interface client. Default: our own, which behaves like AWS' for nodejs24.x. */
+  readonly clientPath?: string;
   readonly taskRoot: string;
   /** The whole environment, but for the address of the Runtime API. */
   readonly environment: Readonly<Record<string, string>>;
@@ -69,8 +71,8 @@ export class Sandbox {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     const bound = this.#server.address();
     const port = typeof bound === "object" && bound !== null ? bound.port : 0;
-    const { nodePath, taskRoot, environment } = this.#options;
-    const child = spawn(nodePath, [RUNTIME], {
+    const { nodePath, taskRoot, environment, clientPath = RUNTIME } = this.#options;
+    const child = spawn(nodePath, [clientPath], {
       cwd: taskRoot,
       env: { ...environment, AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${port}` },
       stdio: ["ignore", "pipe", "pipe"],

@@ -9,6 +9,7 @@ import { type Deployment, prepareDeployment } from "../setup/deployment.ts";
 import { expectNoTrace } from "../setup/marker.ts";
 import { recordedEvents } from "../setup/recorded-events.ts";
 import { expectReport } from "../setup/report-schema.ts";
+import { runtimes } from "../setup/runtimes.ts";
 
 /** What one caller got, in the words of the service that called. */
 type Told = readonly unknown[];
@@ -17,26 +18,6 @@ let database: TestDatabase;
 let deployments: LocalDeployments;
 let bucket: ResponseBucket;
 let deployment: Deployment;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  deployments = await startDeployments();
-  bucket = await startBucket();
-  const relay = await database.startRelay({ mode: "neon" });
-  deployment = prepareDeployment(
-    { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address, ...deployments.environment },
-    60_000,
-  );
-  await deployment.deploy(accounts);
-  await deployment.deliver({ requestId: "first", event: {} });
-});
-
-afterAll(async () => {
-  await deployment.remove();
-  await deployments.stop();
-  await bucket.stop();
-  await database.close();
-});
 
 /** What each recorded event of a service is answered, by a function that has nothing left to apply. */
 const TOLD: Readonly<Record<string, Told>> = {
@@ -86,7 +67,28 @@ const TOLD: Readonly<Record<string, Told>> = {
   "terraform/update": ["report", "up-to-date"],
 };
 
-describe("the built function answers every recorded event in its caller's form", () => {
+describe.each(runtimes())("the built function in $name answers every recorded event", (runtime) => {
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    deployments = await startDeployments();
+    bucket = await startBucket();
+    const relay = await database.startRelay({ mode: "neon" });
+    deployment = prepareDeployment(
+      { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address, ...deployments.environment },
+      60_000,
+      runtime,
+    );
+    await deployment.deploy(accounts);
+    await deployment.deliver({ requestId: "first", event: {} });
+  });
+
+  afterAll(async () => {
+    await deployment.remove();
+    await deployments.stop();
+    await bucket.stop();
+    await database.close();
+  });
+
   test.each(recordedEvents())("$name", async ({ name, event }) => {
     const sent = withOurBucket(event, name);
     const before = deployments.calls.length;

@@ -7,6 +7,7 @@ import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import { type Job, type Outcome, Sandbox } from "../../local/lambda-sandbox.ts";
+import type { Runtime } from "./runtimes.ts";
 
 /** One migration as its author writes it. */
 export interface AuthoredMigration {
@@ -40,13 +41,14 @@ const MAX_RETRIES = 2;
 export function prepareDeployment(
   environment: Readonly<Record<string, string>>,
   timeoutMs: number,
+  runtime: Pick<Runtime, "nodePath" | "clientPath"> = { nodePath: process.execPath },
 ): Deployment {
   const folder = mkdtempSync(join(tmpdir(), "deployment-"));
   const sandboxes = new Set<Sandbox>();
   const ended: Outcome[] = [];
   const { PATH = "", HOME = "" } = process.env;
   const options = {
-    nodePath: process.execPath,
+    ...runtime,
     functionArn: LOCAL_FUNCTION_ARN,
     timeoutMs,
     environment: {

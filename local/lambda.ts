@@ -96,34 +96,41 @@ function takeUsable(idle: Sandbox[]): Sandbox | null {
 
 function sandboxOptions(options: LambdaOptions, functionArn: string): SandboxOptions {
   const taskRoot = resolve(options.handlerDirectory);
-  const region = functionArn.split(":")[3] ?? "";
-  const name = functionArn.split(":")[6] ?? "";
-  const { PATH = "", HOME = "" } = process.env;
   return {
     nodePath: options.nodePath ?? process.execPath,
     taskRoot,
     functionArn,
     timeoutMs: options.timeoutMs ?? MAX_TIMEOUT_MS,
-    environment: {
-      PATH,
-      HOME,
-      TZ: ":UTC",
-      LANG: "en_US.UTF-8",
-      _HANDLER: "index.handler",
-      LAMBDA_TASK_ROOT: taskRoot,
-      AWS_REGION: region,
-      AWS_DEFAULT_REGION: region,
-      AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
-      AWS_LAMBDA_FUNCTION_NAME: name,
-      AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
-      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "512",
-      AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
-      AWS_LAMBDA_LOG_STREAM_NAME: "local",
-      // The role's credentials. They are worth nothing, and stand-ins take anything.
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: "local",
-      AWS_SESSION_TOKEN: "local",
-      ...options.environment,
-    },
+    environment: { ...lambdaEnvironment(taskRoot, functionArn), ...options.environment },
+  };
+}
+
+/** What Lambda sets for every function (AWS Lambda documentation, "Defined runtime environment variables"). */
+export function lambdaEnvironment(
+  taskRoot: string,
+  functionArn: string,
+): Readonly<Record<string, string>> {
+  const region = functionArn.split(":")[3] ?? "";
+  const name = functionArn.split(":")[6] ?? "";
+  const { PATH = "", HOME = "" } = process.env;
+  return {
+    PATH,
+    HOME,
+    TZ: ":UTC",
+    LANG: "en_US.UTF-8",
+    _HANDLER: "index.handler",
+    LAMBDA_TASK_ROOT: taskRoot,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+    AWS_LAMBDA_FUNCTION_NAME: name,
+    AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "512",
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: "local",
+    // The role's credentials. They are worth nothing, and stand-ins take anything.
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_SESSION_TOKEN: "local",
   };
 }

@@ -5,10 +5,13 @@ const MAX_ATTEMPTS = 5;
 const ATTEMPT_TIMEOUT_MS = 5_000;
 
 /** The settings of an AWS client that sends one answer. Endpoint, region and credentials are the environment's. */
-export const CALLBACK_CLIENT = {
+export const CALLBACK_CLIENT: {
+  readonly maxAttempts: number;
+  readonly requestHandler: { readonly connectionTimeout: number; readonly requestTimeout: number };
+} = {
   maxAttempts: MAX_ATTEMPTS,
   requestHandler: { connectionTimeout: 2_000, requestTimeout: ATTEMPT_TIMEOUT_MS },
-} as const;
+};
 
 /**
  * Sends the one answer that a service waits for.

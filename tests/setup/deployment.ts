@@ -5,7 +5,7 @@ import { inject } from "vitest";
 import { writeAsset } from "../../bin/asset.ts";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
+import { LOCAL_FUNCTION_ARN, lambdaEnvironment } from "../../local/lambda.ts";
 import { type Job, type Outcome, Sandbox } from "../../local/lambda-sandbox.ts";
 import type { Runtime } from "./runtimes.ts";
 
@@ -46,18 +46,11 @@ export function prepareDeployment(
   const folder = mkdtempSync(join(tmpdir(), "deployment-"));
   const sandboxes = new Set<Sandbox>();
   const ended: Outcome[] = [];
-  const { PATH = "", HOME = "" } = process.env;
   const options = {
     ...runtime,
     functionArn: LOCAL_FUNCTION_ARN,
     timeoutMs,
-    environment: {
-      PATH,
-      HOME,
-      _HANDLER: "index.handler",
-      LAMBDA_TASK_ROOT: folder,
-      ...environment,
-    },
+    environment: { ...lambdaEnvironment(folder, LOCAL_FUNCTION_ARN), ...environment },
     taskRoot: folder,
   };
   let idle: Sandbox[] = [];

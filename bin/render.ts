@@ -53,14 +53,16 @@ function appliedLine(migration: AppliedMigration, width: number, colors: Colors)
 }
 
 function pendingLine(
-  { tag, statements, reasons }: PendingMigration,
+  { tag, statements, done, reasons }: PendingMigration,
   width: number,
   { error }: Report,
   colors: Colors,
 ): string {
   const mark = error?.migration === tag ? colors.red("✗") : colors.yellow("·");
   const why = reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
-  const size = colors.dim(`${counted(statements, "statement").padEnd(14)}  pending${why}`);
+  const all = counted(statements, "statement");
+  const half = done === 0 ? "pending" : `HALF APPLIED: ${done} of ${all} done`;
+  const size = colors.dim(`${all.padEnd(14)}  ${half}${why}`);
   return `${mark} ${tag.padEnd(width)}  ${size}`;
 }
 

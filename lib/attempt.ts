@@ -187,7 +187,10 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
     findings = learned;
     log("plan.again", { ...findings });
     const answers = await connection.batch(ledgerQuestion(target.ledger));
-    ({ plan, ledger } = makePlan(self, answers, findings));
+    const again = makePlan(self, answers, findings);
+    ledger = again.ledger;
+    // That this very run has left something half done is no reason for what it does.
+    plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };
     if (plan.refusal !== null) throw failure.thrown;
   }
 }

@@ -13,7 +13,10 @@ export interface Checkpoint {
   readonly hash: string;
   /** How many statements are done. */
   readonly done: number;
-  /** One digest for each of them, concatenated. */
+  /**
+   * One digest for each of them, concatenated; and one more for the statement that was begun, where its
+   * outcome can be found in the catalog.
+   */
   readonly digests: string;
   /** Index of the statement that was begun outside a transaction; null when none is. */
   readonly running: number | null;
@@ -53,7 +56,25 @@ export function checkpointOf(
   before: readonly number[] | null = null,
 ): Checkpoint {
   const { tag, name, hash } = migration;
-  return { tag, name, hash, done, digests: digestsOf(migration, done), running, before };
+  const effect = running === null ? null : (migration.statements[running]?.effect ?? null);
+  const findable = effect !== null && effect.kind !== "unknown";
+  const digests = digestsOf(migration, findable ? done + 1 : done);
+  return { tag, name, hash, done, digests, running, before };
+}
+
+/**
+ * The statement in which an earlier run stopped, by its index; null where none did, or where another
+ * statement stands in its place now: what has not run may be edited.
+ */
+export function interruptedStatement(
+  migration: Migration,
+  checkpoint: Checkpoint | null | undefined,
+): number | null {
+  const { running, done, digests } = checkpoint ?? { running: null, done: 0, digests: "" };
+  if (running === null) return null;
+  const was = digests.slice(done * DIGEST_LENGTH);
+  const is = digestsOf(migration, done + 1).slice(done * DIGEST_LENGTH);
+  return was === "" || was === is ? running : null;
 }
 
 /** What writes a checkpoint over the one before it. */

@@ -13,6 +13,9 @@ export interface Greeting {
 
 const CHECK_INTERVAL = "1s";
 
+/** Has the server look every second whether we still live, where it can. */
+export const WATCH_DISCONNECTS: string = `do $$ begin perform set_config('client_connection_check_interval', '${CHECK_INTERVAL}', false); exception when others then null; end $$`;
+
 /**
  * What every session says first, in one message. Settings are made by SQL, because Neon's proxy drops
  * them from the login silently. With the check interval a server notices a dead runner within a
@@ -20,7 +23,7 @@ const CHECK_INTERVAL = "1s";
  * so: therefore it is asked what is in force, whatever came of setting it.
  */
 export const GREETING: readonly string[] = [
-  `do $$ begin perform set_config('client_connection_check_interval', '${CHECK_INTERVAL}', false); exception when others then null; end $$`,
+  WATCH_DISCONNECTS,
   `select
     pg_backend_pid() as "pid",
     current_database()::text as "name",

@@ -1,5 +1,10 @@
 import type { Bundle, Migration, Warning } from "./bundle.ts";
-import { type Checkpoint, editedStatement, findCheckpoint } from "./checkpoints.ts";
+import {
+  type Checkpoint,
+  editedStatement,
+  findCheckpoint,
+  interruptedStatement,
+} from "./checkpoints.ts";
 import { warnOfNames } from "./drizzle-names.ts";
 import { MigratorError } from "./errors.ts";
 import type { Ledger, LedgerRow } from "./ledger-home.ts";
@@ -83,9 +88,9 @@ export function planMigrations(
   );
   const options: StepOptions = {
     done: (migration) => checkpoints.get(migration)?.done ?? 0,
-    mustStandAlone: ({ tag }, index) =>
-      findings.standAlone.some((each) => each.tag === tag && each.index === index) ||
-      ledger.checkpoints.some((each) => each.tag === tag && each.running === index),
+    mustStandAlone: (migration, index) =>
+      findings.standAlone.some((each) => each.tag === migration.tag && each.index === index) ||
+      interruptedStatement(migration, checkpoints.get(migration)) === index,
     commitEveryEnumValue: findings.commitEveryEnumValue,
   };
   const separated = separations(pending, options);

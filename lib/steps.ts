@@ -191,7 +191,8 @@ function enumCuts(migrations: readonly Migration[], options: StepOptions): reado
     const { effect } = statement;
     if (effect?.kind === "creates-type") newTypes.push(effect.type);
     if (effect?.kind !== "adds-enum-value") continue;
-    const isNew = newTypes.some((type) => same(type, effect.type));
+    // Once the server has objected, nothing counts as new: a type can be made by what no text shows.
+    const isNew = !options.commitEveryEnumValue && newTypes.some((type) => same(type, effect.type));
     if (!isNew) added.push({ migration, value: effect.value });
   }
   return cuts;

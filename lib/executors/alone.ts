@@ -12,6 +12,7 @@ import { MigratorError, postgresFacts } from "../errors.ts";
 import { quoteName } from "../quote.ts";
 import { migrationFailed } from "./failure.ts";
 import { dropBrokenTwins, dropInvalid, indexesOf } from "./invalid-indexes.ts";
+import { setsLockTimeout } from "./session-reset.ts";
 
 /** A statement that no transaction can hold, and what is known of earlier tries. */
 export interface Alone {
@@ -80,20 +81,27 @@ const UNHURRIED: readonly Effect["kind"][] = [
 
 /** All but the unhurried get the same bounded wait as a transaction; a directive of its own bounds any statement. */
 async function send(alone: Alone, statement: Statement, effect: Effect): Promise<void> {
-  const { connection, lockTimeoutMs, migration } = alone;
+  const { connection, lockTimeoutMs, migration, index } = alone;
   const text = statementText(migration, statement);
-  if (UNHURRIED.includes(effect.kind) && statement.directives?.lockTimeoutMs === undefined) {
-    await connection.query(text);
+  const mayWait = UNHURRIED.includes(effect.kind) || setsLockTimeout(migration, index);
+  if (mayWait && statement.directives?.lockTimeoutMs === undefined) {
+    await sendAsIs(alone, text, effect);
     return;
   }
   await connection.query(`set lock_timeout = ${lockTimeoutMs}`);
   try {
-    await connection.query(text);
+    await sendAsIs(alone, text, effect);
+  } finally {
+    await connection.cleanUp("reset lock_timeout").catch(() => undefined);
+  }
+}
+
+async function sendAsIs(alone: Alone, text: string, effect: Effect): Promise<void> {
+  try {
+    await alone.connection.query(text);
   } catch (thrown) {
     if (effect.kind === "unknown" && postgresFacts(thrown) !== null) await alone.withdraw();
     throw thrown;
-  } finally {
-    await connection.cleanUp("reset lock_timeout").catch(() => undefined);
   }
 }
 

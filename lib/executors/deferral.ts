@@ -4,6 +4,7 @@ import { isPrivilegeError } from "../ledger-home.ts";
 import { type AppliedMigration, describeApplied } from "../report.ts";
 import { BootstrapRefused } from "./executor.ts";
 import { bookkeepingFailed } from "./failure.ts";
+import { sessionResetParts } from "./session-reset.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
 /** What Drizzle's session is given in place of the pinned client. */
@@ -77,11 +78,11 @@ export function deferTransaction(
     } else if (next.chunk === null) {
       const { migration } = next;
       const row = { text: query.text, values: values.map(String) };
-      parts.push(...statementParts(migration, lockTimeoutMs), {
-        kind: "ledger-row",
-        migration,
-        ...row,
-      });
+      parts.push(
+        ...statementParts(migration, lockTimeoutMs),
+        ...sessionResetParts(migration, lockTimeoutMs),
+        { kind: "ledger-row", migration, ...row },
+      );
     } else if (query.text !== next.chunk) {
       throw surprise(query);
     }

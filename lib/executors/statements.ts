@@ -6,6 +6,7 @@ import {
   checkpointUpsert,
   createCheckpoints,
   findCheckpoint,
+  interruptedStatement,
 } from "../checkpoints.ts";
 import type { Connection } from "../connection.ts";
 import { MigratorError } from "../errors.ts";
@@ -15,6 +16,7 @@ import { describeApplied } from "../report.ts";
 import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../steps.ts";
 import { runAlone } from "./alone.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
+import { ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
 /**
@@ -37,9 +39,12 @@ export function createStatementsExecutor(
   /** What this run has written itself: where a statement is tried again, the ledger as it was read is out of date. */
   const written = new Map<Migration, Checkpoint>();
 
-  async function transact(parts: readonly Part[]): Promise<void> {
+  async function transact(
+    parts: readonly Part[],
+    waitMs: number | null = lockTimeoutMs,
+  ): Promise<void> {
     const all: readonly Part[] = [
-      ...beginParts("begin", lockTimeoutMs),
+      ...beginParts("begin", waitMs),
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
       ...parts,
       { kind: "commit", text: "commit" },
@@ -57,10 +62,13 @@ export function createStatementsExecutor(
 
   /** What goes into the transaction of a slice behind its statements. */
   function recordParts({ migration, done, completes }: Slice): readonly Part[] {
-    if (!completes) return checkpointParts(checkpointOf(migration, done, null));
+    if (!completes) {
+      return [...ownRoleParts(migration), ...checkpointParts(checkpointOf(migration, done, null))];
+    }
     const row: Part = { kind: "ledger-row", migration, ...ledgerRowInsert(target, migration) };
     const clean: Part = { kind: "checkpoint", ...checkpointDelete(place, migration) };
-    return target.checkpointsExist ? [row, clean] : [row];
+    const reset = sessionResetParts(migration, lockTimeoutMs);
+    return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
   }
 
   function checkpointParts(checkpoint: Checkpoint): readonly Part[] {
@@ -72,7 +80,7 @@ export function createStatementsExecutor(
   async function checkpoint(...facts: Parameters<typeof checkpointOf>): Promise<void> {
     const [migration] = facts;
     const reached = checkpointOf(...facts);
-    await transact(checkpointParts(reached));
+    await transact([...ownRoleParts(migration), ...checkpointParts(reached)]);
     target = { ...target, checkpointsExist: true };
     written.set(migration, reached);
   }
@@ -90,12 +98,15 @@ export function createStatementsExecutor(
 
   async function applyTransaction(slices: readonly Slice[]): Promise<AppliedStep> {
     const [only, ...others] = slices;
-    if (only !== undefined && others.length === 0) await resume(only);
+    const single = only !== undefined && others.length === 0 ? only : null;
+    if (single !== null) await resume(single);
+    const itsOwn = single !== null && setsLockTimeout(single.migration, single.statements[0] ?? 0);
     await transact(
       slices.flatMap((slice) => [
         ...statementParts(slice.migration, lockTimeoutMs, slice.statements),
         ...recordParts(slice),
       ]),
+      itsOwn ? null : lockTimeoutMs,
     );
     if (slices.some(({ completes }) => !completes)) target = { ...target, checkpointsExist: true };
     return applied(slices, []);
@@ -105,12 +116,13 @@ export function createStatementsExecutor(
     const { migration, completes, done } = slice;
     await resume(slice);
     const found = written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration);
+    const stopped = interruptedStatement(migration, found) === index;
     const { warnings, durationMs } = await runAlone({
       connection,
       migration,
       index,
       lockTimeoutMs: lockTimeoutOf(migration, index, lockTimeoutMs),
-      interrupted: found?.running === index ? found : null,
+      interrupted: stopped ? (found ?? null) : null,
       announce: (before) => checkpoint(migration, index, index, before),
       withdraw: () => checkpoint(migration, index, null),
     });

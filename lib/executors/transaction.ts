@@ -14,9 +14,13 @@ export type Part =
     })
   | (Sending & { readonly kind: "ledger-row"; readonly migration: Migration });
 
-/** How a transaction begins: a statement that waits for a lock makes everybody queue behind it. */
-export function beginParts(begin: string, lockTimeoutMs: number): readonly Part[] {
-  return [{ kind: "begin", text: begin }, lockTimeoutPart(lockTimeoutMs)];
+/**
+ * How a transaction begins: a statement that waits for a lock makes everybody queue behind it.
+ * @param lockTimeoutMs null leaves what the session has
+ */
+export function beginParts(begin: string, lockTimeoutMs: number | null): readonly Part[] {
+  const first: Part = { kind: "begin", text: begin };
+  return lockTimeoutMs === null ? [first] : [first, lockTimeoutPart(lockTimeoutMs)];
 }
 
 /**
@@ -44,7 +48,8 @@ export function statementParts(
   return [...parts, ...switchTo(lockTimeoutMs)];
 }
 
-function lockTimeoutPart(ms: number): Part {
+/** How long a statement behind it may wait for a lock at a time. */
+export function lockTimeoutPart(ms: number): Part {
   return { kind: "setting", text: `set local lock_timeout = ${ms}` };
 }
 

@@ -249,6 +249,113 @@ describe("a new enum value", () => {
   });
 });
 
+describe("a type that only looks new", () => {
+  const used = [
+    "alter type mood add value 'happy'",
+    "create table people (mood mood default 'happy')",
+    "insert into people default values",
+  ];
+
+  test("is one that the search path does not mean: found out once, then planned for", async () => {
+    const old = makeMigration("0000_old", 1_000, "create type mood as enum ('sad')");
+    await run(target, makeBundle(old));
+    const other = makeMigration(
+      "0001_other",
+      2_000,
+      "create schema other",
+      "create type other.mood as enum ('sad')",
+      ...used,
+    );
+
+    const report = await run(target, makeBundle(old, other));
+
+    expect(report).toMatchObject({ status: "applied", executorReason: "new-enum-value" });
+    expect(await database.sql("select mood::text from people")).toEqual([{ mood: "happy" }]);
+  });
+
+  test("is one that was made in a block of its own, as drizzle-kit once wrote it", async () => {
+    const block = makeMigration(
+      "0000_block",
+      1_000,
+      "do $$ begin create type mood as enum ('sad'); exception when duplicate_object then null; end $$",
+      ...used,
+    );
+
+    expect(await run(target, makeBundle(block))).toMatchObject({ status: "applied" });
+    expect(await database.sql("select mood::text from people")).toEqual([{ mood: "happy" }]);
+  });
+});
+
+describe.each(["drizzle", "statements"])("what a file sets for its session, by %s,", (executor) => {
+  test("ends with the file, whatever is deployed along with it", async () => {
+    const dump = makeMigration(
+      "0001_dump",
+      2_000,
+      "select pg_catalog.set_config('search_path', '', false)",
+      "set my.setting = 'set'",
+      "create temp table scratch as select 1 as id",
+      "create table public.dumped (id int)",
+    );
+    const next = makeMigration(
+      "0002_next",
+      3_000,
+      "create temp table scratch as select 2 as id",
+      "insert into accounts select id + 10, coalesce(nullif(current_setting('my.setting', true), ''), 'unset') from scratch",
+    );
+
+    const report = await run(target, makeBundle(accounts, dump, next), { executor });
+
+    expect(report).toMatchObject({ status: "applied", executor, atomic: true });
+    expect(await database.sql("select email from accounts where id = 12")).toEqual([
+      { email: "unset" },
+    ]);
+  });
+
+  test("is not in the way of the ledger row, which is written as ourselves", async () => {
+    const { name } = await database.createRole("reader");
+    await database.sql(
+      `grant ${name} to ${database.owner.name}; grant create on schema public to ${name}`,
+    );
+    const role = makeMigration(
+      "0001_role",
+      2_000,
+      `set role ${name}`,
+      "create table theirs (id int)",
+    );
+    const next = makeMigration("0002_next", 3_000, "create table ours (id int)");
+
+    const report = await run(target, makeBundle(accounts, role, next), { executor });
+
+    expect(report).toMatchObject({ status: "applied", executor });
+    const owners = await database.sql(
+      "select tablename::text as table from pg_tables where tableowner = $1",
+      [name],
+    );
+    expect(owners).toEqual([{ table: "theirs" }]);
+    await database.sql(`drop owned by ${name}`);
+  });
+});
+
+test("a checkpoint is written as ourselves, and what follows it goes on as the role that was set", async () => {
+  const { name } = await database.createRole("builder");
+  await database.sql(
+    `grant ${name} to ${database.owner.name}; grant create on schema public to ${name}`,
+  );
+  const role = makeMigration(
+    "0000_role",
+    1_000,
+    `set role ${name}`,
+    "create table theirs (id int)",
+    "commit",
+    "create index concurrently theirs_id on theirs (id)",
+    "create table theirs_too as select current_user::text as who",
+  );
+
+  expect(await run(target, makeBundle(role))).toMatchObject({ status: "applied" });
+  expect(await database.sql("select * from theirs_too")).toEqual([{ who: name }]);
+  await database.sql(`drop owned by ${name}`);
+});
+
 describe("what only the catalog knows", () => {
   test("REINDEX of a partitioned table stands alone once the server has said so", async () => {
     const partitions = makeMigration(
@@ -276,6 +383,28 @@ describe("what only the catalog knows", () => {
     expect(await database.sql("select id from accounts where id > 2 order by id")).toEqual([
       { id: 7 },
       { id: 8 },
+    ]);
+  });
+
+  test("a block that commits stands alone, each of several in a file", async () => {
+    const block = (id: number) =>
+      `do $$ begin insert into accounts values (${id}, 'x'); commit; insert into accounts values (${id + 1}, 'y'); end $$`;
+    const blocks = makeMigration(
+      "0001_blocks",
+      2_000,
+      block(7),
+      "update accounts set email = 'z' where id = 8",
+      block(9),
+    );
+
+    const report = await run(target, makeBundle(accounts, blocks));
+
+    expect(report).toMatchObject({ status: "applied", warnings: [] });
+    expect(await database.sql("select * from accounts where id > 2 order by id")).toEqual([
+      { id: 7, email: "x" },
+      { id: 8, email: "z" },
+      { id: 9, email: "x" },
+      { id: 10, email: "y" },
     ]);
   });
 });

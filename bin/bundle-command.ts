@@ -4,8 +4,9 @@ import pc from "picocolors";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { failedReport, type Report } from "../lib/report.ts";
 import { type AssetFile, portable, writeAsset } from "./asset.ts";
+import { counted } from "./counted.ts";
 import { EXIT_CODE } from "./exit-code.ts";
-import { counted, renderReport } from "./render.ts";
+import { renderReport } from "./render.ts";
 
 /** What `bundle` is called with. */
 export interface BundleOptions {

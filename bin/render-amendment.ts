@@ -1,7 +1,8 @@
 import type { Colors } from "picocolors/types.js";
 import type { Amendment } from "../lib/amend.ts";
 import type { Report } from "../lib/report.ts";
-import { counted, renderHeading } from "./render.ts";
+import { counted } from "./counted.ts";
+import { renderHeading } from "./render.ts";
 import { renderError } from "./render-error.ts";
 
 /** What was, or would be, written, as text for a person: one line per change, and what to do next. Pure. */

@@ -1,7 +1,9 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../lib/bundle.ts";
 import type { AppliedMigration, Drift, PendingMigration, Report } from "../lib/report.ts";
+import { counted } from "./counted.ts";
 import { renderError } from "./render-error.ts";
+import { findingLines } from "./render-findings.ts";
 
 /** How a report is shown to a person. */
 export interface RenderOptions {
@@ -16,7 +18,7 @@ export interface RenderOptions {
 
 /** A report as text for a person: one line per migration, the failing statement, the outcome. */
 export function renderReport(report: Report, options: RenderOptions): string {
-  const { colors } = options;
+  const { colors, action } = options;
   const { applied, pending, warnings, notices } = report;
   const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
   const lines = [
@@ -24,6 +26,7 @@ export function renderReport(report: Report, options: RenderOptions): string {
     ...applied.map((each) => appliedLine(each, width, colors)),
     ...pending.map((each) => pendingLine(each, width, report, colors)),
     ...driftLines(report.drift, colors),
+    ...(action === "status" ? [] : findingLines(report.findings, colors)),
     ...warnings.map(({ code, message }) => `${colors.yellow(`! ${code}`)} ${message}`),
     ...notices.map(({ severity, message, migration }) =>
       colors.dim(`${severity}: ${message}${migration === null ? "" : ` (${migration})`}`),
@@ -107,9 +110,4 @@ function timing({ timings, roundTrips, executorReason, database }: Report, color
   const why = executorReason === null ? "" : ` · not by drizzle: ${executorReason}`;
   const trips = counted(roundTrips, "round trip");
   return colors.dim(` ${totalMs} ms (${parts.join(", ")}) · ${trips}${why}`);
-}
-
-/** A number with its noun. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

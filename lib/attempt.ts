@@ -2,7 +2,8 @@ import type { Bundle } from "./bundle.ts";
 import type { Target } from "./config.ts";
 import { connect } from "./connect.ts";
 import type { Connection, Rows } from "./connection.ts";
-import { MigratorError } from "./errors.ts";
+import { MigratorError, toError } from "./errors.ts";
+import { gradedFindings, pendingFindings } from "./grading.ts";
 import { ledgerQuestion, readLedger } from "./ledger.ts";
 import type { Ledger } from "./ledger-home.ts";
 import { acquireLock } from "./lock.ts";
@@ -104,7 +105,7 @@ export async function attempt(
   );
   const self: Attempt = { request, target, bundle, connection, progress, log };
   try {
-    return request.action === "up" ? await apply(self) : inspect(self);
+    return request.action === "up" ? await apply(self) : await inspect(self);
   } finally {
     clearTimeout(watchdog);
     const { notices, roundTrips } = progress.facts;
@@ -222,20 +223,34 @@ async function carryOut(
   return failure;
 }
 
-function inspect(self: Attempt): Status {
+async function inspect(self: Attempt): Promise<Status> {
   const { request, connection, progress } = self;
   const { plan, ledger } = makePlan(self, connection.opening);
   if (request.action === "status") {
     const applied = plan.applied.map((migration) => describeApplied(migration, null));
     progress.facts = { ...progress.facts, applied };
-  } else if (plan.refusal !== null) {
-    throw plan.refusal;
+  } else {
+    if (plan.refusal !== null) throw plan.refusal;
+    await gradeFindings(self, plan);
   }
   if (plan.executor === "drizzle" && !ledger.mayBootstrap) {
     const executorReason = "schema-creation-blocked";
     progress.facts = { ...progress.facts, executor: "statements", executorReason };
   }
   return plan.pending.length === 0 ? "up-to-date" : "planned";
+}
+
+/** Nothing about findings fails a run: without an answer they stand as they are. */
+async function gradeFindings({ connection, progress }: Attempt, plan: Plan): Promise<void> {
+  try {
+    const findings = await gradedFindings(connection, plan);
+    progress.facts = { ...progress.facts, findings };
+  } catch (thrown) {
+    progress.warn(
+      "CATALOG_UNREAD",
+      `How dangerous what is pending is for this database is not known (${toError(thrown).message}): its findings go by the texts alone. Plan again.`,
+    );
+  }
 }
 
 function makePlan(
@@ -261,6 +276,8 @@ function makePlan(
     pending: plan.pending.map(({ migration, reasons, checkpoint }) =>
       describePending(migration, reasons, checkpoint?.done ?? 0),
     ),
+    // What was pending when the run began: an attempt that goes on after another has less before it.
+    findings: progress.facts.findings ?? pendingFindings(plan),
   };
   return { ledger, plan };
 }

@@ -61,6 +61,9 @@ export interface TypeReference extends ObjectName {
   readonly computed: boolean;
 }
 
+/** The type of a column. */
+export type ColumnType = Omit<TypeReference, "computed">;
+
 /** A finding as a report carries it. */
 export interface ReportedFinding {
   readonly rule: RuleId;

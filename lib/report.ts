@@ -6,6 +6,7 @@ import {
   type StatementPlace,
   toError,
 } from "./errors.ts";
+import type { ReportedFinding } from "./findings.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
 export interface Report {
@@ -27,6 +28,11 @@ export interface Report {
   /** Tag of the newest migration of the bundle that is applied when the call ends; null when none is. */
   readonly latest: string | null;
   readonly drift: Drift;
+  /**
+   * What the rules of `check` have against the migrations that were pending when the call began. `plan` grades them by
+   * the database's catalog.
+   */
+  readonly findings: readonly ReportedFinding[];
   readonly warnings: readonly Warning[];
   readonly notices: readonly Notice[];
   /** Present exactly when `status` is `failed`. */
@@ -138,6 +144,7 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   pending: [],
   latest: null,
   drift: { modified: [], unknown: [], outOfOrder: [] },
+  findings: [],
   warnings: [],
   notices: [],
   timings: { totalMs: 0, connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 },

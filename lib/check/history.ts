@@ -1,5 +1,5 @@
 import type { ObjectName } from "../bundle.ts";
-import type { TypeReference } from "../findings.ts";
+import type { ColumnType } from "../findings.ts";
 import {
   type AlterCommand,
   addedColumn,
@@ -8,7 +8,6 @@ import {
   columnsProvenBy,
   dropped,
   keyOf,
-  list,
   type Node,
   nodes,
   qualified,
@@ -18,9 +17,6 @@ import {
   text,
   typeOf,
 } from "./tree.ts";
-
-/** A type without the way to it. */
-export type ColumnType = Omit<TypeReference, "computed">;
 
 /** What the statements so far say of a table. */
 interface TableRecord {
@@ -220,9 +216,4 @@ function moveKey(tables: Parts["tables"], from: ObjectName, to: ObjectName): voi
 /** An enum that no migration created may still be swapped: then its values are not known. */
 function loseEnum(enums: Parts["enums"], type: ObjectName, goneIn: string): void {
   enums.set(keyOf(type), { values: enums.get(keyOf(type))?.values ?? [], goneIn });
-}
-
-/** The columns that an index or a constraint names. */
-export function keyColumns(value: unknown): readonly string[] {
-  return list(value).length === 0 ? [] : strings(value);
 }

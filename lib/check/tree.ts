@@ -1,5 +1,5 @@
 import type { ObjectName } from "../bundle.ts";
-import type { TypeReference } from "../findings.ts";
+import type { ColumnType } from "../findings.ts";
 import { quoteIdentifier } from "../quote.ts";
 
 /** A node of PostgreSQL's parse tree, or what stands behind its name: fields by their names. */
@@ -64,7 +64,7 @@ export function sqlName({ schema, name }: ObjectName): string {
 }
 
 /** What a `ColumnDef` or a `TypeCast` says of a type. */
-export function typeOf(value: unknown): Omit<TypeReference, "computed"> {
+export function typeOf(value: unknown): ColumnType {
   const { names, typmods, arrayBounds } = record(value);
   const { schema, name } = qualified(names);
   return {
@@ -87,7 +87,7 @@ const SQL_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** A type as SQL. */
-export function sqlType(type: Omit<TypeReference, "computed">): string {
+export function sqlType(type: ColumnType): string {
   const known = type.schema === null ? SQL_TYPES[type.name] : undefined;
   const plain = /^[a-z_][a-z0-9_]*$/.test(type.name) && type.schema === null;
   const name = known ?? (plain ? type.name : sqlName(type));

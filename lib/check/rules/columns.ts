@@ -1,6 +1,7 @@
 import type { ObjectName } from "../../bundle.ts";
-import type { TypeReference } from "../../findings.ts";
+import type { ColumnType, TypeReference } from "../../findings.ts";
 import { quoteIdentifier } from "../../quote.ts";
+import { isKeptAsItIs } from "../../type-change.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { clauseAt } from "../source.ts";
 import {
@@ -17,7 +18,6 @@ import {
   text,
   typeOf,
 } from "../tree.ts";
-import { isKeptAsItIs } from "./type-changes.ts";
 import { volatileCall } from "./volatility.ts";
 
 /** Rules about columns that make PostgreSQL write a whole table anew, or that cannot be added at all. */
@@ -212,12 +212,12 @@ function typeProblem(table: ObjectName, name: string, type: TypeReference, at: n
 }
 
 /** `USING column::type` says nothing that PostgreSQL would not do by itself. */
-function isComputed(using: unknown, name: string, type: Omit<TypeReference, "computed">): boolean {
+function isComputed(using: unknown, name: string, type: ColumnType): boolean {
   if (using === undefined || columnIn(using) === name) return false;
   const { arg, typeName } = record(record(using).TypeCast);
   return columnIn(arg) !== name || typeKey(typeOf(typeName)) !== typeKey(type);
 }
 
-function typeKey(type: Omit<TypeReference, "computed">): string {
+function typeKey(type: ColumnType): string {
   return `${keyOf(type)}${type.modifiers.join()}${type.array}`;
 }

@@ -1,5 +1,5 @@
+import type { ColumnType } from "../../findings.ts";
 import { quoteIdentifier } from "../../quote.ts";
-import type { ColumnType } from "../history.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import type { RuleId } from "../rule-ids.ts";
 import {

@@ -1,4 +1,4 @@
-import type { ColumnType } from "../history.ts";
+import type { ColumnType } from "./findings.ts";
 
 /**
  * Whether the values of one type are valid as another as they are, so that a change of type rewrites nothing.
@@ -7,9 +7,12 @@ import type { ColumnType } from "../history.ts";
  */
 export function isKeptAsItIs(from: ColumnType, to: ColumnType): boolean {
   if (from.array !== to.array || from.schema !== to.schema) return false;
+  const same = String(from.modifiers) === String(to.modifiers);
+  // The elements of an array are converted one by one as soon as there is a limit to be kept.
+  if (from.array) return from.name === to.name && (same || to.modifiers.length === 0);
   if (isText(from) && isText(to)) return isWider(from, to);
   if (from.name !== to.name) return false;
-  if (String(from.modifiers) === String(to.modifiers)) return true;
+  if (same) return true;
   return WIDENED.has(from.name) && isWider(from, to);
 }
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { addAmendments } from "./amend-options.ts";
 import type { BundleOptions } from "./bundle-command.ts";
+import { addCheck } from "./check-options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { choice, duration, withDatabase, withFolder } from "./options.ts";
 import { packageVersion } from "./package-root.ts";
@@ -43,6 +44,7 @@ function createProgram(end: (exitCode: number) => void): Command {
   withRequest(
     program.command("status").description("say what is applied and what is pending"),
   ).action(run("status"));
+  addCheck(program, end);
   addAmendments(program, end);
   addBundle(program, end);
   return program;

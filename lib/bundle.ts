@@ -38,6 +38,13 @@ export interface Migration {
   /** The file's whole text, unchanged. */
   readonly sql: string;
   readonly statements: readonly Statement[];
+  /**
+   * SHA-256 of earlier versions of the file, as far as version control had them, that differ from this one in
+   * comments and blanks only. A ledger row with one of these belongs to a file that was edited for the eye.
+   */
+  readonly sameAs?: readonly string[];
+  /** Whether a literal in it spans lines, so that its text with other line ends is another one. */
+  readonly lineEndsMatter?: true;
   /** What its author says of the whole file in comments; absent where that is nothing. */
   readonly directives?: FileDirectives;
   /** What the rules of `check` have against it; see `docs/rules.md`. Nothing that is applied depends on them. */
@@ -70,6 +77,8 @@ export interface Statement {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
+  /** Hex, over its tokens: comments and the blanks between them do not change it. */
+  readonly digest: string;
   /** What the parser calls it: `CreateStmt`, `IndexStmt`, `TransactionStmt` …; `UNPARSED` where it cannot read it. */
   readonly kind: string;
   readonly mode: StatementMode;
@@ -85,6 +94,9 @@ export interface Statement {
   /** What its author says of it in comments; absent where that is nothing. */
   readonly directives?: StatementDirectives;
 }
+
+/** Hex digits of a statement's digest: enough to notice an edit. */
+export const DIGEST_LENGTH = 12;
 
 /** The kind of a statement that a directive lets through although the parser cannot read it. */
 export const UNPARSED = "Unparsed";
@@ -253,6 +265,7 @@ function readMigration(value: unknown, index: number, layout: Layout): Migration
     hash,
     sql,
     statements: statements.map((each) => readStatement(each, tag, sql.length)),
+    ...readPast(value, tag),
     ...readDirectives(value.directives, tag),
     findings: readFindings(findings, tag),
   };
@@ -273,7 +286,7 @@ function refuseDisorder(migration: Migration): void {
 
 function readStatement(value: unknown, tag: string, length: number): Statement {
   if (!isRecord(value)) throw invalid(`a statement of ${tag} is not an object`);
-  const { start, end, chunk, line, column, kind, mode, effect } = value;
+  const { start, end, chunk, line, column, digest, kind, mode, effect } = value;
   if (
     !isCount(start) ||
     !isCount(end) ||
@@ -286,13 +299,33 @@ function readStatement(value: unknown, tag: string, length: number): Statement {
   ) {
     throw invalid(`a statement of ${tag} lies outside its file`);
   }
+  if (!isHex(digest, DIGEST_LENGTH)) throw invalid(`a statement of ${tag} has no digest`);
   if (!isMode(mode)) throw invalid(`a statement of ${tag} has the mode ${quoted(mode)}`);
   return {
-    ...{ start, end, chunk, line, column, kind, mode, effect: readEffect(effect, tag) },
+    ...{ start, end, chunk, line, column, digest, kind, mode, effect: readEffect(effect, tag) },
     ...readWhy(value.why, mode, tag),
     ...readTouches(value.touches, tag),
     ...readDirectives(value.directives, tag),
   };
+}
+
+function readPast(
+  { sameAs, lineEndsMatter }: Record<string, unknown>,
+  tag: string,
+): Pick<Migration, "sameAs" | "lineEndsMatter"> {
+  if (lineEndsMatter !== undefined && lineEndsMatter !== true) {
+    throw invalid(`its word on the line ends of ${tag} is not known`);
+  }
+  const isSound = Array.isArray(sameAs) && sameAs.every((hash) => isHex(hash, 64));
+  if (sameAs !== undefined && !isSound) throw invalid(`an earlier version of ${tag} has no hash`);
+  return {
+    ...(isSound ? { sameAs } : {}),
+    ...(lineEndsMatter === undefined ? {} : { lineEndsMatter }),
+  };
+}
+
+function isHex(value: unknown, length: number): value is string {
+  return typeof value === "string" && value.length === length && /^[0-9a-f]+$/.test(value);
 }
 
 function readWhy(value: unknown, mode: StatementMode, tag: string): Pick<Statement, "why"> {

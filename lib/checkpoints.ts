@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { type Migration, statementText } from "./bundle.ts";
+import { DIGEST_LENGTH, type Migration } from "./bundle.ts";
 import type { LedgerPlace } from "./config.ts";
 import type { Sending } from "./pipeline.ts";
 import { quotePlace } from "./quote.ts";
@@ -23,9 +22,6 @@ export interface Checkpoint {
   /** For an index without a name: object ids of the indexes that its table had before. */
   readonly before: readonly number[] | null;
 }
-
-/** Hex digits per statement: enough to notice an edit. */
-const DIGEST_LENGTH = 12;
 
 /** The table of checkpoints stands beside the ledger. PostgreSQL cuts names at 63 bytes. */
 export function checkpointPlace({ schema, table }: LedgerPlace): LedgerPlace {
@@ -113,7 +109,7 @@ export function findCheckpoint(
 }
 
 /**
- * The first statement that was run and is no longer what it was.
+ * The first statement that was run and is no longer what it was, comments and blanks apart.
  * @returns its index from 0, or null when all that has run stands unchanged at the head of the file
  */
 export function editedStatement(
@@ -129,16 +125,9 @@ export function editedStatement(
   return null;
 }
 
-const digestsByMigration = new WeakMap<Migration, string>();
-
-function digestsOf(migration: Migration, done: number): string {
-  let all = digestsByMigration.get(migration);
-  if (all === undefined) {
-    all = migration.statements
-      .map((statement) => createHash("sha256").update(statementText(migration, statement)))
-      .map((hash) => hash.digest("hex").slice(0, DIGEST_LENGTH))
-      .join("");
-    digestsByMigration.set(migration, all);
-  }
-  return all.slice(0, done * DIGEST_LENGTH);
+function digestsOf({ statements }: Migration, done: number): string {
+  return statements
+    .slice(0, done)
+    .map(({ digest }) => digest)
+    .join("");
 }

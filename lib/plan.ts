@@ -5,6 +5,7 @@ import {
   findCheckpoint,
   interruptedStatement,
 } from "./checkpoints.ts";
+import { isCosmeticEdit } from "./cosmetic.ts";
 import { warnOfNames } from "./drizzle-names.ts";
 import { MigratorError } from "./errors.ts";
 import type { Ledger, LedgerRow } from "./ledger-home.ts";
@@ -120,6 +121,7 @@ export function planMigrations(
     warnings: [
       ...matching.warnings,
       ...tolerated(drift, policy, pending),
+      ...cosmetic(matching),
       ...warnOfNames(bundle, ledger, matching),
       ...strayCheckpoints(bundle, ledger),
     ],
@@ -201,6 +203,7 @@ function findDrift(
   const modified = migrations.flatMap((migration) => {
     const row = matching.rowOf.get(migration);
     if (row === undefined || row.hash === migration.hash) return [];
+    if (isCosmeticEdit(migration, row.hash)) return [];
     return [{ tag: migration.tag, ledgerHash: row.hash, bundleHash: migration.hash }];
   });
   const edited = pending.filter(isEdited).map(({ migration: { tag, hash }, checkpoint }) => ({
@@ -258,6 +261,21 @@ function tolerated(
     });
   }
   return warnings;
+}
+
+/** Said, because Drizzle's own tools compare nothing, and others only hashes. Never refused. */
+function cosmetic({ rowOf }: Matching): readonly Warning[] {
+  const edited = Array.from(rowOf).filter(([migration, row]) =>
+    isCosmeticEdit(migration, row.hash),
+  );
+  if (edited.length === 0) return [];
+  const tags = edited.map(([{ tag }]) => tag);
+  return [
+    {
+      code: "COSMETIC_EDIT",
+      message: `${list(tags)} no longer what was applied, byte for byte, but differ${tags.length === 1 ? "s" : ""} only in comments, blanks or line ends. Nothing needs to be done.`,
+    },
+  ];
 }
 
 function hashes({ ledgerHash, bundleHash }: Drift["modified"][number]): string {

@@ -11,6 +11,7 @@ import { checkMigrations, type Unchecked } from "../check/check.ts";
 import { type MigratorError, toError } from "../errors.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { loadParser } from "./parser.ts";
+import { sameInThePast } from "./past.ts";
 import { directiveError, sqlError } from "./sql-problem.ts";
 import { type Cut, cutStatements } from "./statements.ts";
 
@@ -23,7 +24,8 @@ import { type Cut, cutStatements } from "./statements.ts";
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);
   await loadParser();
-  const unchecked = files.map((file) => compileMigration(file, layout));
+  const compiled = files.map((file) => compileMigration(file, layout));
+  const unchecked = await withPast(folder, files, compiled);
   const { migrations, failure } = withFindings(unchecked);
   return {
     bundleVersion: 1,
@@ -32,6 +34,20 @@ export async function compileBundle(folder: string): Promise<Bundle> {
     migrations,
     warnings: [...warnings, ...failure],
   };
+}
+
+async function withPast(
+  folder: string,
+  files: readonly MigrationFile[],
+  compiled: readonly Unchecked[],
+): Promise<readonly Unchecked[]> {
+  const paths = files.map(({ path }) => path);
+  const withFiles = compiled.map((migration, index) => ({ migration, path: paths[index] ?? "" }));
+  const past = await sameInThePast(folder, withFiles);
+  return compiled.map((migration, index) => {
+    const sameAs = past[index] ?? [];
+    return sameAs.length === 0 ? migration : { ...migration, sameAs };
+  });
 }
 
 interface CheckedMigrations {

@@ -21,6 +21,8 @@ import {
   statementAround,
 } from "./sql-problem.ts";
 
+import { digestTokens } from "./tokens.ts";
+
 /** A migration's statements and what its directives say of the whole file, or what is wrong with its text. */
 export type Cut =
   | ({ readonly ok: true; readonly statements: readonly Statement[] } & OfFile)
@@ -30,6 +32,7 @@ export type Cut =
 /** Said nothing, nothing is kept. */
 interface OfFile {
   readonly directives?: FileDirectives;
+  readonly lineEndsMatter?: true;
 }
 
 /**
@@ -46,6 +49,7 @@ export function cutStatements(sql: string): Cut {
   const toPlace = places(sql);
   const statements: Statement[] = [];
   let file: FileDirectives = {};
+  let lines: Pick<OfFile, "lineEndsMatter"> = {};
   let chunkStart = 0;
   for (const [chunk, text] of sql.split(STATEMENT_BREAKPOINT).entries()) {
     const { ranges, failure, directives } = readChunk(text, statements.length === 0 ? file : null);
@@ -55,12 +59,12 @@ export function cutStatements(sql: string): Cut {
       return { ok: false, code: "DIRECTIVE_INVALID", problem };
     }
     for (const [index, range] of ranges.entries()) {
+      const { spansLines, ...digested } = digestTokens(text.slice(range.start, range.end));
+      if (spansLines) lines = { lineEndsMatter: true };
       const start = chunkStart + range.start;
       const place = { start, end: chunkStart + range.end, chunk, ...toPlace(start) };
       const said = directivesOf(directives.statements.get(index));
-      const { kind, classification, touches } = range;
-      const touched = touches.length === 0 ? {} : { touches };
-      statements.push({ ...place, kind, ...classification, ...touched, ...said });
+      statements.push({ ...place, ...digested, ...facts(range), ...said });
     }
     if (failure !== null) {
       const where = { sql, text, chunkStart, index: statements.length + 1, toPlace };
@@ -69,8 +73,15 @@ export function cutStatements(sql: string): Cut {
     file = { ...file, ...directives.file };
     chunkStart += text.length + STATEMENT_BREAKPOINT.length;
   }
-  return { ok: true, statements, ...directivesOf(file) };
+  return { ok: true, statements, ...lines, ...directivesOf(file) };
 }
+
+function facts({ kind, classification, touches }: Range): Facts {
+  return { kind, ...classification, ...(touches.length === 0 ? {} : { touches }) };
+}
+
+/** What the parse tree of a statement tells. */
+type Facts = Pick<Statement, "kind" | "mode" | "effect" | "why" | "touches">;
 
 /** A chunk's statements and what is said of them. */
 interface ReadChunk extends Pieces {

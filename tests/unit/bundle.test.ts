@@ -90,6 +90,17 @@ describe("readBundle", () => {
     [["migrations", "0", "statements", "0", "directives"], [], DIRECTIVE],
     [["migrations", "0", "statements", "0", "directives"], { lockTimeoutMs: 0 }, DIRECTIVE],
     [["migrations", "0", "statements", "0", "directives"], { allow: ["none"] }, DIRECTIVE],
+    [["migrations", "0", "sameAs"], ["abc"], "an earlier version of 0000_init has no hash"],
+    [
+      ["migrations", "0", "lineEndsMatter"],
+      0,
+      "its word on the line ends of 0000_init is not known",
+    ],
+    [
+      ["migrations", "0", "statements", "0", "digest"],
+      "ABC",
+      "a statement of 0000_init has no digest",
+    ],
     [["migrations", "0", "statements", "0", "why"], "vacuum", WHY],
     [["migrations", "0", "statements", "0", "mode"], "alone", WHY],
     [["migrations", "0", "statements", "0", "touches"], {}, TOUCHES],

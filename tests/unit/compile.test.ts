@@ -35,7 +35,8 @@ describe("compileBundle", () => {
     const tag = "0000_init";
     const when = 1_700_000_000_000;
     const touches = [{ kind: "table", schema: null, name: "users" }];
-    const plain = { mode: "transactional", effect: null };
+    const digest: unknown = expect.stringMatching(/^[0-9a-f]{12}$/);
+    const plain = { digest, mode: "transactional", effect: null };
     expect(bundle).toEqual({
       bundleVersion: 1,
       layout: "0.x",

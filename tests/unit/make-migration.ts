@@ -8,7 +8,7 @@ import {
   type Statement,
 } from "../../lib/bundle.ts";
 import { loadParser } from "../../lib/compile/parser.ts";
-import { cutStatements } from "../../lib/compile/statements.ts";
+import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
 import type { Home, Ledger, LedgerRow } from "../../lib/ledger-home.ts";
 
 await loadParser();
@@ -24,9 +24,17 @@ export function makeMigration(tag: string, when: number, ...statements: string[]
     sql,
     hash: createHash("sha256").update(sql).digest("hex"),
     statements: cut.ok ? cut.statements : uncut(sql, statements),
-    ...(cut.ok && cut.directives !== undefined ? { directives: cut.directives } : {}),
+    ...(cut.ok ? withoutStatements(cut) : {}),
     findings: [],
   };
+}
+
+function withoutStatements({
+  ok: _ok,
+  statements: _statements,
+  ...rest
+}: Cut & { readonly ok: true }) {
+  return rest;
 }
 
 function uncut(sql: string, statements: readonly string[]): readonly Statement[] {
@@ -35,7 +43,7 @@ function uncut(sql: string, statements: readonly string[]): readonly Statement[]
     start = sql.indexOf(text, start);
     const line = sql.slice(0, start).split("\n").length;
     const end = start + text.length;
-    const place = { start, end, chunk, line, column: 1 };
+    const place = { start, end, chunk, line, column: 1, digest: "0".repeat(12) };
     start = end;
     return { ...place, kind: "SelectStmt", mode: "transactional", effect: null };
   });

@@ -1,17 +1,20 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
 import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
+import type { Relay } from "../../local/relay.ts";
 import { startSecrets } from "../../local/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectReport } from "../setup/report-schema.ts";
+import { waitFor } from "../setup/wait-for.ts";
 
 let database: TestDatabase;
 let environment: Record<string, string>;
 let lambda: LocalLambda;
+let relay: Relay;
 
 beforeEach(async () => {
   database = await createTestDatabase();
-  const relay = await database.startRelay({ mode: "neon" });
+  relay = await database.startRelay({ mode: "neon" });
   environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
   lambda = startLambda({ handlerDirectory: inject("assetFolder"), environment });
 });
@@ -235,13 +238,28 @@ test("the database's address comes from Secrets Manager or SSM, read by the real
   ]);
 });
 
-test("a function that is nearly over answers before it is killed", async () => {
-  await lambda.stop();
-  lambda = startLambda({ handlerDirectory: inject("assetFolder"), environment, timeoutMs: 3_000 });
-  const holder = await database.hold("create schema drizzle");
+test.each([
+  ["its migration waits for others", false],
+  ["the way to the database goes silent", true],
+])(
+  "a function that is nearly over answers before it is killed, while %s",
+  async (_what, silent) => {
+    await lambda.stop();
+    lambda = startLambda({
+      handlerDirectory: inject("assetFolder"),
+      environment,
+      timeoutMs: 3_000,
+    });
+    const holder = await database.hold("create schema drizzle");
+    const invoking = lambda.invoke({ onFailure: "return" });
+    const blocked =
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    await waitFor(async () => (await database.sql(blocked)).length > 0);
+    relay.silence(silent);
 
-  const { payload } = await lambda.invoke({ onFailure: "return" });
-  await holder.release();
+    const { payload } = await invoking;
+    await holder.release();
 
-  expect(expectReport(payload).error?.code).toBe("DEADLINE");
-});
+    expect(expectReport(payload).error?.code).toBe("DEADLINE");
+  },
+);

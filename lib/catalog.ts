@@ -18,6 +18,8 @@ export interface CatalogAnswer {
 export interface TableFacts {
   /** Without its indexes, partitions included. */
   readonly bytes: number;
+  /** Whether it is partitioned: its indexes cannot be built CONCURRENTLY, those of its partitions can. */
+  readonly partitioned: boolean;
   /** Whether not one row was ever written since the table was made or emptied. */
   readonly empty: boolean;
   /** What PostgreSQL last counted or has estimated since; null where it never has. */
@@ -147,7 +149,7 @@ with asked as (
     pg_relation_size(r.relation) + coalesce(parts.heap, 0) as heap,
     coalesce(nullif(coalesce(parts.tuples, greatest(c.reltuples, 0)), 0), s.n_live_tup) as tuples,
     case when c.relkind = 'p' then null else coalesce(s.seq_scan, 0) + coalesce(s.idx_scan, 0) end as scans,
-    locks.sessions, locks.writers
+    c.relkind = 'p' as partitioned, locks.sessions, locks.writers
   from (select distinct relation from placed where relation is not null) r
   join pg_catalog.pg_class c on c.oid = r.relation
   left join pg_catalog.pg_stat_all_tables s on s.relid = r.relation
@@ -167,7 +169,7 @@ with asked as (
 )
 select p."id",
   case when t.relation is not null then jsonb_build_object(
-    'bytes', t.bytes, 'empty', t.heap = 0, 'rows', t.tuples, 'sessions', t.sessions, 'writers', t.writers,
+    'bytes', t.bytes, 'partitioned', t.partitioned, 'empty', t.heap = 0, 'rows', t.tuples, 'sessions', t.sessions, 'writers', t.writers,
     'scans', t.scans) end as "table",
   case when col.attrelid is not null then jsonb_build_object(
     'type', ty.typname, 'typeSchema', tn.nspname, 'modifier', col.atttypmod,

@@ -43,7 +43,7 @@ export function gradeFinding(finding: Finding, answer: CatalogAnswer | undefined
 
 function gradeByTable({ kind }: Question, table: TableFacts | null, severity: Severity): Grade {
   if (table === null) return { severity, evidence: "this database does not have the table yet" };
-  const evidence = describeTable(table);
+  const evidence = `${describeTable(table)}${table.partitioned && kind === "scan" ? "; it is partitioned, and only its partitions take indexes CONCURRENTLY" : ""}`;
   if (kind === "loss") return { severity: table.empty ? "note" : severity, evidence };
   if (kind === "use") return { severity: gradeByUse(table, severity), evidence };
   return { severity: gradeBySize(table, severity), evidence };

@@ -22,6 +22,7 @@ import {
 interface TableRecord {
   /** Tag of the migration that creates it; null where it was there before them all. */
   readonly createdIn: string | null;
+  readonly partitioned: boolean;
   readonly columns: Map<string, ColumnRecord>;
   /** CHECK constraints that prove columns to be without nulls, by name. */
   readonly proofs: Map<string, Proof>;
@@ -53,6 +54,11 @@ export class History {
   /** Tag of the migration that creates a table; null where none does. */
   createdIn(table: ObjectName): string | null {
     return this.#tables.get(keyOf(table))?.createdIn ?? null;
+  }
+
+  /** Whether a migration creates a table as a partitioned one. */
+  isPartitioned(table: ObjectName): boolean {
+    return this.#tables.get(keyOf(table))?.partitioned === true;
   }
 
   /** Tag of the migration that creates a schema; null where none does. */
@@ -111,7 +117,7 @@ interface Parts {
 /** The kinds of statement of which the history takes note. */
 const REPLAY: Readonly<Record<string, (parts: Parts, node: Node, tag: string) => void>> = {
   CreateStmt: ({ tables }, node, tag) => {
-    const made = newTable(tag);
+    const made = newTable(tag, node.partspec !== undefined);
     for (const column of nodes(node.tableElts, "ColumnDef")) addColumn(made, column, tag);
     tables.set(keyOf(relation(node.relation)), made);
   },
@@ -144,9 +150,10 @@ const REPLAY: Readonly<Record<string, (parts: Parts, node: Node, tag: string) =>
   CreateEnumStmt: ({ enums }, node) => {
     enums.set(keyOf(qualified(node.typeName)), { values: strings(node.vals), goneIn: null });
   },
-  AlterEnumStmt: ({ enums }, { typeName, newVal }) => {
+  AlterEnumStmt: ({ enums }, { typeName, oldVal, newVal }) => {
     const key = keyOf(qualified(typeName));
-    const values = [...(enums.get(key)?.values ?? []), text(newVal)];
+    const before = enums.get(key)?.values ?? [];
+    const values = [...before.filter((value) => value !== oldVal), text(newVal)];
     enums.set(key, { values, goneIn: null });
   },
 };
@@ -154,8 +161,8 @@ const REPLAY: Readonly<Record<string, (parts: Parts, node: Node, tag: string) =>
 /** The kinds of statement whose tree the history reads. */
 export const REPLAYED_KINDS: readonly string[] = Object.keys(REPLAY);
 
-function newTable(createdIn: string | null): TableRecord {
-  return { createdIn, columns: new Map(), proofs: new Map() };
+function newTable(createdIn: string | null, partitioned = false): TableRecord {
+  return { createdIn, partitioned, columns: new Map(), proofs: new Map() };
 }
 
 function tableRecord(tables: Parts["tables"], table: ObjectName): TableRecord {

@@ -2,12 +2,9 @@ import type { ObjectName } from "../../bundle.ts";
 import type { Question } from "../../findings.ts";
 import { quoteIdentifier } from "../../quote.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
-import { clauseAt } from "../source.ts";
 import {
-  addedColumn,
   addedConstraint,
   alterCommands,
-  columnConstraints,
   keyOf,
   type Node,
   relation,
@@ -15,6 +12,7 @@ import {
   strings,
   text,
 } from "../tree.ts";
+import { type Added, addedConstraints } from "./added-constraints.ts";
 
 const SCAN: Question = { kind: "scan", index: null };
 
@@ -65,15 +63,18 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
     kinds: ["AlterTableStmt"],
     check: (statement) =>
       ["CONSTR_UNIQUE", "CONSTR_PRIMARY"].flatMap((contype) =>
-        constraintProblems(statement, contype, (table, { name, at, columns, addColumn }) => {
-          const what = contype === "CONSTR_PRIMARY" ? "PRIMARY KEY" : "UNIQUE";
-          const add = addColumn === null ? "" : `${addColumn}\n`;
-          return {
-            message: `${sqlName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built.`,
-            rewrite: `${add}CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${sqlName(table)} (${columns.map(quoteIdentifier).join(", ")});\nALTER TABLE ${sqlName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${what} USING INDEX ${quoteIdentifier(name)};`,
-            at,
-          };
-        }),
+        constraintProblems(
+          statement,
+          contype,
+          (table, { constraint, name, at, columns, addColumn }) => {
+            const add = addColumn === null ? "" : `${addColumn}\n`;
+            return {
+              message: `${sqlName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built.`,
+              rewrite: `${add}${uniqueIndex(table, name, columns, constraint)}\n${fromIndex(table, name, constraint)}`,
+              at,
+            };
+          },
+        ),
       ),
   },
   {
@@ -110,21 +111,6 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
   },
 ];
 
-/** A constraint that an ALTER TABLE adds to a table that was there before. */
-interface Added {
-  readonly constraint: Node;
-  /** As it was written, its name left out. */
-  readonly clause: string;
-  /** As it was written, else as PostgreSQL would call it. */
-  readonly name: string;
-  readonly columns: readonly string[];
-  readonly at: number;
-  /** What adds the new column that it stands with, without it; null where it stands alone. */
-  readonly addColumn: string | null;
-  /** That column's name, or an empty text. */
-  readonly column: string;
-}
-
 function constraintProblems(
   { node, text: sql, isNew }: Checked,
   contype: string,
@@ -137,91 +123,28 @@ function constraintProblems(
     .map((added) => ({ table, asks: SCAN, ...describe(table, added) }));
 }
 
-/** What PostgreSQL checks against the rows that are there: not what is NOT VALID or made from an index. */
-function addedConstraints(node: Node, sql: string, table: ObjectName): readonly Added[] {
-  return alterCommands(node).flatMap((command) => {
-    const single = addedConstraint(command);
-    const column = addedColumn(command);
-    const constraints =
-      single === null ? (column === null ? [] : columnConstraints(column)) : [single];
-    return constraints
-      .filter((each) => each.skip_validation !== true && each.indexname === undefined)
-      .filter((each) => column === null || readsRows(each, column))
-      .map((constraint) => describeAdded(constraint, column, sql, table));
-  });
-}
-
-/** A new column without a default holds nulls only, and PostgreSQL then skips the comparison of a foreign key. */
-function readsRows({ contype }: Node, column: Node): boolean {
-  if (contype !== "CONSTR_FOREIGN") return true;
-  return columnConstraints(column).some((each) => each.contype === "CONSTR_DEFAULT");
-}
-
-const SUFFIXES: Readonly<Record<string, string>> = {
-  CONSTR_CHECK: "check",
-  CONSTR_FOREIGN: "fkey",
-  CONSTR_UNIQUE: "key",
-  CONSTR_PRIMARY: "pkey",
-  CONSTR_EXCLUSION: "excl",
-};
-
-function describeAdded(
-  constraint: Node,
-  column: Node | null,
-  sql: string,
+function uniqueIndex(
   table: ObjectName,
-): Added {
-  const inline = column === null ? [] : [text(column.colname)];
-  const keys = [...strings(constraint.keys), ...strings(constraint.fk_attrs)];
-  const columns = keys.length > 0 ? keys : inline;
-  const kind = text(constraint.contype);
-  const parts = [table.name, ...(kind === "CONSTR_PRIMARY" ? [] : columns), SUFFIXES[kind] ?? ""];
-  const at = Number(constraint.location ?? 0);
-  const clause = clauseAt(sql, at).replace(/^constraint\s+(?:"(?:[^"]|"")+"|\S+)\s+/i, "");
-  const name = text(constraint.conname) || parts.join("_");
-  const own = inlineClause(clause, column);
-  const described = { constraint, clause: own, name, columns, at, column: inline[0] ?? "" };
-  return {
-    ...described,
-    addColumn: column === null ? null : withoutClause(column, own, sql, table),
-  };
+  name: string,
+  columns: readonly string[],
+  { nulls_not_distinct: notDistinct, including }: Node,
+): string {
+  const names = (each: readonly string[]): string => each.map(quoteIdentifier).join(", ");
+  const payload = strings(including);
+  const include = payload.length === 0 ? "" : ` INCLUDE (${names(payload)})`;
+  const nulls = notDistinct === true ? " NULLS NOT DISTINCT" : "";
+  return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${sqlName(table)} (${names(columns)})${include}${nulls};`;
 }
 
-function withoutClause(column: Node, clause: string, sql: string, table: ObjectName): string {
-  const source = clauseAt(sql, Number(column.location ?? 0));
-  const start = source.indexOf(clause);
-  const rest = `${source
-    .slice(0, start)
-    .replace(/\bconstraint\s+\S+\s*$/i, "")
-    .trimEnd()}${source.slice(start + clause.length)}`;
-  return `ALTER TABLE ${sqlName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
-}
-
-/** Behind a column's constraint stand its others, up to the comma: of these only the first is meant. */
-function inlineClause(clause: string, column: Node | null): string {
-  if (column === null) return clause;
-  const check = /^check\s*\(/i.exec(clause);
-  if (check !== null) {
-    const open = check[0].length;
-    return clause.slice(0, open + clauseLength(clause.slice(open)) + 1);
-  }
-  const word = /^(?:unique|primary\s+key)/i.exec(clause)?.[0];
-  if (word !== undefined) return word;
-  return (
-    /^references\s+\S+\s*(?:\([^)]*\))?(?:\s+on\s+(?:delete|update)\s+(?:cascade|restrict|no\s+action|set\s+(?:null|default)))*/i.exec(
-      clause,
-    )?.[0] ?? clause
-  );
-}
-
-function clauseLength(inside: string): number {
-  let depth = 0;
-  for (const [at, character] of Array.from(inside).entries()) {
-    if (character === "(") depth += 1;
-    if (character === ")") depth -= 1;
-    if (depth < 0) return at;
-  }
-  return inside.length;
+function fromIndex(
+  table: ObjectName,
+  name: string,
+  { contype, deferrable, initdeferred }: Node,
+): string {
+  const what = contype === "CONSTR_PRIMARY" ? "PRIMARY KEY" : "UNIQUE";
+  const deferred = initdeferred === true ? " INITIALLY DEFERRED" : "";
+  const when = deferrable === true ? ` DEFERRABLE${deferred}` : "";
+  return `ALTER TABLE ${sqlName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${what} USING INDEX ${quoteIdentifier(name)}${when};`;
 }
 
 function notValid(table: ObjectName, name: string, clause: string): string {
@@ -231,13 +154,13 @@ function notValid(table: ObjectName, name: string, clause: string): string {
 
 /** Each statement commits by itself, so that no lock of one is kept by the next. */
 function apart(first: string | null, then: string): string {
+  const before =
+    first === null
+      ? ""
+      : `${first}
+`;
   return `-- neon-migrate: no-transaction
-${
-  first === null
-    ? ""
-    : `${first}
-`
-}${then}`;
+${before}${then}`;
 }
 
 function setNotNull({ node, isNew, history }: Checked): readonly Problem[] {

@@ -1,6 +1,6 @@
 import type { ObjectName } from "../../bundle.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
-import { dropped, relation, sqlName, text } from "../tree.ts";
+import { dropped, record, relation, sqlName, text } from "../tree.ts";
 
 const CREATE_INDEX = /^(create\s+(?:unique\s+)?index)\b/i;
 
@@ -12,13 +12,18 @@ export const INDEX_RULES: readonly Rule[] = [
     summary:
       "Building an index without CONCURRENTLY blocks every write to its table until it is built.",
     kinds: ["IndexStmt"],
-    check: ({ node, text: sql, isNew }) => {
+    check: ({ node, text: sql, isNew, history }) => {
       const table = relation(node.relation);
       if (node.concurrent === true || isNew(table)) return [];
+      const partitioned = history.isPartitioned(table);
+      // On the partitioned table alone an index is a name only; its partitions get theirs one by one.
+      if (partitioned && record(node.relation).inh !== true) return [];
       return [
         {
           message: `${sqlName(table)} takes no writes while this index is built.`,
-          rewrite: `${sql.replace(CREATE_INDEX, "$1 CONCURRENTLY")};`,
+          rewrite: partitioned
+            ? `${sql.replace(/\bon\s+(?!only\b)/i, "ON ONLY ")};\n-- Then for each partition: CREATE INDEX CONCURRENTLY on it, and ALTER INDEX … ATTACH PARTITION.`
+            : `${sql.replace(CREATE_INDEX, "$1 CONCURRENTLY")};`,
           table,
           asks: { kind: "scan", index: null },
         },

@@ -1,16 +1,7 @@
 import type { ObjectName, Statement } from "../../bundle.ts";
+import { type LockMode, strongerLock } from "../../locks.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
-import {
-  alterCommands,
-  dropped,
-  keyOf,
-  list,
-  type Node,
-  nodes,
-  record,
-  relation,
-  sqlName,
-} from "../tree.ts";
+import { keyOf, list, type Node, record, relation, sqlName } from "../tree.ts";
 
 /** Rules about what one transaction holds together. */
 export const TRANSACTION_RULES: readonly Rule[] = [
@@ -81,33 +72,13 @@ function endsTransaction(statement: Statement | undefined): boolean {
   return statement?.mode === "commit" || statement?.mode === "rollback";
 }
 
-const DDL: ReadonlySet<string> = new Set([
-  "AlterTableStmt",
-  "IndexStmt",
-  "RenameStmt",
-  "DropStmt",
-  "CreateTrigStmt",
-  "TruncateStmt",
-]);
-
-function backfill({
-  node,
-  isNew,
-  together,
-  migration,
-  index,
-  nodeAt,
-  text: sql,
-}: Checked): readonly Problem[] {
+function backfill({ node, isNew, together, migration, text: sql }: Checked): readonly Problem[] {
   const table = relation(node.relation);
   if (isNew(table) || !isWholeTable(node.whereClause)) return [];
   const ddl = together.find((each) => {
-    const { kind = "" } = migration.statements[each] ?? {};
-    return (
-      each !== index &&
-      DDL.has(kind) &&
-      tablesLocked(kind, nodeAt(each)).some((locked) => !isNew(locked))
-    );
+    const other = migration.statements[each];
+    // What writes rows takes less than SHARE.
+    return other !== undefined && tablesLocked(other, "SHARE").some((locked) => !isNew(locked));
   });
   const line = ddl === undefined ? undefined : migration.statements[ddl]?.line;
   if (line === undefined) return [];
@@ -141,14 +112,8 @@ function isWholeTable(where: unknown): boolean {
 /** The tables that a transaction has locked so far, by the list of its statements. */
 const HELD = new WeakMap<readonly number[], Map<string, ObjectName>>();
 
-function severalLocks({
-  node,
-  statement,
-  text: sql,
-  together,
-  isNew,
-}: Checked): readonly Problem[] {
-  const here = exclusivelyLocked(statement.kind, node).filter((table) => !isNew(table));
+function severalLocks({ statement, text: sql, together, isNew }: Checked): readonly Problem[] {
+  const here = tablesLocked(statement, "ACCESS EXCLUSIVE").filter((table) => !isNew(table));
   const held = HELD.get(together) ?? new Map<string, ObjectName>();
   const before = held.size;
   for (const table of here) held.set(keyOf(table), table);
@@ -166,45 +131,16 @@ function severalLocks({
   ];
 }
 
-/** Commands of ALTER TABLE that take less than ACCESS EXCLUSIVE. Source: AlterTableGetLockLevel in PostgreSQL 18. */
-const MILD_COMMANDS: ReadonlySet<string> = new Set([
-  "AT_ValidateConstraint",
-  "AT_SetStatistics",
-  "AT_ClusterOn",
-  "AT_DropCluster",
-  "AT_SetOptions",
-  "AT_ResetOptions",
-  "AT_SetRelOptions",
-  "AT_ResetRelOptions",
-  "AT_AttachPartition",
-  "AT_EnableTrig",
-  "AT_EnableAlwaysTrig",
-  "AT_EnableReplicaTrig",
-  "AT_EnableTrigAll",
-  "AT_EnableTrigUser",
-  "AT_DisableTrig",
-  "AT_DisableTrigAll",
-  "AT_DisableTrigUser",
-]);
-
-function exclusivelyLocked(kind: string, node: Node): readonly ObjectName[] {
-  if (kind === "IndexStmt" || kind === "CreateTrigStmt") return [];
-  if (kind === "LockStmt" && node.mode !== 8) return [];
-  if (kind !== "AlterTableStmt") return tablesLocked(kind, node);
-  const strong = alterCommands(node).some(({ subtype, def }) => {
-    const foreign = record(def.Constraint).contype === "CONSTR_FOREIGN";
-    return !MILD_COMMANDS.has(subtype) && !(subtype === "AT_AddConstraint" && foreign);
-  });
-  return strong ? [relation(node.relation)] : [];
+/** The tables that a statement locks at least as strongly. What is no table, or found through one only, is left out. */
+function tablesLocked(
+  { touches = [] }: Pick<Statement, "touches">,
+  atLeast: LockMode,
+): readonly ObjectName[] {
+  return touches
+    .filter(({ kind, lock }) => kind === "table" && lock !== undefined && !isWeaker(lock, atLeast))
+    .map(({ schema, name }) => ({ schema, name }));
 }
 
-function tablesLocked(kind: string, node: Node): readonly ObjectName[] {
-  if (kind === "TruncateStmt" || kind === "LockStmt") {
-    return nodes(node.relations, "RangeVar").map(relation);
-  }
-  if (kind === "DropStmt") return node.removeType === "OBJECT_TABLE" ? dropped(node) : [];
-  if (kind === "CreatePolicyStmt" || kind === "AlterPolicyStmt") return [relation(node.table)];
-  if (kind === "AlterTableStmt" && node.objtype !== "OBJECT_TABLE") return [];
-  const named = relation(node.relation);
-  return named.name === "" ? [] : [named];
+function isWeaker(lock: LockMode, than: LockMode): boolean {
+  return lock !== than && strongerLock(lock, than) === than;
 }

@@ -100,6 +100,103 @@ describe("checkMigrations", () => {
     expect(findings?.map((each) => each.severity)).toEqual(severity === null ? [] : [severity]);
   });
 
+  test.each([
+    [
+      'alter table "t" add unique nulls not distinct ("a") include ("b") deferrable initially deferred;',
+      'CREATE UNIQUE INDEX CONCURRENTLY "t_a_key" ON "t" ("a") INCLUDE ("b") NULLS NOT DISTINCT;\nALTER TABLE "t" ADD CONSTRAINT "t_a_key" UNIQUE USING INDEX "t_a_key" DEFERRABLE INITIALLY DEFERRED;',
+    ],
+    [
+      'alter table "t" add "c" integer default 1 constraint "positive" check (("c") > 0) references "u" ("id") on delete set null;',
+      '-- neon-migrate: no-transaction\nALTER TABLE "t" ADD COLUMN "c" integer default 1 references "u" ("id") on delete set null;\nALTER TABLE "t" ADD CONSTRAINT "positive" check (("c") > 0) NOT VALID;\nALTER TABLE "t" VALIDATE CONSTRAINT "positive";',
+    ],
+    [
+      'alter table "s"."t" add "c" integer unique;',
+      'ALTER TABLE "s"."t" ADD COLUMN "c" integer;\nCREATE UNIQUE INDEX CONCURRENTLY "t_c_key" ON "s"."t" ("c");\nALTER TABLE "s"."t" ADD CONSTRAINT "t_c_key" UNIQUE USING INDEX "t_c_key";',
+    ],
+  ])("keeps what %s says in the SQL that it proposes", (statement, rewrite) => {
+    const [findings] = checkMigrations([makeMigration("0000", 0, statement)]);
+
+    expect(findings?.map((each) => each.rewrite)).toContain(rewrite);
+  });
+
+  test("knows that a partitioned table takes its index on its partitions", () => {
+    const create = 'create table "p" ("a" integer) partition by range ("a");';
+    const [, findings] = checkMigrations([
+      makeMigration("0000", 0, create),
+      makeMigration("0001", 1, 'create index "i" on "p" ("a");'),
+    ]);
+
+    expect(findings).toMatchObject([
+      { rewrite: expect.stringMatching(/^create index "i" ON ONLY "p" \("a"\);/) },
+    ]);
+    expect(found(create, 'create index "i" on only "p" ("a");')).toEqual([]);
+  });
+
+  test("follows the values of an enum that are renamed", () => {
+    const swap = `drop type "e"; create type "e" as enum ('b');`;
+
+    expect(
+      found(`create type "e" as enum ('a');`, `alter type "e" rename value 'a' to 'b';`, swap),
+    ).toEqual(["2:1:16 enum-value-removed"]);
+  });
+
+  test("has something to say, or nothing, whatever the statement is", () => {
+    const odd = [
+      "cluster",
+      "vacuum full",
+      "vacuum (full off) t",
+      "vacuum (full, analyze) a, b",
+      "reindex system s",
+      "reindex (concurrently) index i",
+      "alter table only t add check (a > 0)",
+      "alter table if exists t drop if exists a cascade",
+      "alter view v rename column a to b",
+      "alter table t add primary key (a, b), add foreign key (a, b) references u",
+      "truncate only t restart identity cascade",
+      "drop table if exists a.b.c, d cascade",
+      "drop schema if exists s cascade",
+      "drop type t",
+      "drop function f()",
+      "alter type t rename attribute a to b",
+      "alter domain d add constraint c check (value > 0) not valid",
+      "lock table t",
+      "lock t in share mode",
+      "alter table t set schema s",
+      "alter sequence s set schema t",
+      "update t set (a, b) = (null, null)",
+      "with x as (delete from t returning *) select * from x",
+      "delete from t using u",
+      "merge into t using u on true when matched then delete",
+      "create table if not exists t as table u",
+      "select 1 into t",
+      "create temp table t (id serial)",
+      "create foreign table t (a money) server s",
+      "create table t of type_t",
+      "create table p partition of t default",
+      "alter table t attach partition p default",
+      "alter table t detach partition p concurrently",
+      "alter table t add column a serial, add b int generated always as identity",
+      "alter table t alter a type e using a::text::e, alter b drop default, alter c add generated always as identity",
+      "alter table t rename constraint a to b",
+      "alter index i rename to j",
+      "create extension if not exists postgis with schema s cascade",
+      "do $$ begin end $$",
+      "create policy p on t",
+      "alter type t add value if not exists 'x' before 'y'",
+      "savepoint a",
+      "commit and chain",
+      "comment on table t is 'x'",
+    ];
+    for (const statement of odd) {
+      for (const { rewrite, message } of checkMigrations([
+        makeMigration("0000", 0, statement),
+      ])[0] ?? []) {
+        expect(message).not.toMatch(/undefined|null\b(?! in)|\[object/);
+        expect(rewrite).not.toMatch(/undefined|\[object/);
+      }
+    }
+  });
+
   test("leaves what it has no rule for unread, however large", () => {
     const rows = Array.from({ length: 20_000 }, (_row, index) => `(${index})`).join(", ");
 

@@ -26,6 +26,8 @@ export interface Misdirection {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
+  /** Number of the statement that it stands above or in, from 1. */
+  readonly index: number;
 }
 
 /** An error inside a long function body is looked for that many semicolons back, then given up. */
@@ -87,12 +89,14 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
 /** The error for a directive comment that cannot be followed: it is never passed over in silence. */
 export function directiveError(
   { tag, path, sql }: MigrationFile,
-  { line, column, message }: Misdirection,
+  { line, column, index, message }: Misdirection,
 ): MigratorError {
+  const excerpt = (sql.split("\n", line).at(-1) ?? "").trim().slice(0, 500);
+  const statement = { index, line, column, excerpt };
   return new MigratorError(
     "DIRECTIVE_INVALID",
     `${path}, line ${line}, column ${column}: this directive cannot be followed: ${message}.`,
-    { migration: tag, detail: caretExcerpt(sql, line, column) },
+    { migration: tag, statement, detail: caretExcerpt(sql, line, column) },
   );
 }
 

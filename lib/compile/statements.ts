@@ -54,8 +54,10 @@ export function cutStatements(sql: string): Cut {
   for (const [chunk, text] of sql.split(STATEMENT_BREAKPOINT).entries()) {
     const { ranges, failure, directives } = readChunk(text, statements.length === 0 ? file : null);
     if (directives instanceof DirectiveProblem) {
-      const { line, column } = places(sql)(chunkStart + directives.offset);
-      const problem = { message: directives.message, line, column };
+      const { message, offset } = directives;
+      const above = ranges.filter(({ end }) => end <= offset).length;
+      const index = statements.length + above + 1;
+      const problem = { message, ...places(sql)(chunkStart + offset), index };
       return { ok: false, code: "DIRECTIVE_INVALID", problem };
     }
     for (const [index, range] of ranges.entries()) {

@@ -1,7 +1,12 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
 import { loadParser } from "../../lib/compile/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
+import { MigratorError } from "../../lib/errors.ts";
 import { cutSteps, lockTimeoutOf, slicesOf } from "../../lib/steps.ts";
 import { makeMigration } from "./make-migration.ts";
 
@@ -92,6 +97,37 @@ describe("a directive", () => {
     expect(refusal).toContain(message);
   });
 });
+
+test("a directive that cannot be followed fails the build with its place", async () => {
+  const { code, message, facts } = await refusalOf(
+    "select 1;\n\n-- neon-migrate: allow none\nselect 2;",
+  );
+
+  expect({ code, message, facts }).toEqual({
+    code: "DIRECTIVE_INVALID",
+    message: expect.stringMatching(
+      /0000_notes\.sql, line 3, column 1: this directive cannot be followed: there is no rule "none"/,
+    ),
+    facts: {
+      migration: "0000_notes",
+      statement: { index: 2, line: 3, column: 1, excerpt: "-- neon-migrate: allow none" },
+      detail: "-- neon-migrate: allow none\n^",
+    },
+  });
+});
+
+async function refusalOf(sql: string): Promise<MigratorError> {
+  const folder = mkdtempSync(join(tmpdir(), "directives-"));
+  try {
+    cpSync("tests/fixtures/folders/directives", folder, { recursive: true });
+    writeFileSync(join(folder, "0000_notes.sql"), sql);
+    const thrown: unknown = await compileBundle(folder).catch((error: unknown) => error);
+    if (thrown instanceof MigratorError) return thrown;
+    throw new Error("The folder was not refused", { cause: thrown });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 describe("unparsed", () => {
   test("lets a statement through that the parser cannot read, to the end of its chunk", () => {

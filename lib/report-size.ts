@@ -1,3 +1,4 @@
+import { SEVERITIES } from "./findings.ts";
 import type { Report } from "./report.ts";
 
 /** Lambda refuses an answer of more than 6 MB (AWS Lambda quotas, invocation payload); room for a wrapping. */
@@ -13,8 +14,8 @@ const ENTRIES = 100;
  */
 export function fitReport(report: Report, maxBytes: number = MAX_REPORT_BYTES): Report {
   if (Buffer.byteLength(JSON.stringify(report)) <= maxBytes) return report;
-  const { applied, pending, notices, drift, warnings } = report;
-  const counts = Object.entries({ applied, pending, notices, warnings, ...drift })
+  const { applied, pending, findings, notices, drift, warnings } = report;
+  const counts = Object.entries({ applied, pending, findings, notices, warnings, ...drift })
     .filter(([, list]) => list.length > ENTRIES)
     .map(([name, list]) => `${list.length} ${name}`);
   const listed =
@@ -24,6 +25,12 @@ export function fitReport(report: Report, maxBytes: number = MAX_REPORT_BYTES): 
     ...report,
     applied: applied.slice(-ENTRIES),
     pending: pending.slice(0, ENTRIES),
+    // The worst ones first, each kind in its order.
+    findings: SEVERITIES.flatMap((severity) =>
+      findings.filter((finding) => finding.severity === severity),
+    )
+      .slice(0, ENTRIES)
+      .map((finding) => ({ ...finding, rewrite: cut(finding.rewrite) })),
     // A notice may be as long as its author likes.
     notices: notices
       .slice(0, ENTRIES)

@@ -54,6 +54,10 @@ function checkMigration(migration: Migration, history: History): readonly Findin
   return findings;
 }
 
+/** A statement of megabytes is not repeated in the bundle. */
+const MAX_REWRITE_LENGTH = 10_000;
+const TOO_LONG = "-- Too long to be shown: see docs/rules.md for what to write instead.";
+
 function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
   const { statement, index, text, history } = checked;
   const { message, rewrite, table, asks, at, severity } = problem;
@@ -63,7 +67,7 @@ function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
     statement: index + 1,
     ...placeOf(statement, text, at ?? 0),
     message,
-    rewrite,
+    rewrite: rewrite.length > MAX_REWRITE_LENGTH ? TOO_LONG : rewrite,
     table: table ?? null,
     createdIn: table === undefined ? null : history.createdIn(table),
     asks: asks ?? null,

@@ -84,7 +84,7 @@ function wantsReport(event: unknown): boolean {
 function failure(report: Report): MigratorError {
   const { error } = report;
   const code = error?.code ?? "INTERNAL";
-  const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(report)}`;
+  const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(fitReport(report, MAX_MESSAGE_LENGTH))}`;
   const failed = new MigratorError(code, text.slice(0, MAX_MESSAGE_LENGTH));
   // A stack says nothing about a migration, and Lambda would log it.
   failed.stack = "";

@@ -42,4 +42,26 @@ describe("a report for a caller with a limit", () => {
 
     expect(Buffer.byteLength(JSON.stringify(report))).toBeLessThan(10_000);
   });
+
+  test("keeps the worst findings", () => {
+    const findings = Array.from({ length: 500 }, (_each, index) => ({
+      rule: "column-dropped" as const,
+      severity: index < 400 ? ("note" as const) : ("error" as const),
+      migration: "0000_step",
+      statement: index + 1,
+      line: index + 1,
+      column: 1,
+      message: "The values are gone.",
+      rewrite: "x".repeat(20_000),
+      evidence: null,
+    }));
+
+    const report = fitReport(buildReport("size", "planned", { findings }));
+
+    expectReport(JSON.parse(JSON.stringify(report)));
+    expect(report.findings.map(({ statement }) => statement)).toEqual(
+      findings.slice(400).map(({ statement }) => statement),
+    );
+    expect(report.warnings).toMatchObject([{ message: expect.stringContaining("500 findings") }]);
+  });
 });

@@ -8,7 +8,7 @@ import { ledgerQuestion, readLedger } from "./ledger.ts";
 import type { Ledger } from "./ledger-home.ts";
 import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import { type Findings, learnFrom, NO_FINDINGS, type Plan, planMigrations } from "./plan.ts";
+import { type Lessons, learnFrom, NO_LESSONS, type Plan, planMigrations } from "./plan.ts";
 import { openingLockQuestion, refusePooler } from "./pooler.ts";
 import { describeApplied, describePending, type RunFacts, type Timings } from "./report.ts";
 import type { Request } from "./request.ts";
@@ -179,16 +179,16 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
   const { bundle, connection, log, target } = self;
   let plan = first;
   let ledger = firstLedger;
-  let findings = NO_FINDINGS;
+  let lessons = NO_LESSONS;
   for (;;) {
     const failure = await carryOut(self, plan, ledger);
     if (failure === null) return;
-    const learned = learnFrom(bundle, failure.thrown, findings);
+    const learned = learnFrom(bundle, failure.thrown, lessons);
     if (learned === null) throw failure.thrown;
-    findings = learned;
-    log("plan.again", { ...findings });
+    lessons = learned;
+    log("plan.again", { ...lessons });
     const answers = await connection.batch(ledgerQuestion(target.ledger));
-    const again = makePlan(self, answers, findings);
+    const again = makePlan(self, answers, lessons);
     ledger = again.ledger;
     // That this very run has left something half done is no reason for what it does.
     plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };
@@ -256,11 +256,11 @@ async function gradeFindings({ connection, progress }: Attempt, plan: Plan): Pro
 function makePlan(
   { bundle, connection, progress, request }: Attempt,
   answers: readonly Rows[],
-  findings: Findings = NO_FINDINGS,
+  lessons: Lessons = NO_LESSONS,
 ): Planned {
   const started = Date.now();
   const ledger = readLedger(answers, connection.database.role, bundle.layout);
-  const plan = planMigrations(bundle, ledger, request, findings);
+  const plan = planMigrations(bundle, ledger, request, lessons);
   const { executor, executorReason, atomic, drift } = plan;
   for (const { code, message } of [...ledger.warnings, ...plan.warnings])
     progress.warn(code, message);

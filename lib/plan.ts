@@ -60,14 +60,14 @@ export type ExecutorReason =
   | "requested";
 
 /** What a first attempt has shown about the statements of this bundle that their texts do not say. */
-export interface Findings {
+export interface Lessons {
   /** Statements that the server would not run in a transaction, as `tag` and index. */
   readonly standAlone: readonly { readonly tag: string; readonly index: number }[];
   /** Whether a new enum value was used by a statement whose text does not name it. */
   readonly commitEveryEnumValue: boolean;
 }
 
-export const NO_FINDINGS: Findings = { standAlone: [], commitEveryEnumValue: false };
+export const NO_LESSONS: Lessons = { standAlone: [], commitEveryEnumValue: false };
 
 type Policy = Pick<Request, "transaction" | "outOfOrder" | "modified" | "ahead" | "executor">;
 
@@ -79,7 +79,7 @@ export function planMigrations(
   bundle: Bundle,
   ledger: Ledger,
   policy: Policy,
-  findings: Findings = NO_FINDINGS,
+  lessons: Lessons = NO_LESSONS,
 ): Plan {
   const matching = matchRows(bundle, ledger.rows);
   const pending = bundle.migrations.filter((migration) => !matching.rowOf.has(migration));
@@ -90,9 +90,9 @@ export function planMigrations(
   const options: StepOptions = {
     done: (migration) => checkpoints.get(migration)?.done ?? 0,
     mustStandAlone: (migration, index) =>
-      findings.standAlone.some((each) => each.tag === migration.tag && each.index === index) ||
+      lessons.standAlone.some((each) => each.tag === migration.tag && each.index === index) ||
       interruptedStatement(migration, checkpoints.get(migration)) === index,
-    commitEveryEnumValue: findings.commitEveryEnumValue,
+    commitEveryEnumValue: lessons.commitEveryEnumValue,
   };
   const separated = separations(pending, options);
   const halves = pending.filter((migration) => checkpoints.get(migration) !== undefined);
@@ -364,17 +364,17 @@ const UNSAFE_ENUM_VALUE = "55P04";
  * procedure that commits, a new enum value that no text names.
  * @returns null where it teaches nothing new
  */
-export function learnFrom(bundle: Bundle, failure: unknown, findings: Findings): Findings | null {
+export function learnFrom(bundle: Bundle, failure: unknown, lessons: Lessons): Lessons | null {
   if (!(failure instanceof MigratorError) || failure.code !== "MIGRATION_FAILED") return null;
   const { sqlstate = "", migration: tag = "", statement } = failure.facts;
   if (sqlstate === UNSAFE_ENUM_VALUE) {
-    return findings.commitEveryEnumValue ? null : { ...findings, commitEveryEnumValue: true };
+    return lessons.commitEveryEnumValue ? null : { ...lessons, commitEveryEnumValue: true };
   }
   if (!MUST_STAND_ALONE.includes(sqlstate) || statement === undefined) return null;
   const index = statement.index - 1;
-  const known = findings.standAlone.some((each) => each.tag === tag && each.index === index);
+  const known = lessons.standAlone.some((each) => each.tag === tag && each.index === index);
   const migration = bundle.migrations.find((each) => each.tag === tag);
   // SET TRANSACTION raises the same code, and means nothing outside a transaction.
   if (known || migration?.statements[index]?.kind === "VariableSetStmt") return null;
-  return { ...findings, standAlone: [...findings.standAlone, { tag, index }] };
+  return { ...lessons, standAlone: [...lessons.standAlone, { tag, index }] };
 }

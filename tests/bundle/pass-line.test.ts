@@ -152,7 +152,7 @@ describe.concurrent("the pass line", () => {
     const strict = await scene.again({ modified: "error" });
 
     expect([outcome(report), outcome(strict)]).toEqual(["up-to-date", "MODIFIED"]);
-    expect(report.warnings.map(({ code }) => code)).toEqual(["MODIFIED"]);
+    expect(report.warnings.map(({ code }) => code)).toContain("MODIFIED");
     const [drift] = report.drift?.modified ?? [];
     expect(drift).toMatchObject({ tag: accounts.tag });
     expect(drift?.ledgerHash).not.toBe(drift?.bundleHash);

@@ -20,6 +20,13 @@ export {
   type StatementPlace,
 } from "./errors.ts";
 export type { InvocationContext } from "./events/source.ts";
+export {
+  type Finding,
+  findingsOf,
+  type PlacedFinding,
+  type ReportedFinding,
+  type Severity,
+} from "./findings.ts";
 export { createHandler } from "./handler.ts";
 export { createLog, type Log, silentLog } from "./log.ts";
 export { type Dependencies, migrate } from "./migrate.ts";

@@ -2,7 +2,7 @@ import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import { annotations } from "../../../bin/annotations.ts";
 import { checkBundle, type FailOn } from "../../../bin/check-result.ts";
-import { renderFindings } from "../../../bin/render-findings.ts";
+import { findingLines, renderFindings } from "../../../bin/render-findings.ts";
 import { toSarif } from "../../../bin/sarif.ts";
 import { checkMigrations } from "../../../lib/check/check.ts";
 import { makeBundle, makeMigration } from "../make-migration.ts";
@@ -84,6 +84,19 @@ error[table-renamed] Code that still uses "t" fails from the moment on that it i
     expect(renderFindings(check([]), bundle, pc.createColors(false))).toBe(
       "Nothing found in 0 migrations.",
     );
+  });
+});
+
+describe("findingLines", () => {
+  test("has a line for what is more than a note, with what the database says, and counts the notes", () => {
+    const [index, , note] = check().findings;
+    if (index === undefined || note === undefined) throw new Error("there are four findings");
+    const graded = { ...index, evidence: "the table has 4.1 GB" };
+
+    expect(findingLines([graded, note], pc.createColors(false))).toEqual([
+      'error[index-not-concurrent] 0001_next:2:2 "t" takes no writes while this index is built. (here the table has 4.1 GB)',
+      "1 note: neon-migrate check shows them, and what to write instead.",
+    ]);
   });
 });
 

@@ -1,10 +1,4 @@
-export {
-  type Bundle,
-  type Migration,
-  readBundle,
-  type Statement,
-  type Warning,
-} from "./bundle.ts";
+export type { Bundle, Migration, Statement, Warning } from "./bundle.ts";
 export {
   type Config,
   type DatabaseUrlReference,
@@ -30,6 +24,7 @@ export {
 export { createHandler } from "./handler.ts";
 export { createLog, type Log, silentLog } from "./log.ts";
 export { type Dependencies, migrate } from "./migrate.ts";
+export { readBundle } from "./read-bundle.ts";
 export type { Report, ReportedError } from "./report.ts";
 export { parseRequest, type Request } from "./request.ts";
 export { resolveTarget } from "./secret.ts";

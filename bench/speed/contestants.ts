@@ -2,10 +2,10 @@ import { Client, Pool } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
 import { migrate as drizzleMigrate } from "drizzle-orm/neon-serverless/migrator";
 import { WebSocket } from "ws";
-import { readBundle } from "../../lib/bundle.ts";
 import { DEFAULT_LEDGER } from "../../lib/config.ts";
 import { silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate.ts";
+import { readBundle } from "../../lib/read-bundle.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { Workload } from "./workload.ts";
 

@@ -1,0 +1,227 @@
+import { createHash } from "node:crypto";
+import {
+  ALONE_REASONS,
+  type Bundle,
+  bundleHash,
+  chunksOf,
+  DIGEST_LENGTH,
+  type Effect,
+  type FileDirectives,
+  type Layout,
+  type Migration,
+  migrationName,
+  STATEMENT_MODES,
+  type Statement,
+  type StatementMode,
+  type Touched,
+  type Warning,
+} from "./bundle.ts";
+import { RULE_IDS } from "./check/rule-ids.ts";
+import { MigratorError } from "./errors.ts";
+import { type Finding, isFinding } from "./findings.ts";
+import { LOCK_MODES } from "./locks.ts";
+import { quoted } from "./redact.ts";
+
+/**
+ * Reads a compiled bundle and refuses a damaged one.
+ * @param value what `JSON.parse` made of `bundle.json`
+ * @throws MigratorError `BUNDLE_INVALID`, naming the first thing that is wrong
+ */
+export function readBundle(value: unknown): Bundle {
+  if (!isRecord(value)) throw invalid("it is not a JSON object");
+  if (value.bundleVersion !== 1) {
+    throw invalid(`its bundleVersion is ${quoted(value.bundleVersion)}, and this migrator reads 1`);
+  }
+  const { layout } = value;
+  if (layout !== "0.x" && layout !== "1.0") {
+    throw invalid(`its layout is ${quoted(layout)}`);
+  }
+  if (!Array.isArray(value.migrations)) throw invalid("it has no list of migrations");
+  const migrations = value.migrations.map((each, index) => readMigration(each, index, layout));
+  if (new Set(migrations.map(({ tag }) => tag)).size < migrations.length) {
+    throw invalid("it holds a migration twice");
+  }
+  const hash = bundleHash(migrations);
+  if (value.hash !== hash) throw invalid("its hash does not match its migrations");
+  const warnings = Array.isArray(value.warnings) ? value.warnings.filter(isWarning) : [];
+  return { bundleVersion: 1, layout, hash, migrations, warnings };
+}
+
+function readMigration(value: unknown, index: number, layout: Layout): Migration {
+  const name = `migration ${index + 1}`;
+  if (!isRecord(value)) throw invalid(`${name} is not an object`);
+  const { tag, when, hash, sql, statements, findings } = value;
+  if (typeof tag !== "string" || tag === "") throw invalid(`${name} has no tag`);
+  if (typeof when !== "number" || !Number.isSafeInteger(when)) throw invalid(`${tag} has no time`);
+  if (typeof sql !== "string") throw invalid(`${tag} has no SQL text`);
+  if (hash !== createHash("sha256").update(sql).digest("hex")) {
+    throw invalid(`the text of ${tag} does not match its hash`);
+  }
+  if (!Array.isArray(statements)) throw invalid(`${tag} has no list of statements`);
+  const migration = {
+    tag,
+    name: migrationName(layout, tag, when),
+    when,
+    hash,
+    sql,
+    statements: statements.map((each) => readStatement(each, tag, sql.length)),
+    ...readPast(value, tag),
+    ...readDirectives(value.directives, tag),
+    findings: readFindings(findings, tag),
+  };
+  refuseDisorder(migration);
+  return migration;
+}
+
+/** Statements that overlap or change places would run twice or too early, under a hash that is right. */
+function refuseDisorder(migration: Migration): void {
+  const { tag, statements } = migration;
+  const chunks = chunksOf(migration).length;
+  const disorder = statements.some(({ start, chunk }, index) => {
+    const before = statements[index - 1];
+    return chunk >= chunks || start < (before?.end ?? 0) || chunk < (before?.chunk ?? 0);
+  });
+  if (disorder) throw invalid(`the statements of ${tag} are not in the order of its file`);
+}
+
+function readStatement(value: unknown, tag: string, length: number): Statement {
+  if (!isRecord(value)) throw invalid(`a statement of ${tag} is not an object`);
+  const { start, end, chunk, line, column, digest, kind, mode, effect } = value;
+  if (
+    !isCount(start) ||
+    !isCount(end) ||
+    !isCount(chunk) ||
+    !isCount(line) ||
+    !isCount(column) ||
+    typeof kind !== "string" ||
+    end > length ||
+    start >= end
+  ) {
+    throw invalid(`a statement of ${tag} lies outside its file`);
+  }
+  if (!isHex(digest, DIGEST_LENGTH)) throw invalid(`a statement of ${tag} has no digest`);
+  if (!isMode(mode)) throw invalid(`a statement of ${tag} has the mode ${quoted(mode)}`);
+  return {
+    ...{ start, end, chunk, line, column, digest, kind, mode, effect: readEffect(effect, tag) },
+    ...readWhy(value.why, mode, tag),
+    ...readTouches(value.touches, tag),
+    ...readDirectives(value.directives, tag),
+  };
+}
+
+function readPast(
+  { sameAs, lineEndsMatter }: Record<string, unknown>,
+  tag: string,
+): Pick<Migration, "sameAs" | "lineEndsMatter"> {
+  if (lineEndsMatter !== undefined && lineEndsMatter !== true) {
+    throw invalid(`its word on the line ends of ${tag} is not known`);
+  }
+  const isSound = Array.isArray(sameAs) && sameAs.every((hash) => isHex(hash, 64));
+  if (sameAs !== undefined && !isSound) throw invalid(`an earlier version of ${tag} has no hash`);
+  return {
+    ...(isSound ? { sameAs } : {}),
+    ...(lineEndsMatter === undefined ? {} : { lineEndsMatter }),
+  };
+}
+
+function isHex(value: unknown, length: number): value is string {
+  return typeof value === "string" && value.length === length && /^[0-9a-f]+$/.test(value);
+}
+
+function readWhy(value: unknown, mode: StatementMode, tag: string): Pick<Statement, "why"> {
+  if (mode !== "alone" && value === undefined) return {};
+  const why = ALONE_REASONS.find((each) => each === value);
+  if (mode === "alone" && why !== undefined) return { why };
+  throw invalid(`a statement of ${tag} does not say why it stands alone`);
+}
+
+function readTouches(value: unknown, tag: string): Pick<Statement, "touches"> {
+  if (value === undefined) return {};
+  if (Array.isArray(value) && value.every(isTouched)) return { touches: value };
+  throw invalid(`a statement of ${tag} touches what this migrator does not know`);
+}
+
+function isTouched(value: unknown): value is Touched {
+  if (!isRecord(value) || !isName(value) || !isText(value.kind)) return false;
+  return value.lock === undefined || LOCK_MODES.some((mode) => mode === value.lock);
+}
+
+/** What a directive of each name may be. */
+const DIRECTIVES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  noTransaction: (value) => value === true,
+  lockTimeoutMs: (value) => isCount(value) && value > 0,
+  allow: (value) => Array.isArray(value) && value.every((rule) => RULE_IDS.includes(rule)),
+};
+
+function readDirectives(value: unknown, tag: string): { readonly directives?: FileDirectives } {
+  if (value === undefined) return {};
+  const isSound =
+    isRecord(value) &&
+    Object.entries(value).every(
+      ([name, said]) => Object.hasOwn(DIRECTIVES, name) && DIRECTIVES[name]?.(said) === true,
+    );
+  if (!isSound) throw invalid(`a directive of ${tag} is not known to this migrator`);
+  // Every name and every value was looked at just now.
+  return { directives: value as FileDirectives };
+}
+
+function readFindings(value: unknown, tag: string): readonly Finding[] {
+  if (Array.isArray(value) && value.every(isFinding)) return value;
+  throw invalid(`the findings of ${tag} cannot be read`);
+}
+
+function isMode(value: unknown): value is StatementMode {
+  return STATEMENT_MODES.some((mode) => mode === value);
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+const isName = (value: unknown): boolean =>
+  isRecord(value) && isText(value.name) && (value.schema === null || isText(value.schema));
+
+/** What each kind of effect must have beside its kind. */
+const EFFECTS: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
+  "builds-index": { table: isName, index: (value) => value === null || isText(value) },
+  "drops-indexes": { indexes: (value) => Array.isArray(value) && value.every(isName) },
+  detaches: { table: isName, partition: isName },
+  creates: { object: isText, name: isText },
+  drops: { object: isText, name: isText },
+  repeatable: {},
+  "rebuilds-indexes": { of: (value) => value === null || isName(value) },
+  unknown: {},
+  "adds-enum-value": { type: isName, value: isText },
+  "creates-type": { type: isName },
+  sets: {},
+};
+
+function readEffect(value: unknown, tag: string): Effect | null {
+  if (value === null) return null;
+  const kind = isRecord(value) && typeof value.kind === "string" ? value.kind : "";
+  const fields = Object.hasOwn(EFFECTS, kind) ? EFFECTS[kind] : undefined;
+  if (!isRecord(value) || fields === undefined) {
+    throw invalid(`a statement of ${tag} has an effect that this migrator does not know`);
+  }
+  for (const [field, isValid] of Object.entries(fields)) {
+    if (!isValid(value[field])) throw invalid(`a statement of ${tag} has no ${field}`);
+  }
+  // Every field of this kind was looked at just now.
+  return value as unknown as Effect;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isWarning(value: unknown): value is Warning {
+  return isRecord(value) && typeof value.code === "string" && typeof value.message === "string";
+}
+
+function invalid(reason: string): MigratorError {
+  return new MigratorError(
+    "BUNDLE_INVALID",
+    `The bundle cannot be used: ${reason}. Compile it again with "neon-migrate bundle".`,
+  );
+}

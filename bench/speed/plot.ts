@@ -34,6 +34,7 @@ export function renderPlot(figures: readonly WireFigure[], roundTripMs: number):
   const names = [...new Set(figures.map(({ contestant }) => contestant))];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13">`,
+    `<title>Time of a fresh apply over the number of statements, at ${roundTripMs} ms round trip</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
     `<text x="${LEFT}" y="26" font-size="16" font-weight="600">Fresh apply at ${roundTripMs} ms round trip</text>`,
     ...x.ticks.map((tick) => gridX(x.at(tick), count(tick))),

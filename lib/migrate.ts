@@ -1,15 +1,15 @@
-import { attempt, type Dependencies, type Progress, startProgress } from "./attempt.ts";
+import { attempt, type Dependencies } from "./attempt.ts";
 import type { Target } from "./config.ts";
 import { backoffMs } from "./connect.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
+import type { Status } from "./planning.ts";
+import { type Progress, startProgress } from "./progress.ts";
 import { redact } from "./redact.ts";
 import { buildReport, failedReport, type Report } from "./report.ts";
 import type { Request } from "./request.ts";
 
 export type { Dependencies } from "./attempt.ts";
-
-type Status = Exclude<Report["status"], "failed">;
 
 /** With no limit from outside a run still ends, after as long as a Lambda function may run. */
 const DEFAULT_TIMEOUT_MS = 900_000;

@@ -1,0 +1,128 @@
+import type { Connection, Rows } from "./connection.ts";
+import { MigratorError } from "./errors.ts";
+import { ledgerQuestion } from "./ledger.ts";
+import type { Ledger } from "./ledger-home.ts";
+import { learnFrom, NO_LESSONS } from "./lessons.ts";
+import { acquireLock } from "./lock.ts";
+import type { Plan } from "./plan.ts";
+import { type Attempt, makePlan, type Planned, type Status } from "./planning.ts";
+import { refusePooler } from "./pooler.ts";
+import { type Progress, timed } from "./progress.ts";
+import { describeApplied } from "./report.ts";
+import { type RunResult, runMigrations } from "./run.ts";
+
+/**
+ * Takes the lock, plans, and carries the plan out.
+ * @throws MigratorError for every failure
+ */
+export async function apply(self: Attempt): Promise<Status> {
+  const { progress } = self;
+  const { ledger, plan } = await planUnderLock(self);
+  if (plan.pending.length > 0) {
+    await timed(progress, "executeMs", () => execute(self, plan, ledger));
+  }
+  return progress.facts.applied.length > 0 ? "applied" : "up-to-date";
+}
+
+/**
+ * The ledger is read under the lock, so that the plan cannot be stale. A lock that does not outlast the
+ * first message is enough to see that nothing is pending; for more it is taken again, and the ledger read again.
+ */
+async function planUnderLock(self: Attempt): Promise<Planned> {
+  const { connection } = self;
+  const [lockAnswer, ...answers] = connection.opening;
+  const { locked, lasting } = lockAnswer?.[0] ?? {};
+  const first = locked === true ? decide(self, answers) : null;
+  if (first?.plan.pending.length === 0) return first;
+  await refusePooler(connection);
+  if (first !== null && lasting === true) return first;
+  return decide(self, await waitForLock(self));
+}
+
+function decide(self: Attempt, answers: readonly Rows[]): Planned {
+  const { connection, progress } = self;
+  const planned = makePlan(self, answers);
+  recoverDoubtful(planned.plan, progress);
+  if (planned.plan.refusal !== null) throw planned.plan.refusal;
+  if (planned.plan.pending.length > 0 && connection.readOnly) throw readOnly(connection);
+  return planned;
+}
+
+async function waitForLock({
+  connection,
+  request,
+  target,
+  progress,
+  log,
+}: Attempt): Promise<readonly Rows[]> {
+  const options = { timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log };
+  const warnings = await timed(progress, "lockMs", () =>
+    acquireLock(connection, target.ledger, options),
+  );
+  for (const { code, message } of warnings) progress.warn(code, message);
+  return await connection.batch(ledgerQuestion(target.ledger));
+}
+
+/** A COMMIT whose answer was lost has happened exactly if the ledger has its rows. */
+function recoverDoubtful(plan: Plan, progress: Progress): void {
+  const done = plan.applied.filter(({ tag }) => progress.inDoubt.has(tag));
+  const applied = done.map((migration) => describeApplied(migration, null));
+  progress.facts = { ...progress.facts, applied: [...progress.facts.applied, ...applied] };
+  progress.inDoubt = new Set();
+}
+
+/** Where the server shows that a statement needs another place than its text says, plans once more with that. */
+async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise<void> {
+  const { bundle, connection, log, target } = self;
+  let plan = first;
+  let ledger = firstLedger;
+  let lessons = NO_LESSONS;
+  for (;;) {
+    const failure = await carryOut(self, plan, ledger);
+    if (failure === null) return;
+    const learned = learnFrom(bundle, failure.thrown, lessons);
+    if (learned === null) throw failure.thrown;
+    lessons = learned;
+    log("plan.again", { ...lessons });
+    const answers = await connection.batch(ledgerQuestion(target.ledger));
+    const again = makePlan(self, answers, lessons);
+    ledger = again.ledger;
+    // That this very run has left something half done is no reason for what it does.
+    plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };
+    if (plan.refusal !== null) throw failure.thrown;
+  }
+}
+
+async function carryOut(
+  { request, connection, progress, log }: Attempt,
+  plan: Plan,
+  ledger: Ledger,
+): Promise<RunResult["failure"]> {
+  const { failure, applied, done, warnings, ...result } = await runMigrations(plan, {
+    connection,
+    ledger,
+    mayFallBack: request.executor !== "drizzle",
+    patience: { lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
+  });
+  const tags = new Set(applied.map(({ tag }) => tag));
+  const pending = (progress.facts.pending ?? [])
+    .filter(({ tag }) => !tags.has(tag))
+    .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done }));
+  progress.facts = {
+    ...progress.facts,
+    ...result,
+    applied: [...progress.facts.applied, ...applied],
+    latest: applied.at(-1)?.tag ?? progress.facts.latest ?? null,
+    pending,
+  };
+  for (const { code, message } of warnings) progress.warn(code, message);
+  if (failure !== null) progress.inDoubt = new Set(pending.map(({ tag }) => tag));
+  return failure;
+}
+
+function readOnly({ database }: Connection): MigratorError {
+  return new MigratorError(
+    "READ_ONLY",
+    `Migrations are pending, but ${database.host} is read-only: it is a replica, or the role's transactions are read-only. Use the primary's host.`,
+  );
+}

@@ -1,17 +1,14 @@
-import { Client, Pool, type PoolClient, type QueryResultRow } from "@neondatabase/serverless";
+import type { Pool, PoolClient, QueryResultRow } from "@neondatabase/serverless";
 import type { Warning } from "./bundle.ts";
 import type { Target } from "./config.ts";
 import { connectTimeout } from "./connect-errors.ts";
-import {
-  APPLICATION_PREFIX,
-  type Connection,
-  type Rows,
-  type SessionOptions,
-} from "./connection.ts";
+import type { Connection, Rows, SessionOptions } from "./connection.ts";
+import { connectionLost, endsSession } from "./connection-lost.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
 import { disconnectsUnwatched, GREETING, type Greeting } from "./greeting.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
+import { createPool } from "./pool.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";
 import { createWire, type Wire } from "./wire.ts";
 
@@ -19,9 +16,6 @@ import { createWire, type Wire } from "./wire.ts";
 const CLOSE_TIMEOUT_MS = 250;
 /** A notice in a loop must not fill the report. */
 const MAX_NOTICES = 1_000;
-/** NAMEDATALEN - 1: PostgreSQL cuts an application name there. */
-const MAX_APPLICATION_NAME = 63;
-
 /**
  * Opens one session and proves that it works: the driver calls a connection open before the server has
  * seen the password, so only the first answer counts.
@@ -275,51 +269,4 @@ class Session implements Connection {
     this.abort();
     await this.#pool.end();
   }
-}
-
-function createPool(endpoint: Endpoint, target: Target, wire: Wire, options: SessionOptions): Pool {
-  const { host, port, user, password, database } = endpoint;
-  const pool = new Pool({
-    host,
-    port,
-    user,
-    database,
-    max: 1,
-    application_name: `${APPLICATION_PREFIX}${options.requestId}`.slice(0, MAX_APPLICATION_NAME),
-    ...(password === null ? {} : { password }),
-    ...(endpoint.options === null ? {} : { options: endpoint.options }),
-  });
-  // The pool ignores a `Client` among its options; its field is the documented way. A subclass keeps the
-  // settings on this client, where the driver's own place for them is global.
-  pool.Client = class extends Client {
-    constructor(config?: ConstructorParameters<typeof Client>[0]) {
-      super(config);
-      this.neonConfig.webSocketConstructor = wire.Socket;
-      if (!options.pipelined) this.neonConfig.pipelineConnect = false;
-      if (target.relay !== null) {
-        const relay = target.relay;
-        this.neonConfig.useSecureWebSocket = false;
-        this.neonConfig.wsProxy = (toHost, toPort) => `${relay}?address=${toHost}:${toPort}`;
-      }
-    }
-  };
-  return pool;
-}
-
-/** SQLSTATEs after which the session is gone: connection exceptions, shutdowns, idle-in-transaction. */
-function endsSession(sqlstate: string): boolean {
-  return (
-    sqlstate.startsWith("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].includes(sqlstate)
-  );
-}
-
-function connectionLost(first: unknown): MigratorError {
-  const server = postgresFacts(first);
-  const reason =
-    server?.message ?? (first instanceof Error ? first.message : "no reason was given");
-  return new MigratorError(
-    "CONNECTION_LOST",
-    `The connection to the database was lost: ${reason}. What was not committed is rolled back; run again.`,
-    { cause: first, retryable: true, ...(server === null ? {} : { sqlstate: server.sqlstate }) },
-  );
 }

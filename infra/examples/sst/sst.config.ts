@@ -1,0 +1,48 @@
+/// <reference path="./.sst/platform/config.d.ts" />
+
+// neon-migrate bundle --out asset
+// sst deploy --stage production
+
+export default $config({
+  app: () => ({ name: "shop", home: "aws" }),
+
+  async run() {
+    const { readFileSync } = await import("node:fs");
+    const { hash } = JSON.parse(readFileSync("asset/bundle.json", "utf8"));
+    const secret = aws.secretsmanager.getSecretOutput({ name: "shop/database-url" });
+
+    const role = new aws.iam.Role("MigrationsRole", {
+      assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" }),
+      managedPolicyArns: [aws.iam.ManagedPolicy.AWSLambdaBasicExecutionRole],
+      inlinePolicies: [
+        {
+          name: "ReadSecret",
+          policy: aws.iam.getPolicyDocumentOutput({
+            statements: [{ actions: ["secretsmanager:GetSecretValue"], resources: [secret.arn] }],
+          }).json,
+        },
+      ],
+    });
+
+    const migrations = new aws.lambda.Function("Migrations", {
+      description: "Applies the Drizzle migrations of this deployment to Neon.",
+      role: role.arn,
+      runtime: "nodejs22.x",
+      architectures: ["arm64"],
+      handler: "index.handler",
+      code: new $util.asset.FileArchive("asset"),
+      memorySize: 512,
+      timeout: 900,
+      environment: { variables: { DATABASE_URL_SECRET: secret.arn } },
+    });
+
+    // What needs the new schema says `{ dependsOn: [migrated] }`.
+    const migrated = new aws.lambda.Invocation("Migrated", {
+      functionName: migrations.name,
+      input: JSON.stringify({ action: "up" }),
+      triggers: { migrations: hash },
+    });
+
+    return { latestMigration: migrated.result.apply((report) => JSON.parse(report).latest) };
+  },
+});

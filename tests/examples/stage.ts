@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { portable, writeAsset } from "../../bin/asset.ts";
+import { buildLambda } from "../../bin/lambda-artefact.ts";
+import type { Bundle } from "../../lib/bundle.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
+import { type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { type LocalPostgres, startPostgres } from "../../local/postgres.ts";
+import { startRelay } from "../../local/relay.ts";
+import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
+
+/** The ARN that the examples are given for their secret. */
+export const SECRET_ARN =
+  "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/database-url-AbCdEf";
+
+const FOLDER = "drizzle";
+
+/** What an example runs on: the asset that `neon-migrate bundle` makes, and everything around it. */
+export interface Stage {
+  readonly asset: string;
+  readonly bundle: Bundle;
+  /** A folder for what the tools write; deleted in the end. */
+  readonly scratch: string;
+  /** Runs the asset with an example's environment variables, on an empty database of its own. */
+  deploy(environment: Readonly<Record<string, string>>): Promise<Deployed>;
+  stop(): Promise<void>;
+}
+
+/** The function of an example. */
+export interface Deployed {
+  readonly lambda: LocalLambda;
+  /** How many migrations its database has. */
+  migrations(): Promise<number>;
+}
+
+/** Starts PostgreSQL, relay and secrets, and builds the function. */
+export async function startStage(): Promise<Stage> {
+  const scratch = mkdtempSync(join(tmpdir(), "examples-"));
+  const asset = join(scratch, "asset");
+  const postgres = await startPostgres();
+  const { host, port } = postgres;
+  const relay = await startRelay({ target: { host, port }, mode: "neon" });
+  const secrets = await startSecrets();
+  const lambdas: LocalLambda[] = [];
+  const bundle = portable(await compileBundle(FOLDER), FOLDER);
+  await buildLambda(join(scratch, "handler"));
+  await writeAsset(bundle, asset, join(scratch, "handler"));
+
+  return {
+    asset,
+    bundle,
+    scratch,
+    deploy: async (environment) => {
+      const url = await newDatabase(postgres, lambdas.length, secrets);
+      const all = { ...secrets.environment, ...environment, NEON_WS_PROXY: relay.address };
+      const lambda = startLambda({ handlerDirectory: asset, environment: all });
+      lambdas.push(lambda);
+      return { lambda, migrations: () => rowsIn(postgres, url) };
+    },
+    stop: async () => {
+      for (const lambda of lambdas) await lambda.stop();
+      await secrets.stop();
+      await relay.stop();
+      await postgres.stop();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The secret holds the newest database's address: examples run one after the other. */
+async function newDatabase(
+  { admin, url }: LocalPostgres,
+  index: number,
+  secrets: LocalSecrets,
+): Promise<string> {
+  const name = `shop_${index}`;
+  const owner = await admin.createRole(`${name}_owner`);
+  await admin.createDatabase(name, { owner: owner.name });
+  secrets.set("shop/database-url", url(name, owner));
+  return name;
+}
+
+async function rowsIn({ admin }: LocalPostgres, database: string): Promise<number> {
+  const counted = "select count(*)::int as count from drizzle.__drizzle_migrations";
+  const [row] = await admin.sql(counted, [], database);
+  return Number(row?.count);
+}

@@ -1,0 +1,89 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Check, runTool, ToolMissing } from "./check.ts";
+import { SECRET_ARN, type Stage } from "./stage.ts";
+
+/** Where a machine without a network may keep Terraform's providers. */
+const PLUGINS = process.env.TF_PLUGINS ?? "/opt/tf-plugins";
+
+const QUIET = { CHECKPOINT_DISABLE: "1", TF_IN_AUTOMATION: "1", NO_COLOR: "1" };
+
+/**
+ * Validates the module and runs it: role, log and function are given, since no stand-in makes them; the
+ * invocation is the provider's own call of Lambda's API.
+ * @param endpoint address of a Lambda API with the function `shop-migrations`
+ */
+export function terraformChecks(
+  file: string,
+  stage: Stage,
+  endpoint: () => Promise<string>,
+): readonly Check[] {
+  const cwd = join(stage.scratch, "terraform");
+  const terraform = (...args: string[]) => runTool("terraform", args, { cwd, env: QUIET });
+  return [
+    {
+      by: "terraform validate",
+      run: async () => {
+        mkdirSync(cwd, { recursive: true });
+        cpSync(file, join(cwd, "main.tf"));
+        await terraform("version");
+        if (!existsSync(PLUGINS)) throw new ToolMissing("the AWS provider of Terraform");
+        await terraform("init", "-input=false", `-plugin-dir=${PLUGINS}`);
+        await terraform("fmt", "-check");
+        await terraform("validate");
+      },
+    },
+    {
+      by: "terraform test, its invocation on the stand-in",
+      run: async () => {
+        if (!existsSync(join(cwd, ".terraform"))) throw new ToolMissing("terraform");
+        execFileSync("python3", ["-c", ZIP, stage.asset]);
+        writeFileSync(join(cwd, "stand-in.tftest.hcl"), testOf(stage, await endpoint()));
+        await terraform("test");
+      },
+    },
+  ];
+}
+
+const ZIP = "import shutil, sys; shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])";
+
+function testOf(stage: Stage, endpoint: string): string {
+  const given = (address: string, values: string) =>
+    `override_resource {\n  target = ${address}\n  values = { ${values} }\n}\n`;
+  return `
+provider "aws" {
+  region                      = "eu-central-1"
+  access_key                  = "local"
+  secret_key                  = "local"
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+  endpoints { lambda = "${endpoint}" }
+}
+
+variables {
+  database_url_secret = "${SECRET_ARN}"
+  asset               = "${stage.asset}"
+}
+
+${given("aws_iam_role.migrations", 'arn = "arn:aws:iam::123456789012:role/migrations"')}
+${given("aws_iam_role_policy.migrations", 'id = "migrations"')}
+${given("aws_cloudwatch_log_group.migrations", 'arn = "arn:aws:logs:eu-central-1:123456789012:log-group:migrations"')}
+${given("aws_lambda_function.migrations", 'arn = "arn:aws:lambda:eu-central-1:123456789012:function:shop-migrations"')}
+
+run "apply" {
+  assert {
+    condition     = output.applied_migrations == ${stage.bundle.migrations.length}
+    error_message = "It did not apply all."
+  }
+}
+
+run "unchanged" {
+  assert {
+    condition     = output.applied_migrations == ${stage.bundle.migrations.length}
+    error_message = "It was invoked again."
+  }
+}
+`;
+}

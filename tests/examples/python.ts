@@ -33,7 +33,9 @@ export async function translated(template: Template, stage: Stage): Promise<stri
   const file = join(stage.scratch, "sam.json");
   writeFileSync(file, JSON.stringify(template));
   try {
-    await runTool("python3", ["-c", TRANSLATE, file], { env: { AWS_DEFAULT_REGION: "eu-central-1" } });
+    await runTool("python3", ["-c", TRANSLATE, file], {
+      env: { AWS_DEFAULT_REGION: "eu-central-1" },
+    });
   } catch (thrown) {
     const { code } = Object(Object(thrown).cause);
     throw code === 77 ? new ToolMissing("samtranslator") : thrown;

@@ -5,9 +5,7 @@ import { runTool, ToolMissing } from "./check.ts";
 import { SECRET_ARN, type Stage } from "./stage.ts";
 import type { Template } from "./template.ts";
 
-const OSLS = fileURLToPath(
-  new URL("../../.ci/examples/node_modules/.bin/osls", import.meta.url),
-);
+const OSLS = fileURLToPath(new URL("../../.ci/examples/node_modules/.bin/osls", import.meta.url));
 
 /**
  * Packages the service as `osls deploy` would.

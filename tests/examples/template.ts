@@ -68,16 +68,16 @@ export function deployed(template: Template, stage: Stage): Check {
 function environmentOf(lambda: TemplateResource | undefined): Readonly<Record<string, string>> {
   const environment: { Variables?: object } = Object(lambda?.Properties.Environment);
   const entries = Object.entries(environment.Variables ?? {});
-  return Object.fromEntries(entries.map(([name, value]) => [name, valueOf(value, SECRET_ARN)]));
+  return Object.fromEntries(entries.map(([name, value]) => [name, filledIn(value, SECRET_ARN)]));
 }
 
 function resolved(properties: object | undefined, stage: Stage): object {
   const { ServiceToken: _, ...rest } = { ServiceToken: "", ...properties };
   const entries = Object.entries(rest);
-  return Object.fromEntries(entries.map(([k, v]) => [k, valueOf(v, stage.bundle.hash)]));
+  return Object.fromEntries(entries.map(([k, v]) => [k, filledIn(v, stage.bundle.hash)]));
 }
 
-function valueOf(value: unknown, parameter: string): string {
+function filledIn(value: unknown, parameter: string): string {
   return typeof value === "object" ? parameter : String(value);
 }
 

@@ -15,7 +15,7 @@ variable "database_url_secret" {
 variable "asset" {
   description = "What `neon-migrate bundle --out` wrote; with a zip of the same name beside it."
   type        = string
-  default     = "../asset"
+  default     = "asset"
 }
 
 resource "aws_iam_role" "migrations" {

@@ -21,6 +21,8 @@ export interface SandboxOptions {
 export interface Job {
   readonly requestId: string;
   readonly event: unknown;
+  /** The ARN that it was called by. Default: the function's own. */
+  readonly functionArn?: string;
 }
 
 /** How one call of the function ended. */
@@ -35,6 +37,12 @@ export interface Outcome {
 
 /** Lambda gives a function ten seconds to load. */
 const INIT_TIMEOUT_MS = 10_000;
+/** The 6 MB of Lambda's quotas, and what it wraps them in. */
+const MAX_RESPONSE_BYTES = 6_291_556;
+const RESPONSE_TOO_LARGE = {
+  errorType: "Function.ResponseSizeTooLarge",
+  errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
+};
 const RUNTIME = fileURLToPath(new URL("./lambda-runtime.mjs", import.meta.url));
 
 interface Current {
@@ -125,12 +133,15 @@ export class Sandbox {
       this.#deliver();
       return;
     }
-    const body: unknown = JSON.parse(await text(request));
-    response.writeHead(202).end();
+    const body = await text(request);
     if (path === "init/error") this.#usable = false;
     const ofCurrent = path.includes(this.#current?.job.requestId ?? "none");
+    const tooLarge = path.endsWith("/response") && Buffer.byteLength(body) > MAX_RESPONSE_BYTES;
+    response.writeHead(tooLarge ? 413 : 202).end();
     if (!ofCurrent && path !== "init/error") return;
-    await this.#current?.settle(body, path.endsWith("/response") ? null : "Unhandled");
+    const failed = tooLarge || !path.endsWith("/response");
+    const payload: unknown = tooLarge ? RESPONSE_TOO_LARGE : JSON.parse(body);
+    await this.#current?.settle(payload, failed ? "Unhandled" : null);
   }
 
   #deliver(): void {
@@ -145,7 +156,7 @@ export class Sandbox {
       "content-type": "application/json",
       "lambda-runtime-aws-request-id": current.job.requestId,
       "lambda-runtime-deadline-ms": String(current.deliveredAt + timeoutMs),
-      "lambda-runtime-invoked-function-arn": functionArn,
+      "lambda-runtime-invoked-function-arn": current.job.functionArn ?? functionArn,
       "lambda-runtime-trace-id": "Root=1-00000000-000000000000000000000000;Sampled=0",
     });
     response.end(JSON.stringify(current.job.event ?? null));

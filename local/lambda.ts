@@ -23,11 +23,19 @@ export interface Invocation extends Outcome {
   readonly coldStart: boolean;
 }
 
+/** What a call may be told beside its event. */
+export interface CallOptions {
+  /** Default: a new one. */
+  readonly requestId?: string;
+  /** The alias or version that the caller named: the function sees it at the end of its ARN. */
+  readonly qualifier?: string;
+}
+
 /** A function behind a stand-in for Lambda's Runtime API. */
 export interface LocalLambda {
   readonly functionArn: string;
   /** Calls the function and waits (invocation type `RequestResponse`). Never rejects on its failure. */
-  invoke(event: unknown): Promise<Invocation>;
+  invoke(event: unknown, options?: CallOptions): Promise<Invocation>;
   /**
    * Queues the event as CloudFormation and others do (type `Event`): a failed call is repeated with the
    * same request id. Lambda waits one and two minutes before it does; here it happens at once.
@@ -36,7 +44,7 @@ export interface LocalLambda {
    */
   invokeAsync(
     event: unknown,
-    options?: { readonly maximumRetryAttempts?: number },
+    options?: CallOptions & { readonly maximumRetryAttempts?: number },
   ): Promise<readonly Invocation[]>;
   /** Kills the processes of the function. */
   stop(): Promise<void>;
@@ -69,11 +77,16 @@ export function startLambda(options: LambdaOptions): LocalLambda {
     return { ...outcome, requestId: job.requestId, coldStart: warm === null };
   };
 
+  const jobFor = (event: unknown, { requestId = randomUUID(), qualifier }: CallOptions): Job => ({
+    requestId,
+    event,
+    functionArn: qualifier === undefined ? functionArn : `${functionArn}:${qualifier}`,
+  });
   return {
     functionArn,
-    invoke: (event) => run({ requestId: randomUUID(), event }),
-    invokeAsync: async (event, { maximumRetryAttempts = MAX_RETRIES } = {}) => {
-      const job = { requestId: randomUUID(), event };
+    invoke: (event, call = {}) => run(jobFor(event, call)),
+    invokeAsync: async (event, { maximumRetryAttempts = MAX_RETRIES, ...call } = {}) => {
+      const job = jobFor(event, call);
       const attempts: Invocation[] = [];
       do {
         attempts.push(await run(job));

@@ -1,27 +1,6 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
-import { type LambdaOptions, type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { expect, test } from "vitest";
+import { deploySource as deploy } from "../setup/local-function.ts";
 import { waitFor } from "../setup/wait-for.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-});
-
-async function deploy(
-  source: string,
-  options: Omit<LambdaOptions, "handlerDirectory"> = {},
-): Promise<LocalLambda> {
-  const handlerDirectory = await mkdtemp(join(tmpdir(), "local-lambda-"));
-  cleanups.push(() => rm(handlerDirectory, { recursive: true }));
-  await writeFile(join(handlerDirectory, "index.mjs"), source);
-  const lambda = startLambda({ handlerDirectory, ...options });
-  cleanups.push(() => lambda.stop());
-  return lambda;
-}
 
 test("returns what the handler returns, cold first and warm after", async () => {
   const lambda = await deploy(

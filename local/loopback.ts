@@ -1,0 +1,38 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+
+/** An HTTP server that only this machine can reach. */
+export interface LoopbackServer {
+  /** Without a slash at the end. */
+  readonly url: string;
+  /** Ends it, and every connection. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server on loopback.
+ * @param serve answers one request; where it rejects, the connection is cut
+ * @param port default: any that is free
+ */
+export async function startLoopback(
+  serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  port = 0,
+): Promise<LoopbackServer> {
+  const server = createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy());
+  });
+  // Lambda keeps a caller waiting for as long as the function may run.
+  server.requestTimeout = 0;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, "127.0.0.1", resolve);
+  });
+  const bound = server.address();
+  const taken = typeof bound === "object" && bound !== null ? bound.port : port;
+  return {
+    url: `http://127.0.0.1:${taken}`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -14,7 +14,7 @@ export interface AssetFile {
 const ELSEWHERE = "Name another folder with --out.";
 
 /** What an earlier `bundle` left: another handler has chunks of other names. */
-const OURS = /^(?:index|shared-\w+|aws-sdk-[\w-]+)\.mjs(?:\.LEGAL\.txt)?$/;
+const OURS = /^(?:index|part-[\w-]+|aws-sdk-[\w-]+)\.mjs(?:\.LEGAL\.txt)?$/;
 
 /**
  * Writes the prebuilt handler and the bundle into a folder. Equal migrations make equal bytes.

@@ -9,17 +9,18 @@ const IMPORTS = 5;
 /** `npm run bundle`: builds the prebuilt handler into `dist/lambda` and says what it weighs. */
 async function main(): Promise<void> {
   const folder = fileURLToPath(new URL("../dist/lambda", import.meta.url));
-  const { files, contributors } = await buildLambda(folder);
+  const { files, start } = await buildLambda(folder);
   console.log(`Lambda handler in ${relative(process.cwd(), folder)}, minified (gzip):`);
   for (const { name, bytes, gzipBytes } of files) {
     console.log(`  ${name.padEnd(40)} ${kilobytes(bytes)} (${kilobytes(gzipBytes).trim()})`);
   }
   const ms = importMs(join(folder, "index.mjs")).toFixed(0);
+  console.log(`Every start loads ${start.files.join(" and ")}: ${kilobytes(start.bytes).trim()}.`);
   console.log(
     `Import of index.mjs: ${ms} ms on Node ${process.versions.node}, median of ${IMPORTS}.`,
   );
-  console.log("Largest parts of index.mjs:");
-  for (const { name, bytes } of contributors.slice(0, CONTRIBUTORS_SHOWN)) {
+  console.log("Largest parts of what every start loads:");
+  for (const { name, bytes } of start.contributors.slice(0, CONTRIBUTORS_SHOWN)) {
     console.log(`  ${name.padEnd(40)} ${kilobytes(bytes)}`);
   }
 }

@@ -2,7 +2,6 @@ import type { Warning } from "./bundle.ts";
 import type { Connection } from "./connection.ts";
 import { type Patience, withPatience } from "./contention.ts";
 import { MigratorError } from "./errors.ts";
-import { createDrizzleExecutor } from "./executors/drizzle.ts";
 import { type AppliedStep, BootstrapRefused, type Executor } from "./executors/executor.ts";
 import { createStatementsExecutor } from "./executors/statements.ts";
 import type { Ledger } from "./ledger-home.ts";
@@ -68,7 +67,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
 
   try {
     for (const step of plan.steps) {
-      const chosen: Executor = executor ?? createExecutor(plan, dependencies);
+      const chosen: Executor = executor ?? (await createExecutor(plan, dependencies));
       executor = chosen;
       const done = await withPatience(connection, patienceFor(step, patience), () =>
         applyOrFallBack(executor ?? chosen, step),
@@ -96,10 +95,16 @@ function patienceFor(step: Step, patience: Patience): Patience {
   return waitsMs.length === 0 ? patience : { ...patience, lockTimeoutMs: longestMs };
 }
 
-function createExecutor(plan: Plan, { connection, ledger, patience }: RunDependencies): Executor {
-  return plan.executor === "drizzle"
-    ? createDrizzleExecutor(connection, ledger.place, patience.lockTimeoutMs)
-    : createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
+/** Drizzle is half as large as all the rest that a run loads: only a run that needs it does. */
+async function createExecutor(
+  plan: Plan,
+  { connection, ledger, patience }: RunDependencies,
+): Promise<Executor> {
+  if (plan.executor === "statements") {
+    return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
+  }
+  const { createDrizzleExecutor } = await import("./executors/drizzle.ts");
+  return createDrizzleExecutor(connection, ledger.place, patience.lockTimeoutMs);
 }
 
 function insisted(cause: BootstrapRefused): MigratorError {

@@ -1,12 +1,12 @@
-import { spawn } from "node:child_process";
-import { cp, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BuildOptions, build } from "esbuild";
-import { buildLambda, LAMBDA_BUILD } from "../../bin/lambda-artefact.ts";
+import { buildLambda } from "../../bin/lambda-artefact.ts";
 import { startPostgres } from "../../local/postgres.ts";
 import { startRelay } from "../../local/relay.ts";
+import { buildBare } from "./bare.ts";
+import { run, startFunction } from "./function-process.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
@@ -14,6 +14,7 @@ import type { Workload } from "./workload.ts";
 export interface ColdFigure {
   readonly bundle: string;
   readonly node: string;
+  /** What every start loads. */
   readonly bytes: number;
   /** From the start of the process to a handler that can be called, median in ms. */
   readonly readyMs: number;
@@ -37,13 +38,6 @@ interface Candidate {
   readonly name: string;
   readonly folder: string;
   readonly bytes: number;
-}
-
-/** What is printed by the process that is measured. */
-interface Told {
-  readonly readyAt: number;
-  readonly answeredAt: number;
-  readonly peakKb: number;
 }
 
 /** Starts processes with our bundle, and with one of driver and Drizzle only, in turn. */
@@ -74,17 +68,16 @@ async function measureOn(
     candidates.map((each) => [each, { ready: [], answer: [], peak: [] }]),
   );
   // The first of each applies, and warms the file cache; it does not count.
-  for (let run = -1; run < runs; run += 1) {
+  for (let turn = -1; turn < runs; turn += 1) {
     for (const [{ folder }, seen] of told) {
-      const startedAt = Date.now();
-      const { readyAt, answeredAt, peakKb } = await start(node, folder, environment);
-      if (run < 0) continue;
-      seen.ready.push(readyAt - startedAt);
-      seen.answer.push(answeredAt - readyAt);
-      seen.peak.push(peakKb / 1_024);
+      const started = await startFunction({ node, folder, environment, memoryMb: null });
+      if (turn < 0) continue;
+      seen.ready.push(started.readyMs);
+      seen.answer.push(started.answerMs);
+      seen.peak.push(started.peakMb);
     }
   }
-  const version = await versionOf(node);
+  const version = (await run(node, ["--version"])).trim();
   return Array.from(told, ([{ name, bytes }, { ready, answer, peak }]) => ({
     bundle: name,
     node: version,
@@ -96,103 +89,17 @@ async function measureOn(
   }));
 }
 
-/** Calls the handler as Lambda would, and tells when. Epoch ms, with fractions. */
-const STARTER = `
-const { handler } = await import(process.argv[2]);
-const now = () => performance.timeOrigin + performance.now();
-const readyAt = now();
-const context = { awsRequestId: "cold", invokedFunctionArn: "arn:cold", getRemainingTimeInMillis: () => 60000 };
-await handler({}, context);
-const answeredAt = now();
-process.stdout.write(JSON.stringify({ readyAt, answeredAt, peakKb: process.resourceUsage().maxRSS }), () => process.exit(0));
-`;
-
-async function start(
-  node: string,
-  folder: string,
-  environment: Readonly<Record<string, string>>,
-): Promise<Told> {
-  const output = await run(
-    node,
-    [join(folder, "start.mjs"), join(folder, "index.mjs")],
-    environment,
-  );
-  // Written by the starter above.
-  return JSON.parse(output) as Told;
-}
-
-async function versionOf(node: string): Promise<string> {
-  return (await run(node, ["--version"], {})).trim();
-}
-
-function run(
-  program: string,
-  words: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, [...words], {
-      env: { ...environment },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let output = "";
-    let errors = "";
-    child.stdout.on("data", (part) => {
-      output += part;
-    });
-    child.stderr.on("data", (part) => {
-      errors += part;
-    });
-    child.on("error", reject);
-    child.on("close", (code) => (code === 0 ? resolve(output) : reject(new Error(errors))));
-  });
-}
-
 async function buildCandidates({ workload, scratch }: ColdOptions): Promise<readonly Candidate[]> {
   const ours = join(scratch, "ours");
-  await buildLambda(ours);
-  await writeFile(join(ours, "bundle.json"), workload.bundleText);
   const bare = join(scratch, "bare");
-  await buildBare(bare, workload.folder);
-  for (const folder of [ours, bare]) await writeFile(join(folder, "start.mjs"), STARTER);
-  return await Promise.all(
-    Object.entries({ ours, "driver + Drizzle + ws": bare }).map(async ([name, folder]) => ({
-      name,
-      folder,
-      bytes: (await stat(join(folder, "index.mjs"))).size,
-    })),
-  );
-}
-
-/** What a team writes by hand today. */
-const BARE = `
-import { neonConfig, Pool } from "@neondatabase/serverless";
-import { drizzle } from "drizzle-orm/neon-serverless";
-import { migrate } from "drizzle-orm/neon-serverless/migrator";
-import { WebSocket } from "ws";
-export async function handler() {
-  neonConfig.webSocketConstructor = WebSocket;
-  neonConfig.useSecureWebSocket = false;
-  neonConfig.wsProxy = (host, port) => process.env.NEON_WS_PROXY + "?address=" + host + ":" + port;
-  const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
-  await migrate(drizzle(pool), { migrationsFolder: new URL("./drizzle", import.meta.url).pathname });
-  await pool.end();
-  return { ok: true };
-}
-`;
-
-async function buildBare(folder: string, migrations: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const root = fileURLToPath(new URL("../..", import.meta.url));
-  const options: BuildOptions = {
-    ...LAMBDA_BUILD,
-    splitting: false,
-    metafile: false,
-    outfile: join(folder, "index.mjs"),
-    stdin: { contents: BARE, resolveDir: root, sourcefile: "bare.mjs" },
-  };
-  await build(options);
-  await cp(migrations, join(folder, "drizzle"), { recursive: true });
+  const { start: loaded } = await buildLambda(ours);
+  await writeFile(join(ours, "bundle.json"), workload.bundleText);
+  const bareBytes = await buildBare(bare);
+  await cp(workload.folder, join(bare, "drizzle"), { recursive: true });
+  return [
+    { name: "ours", folder: ours, bytes: loaded.bytes },
+    { name: "driver + Drizzle + ws", folder: bare, bytes: bareBytes },
+  ];
 }
 
 /** The `node` programs at hand: the one that runs this, and those of the runtimes if they are installed. */

@@ -1,6 +1,4 @@
 import { createHash } from "node:crypto";
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { MigratorError } from "../errors.ts";
 import type { Report } from "../report.ts";
 import { parseRequest } from "../request.ts";
@@ -127,8 +125,9 @@ async function putOnce(url: string, body: Buffer, timeoutMs: number): Promise<st
  */
 function statusOfPut(url: string, body: Buffer, timeoutMs: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const send = url.startsWith("http:") ? httpRequest : httpsRequest;
-    const sending = send(url, {
+    // Imported, `node:http` would make every start of the function load Node's whole `fetch` (a third of it).
+    const protocol = url.startsWith("http:") ? "node:http" : "node:https";
+    const sending = process.getBuiltinModule(protocol).request(url, {
       method: "PUT",
       headers: { "content-length": body.length },
       agent: false,

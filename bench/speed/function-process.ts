@@ -1,0 +1,112 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** One start of the function, in a process of its own. */
+export interface Start {
+  /** The Node to run it on. Default: our own. */
+  readonly node?: string;
+  /** Holds `index.mjs`, and what it reads. */
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** What the function would be given, in MB; null leaves V8 its own limits. */
+  readonly memoryMb: number | null;
+  /** Default: an empty one. */
+  readonly event?: unknown;
+}
+
+/** How it went. */
+export interface Started {
+  /** From the start of the process to a handler that can be called. */
+  readonly readyMs: number;
+  /** From there to the answer. */
+  readonly answerMs: number;
+  /** The most memory that the process ever held. */
+  readonly peakMb: number;
+  readonly answer: unknown;
+}
+
+/** What the process tells. Times in epoch ms, with fractions. */
+interface Told {
+  readonly readyAt: number;
+  readonly answeredAt: number;
+  readonly peakKb: number;
+  readonly answer: unknown;
+}
+
+/**
+ * Calls the handler as Lambda would. Linux hands the peak that `resourceUsage` tells on from the parent at the
+ * fork; `VmHWM` begins anew with the program.
+ */
+const STARTER = `
+import { existsSync, readFileSync } from "node:fs";
+const [url, event] = process.argv.slice(1);
+const { handler } = await import(url);
+const now = () => performance.timeOrigin + performance.now();
+const readyAt = now();
+const context = { awsRequestId: "start", invokedFunctionArn: "arn:start", getRemainingTimeInMillis: () => 900000 };
+const answer = await handler(JSON.parse(event), context);
+const answeredAt = now();
+const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
+const peakKb = Number(/VmHWM:\\s+(\\d+)/.exec(status)?.[1] ?? process.resourceUsage().maxRSS);
+process.stdout.write(JSON.stringify({ readyAt, answeredAt, peakKb, answer }), () => process.exit(0));
+`;
+
+/** Starts the function, calls it once, and waits for its answer. */
+export async function startFunction({
+  node = process.execPath,
+  folder,
+  environment,
+  memoryMb,
+  event = {},
+}: Start): Promise<Started> {
+  const url = pathToFileURL(join(folder, "index.mjs")).href;
+  const words = ["--input-type=module", "--eval", STARTER, url, JSON.stringify(event)];
+  const startedAt = performance.timeOrigin + performance.now();
+  const output = await run(node, [...memoryFlags(memoryMb), ...words], environment);
+  // Written by the starter above.
+  const { readyAt, answeredAt, peakKb, answer } = JSON.parse(output) as Told;
+  return {
+    readyMs: readyAt - startedAt,
+    answerMs: answeredAt - readyAt,
+    peakMb: peakKb / 1_024,
+    answer,
+  };
+}
+
+/** As in the bootstrap script of AWS' images: a tenth for young objects, the rest for old ones. */
+function memoryFlags(memoryMb: number | null): readonly string[] {
+  if (memoryMb === null) return [];
+  const youngMb = Math.floor(memoryMb / 10);
+  return [
+    `--max-semi-space-size=${Math.floor(youngMb / 2)}`,
+    `--max-old-space-size=${memoryMb - youngMb}`,
+  ];
+}
+
+/**
+ * Runs a program to its end, with nothing of our own environment.
+ * @throws Error with what it wrote to standard error, where it ends with another code than 0
+ */
+export function run(
+  program: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...words], {
+      env: { ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    let errors = "";
+    child.stdout.on("data", (part) => {
+      output += part;
+    });
+    child.stderr.on("data", (part) => {
+      errors += part;
+    });
+    child.on("error", reject);
+    child.on("close", (code) => (code === 0 ? resolve(output) : reject(new Error(errors))));
+  });
+}

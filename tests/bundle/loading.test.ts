@@ -1,0 +1,48 @@
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { buildBare } from "../../bench/speed/bare.ts";
+import { buildLambda } from "../../bin/lambda-artefact.ts";
+import { startLambda } from "../../local/lambda.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+
+let scratch: string;
+let database: TestDatabase;
+let environment: Record<string, string>;
+
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), "loading-"));
+  database = await createTestDatabase();
+  const relay = await database.startRelay({ mode: "neon" });
+  environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+});
+
+afterAll(async () => {
+  rmSync(scratch, { recursive: true });
+  await database.close();
+});
+
+describe("what every start of the function loads", () => {
+  test("is at most a quarter more than driver, Drizzle and ws", async () => {
+    const ours = await buildLambda(join(scratch, "ours"));
+    const bareBytes = await buildBare(join(scratch, "bare"));
+
+    expect(ours.start.bytes).toBeLessThan(1.25 * bareBytes);
+  });
+
+  test("leaves out Drizzle, without which nothing is applied and the failure is reported", async () => {
+    const lacking = join(scratch, "lacking");
+    cpSync(inject("assetFolder"), lacking, { recursive: true });
+    const drizzle = readdirSync(lacking).filter((name) => name.startsWith("part-drizzle-"));
+    for (const name of drizzle) rmSync(join(lacking, name));
+
+    const lambda = startLambda({ handlerDirectory: lacking, environment });
+    const { payload } = await lambda.invoke({});
+    await lambda.stop();
+
+    expect(drizzle).not.toEqual([]);
+    expect(payload).toMatchObject({ errorType: "INTERNAL" });
+    expect(await database.sql("select 1 from pg_namespace where nspname = 'drizzle'")).toEqual([]);
+  });
+});

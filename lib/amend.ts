@@ -7,8 +7,8 @@ import type { Connection } from "./connection.ts";
 import { withPatience } from "./contention.ts";
 import { MigratorError } from "./errors.ts";
 import { type Part, sendTransaction } from "./executors/transaction.ts";
-import { ledgerQuestion, readPlaces } from "./ledger.ts";
 import { deniedAmendment, isPrivilegeError } from "./ledger-home.ts";
+import { askForLedger, readPlaces } from "./ledger-question.ts";
 import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { openingLockQuestion, refusePooler } from "./pooler.ts";
@@ -114,9 +114,9 @@ async function propose(
   request: AmendmentRequest,
   { bundle, target }: AmendOptions,
 ): Promise<Proposal> {
-  const answers = await connection.batch(ledgerQuestion(target.ledger));
+  const answer = await askForLedger(connection, target.ledger);
   const { role } = connection.database;
-  const proposal = proposeChanges(request, bundle, readPlaces(answers, role), role);
+  const proposal = proposeChanges(request, bundle, readPlaces(answer, role), role);
   if (request.kind !== "baseline" || proposal.changes.length === 0) return proposal;
   const tags = new Set(proposal.changes.flatMap(({ migration }) => migration ?? []));
   const warnings = await checkBaseline(connection, bundle, {

@@ -10,8 +10,9 @@ import {
 } from "./checkpoints.ts";
 import type { LedgerPlace } from "./config.ts";
 import { MigratorError } from "./errors.ts";
-import { createLedgerStatements, ledgerRowInsert, type Places } from "./ledger.ts";
+import { createLedgerStatements, ledgerRowInsert } from "./ledger.ts";
 import { chooseHome, chooseWritePlace, type Ledger, type LedgerRow } from "./ledger-home.ts";
+import type { Places } from "./ledger-question.ts";
 import { type Matching, matchRows } from "./match.ts";
 import { mergeLedgers } from "./merge-ledgers.ts";
 import type { Sending } from "./pipeline.ts";

@@ -1,7 +1,7 @@
 import type { Connection, Rows } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
-import { ledgerQuestion } from "./ledger.ts";
 import type { Ledger } from "./ledger-home.ts";
+import { askForLedger } from "./ledger-question.ts";
 import { learnFrom, NO_LESSONS } from "./lessons.ts";
 import { acquireLock } from "./lock.ts";
 import type { Plan } from "./plan.ts";
@@ -30,37 +30,31 @@ export async function apply(self: Attempt): Promise<Status> {
  */
 async function planUnderLock(self: Attempt): Promise<Planned> {
   const { connection } = self;
-  const [lockAnswer, ...answers] = connection.opening;
+  const [lockAnswer, ledgerAnswer = []] = connection.opening;
   const { locked, lasting } = lockAnswer?.[0] ?? {};
-  const first = locked === true ? decide(self, answers) : null;
+  const first = locked === true ? decide(self, ledgerAnswer) : null;
   if (first?.plan.pending.length === 0) return first;
   await refusePooler(connection);
   if (first !== null && lasting === true) return first;
   return decide(self, await waitForLock(self));
 }
 
-function decide(self: Attempt, answers: readonly Rows[]): Planned {
+function decide(self: Attempt, answer: Rows): Planned {
   const { connection, progress } = self;
-  const planned = makePlan(self, answers);
+  const planned = makePlan(self, answer);
   recoverDoubtful(planned.plan, progress);
   if (planned.plan.refusal !== null) throw planned.plan.refusal;
   if (planned.plan.pending.length > 0 && connection.readOnly) throw readOnly(connection);
   return planned;
 }
 
-async function waitForLock({
-  connection,
-  request,
-  target,
-  progress,
-  log,
-}: Attempt): Promise<readonly Rows[]> {
+async function waitForLock({ connection, request, target, progress, log }: Attempt): Promise<Rows> {
   const options = { timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log };
   const warnings = await timed(progress, "lockMs", () =>
     acquireLock(connection, target.ledger, options),
   );
   for (const { code, message } of warnings) progress.warn(code, message);
-  return await connection.batch(ledgerQuestion(target.ledger));
+  return await askForLedger(connection, target.ledger);
 }
 
 /** A COMMIT whose answer was lost has happened exactly if the ledger has its rows. */
@@ -84,8 +78,8 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
     if (learned === null) throw failure.thrown;
     lessons = learned;
     log("plan.again", { ...lessons });
-    const answers = await connection.batch(ledgerQuestion(target.ledger));
-    const again = makePlan(self, answers, lessons);
+    const answer = await askForLedger(connection, target.ledger);
+    const again = makePlan(self, answer, lessons);
     ledger = again.ledger;
     // That this very run has left something half done is no reason for what it does.
     plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };

@@ -4,7 +4,7 @@ import type { Target } from "./config.ts";
 import { connect } from "./connect.ts";
 import { MigratorError } from "./errors.ts";
 import { inspect } from "./inspect.ts";
-import { ledgerQuestion } from "./ledger.ts";
+import { ledgerQuestion } from "./ledger-question.ts";
 import type { Log } from "./log.ts";
 import type { Attempt, Status } from "./planning.ts";
 import { openingLockQuestion } from "./pooler.ts";
@@ -41,7 +41,7 @@ export async function attempt(
 ): Promise<Status> {
   const { deadline } = progress;
   const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
-  const opening = [...lock, ...ledgerQuestion(target.ledger)];
+  const opening = [...lock, ledgerQuestion(target.ledger)];
   const connection = await timed(progress, "connectMs", () =>
     connect(target, { requestId, deadline, log, opening }),
   );

@@ -13,24 +13,36 @@ export interface Greeting {
 
 const CHECK_INTERVAL = "1s";
 
+const CHECK_INTERVAL_SETTING = "'client_connection_check_interval'";
+
+/** Who can look whether a client still lives: PostgreSQL 14 on Linux, 15 on macOS too. Elsewhere setting it is an error. */
+const CAN_WATCH = "linux|^PostgreSQL (1[5-9]|[2-9].).*darwin";
+
 /** Has the server look every second whether we still live, where it can. */
-export const WATCH_DISCONNECTS: string = `do $$ begin perform set_config('client_connection_check_interval', '${CHECK_INTERVAL}', false); exception when others then null; end $$`;
+const WATCHED = `case
+  when version() ~ '${CAN_WATCH}' and current_setting(${CHECK_INTERVAL_SETTING}, true) is not null
+  then set_config(${CHECK_INTERVAL_SETTING}, '${CHECK_INTERVAL}', false)
+  else current_setting(${CHECK_INTERVAL_SETTING}, true) end`;
+
+/** The same as a statement of its own. */
+export const WATCH_DISCONNECTS: string = `select ${WATCHED}`;
 
 /**
  * What every session says first, in one message. Settings are made by SQL, because Neon's proxy drops
  * them from the login silently. With the check interval a server notices a dead runner within a
- * second, instead of when its statement ends. Where it cannot be set, the session goes without, and says
- * so: therefore it is asked what is in force, whatever came of setting it.
+ * second, instead of when its statement ends; where it cannot be set, the session goes without, and says so.
+ * The message is one transaction: with a snapshot for all of it, as a role may have by default, it would
+ * see the ledger as it was before the lock was taken.
  */
 export const GREETING: readonly string[] = [
-  WATCH_DISCONNECTS,
+  "set transaction isolation level read committed",
   `select
     pg_backend_pid() as "pid",
     current_database()::text as "name",
     current_user::text as "role",
     current_setting('server_version') as "version",
     pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly",
-    current_setting('client_connection_check_interval', true) as "checkInterval"`,
+    ${WATCHED} as "checkInterval"`,
 ];
 
 /** Whether a dead runner's lock may outlive it, as a warning. */

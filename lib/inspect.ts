@@ -10,7 +10,7 @@ import { describeApplied } from "./report.ts";
  */
 export async function inspect(self: Attempt): Promise<Status> {
   const { request, connection, progress } = self;
-  const { plan, ledger } = makePlan(self, connection.opening);
+  const { plan, ledger } = makePlan(self, connection.opening[0] ?? []);
   if (request.action === "status") {
     const applied = plan.applied.map((migration) => describeApplied(migration, null));
     progress.facts = { ...progress.facts, applied };

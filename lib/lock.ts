@@ -50,22 +50,17 @@ export function lockQuestion(place: LedgerPlace): string {
  * The same, where a transaction pooler may stand in between: on its backend a session's lock would stay
  * behind when we are gone. The lock is the session's only where our application name came to the backend
  * with its login: a pooler logs in under its own name, or none, and sets ours afterwards (PgBouncer,
- * `varcache_apply`). Elsewhere it is not `lasting`: it ends with the implicit transaction of the message
- * that this statement is part of.
+ * `varcache_apply`). That name is what the setting falls back to, for this transaction, when it is set to null.
+ * Elsewhere the lock is not `lasting`: it ends with the implicit transaction of the message that this statement is
+ * part of.
  */
 export function cautiousLockQuestion(place: LedgerPlace): string {
   const key = `${lockKey(place)}::bigint`;
   return `
-    with session as materialized (
-      select exists (
-        select from pg_catalog.pg_settings
-        where name = 'application_name' and source = 'client' and setting like '${APPLICATION_PREFIX}%'
-      ) as "lasting"
-    )
     select
       case when "lasting" then pg_try_advisory_lock(${key}) else pg_try_advisory_xact_lock(${key}) end as "locked",
       "lasting"
-    from session
+    from (select set_config('application_name', null, true) like '${APPLICATION_PREFIX}%' as "lasting") session
   `;
 }
 

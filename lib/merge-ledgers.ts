@@ -8,7 +8,6 @@ import {
   createCheckpoints,
 } from "./checkpoints.ts";
 import { MigratorError } from "./errors.ts";
-import type { Places } from "./ledger.ts";
 import {
   chooseHome,
   chooseWritePlace,
@@ -16,6 +15,7 @@ import {
   type LedgerRow,
   type WritePlace,
 } from "./ledger-home.ts";
+import type { Places } from "./ledger-question.ts";
 import { type Matching, matchRows } from "./match.ts";
 import type { Sending } from "./pipeline.ts";
 import { quoteIdentifier, quotePlace } from "./quote.ts";

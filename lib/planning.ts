@@ -2,8 +2,8 @@ import type { Bundle } from "./bundle.ts";
 import type { Target } from "./config.ts";
 import type { Connection, Rows } from "./connection.ts";
 import { pendingFindings } from "./grading.ts";
-import { readLedger } from "./ledger.ts";
 import type { Ledger } from "./ledger-home.ts";
+import { readLedger } from "./ledger-question.ts";
 import { type Lessons, NO_LESSONS } from "./lessons.ts";
 import type { Log } from "./log.ts";
 import { type Plan, planMigrations } from "./plan.ts";
@@ -33,11 +33,11 @@ export interface Planned {
 /** Plans by what the server has answered about the ledger, and keeps the plan in the facts of the run. */
 export function makePlan(
   { bundle, connection, progress, request }: Attempt,
-  answers: readonly Rows[],
+  answer: Rows,
   lessons: Lessons = NO_LESSONS,
 ): Planned {
   const started = Date.now();
-  const ledger = readLedger(answers, connection.database.role, bundle.layout);
+  const ledger = readLedger(answer, connection.database.role, bundle.layout);
   const plan = planMigrations(bundle, ledger, request, lessons);
   const { executor, executorReason, atomic, drift } = plan;
   for (const { code, message } of [...ledger.warnings, ...plan.warnings])

@@ -3,8 +3,8 @@ import { type AmendmentRequest, type Proposal, proposeChanges } from "../../lib/
 import type { Bundle, Migration } from "../../lib/bundle.ts";
 import { type Checkpoint, checkpointOf } from "../../lib/checkpoints.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import type { Places } from "../../lib/ledger.ts";
 import type { FoundLedger, Home, LedgerRow } from "../../lib/ledger-home.ts";
+import type { Places } from "../../lib/ledger-question.ts";
 import { makeBundle, makeHome, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table a ()");

@@ -87,11 +87,14 @@ async function work(
   { bundle, run = migrate }: HandlerOptions,
   { context, log, deadline, secrets }: Call,
 ): Promise<Report | null> {
+  const read = () => (typeof bundle === "function" ? bundle() : bundle);
+  const undone = recognised.undoneHash();
+  if (undone !== null && undone === (await read()).hash) return null;
   const request = recognised.toRequest(context);
   if (request === null) return null;
   log("run.started", { source: recognised.source, action: request.action });
   return await run(request, {
-    bundle: typeof bundle === "function" ? await bundle() : bundle,
+    bundle: await read(),
     target: async () => {
       const target = await resolveTarget(readConfig());
       secrets.push(target.url);

@@ -1,6 +1,9 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
+import { type AccessKey, presign, refusalOf, type Signature } from "./presigned-url.ts";
 
 /** One attempt to store an answer. */
 export interface Put {
@@ -9,16 +12,38 @@ export interface Put {
   readonly body: string;
 }
 
+/**
+ * What happens to a connection: reset as soon as it is made, or never answered; and the same after the
+ * answer that it carried was stored.
+ */
+export type Fault = "reset" | "silence" | "reset-after-storing" | "silence-after-storing";
+
+/** How URLs are made. */
+export interface UrlOptions {
+  /** Default: as the URLs before. */
+  readonly signature?: Signature;
+  /** How long ago the next one was signed; it is good for two hours. Default 0. */
+  readonly ageMs?: number;
+}
+
 /** A stand-in for the S3 bucket that CloudFormation lets custom resources answer to. */
 export interface ResponseBucket {
   /** A presigned URL for one answer. */
   presign(key: string): string;
+  /** Changes how URLs are made. At first they are signed by `SigV4`, and new. */
+  signAs(options: UrlOptions): void;
   /** Every attempt for this key, refused ones included, in the order in which they came. */
   puts(key: string): readonly Put[];
   /** The first answer that was stored under this key. */
   stored(key: string): Promise<string>;
   /** Answers the next PUTs with this status (500 or 503) and stores nothing. */
   failPuts(count: number, status: number): void;
+  /** One fault for each of the next connections; what comes after them gets through. */
+  breakNext(...faults: readonly Fault[]): void;
+  /** Takes this long for every answer. Default 0. */
+  setDelayMs(delayMs: number): void;
+  /** How many connections were made, and how many of them stored an answer, so far. */
+  counts(): { readonly connections: number; readonly stored: number };
   stop(): Promise<void>;
 }
 
@@ -29,46 +54,47 @@ interface Refusal {
 }
 
 interface State {
-  readonly secret: string;
+  readonly key: AccessKey;
   readonly attempts: Map<string, Put[]>;
   readonly waiting: Map<string, (body: string) => void>;
+  readonly faults: Fault[];
+  readonly broken: WeakMap<Socket, Fault>;
   failures: { count: number; status: number };
+  urls: Required<UrlOptions>;
+  delayMs: number;
+  readonly counts: { connections: number; stored: number };
 }
 
-/** As seen in real events: two hours. */
-const VALIDITY_S = 7_200;
 const BUCKET = "/cloudformation-custom-resource-response-local/";
-const ACCESS_KEY = "AKIALOCAL";
 
 /** Starts the bucket on loopback. */
 export async function startBucket(): Promise<ResponseBucket> {
   const state: State = {
-    secret: randomBytes(20).toString("hex"),
+    key: { id: "AKIALOCAL", secret: randomBytes(20).toString("hex") },
     attempts: new Map(),
     waiting: new Map(),
+    faults: [],
+    broken: new WeakMap(),
     failures: { count: 0, status: 503 },
+    urls: { signature: "SigV4", ageMs: 0 },
+    delayMs: 0,
+    counts: { connections: 0, stored: 0 },
   };
   const server = createServer((request, response) => {
     serve(state, request, response).catch(() => response.destroy());
   });
+  server.on("connection", (socket) => accept(state, socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   return {
+    ...controlsOf(state),
     presign: (key) => {
-      const resource = resourceOf(key);
-      const expires = Math.floor(Date.now() / 1_000) + VALIDITY_S;
-      const signature = sign(state.secret, ["PUT", "", "", String(expires), resource]);
-      const query = new URLSearchParams({ AWSAccessKeyId: ACCESS_KEY, Expires: String(expires) });
-      return `http://127.0.0.1:${port}${resource}?${query}&Signature=${encodeURIComponent(signature)}`;
-    },
-    puts: (key) => state.attempts.get(resourceOf(key)) ?? [],
-    stored: (key) =>
-      new Promise((resolve) => {
-        state.waiting.set(resourceOf(key), resolve);
-      }),
-    failPuts: (count, status) => {
-      state.failures = { count, status };
+      const { signature, ageMs } = state.urls;
+      state.urls = { signature, ageMs: 0 };
+      const signedAt = new Date(Date.now() - ageMs);
+      const host = `127.0.0.1:${port}`;
+      return presign(state.key, signature, { host, resource: resourceOf(key), signedAt });
     },
     stop: () =>
       new Promise((resolve) => {
@@ -78,9 +104,30 @@ export async function startBucket(): Promise<ResponseBucket> {
   };
 }
 
-/** CloudFormation's keys hold an ARN and a bar, percent-encoded: who decodes the URL breaks the signature. */
+function controlsOf(state: State): Omit<ResponseBucket, "presign" | "stop"> {
+  return {
+    signAs: (options) => {
+      state.urls = { ...state.urls, ...options };
+    },
+    puts: (key) => state.attempts.get(resourceOf(key)) ?? [],
+    stored: (key) =>
+      new Promise((resolve) => {
+        state.waiting.set(resourceOf(key), resolve);
+      }),
+    failPuts: (count, status) => {
+      state.failures = { count, status };
+    },
+    breakNext: (...faults) => void state.faults.push(...faults),
+    setDelayMs: (delayMs) => {
+      state.delayMs = delayMs;
+    },
+    counts: () => ({ ...state.counts }),
+  };
+}
+
+/** CloudFormation's keys hold an ARN and bars, percent-encoded: who decodes the URL breaks the signature. */
 function resourceOf(key: string): string {
-  return BUCKET + encodeURIComponent(key);
+  return BUCKET + key.split("/").map(encodeURIComponent).join("/");
 }
 
 /** Which answer a path means, also where it was decoded on the way and is going to be refused. */
@@ -88,9 +135,11 @@ function meantResource(path: string): string {
   return path.includes("%") ? path : resourceOf(path.slice(BUCKET.length));
 }
 
-/** AWS signature version 2, as S3's query string authentication used it. */
-function sign(secret: string, parts: readonly string[]): string {
-  return createHmac("sha1", secret).update(parts.join("\n")).digest("base64");
+function accept(state: State, socket: Socket): void {
+  state.counts.connections += 1;
+  const fault = state.faults.shift();
+  if (fault === "reset") socket.resetAndDestroy();
+  else if (fault !== undefined) state.broken.set(socket, fault);
 }
 
 async function serve(
@@ -99,36 +148,34 @@ async function serve(
   response: ServerResponse,
 ): Promise<void> {
   const body = await text(request);
+  const fault = state.broken.get(request.socket);
+  if (fault === "silence") return;
+  await pause(state.delayMs);
   const resource = request.url?.split("?")[0] ?? "";
-  const refusal = refuse(state, request, resource);
+  const refusal = refuse(state, request);
   const status = refusal?.status ?? 200;
   const key = meantResource(resource);
   state.attempts.set(key, [...(state.attempts.get(key) ?? []), { status, body }]);
+  if (refusal === null) {
+    state.counts.stored += 1;
+    state.waiting.get(resource)?.(body);
+  }
+  if (fault === "silence-after-storing") return;
+  if (fault === "reset-after-storing") {
+    request.socket.resetAndDestroy();
+    return;
+  }
   response.writeHead(status, { "content-type": "application/xml" });
   response.end(refusal === null ? "" : `<Error><Code>${refusal.code}</Code></Error>`);
-  if (refusal === null) state.waiting.get(resource)?.(body);
 }
 
-function refuse(state: State, request: IncomingMessage, resource: string): Refusal | null {
-  const { headers, method = "" } = request;
-  const query = new URL(request.url ?? "/", "http://bucket").searchParams;
-  const expires = query.get("Expires") ?? "";
-  const signed = [method, header(headers, "content-md5"), header(headers, "content-type"), expires];
-  const expected = sign(state.secret, [...signed, ...amzHeaders(headers), resource]);
-  if (query.get("Signature") !== expected) return { status: 403, code: "SignatureDoesNotMatch" };
-  if (Number(expires) * 1_000 < Date.now()) return { status: 403, code: "AccessDenied" };
+function refuse(state: State, request: IncomingMessage): Refusal | null {
+  const { headers } = request;
+  const code = refusalOf(state.key, request);
+  if (code !== null) return { status: 403, code };
   if (headers["transfer-encoding"] !== undefined) return { status: 501, code: "NotImplemented" };
   if (headers["content-length"] === undefined) return { status: 411, code: "MissingContentLength" };
   if (state.failures.count === 0) return null;
   state.failures.count -= 1;
   return { status: state.failures.status, code: "SlowDown" };
-}
-
-function header(headers: IncomingMessage["headers"], name: string): string {
-  return String(headers[name] ?? "");
-}
-
-function amzHeaders(headers: IncomingMessage["headers"]): readonly string[] {
-  const names = Object.keys(headers).filter((name) => name.startsWith("x-amz-"));
-  return names.sort().map((name) => `${name}:${header(headers, name)}`);
 }

@@ -2,12 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { ResponseBucket } from "./cloudformation-bucket.ts";
 import { judge, NO_ANSWER, type ResourceRequest, type Verdict } from "./cloudformation-response.ts";
 
-/** How a stack is played. */
-export interface CloudFormationOptions {
+/** How requests are sent. */
+export interface SenderOptions {
   /** Calls the function asynchronously; settles when it, and every retry, has ended. */
   readonly invoke: (event: ResourceRequest) => Promise<unknown>;
-  /** Default: the ARN of a local function. */
-  readonly serviceToken?: string;
   /** How long an answer may take. Default 60,000; CloudFormation's own default is an hour. */
   readonly serviceTimeoutMs?: number;
 }
@@ -29,7 +27,7 @@ export interface DeliveryOptions {
 
 /** Who sends: one stack. */
 export interface Sender {
-  readonly options: CloudFormationOptions;
+  readonly options: SenderOptions;
   readonly bucket: ResponseBucket;
   readonly stackId: string;
   readonly serviceToken: string;
@@ -52,7 +50,7 @@ export async function exchange(
 ): Promise<Exchange> {
   const { bucket, options, stackId, serviceToken } = sender;
   const requestId = randomUUID();
-  const key = `${stackId}|${change.LogicalResourceId}|${requestId}`;
+  const key = keyOf({ ...change, StackId: stackId, RequestId: requestId });
   const request: ResourceRequest = {
     ...change,
     RequestId: requestId,
@@ -71,11 +69,30 @@ export async function exchange(
   );
   // What is sent after the answer counts too, so the function's end is awaited.
   if (answer !== null) await withTimeout(ended, options.serviceTimeoutMs ?? SERVICE_TIMEOUT_MS);
-  const puts = bucket.puts(key).map((put) => put.status);
+  const puts = bucket.puts(key);
   const verdict = answer === null ? NO_ANSWER : judge(answer, request);
-  const answers = puts.filter((status) => status === 200).length;
+  // One that was sent again because its receipt was lost is the same answer.
+  const answers = new Set(puts.filter(({ status }) => status === 200).map(({ body }) => body)).size;
   const repeated = answers > deliveries ? [`${answers} answers were sent.`] : [];
-  return { ...verdict, problems: [...verdict.problems, ...repeated], request, answer, puts };
+  const statuses = puts.map(({ status }) => status);
+  const problems = [...verdict.problems, ...repeated];
+  return { ...verdict, problems, request, answer, puts: statuses };
+}
+
+/** Every answer to a request that a bucket took, in order, judged by the contract. */
+export function answersTo(bucket: ResponseBucket, request: ResourceRequest): readonly Verdict[] {
+  return bucket
+    .puts(keyOf(request))
+    .filter(({ status }) => status === 200)
+    .map(({ body }) => judge(body, request));
+}
+
+function keyOf({
+  StackId,
+  LogicalResourceId,
+  RequestId,
+}: Pick<ResourceRequest, "StackId" | "LogicalResourceId" | "RequestId">): string {
+  return `${StackId}|${LogicalResourceId}|${RequestId}`;
 }
 
 async function withTimeout<Value>(

@@ -1,16 +1,36 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { startBucket } from "./cloudformation-bucket.ts";
+import { type ResponseBucket, startBucket } from "./cloudformation-bucket.ts";
 import {
+  answersTo,
   type Change,
-  type CloudFormationOptions,
   type DeliveryOptions,
   type Exchange,
   exchange,
   type Sender,
+  type SenderOptions,
 } from "./cloudformation-exchange.ts";
-import { type Properties, stringifiedProperties } from "./cloudformation-response.ts";
+import {
+  type Properties,
+  type ResourceRequest,
+  stringifiedProperties,
+  type Verdict,
+} from "./cloudformation-response.ts";
 import { LOCAL_FUNCTION_ARN } from "./lambda.ts";
+
+/** How a stack is played. */
+export interface CloudFormationOptions extends SenderOptions {
+  /** Default: the ARN of a local function. */
+  readonly serviceToken?: string;
+  /** Called before an Update is rolled back: CloudFormation gives the function its old code back, if it can. */
+  readonly restoreCode?: () => unknown;
+}
+
+/** How an operation goes. */
+export interface OperationOptions extends DeliveryOptions {
+  /** Whether another resource of the stack fails after this one has succeeded. Default false. */
+  readonly othersFail?: boolean;
+}
 
 /** One operation on the stack: all that was sent for it, in order. */
 export interface Operation {
@@ -31,25 +51,29 @@ export interface Operation {
 
 /** A stand-in for CloudFormation, with one stack. Properties are stringified before they are sent. */
 export interface LocalCloudFormation {
+  /** Where the answers go: it can be told to fail them. */
+  readonly bucket: ResponseBucket;
   /** A failed Create is followed by a Delete with the id of its answer. */
-  create(id: string, properties?: object, options?: DeliveryOptions): Promise<Operation>;
+  create(id: string, properties?: object, options?: OperationOptions): Promise<Operation>;
   /**
    * Equal properties send nothing at all. A failed Update is followed by one with the properties swapped;
    * one that answers with another physical id, by a Delete of the old one.
    */
-  update(id: string, properties: object, options?: DeliveryOptions): Promise<Operation>;
+  update(id: string, properties: object, options?: OperationOptions): Promise<Operation>;
   delete(id: string): Promise<Operation>;
   /**
    * Another resource fails while this one is being created: once `when` settles, CloudFormation no longer
    * waits and sends a Delete with an id of its own invention. Both requests are awaited.
    */
   cancelCreate(id: string, properties: object, when: Promise<unknown>): Promise<Operation>;
+  /** The same while this one is being updated: the Update with the properties swapped comes in the middle. */
+  cancelUpdate(id: string, properties: object, when: Promise<unknown>): Promise<Operation>;
   /** What `Fn::GetAtt` reads of a resource; null when there is no such resource. */
   attributes(id: string): Readonly<Record<string, string>> | null;
   /** The physical id of a resource; null when there is no such resource. */
   physicalId(id: string): string | null;
-  /** Fails the next PUTs of answers with 500 or 503. */
-  failPuts(count: number, status?: 500 | 503): void;
+  /** Every answer to a request that the bucket took, in order, judged by the contract. */
+  answers(request: ResourceRequest): readonly Verdict[];
   stop(): Promise<void>;
 }
 
@@ -60,6 +84,7 @@ interface Resource {
 }
 
 interface Stack extends Sender {
+  readonly options: CloudFormationOptions;
   readonly resources: Map<string, Resource>;
 }
 
@@ -81,10 +106,12 @@ export async function startCloudFormation(
     create: (id, properties = {}, delivery = {}) => create(stack, id, properties, delivery),
     update: (id, properties, delivery = {}) => update(stack, id, properties, delivery),
     delete: (id) => remove(stack, id),
+    bucket,
     cancelCreate: (id, properties, when) => cancelCreate(stack, id, properties, when),
+    cancelUpdate: (id, properties, when) => cancelUpdate(stack, id, properties, when),
     attributes: (id) => resources.get(id)?.data ?? null,
     physicalId: (id) => resources.get(id)?.physicalId ?? null,
-    failPuts: (count, status = 503) => bucket.failPuts(count, status),
+    answers: (request) => answersTo(bucket, request),
     stop: () => bucket.stop(),
   };
 }
@@ -93,7 +120,7 @@ async function create(
   stack: Stack,
   id: string,
   given: object,
-  delivery: DeliveryOptions,
+  { othersFail = false, ...delivery }: OperationOptions,
 ): Promise<Operation> {
   const properties = propertiesOf(stack, given);
   const change: Change = {
@@ -103,7 +130,7 @@ async function create(
   };
   const created = await exchange(stack, change, delivery);
   const physicalId = created.physicalResourceId ?? inventedId(id);
-  if (created.status === "SUCCESS") {
+  if (created.status === "SUCCESS" && !othersFail) {
     stack.resources.set(id, { physicalId, properties, data: created.data });
     return operation("CREATE_COMPLETE", [created]);
   }
@@ -116,24 +143,34 @@ async function update(
   stack: Stack,
   id: string,
   given: object,
-  delivery: DeliveryOptions,
+  { othersFail = false, ...delivery }: OperationOptions,
 ): Promise<Operation> {
   const properties = propertiesOf(stack, given);
   const old = existing(stack, id);
   if (isDeepStrictEqual(properties, old.properties)) return operation("UPDATE_COMPLETE", []);
   const updated = await sendUpdate(stack, id, { from: old, to: properties }, delivery);
+  if (updated.status === "FAILED" || othersFail) return rollBack(stack, id, properties, updated);
   const physicalId = updated.physicalResourceId ?? old.physicalId;
-  if (updated.status === "SUCCESS") {
-    stack.resources.set(id, { physicalId, properties, data: updated.data });
-    if (physicalId === old.physicalId) return operation("UPDATE_COMPLETE", [updated]);
-    return operation("UPDATE_COMPLETE", [updated, await sendDelete(stack, id, old)]);
-  }
-  const rollback = { from: { physicalId: old.physicalId, properties }, to: old.properties };
-  const undone = await sendUpdate(stack, id, rollback);
+  stack.resources.set(id, { physicalId, properties, data: updated.data });
+  if (physicalId === old.physicalId) return operation("UPDATE_COMPLETE", [updated]);
+  return operation("UPDATE_COMPLETE", [updated, await sendDelete(stack, id, old)]);
+}
+
+/** @param updated what is undone; it may still be under way */
+async function rollBack(
+  stack: Stack,
+  id: string,
+  properties: Properties,
+  updated: Exchange | Promise<Exchange>,
+): Promise<Operation> {
+  const old = existing(stack, id);
+  await stack.options.restoreCode?.();
+  const undoing = { from: { physicalId: old.physicalId, properties }, to: old.properties };
+  const undone = await sendUpdate(stack, id, undoing);
   const rolledBack = undone.status === "SUCCESS";
   if (rolledBack) stack.resources.set(id, { ...old, data: undone.data });
   const status = rolledBack ? "UPDATE_ROLLBACK_COMPLETE" : "UPDATE_ROLLBACK_FAILED";
-  return operation(status, [updated, undone]);
+  return operation(status, [await updated, undone]);
 }
 
 async function remove(stack: Stack, id: string): Promise<Operation> {
@@ -159,6 +196,18 @@ async function cancelCreate(
   const deleted = await sendDelete(stack, id, { physicalId: inventedId(id), properties });
   const status = deleted.status === "SUCCESS" ? "ROLLBACK_COMPLETE" : "ROLLBACK_FAILED";
   return operation(status, [await creating, deleted]);
+}
+
+async function cancelUpdate(
+  stack: Stack,
+  id: string,
+  given: object,
+  when: Promise<unknown>,
+): Promise<Operation> {
+  const properties = propertiesOf(stack, given);
+  const updating = sendUpdate(stack, id, { from: existing(stack, id), to: properties });
+  await when;
+  return rollBack(stack, id, properties, updating);
 }
 
 function sendUpdate(

@@ -10,9 +10,14 @@ type CustomResourceEvent = Readonly<Record<string, unknown>>;
 
 /** CloudFormation refuses a longer answer ("Response object is too long"). */
 const MAX_RESPONSE_BYTES = 4_096;
-const MAX_REASON_LENGTH = 1_000;
-const MAX_PUTS = 6;
+
+/** How long a sentence may be, in characters: as long as the whole answer fits, its other parts being what they are. */
+const REASON_LENGTHS = [1_000, 500, 200, 50, 0];
+const MAX_PUTS = 8;
 const PUT_TIMEOUT_MS = 10_000;
+
+/** Doubles from one attempt to the next: four fit into the time that is kept for answering, all of them into half a minute. */
+const FIRST_PAUSE_MS = 200;
 
 /** A custom resource, answered by us or by CDK's Provider framework, whichever was asked. */
 export const cloudformation: EventSource<CustomResourceEvent> = {
@@ -20,6 +25,12 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
 
   matches(event): event is CustomResourceEvent {
     return isRecord(event) && typeof event.RequestType === "string" && "LogicalResourceId" in event;
+  },
+
+  undoneHash({ RequestType, ResourceProperties, OldResourceProperties }) {
+    if (RequestType !== "Update") return null;
+    const [from, to] = [OldResourceProperties, ResourceProperties].map(hashIn);
+    return from === to ? null : (from ?? null);
   },
 
   toRequest(event) {
@@ -46,7 +57,10 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
     const answer = answerTo(event, report, context);
     if (!isDirect(event, context)) {
       if (answer.Status === "FAILED") {
-        throw new MigratorError(report?.error?.code ?? "INTERNAL", answer.Reason);
+        const failed = new MigratorError(report?.error?.code ?? "INTERNAL", answer.Reason);
+        // The framework puts the stack into its answer, which has no room for it.
+        failed.stack = "";
+        throw failed;
       }
       return { PhysicalResourceId: answer.PhysicalResourceId, Data: answer.Data };
     }
@@ -54,6 +68,10 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
     return { answered: true };
   },
 };
+
+function hashIn(properties: unknown): string | undefined {
+  return isRecord(properties) ? text(properties.MigrationsHash) || undefined : undefined;
+}
 
 /** Our own ARN as the service token: nobody stands in between, and the reply is ours to send. */
 function isDirect(event: CustomResourceEvent, { invokedFunctionArn }: InvocationContext): boolean {
@@ -65,15 +83,18 @@ function answerTo(event: CustomResourceEvent, report: Report | null, context: In
   const failed = report?.status === "failed";
   const answer = {
     Status: failed ? "FAILED" : "SUCCESS",
-    Reason: failed ? reasonOf(report, context, MAX_REASON_LENGTH) : "",
+    Reason: "",
     PhysicalResourceId: physicalId(event),
     StackId: text(event.StackId),
     RequestId: text(event.RequestId),
     LogicalResourceId: text(event.LogicalResourceId),
     Data: attributesOf(report, context),
   };
-  const excess = Buffer.byteLength(JSON.stringify(answer)) - MAX_RESPONSE_BYTES;
-  return excess <= 0 ? answer : { ...answer, Reason: cutBytes(answer.Reason, excess + 8) };
+  if (!failed) return answer;
+  const bytes = (Reason: string) => Buffer.byteLength(JSON.stringify({ ...answer, Reason }));
+  const reasons = REASON_LENGTHS.map((length) => reasonOf(report, context, length));
+  const Reason = reasons.find((each) => bytes(each) <= MAX_RESPONSE_BYTES) ?? reasons.at(-1) ?? "";
+  return { ...answer, Reason };
 }
 
 /** Never changes over a resource's life: a changed one would make CloudFormation delete the "old" one. */
@@ -84,37 +105,41 @@ function physicalId(event: CustomResourceEvent): string {
   return `neon-migrations-${text(event.LogicalResourceId)}-${stack}`;
 }
 
-function cutBytes(value: string, bytes: number): string {
-  const kept = Buffer.from(value).subarray(0, Math.max(Buffer.byteLength(value) - bytes, 0));
-  return `${kept.toString().replace(/\uFFFD+$/, "")}…`;
-}
-
 /**
  * Sends the answer.
  * @throws MigratorError `INTERNAL`, without the URL (a secret), so that Lambda counts an error: nobody
  *   else would learn that the stack is left waiting
  */
 async function put(url: unknown, body: string, deadline: number): Promise<void> {
-  let last = "no attempt was made";
+  let last: Attempt = { problem: "no attempt was made", final: false };
   for (let attempt = 1; attempt <= MAX_PUTS; attempt += 1) {
     // Near the deadline half of the time is kept for another attempt: a connection may simply go silent.
     const timeoutMs = Math.min(PUT_TIMEOUT_MS, (deadline - Date.now()) / 2);
     last = await putOnce(text(url), Buffer.from(body), timeoutMs);
-    if (last === "") return;
-    const pauseMs = 500 * 2 ** attempt * (0.5 + Math.random() / 2);
-    if (attempt === MAX_PUTS || Date.now() + pauseMs >= deadline) break;
+    if (last.problem === null) return;
+    const pauseMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
+    if (last.final || attempt === MAX_PUTS || Date.now() + pauseMs >= deadline) break;
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
-  throw new MigratorError("INTERNAL", `CloudFormation could not be answered: ${last}.`);
+  throw new MigratorError("INTERNAL", `CloudFormation could not be answered: ${last.problem}.`);
 }
 
-/** Returns what went wrong; an empty text if nothing did. */
-async function putOnce(url: string, body: Buffer, timeoutMs: number): Promise<string> {
+/** How one PUT went. */
+interface Attempt {
+  /** Null if nothing went wrong. */
+  readonly problem: string | null;
+  /** Whether another one would go the same way. */
+  readonly final: boolean;
+}
+
+async function putOnce(url: string, body: Buffer, timeoutMs: number): Promise<Attempt> {
   try {
     const status = await statusOfPut(url, body, timeoutMs);
-    return status < 300 ? "" : `the answer to the PUT was ${status}`;
+    if (status < 300) return { problem: null, final: true };
+    // The URL has expired, or a policy forbids it: that does not change within minutes.
+    return { problem: `the answer to the PUT was ${status}`, final: status === 403 };
   } catch {
-    return "the PUT did not get through";
+    return { problem: "the PUT did not get through", final: false };
   }
 }
 

@@ -4,7 +4,8 @@ import type { InvocationContext } from "./source.ts";
 /** Classes whose messages may quote a value of a row: data exceptions, and what a function raises. */
 const QUOTES_VALUES = /^(22|P0|XX)/;
 
-const MAX_TAG_LENGTH = 500;
+/** As long as a file's name may be on most systems. */
+const MAX_TAG_LENGTH = 255;
 
 /**
  * What a deployment may read of a run: CloudFormation's attributes, CodePipeline's output variables.
@@ -53,5 +54,5 @@ export function reasonOf(
 /** The text, or its beginning; a character outside the basic plane is not cut in half. */
 export function shortened(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
-  return `${text.slice(0, maxLength - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+  return `${text.slice(0, Math.max(maxLength - 1, 0)).replace(/[\ud800-\udbff]$/, "")}…`;
 }

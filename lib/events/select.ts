@@ -12,6 +12,7 @@ import { isForeign, unsupported } from "./unsupported.ts";
 /** An event with the source that understands it. */
 export interface Recognised {
   readonly source: string;
+  undoneHash(): string | null;
   toRequest(context: InvocationContext): Request | null;
   respond(report: Report | null, context: InvocationContext, deadline: number): Promise<unknown>;
 }
@@ -36,6 +37,7 @@ function recognise<Event>(source: EventSource<Event>, event: unknown): Recognise
 function bind<Event>(source: EventSource<Event>, event: Event): Recognised {
   return {
     source: source.name,
+    undoneHash: () => source.undoneHash?.(event) ?? null,
     toRequest: (context) => source.toRequest(event, context),
     respond: (report, context, deadline) => source.respond(event, report, context, deadline),
   };

@@ -17,6 +17,11 @@ export interface EventSource<Event> {
   readonly name: string;
   matches(event: unknown): event is Event;
   /**
+   * The hash of the migrations that the event takes back; null for none. It may reach the code that has
+   * them before the older code is there again: then it asks for nothing.
+   */
+  undoneHash?(event: Event): string | null;
+  /**
    * The request that the event makes; null when the event asks for nothing (CloudFormation's Delete):
    * then neither secret nor database is touched, and `respond` is called with null.
    * @throws MigratorError for an event that cannot be served; its report goes through `respond` too

@@ -164,7 +164,7 @@ describe("CloudFormation", () => {
   });
 
   test("is answered after several failed PUTs", async () => {
-    stack.failPuts(2, 503);
+    stack.bucket.failPuts(2, 503);
 
     const { problems, exchanges } = await stack.create("Run", { MigrationsHash: "a" });
 

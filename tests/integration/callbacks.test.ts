@@ -4,6 +4,8 @@ import type { ErrorCode } from "../../lib/errors.ts";
 import { ERROR_CODES, MigratorError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/select.ts";
 import { buildReport, failedReport, type Report } from "../../lib/report.ts";
+import { startBucket } from "../../local/cloudformation-bucket.ts";
+import { judge, type ResourceRequest } from "../../local/cloudformation-response.ts";
 import { type LocalDeployments, startDeployments } from "../../local/deployments.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
 
@@ -14,6 +16,8 @@ const CONTEXT = {
 };
 
 const JOB = recordedEvent("codepipeline/job");
+// The recorded event is what CloudFormation sends.
+const UPDATE = recordedEvent("cloudformation/update") as ResourceRequest;
 const HOOK = recordedEvent("codedeploy/before-allow-traffic");
 
 let deployments: LocalDeployments;
@@ -103,6 +107,42 @@ describe("an answer to CodePipeline", () => {
 
     expect(JSON.stringify(deployments.calls)).not.toContain("alice");
     expect(JSON.stringify(deployments.calls)).toContain("22P02");
+  });
+});
+
+describe("an answer to CloudFormation", () => {
+  test("is within its limits, with code and reference, however long and odd the report is", async () => {
+    const bucket = await startBucket();
+    const anyText = fc.string({ unit: "binary", minLength: 1, maxLength: 20 });
+    const long = fc
+      .tuple(anyText, fc.nat(2_000))
+      .map(([each, times]) => each.repeat(times + 1).slice(0, 4_000));
+    // What an earlier provider of the resource called it.
+    const adopted = fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 255 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.boolean(),
+        long,
+        long,
+        adopted,
+        fc.uuid(),
+        async (fails, words, latest, id, key) => {
+          const report = fails
+            ? failedReport("request", new MigratorError("MIGRATION_FAILED", words), { latest })
+            : buildReport("request", "applied", { latest });
+          const request = { ...UPDATE, PhysicalResourceId: id, ResponseURL: bucket.presign(key) };
+
+          await respond(request, report);
+
+          const verdict = judge(bucket.puts(key)[0]?.body ?? "", request);
+          expect(verdict.problems).toEqual([]);
+          expect(verdict.physicalResourceId).toBe(id);
+          if (fails) expect(verdict.reason).toMatch(/^MIGRATION_FAILED: .*The report is in the /su);
+        },
+      ),
+      { numRuns: 100 },
+    );
+    await bucket.stop();
   });
 });
 

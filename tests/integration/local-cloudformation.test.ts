@@ -2,6 +2,7 @@ import { request as httpRequest } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
 import type { ResourceRequest } from "../../local/cloudformation-response.ts";
+import { canonicalRequest, hmacV4, type Signature } from "../../local/presigned-url.ts";
 
 type Answer = Readonly<Record<string, unknown>>;
 
@@ -277,38 +278,56 @@ describe("the check of an answer", () => {
 
 describe("the check of a PUT", () => {
   /** What S3 says to one PUT, made by the function before it answers properly. */
-  async function statusOf(send: (url: string, body: string) => Promise<number>): Promise<number> {
+  async function statusOf(
+    signature: Signature,
+    send: (url: string, body: string) => Promise<number>,
+  ): Promise<number> {
     let status = 0;
     const cloudFormation = await start(async (request) => {
       status = await send(request.ResponseURL, JSON.stringify(success(request)));
       return success(request);
     });
+    cloudFormation.bucket.signAs({ signature });
     const created = await cloudFormation.create("Migrations");
     expect(created.exchanges[0]?.puts).toEqual([status, 200]);
     return status;
   }
 
-  test.each<[string, (url: string, body: string) => Promise<number>, number]>([
-    [
-      "a content-type",
-      async (url, body) => (await put(url, body, { "content-type": "application/json" })).status,
-      403,
-    ],
-    [
-      "another signature",
-      async (url, body) => (await put(url.replace("Signature=", "Signature=x"), body)).status,
-      403,
-    ],
-    [
-      "another expiry",
-      async (url, body) => (await put(url.replace("Expires=1", "Expires=2"), body)).status,
-      403,
-    ],
-    ["a decoded path", async (url, body) => (await put(decoded(url), body)).status, 403],
-    ["a chunked body", chunkedPut, 501],
-  ])("refuses %s", async (_what, send, status) => {
-    expect(await statusOf(send)).toBe(status);
+  type Send = (url: string, body: string) => Promise<number>;
+  const typed: Send = async (url, body) =>
+    (await put(url, body, { "content-type": "application/json" })).status;
+  const changed =
+    (from: RegExp, to: string): Send =>
+    async (url, body) =>
+      (await put(url.replace(from, to), body)).status;
+  const unescaped: Send = async (url, body) => (await put(decoded(url), body)).status;
+
+  test.each<[Signature, string, Send, number]>([
+    ["SigV2", "refuses a content-type", typed, 403],
+    ["SigV2", "refuses another signature", changed(/Signature=/, "Signature=x"), 403],
+    ["SigV2", "refuses another expiry", changed(/Expires=1/, "Expires=2"), 403],
+    ["SigV2", "refuses a decoded path", unescaped, 403],
+    ["SigV2", "refuses a chunked body", chunkedPut, 501],
+    ["SigV4", "takes a content-type, which is not signed", typed, 200],
+    ["SigV4", "refuses another signature", changed(/Signature=/, "Signature=0"), 403],
+    ["SigV4", "refuses another expiry", changed(/Expires=7/, "Expires=9"), 403],
+    ["SigV4", "refuses another host", changed(/127\.0\.0\.1/, "localhost"), 403],
+    ["SigV4", "refuses a chunked body", chunkedPut, 501],
+  ])("signed by %s %s", async (signature, _what, send, status) => {
+    expect(await statusOf(signature, send)).toBe(status);
   });
+
+  test.each(["SigV2", "SigV4"] as const)(
+    "refuses a URL of %s that has expired",
+    async (signature) => {
+      const cloudFormation = await start((request) => success(request));
+      cloudFormation.bucket.signAs({ signature, ageMs: 7_201_000 });
+
+      const created = await cloudFormation.create("Migrations");
+
+      expect(created.exchanges[0]?.puts).toEqual([403]);
+    },
+  );
 
   test("accepts an empty content-type", async () => {
     const cloudFormation = await start(async (request) => {
@@ -325,12 +344,28 @@ describe("the check of a PUT", () => {
       while ((await put(request.ResponseURL, body)).status !== 200);
       return null;
     });
-    cloudFormation.failPuts(2, 503);
+    cloudFormation.bucket.failPuts(2, 503);
 
     const created = await cloudFormation.create("Migrations");
 
     expect(created.exchanges[0]?.puts).toEqual([503, 503, 200]);
   });
+});
+
+test("signs as AWS' own example of signature version 4 is signed", () => {
+  const key = { id: "AKIAIOSFODNN7EXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" };
+  const query = new URLSearchParams({
+    "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+    "X-Amz-Credential": `${key.id}/20130524/us-east-1/s3/aws4_request`,
+    "X-Amz-Date": "20130524T000000Z",
+    "X-Amz-Expires": "86400",
+    "X-Amz-SignedHeaders": "host",
+  });
+  const host = "examplebucket.s3.amazonaws.com";
+
+  const signature = hmacV4(key, query, canonicalRequest("GET", "/test.txt", query, { host }));
+
+  expect(signature).toBe("aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
 });
 
 function decoded(url: string): string {

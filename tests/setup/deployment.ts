@@ -21,16 +21,18 @@ export interface Deployment {
   readonly functionArn: string;
   /** Every delivery that has ended, in the order of the ends. */
   readonly ended: readonly Outcome[];
-  /** Replaces the code, as a deployment does. */
-  deploy(...migrations: readonly AuthoredMigration[]): Promise<void>;
-  /** Replaces the code by what is made of a Drizzle folder. */
-  deployFolder(folder: string): Promise<void>;
+  /** Replaces the code, as a deployment does. Returns the hash of its migrations. */
+  deploy(...migrations: readonly AuthoredMigration[]): Promise<string>;
+  /** Replaces the code by what is made of a Drizzle folder. Returns the hash of its migrations. */
+  deployFolder(folder: string): Promise<string>;
   /** Delivers an event to a process that is free, or a new one. A job may be delivered as often as one likes. */
   deliver(job: Job): Promise<Outcome>;
   /** Delivers it as Lambda's queue does: a failed call is repeated, at most twice, with the same request id. */
   deliverFromQueue(job: Job): Promise<readonly Outcome[]>;
   /** Ends every process with SIGKILL. */
   kill(): Promise<void>;
+  /** Stops every process in its tracks, so that its time runs out. */
+  freeze(): void;
   /** Kills what runs, and deletes the code. */
   remove(): Promise<void>;
 }
@@ -68,10 +70,12 @@ export function prepareDeployment(
     ended.push(outcome);
     return outcome;
   };
-  const deployFolder = async (drizzle: string): Promise<void> => {
+  const deployFolder = async (drizzle: string): Promise<string> => {
     // Processes with the old code finish what they do, and get nothing more.
     idle = [];
-    await writeAsset(await compileBundle(drizzle), folder, inject("assetFolder"));
+    const bundle = await compileBundle(drizzle);
+    await writeAsset(bundle, folder, inject("assetFolder"));
+    return bundle.hash;
   };
   const kill = async (): Promise<void> => {
     const running = [...sandboxes];
@@ -85,8 +89,9 @@ export function prepareDeployment(
     deploy: async (...migrations) => {
       const drizzle = join(folder, "drizzle");
       writeDrizzleFolder(drizzle, migrations);
-      await deployFolder(drizzle);
+      const hash = await deployFolder(drizzle);
       rmSync(drizzle, { recursive: true });
+      return hash;
     },
     deployFolder,
     deliver,
@@ -97,6 +102,9 @@ export function prepareDeployment(
       return attempts;
     },
     kill,
+    freeze: () => {
+      for (const sandbox of sandboxes) sandbox.freeze();
+    },
     remove: async () => {
       await kill();
       rmSync(folder, { recursive: true });

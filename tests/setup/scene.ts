@@ -142,7 +142,7 @@ const sessionsIn = (database: TestDatabase) =>
     "select from pg_stat_activity where datname = current_database() and application_name like 'neon-migrate/%'",
   );
 
-/** A session ends a moment behind the answer of its run. */
-async function untilNobodyIsLeft(database: TestDatabase): Promise<void> {
+/** Waits until no run is connected: a session ends a moment behind the answer of its run. */
+export async function untilNobodyIsLeft(database: TestDatabase): Promise<void> {
   await waitFor(async () => (await sessionsIn(database)).length === 0);
 }

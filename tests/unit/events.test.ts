@@ -95,6 +95,30 @@ describe("an HTTP call", () => {
   });
 });
 
+describe("an Update of CloudFormation takes back", () => {
+  const update = (to: unknown, from: unknown, RequestType = "Update") => ({
+    ...{ RequestType, LogicalResourceId: "Run" },
+    ...{ ResourceProperties: to, OldResourceProperties: from },
+  });
+  const a = { MigrationsHash: "a" };
+
+  test.each([
+    ["the migrations that it comes from", update({ MigrationsHash: "b" }, a), "a"],
+    ["those of properties in an older form", update({}, a), "a"],
+    ["nothing when they stay", update({ ...a, modified: "error" }, a), null],
+    ["nothing when they are new", update(a, {}), null],
+    ["nothing without old properties", update(a, undefined), null],
+    [
+      "nothing when its hash is no text",
+      update({ MigrationsHash: ["b"] }, { MigrationsHash: 1 }),
+      null,
+    ],
+    ["nothing when it is a Create", update({ MigrationsHash: "b" }, a, "Create"), null],
+  ])("%s", (_what, event, hash) => {
+    expect(selectSource(event).undoneHash()).toBe(hash);
+  });
+});
+
 describe("a custom resource behind a framework", () => {
   const failed = failedReport("request", new MigratorError("LOCKED", "Another run is under way."));
 

@@ -1,0 +1,285 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Operation } from "../../local/cloudformation.ts";
+import type { Exchange } from "../../local/cloudformation-exchange.ts";
+import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
+import type { AuthoredMigration } from "../setup/deployment.ts";
+import { expectEnd } from "../setup/lifecycle-table.ts";
+import { exchanged, jobOf, startTestStack, type TestStack } from "../setup/stack.ts";
+import { waitFor } from "../setup/wait-for.ts";
+
+const ID = "Migrations";
+
+/** Its message is longer than an answer may be, in characters that take several bytes of JSON. */
+const verbose: AuthoredMigration = {
+  tag: "0002_verbose",
+  when: 3_000,
+  statements: [
+    `do $$ begin
+      raise exception using errcode = '42000', message = repeat(chr(1) || '"' || chr(2) || chr(3) || '😀', 2000);
+    end $$`,
+  ],
+};
+
+const VERSIONS = {
+  first: { migrations: [accounts] },
+  second: { migrations: [accounts, booking] },
+  broken: { migrations: [accounts, booking, broken] },
+  slow: { migrations: [accounts, booking, slow] },
+  verbose: { migrations: [accounts, booking, verbose] },
+  brief: { migrations: [accounts, booking], timeoutMs: 2_000 },
+} as const;
+
+let stack: TestStack<keyof typeof VERSIONS>;
+
+beforeAll(async () => {
+  stack = await startTestStack(VERSIONS);
+});
+
+beforeEach(() => stack.reset());
+
+afterAll(() => stack.stop());
+
+async function create(
+  version: keyof typeof VERSIONS,
+  options?: { readonly deliveries: number },
+): Promise<Operation> {
+  return await stack.cloudFormation.create(ID, await stack.use(version), options);
+}
+
+async function update(version: keyof typeof VERSIONS): Promise<Operation> {
+  return await stack.cloudFormation.update(ID, await stack.use(version));
+}
+
+/** What each answer that was stored says, in order, with its physical id. */
+function answers(exchange: Exchange | undefined): readonly unknown[] {
+  if (exchange === undefined) return [];
+  return stack.cloudFormation
+    .answers(exchange.request)
+    .map(({ status, data, physicalResourceId }) => [
+      status,
+      data.status,
+      physicalResourceId === exchange.physicalResourceId,
+    ]);
+}
+
+function reasons(exchange: Exchange | undefined): readonly (string | null)[] {
+  if (exchange === undefined) return [];
+  return stack.cloudFormation.answers(exchange.request).map(({ reason }) => reason);
+}
+
+const FAILED = ["FAILED", "failed", true];
+const APPLIED = ["SUCCESS", "applied", true];
+const UP_TO_DATE = ["SUCCESS", "up-to-date", true];
+
+describe("deliveries", () => {
+  test("The request is delivered twice at once, and once more later", async () => {
+    const creating = create("slow", { deliveries: 2 });
+    await stack.gate.reached();
+    await stack.gate.queued();
+    await stack.gate.open();
+    const created = await creating;
+    const [exchange] = created.exchanges;
+    if (exchange !== undefined) await stack.current().deliver(jobOf(exchange.request));
+
+    expectEnd(created);
+    expect(exchange?.data.status).toBe("applied");
+    expect(answers(exchange)).toEqual([APPLIED, UP_TO_DATE, UP_TO_DATE]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
+  });
+
+  test("The request is delivered twice, and a migration fails", async () => {
+    const created = await create("broken", { deliveries: 2 });
+
+    expectEnd(created);
+    const [exchange] = created.exchanges;
+    expect(exchange?.reason).toContain(broken.tag);
+    expect(answers(exchange)).toEqual([FAILED, FAILED]);
+    expect(new Set(reasons(exchange)).size).toBe(1);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
+  });
+
+  test.each([
+    ["auto", "3"],
+    ["each", "1"],
+  ])(
+    "The process dies in a migration, and Lambda delivers the request again",
+    async (transaction, count) => {
+      const properties = { ...(await stack.use("slow")), transaction };
+      const creating = stack.cloudFormation.create(ID, properties);
+      const backend = await stack.gate.reached();
+      await stack.current().kill();
+      await stack.gate.reached(backend);
+      await stack.gate.open();
+      const created = await creating;
+
+      expectEnd(created);
+      expect(stack.ended.map(({ functionError }) => functionError)).toEqual(["Unhandled", null]);
+      expect(exchanged(created)).toEqual([["Create", "SUCCESS", "applied", count]]);
+      expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
+    },
+  );
+
+  test("The process dies between its commit and its answer", async () => {
+    const { bucket } = stack.cloudFormation;
+    bucket.breakNext("silence");
+    const creating = create("second");
+    await waitFor(() => bucket.counts().connections === 1);
+    await stack.current().kill();
+    const created = await creating;
+
+    expectEnd(created);
+    expect(answers(created.exchanges[0])).toEqual([UP_TO_DATE]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("The process dies when its answer is stored", async () => {
+    const { bucket } = stack.cloudFormation;
+    bucket.breakNext("silence-after-storing");
+    const creating = create("second");
+    await waitFor(() => bucket.counts().stored === 1);
+    await stack.current().kill();
+    const created = await creating;
+
+    expectEnd(created, ["2 answers were sent."]);
+    expect(created.exchanges[0]?.data.status).toBe("applied");
+    expect(answers(created.exchanges[0])).toEqual([APPLIED, UP_TO_DATE]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("The process hangs until Lambda ends it, and the request is delivered again", async () => {
+    await stack.use("brief");
+    const { bucket } = stack.cloudFormation;
+    bucket.breakNext("silence");
+    const creating = create("brief");
+    await waitFor(() => bucket.counts().connections === 1);
+    stack.current().freeze();
+    const created = await creating;
+
+    expectEnd(created);
+    expect(stack.ended.map(({ payload }) => payload)).toMatchObject([
+      { errorType: "Sandbox.Timedout" },
+      { answered: true },
+    ]);
+    expect(answers(created.exchanges[0])).toEqual([UP_TO_DATE]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+});
+
+describe("answers", () => {
+  test.each([
+    ["The URL for the answer is signed by SigV2", "SigV2"],
+    ["The URL for the answer is signed by SigV4", "SigV4"],
+  ] as const)("%s", async (_what, signature) => {
+    stack.cloudFormation.bucket.signAs({ signature });
+
+    const created = await create("first");
+    const updated = await update("second");
+    const deleted = await stack.cloudFormation.delete(ID);
+
+    expectEnd(created);
+    expect([created, updated, deleted].flatMap(({ exchanges }) => exchanges)).toMatchObject(
+      Array(3).fill({ status: "SUCCESS", puts: [200], problems: [] }),
+    );
+  });
+
+  test("An error's message is longer than an answer may be", async () => {
+    const created = await create("verbose");
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", "failed", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    const { reason, answer } = created.exchanges[0] ?? {};
+    expect(reason).toMatch(/^MIGRATION_FAILED: Migration 0002_verbose, /);
+    expect(reason).toMatch(/… The report is in the function's log, request [-0-9a-f]+\.$/);
+    expect(Buffer.byteLength(answer ?? "")).toBeGreaterThan(2_000);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
+  });
+
+  test("S3 refuses the answer four times with 503", async () => {
+    stack.cloudFormation.bucket.failPuts(4, 503);
+
+    const created = await create("second");
+
+    expectEnd(created);
+    expect(created.exchanges[0]?.puts).toEqual([503, 503, 503, 503, 200]);
+  });
+
+  test("The connection for the answer is reset", async () => {
+    stack.cloudFormation.bucket.breakNext("reset");
+
+    const created = await create("second");
+
+    expectEnd(created);
+    expect(stack.cloudFormation.bucket.counts()).toEqual({ connections: 2, stored: 1 });
+    expect(answers(created.exchanges[0])).toEqual([APPLIED]);
+  });
+
+  test("The answer is stored, and S3's receipt for it is lost", async () => {
+    stack.cloudFormation.bucket.breakNext("reset-after-storing");
+
+    const created = await create("second");
+
+    expectEnd(created);
+    expect(answers(created.exchanges[0])).toEqual([APPLIED, APPLIED]);
+  });
+
+  test("S3 is slow", async () => {
+    stack.cloudFormation.bucket.setDelayMs(400);
+
+    const created = await create("second");
+
+    expectEnd(created);
+    expect(created.exchanges[0]?.puts).toEqual([200]);
+  });
+
+  test("A connection to S3 goes silent", async () => {
+    stack.cloudFormation.bucket.breakNext("silence");
+
+    const created = await create("brief");
+
+    expectEnd(created);
+    expect(answers(created.exchanges[0])).toEqual([APPLIED]);
+    expect(stack.ended).toHaveLength(1);
+  });
+
+  test("The URL for the answer has expired", async () => {
+    stack.cloudFormation.bucket.signAs({ ageMs: 3 * 3_600_000 });
+
+    const created = await create("second");
+
+    expectEnd(created, ["No answer came."]);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", undefined, undefined],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(created.exchanges[0]?.puts).toEqual([403, 403, 403]);
+    expect(stack.ended[0]?.payload).toMatchObject({
+      errorType: "INTERNAL",
+      errorMessage: expect.stringContaining("403"),
+    });
+    expect(JSON.stringify(stack.ended)).not.toContain("Signature");
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("There is no way to S3", async () => {
+    await create("first");
+    const { bucket } = stack.cloudFormation;
+    const properties = await stack.use("brief");
+    stack.askInstead((request, deliver) => deliver(request));
+    stack.restoreBeforeRollback("first");
+    bucket.failPuts(Number.POSITIVE_INFINITY, 503);
+    const updating = stack.cloudFormation.update(ID, properties);
+    await waitFor(() => stack.ended.length === 2);
+    bucket.failPuts(0, 503);
+    const updated = await updating;
+
+    expectEnd(updated, ["No answer came."]);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "FAILED", undefined, undefined],
+      ["Update", "SUCCESS", "up-to-date", "0"],
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+});

@@ -1,0 +1,387 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Operation } from "../../local/cloudformation.ts";
+import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
+import { expectEnd } from "../setup/lifecycle-table.ts";
+import { answerAsFramework, FRAMEWORK_ARN } from "../setup/provider-framework.ts";
+import { exchanged, startTestStack, type TestStack } from "../setup/stack.ts";
+import { waitFor } from "../setup/wait-for.ts";
+
+const ID = "Migrations";
+
+const VERSIONS = {
+  first: { migrations: [accounts] },
+  second: { migrations: [accounts, booking] },
+  broken: { migrations: [accounts, booking, broken] },
+  slow: { migrations: [accounts, booking, slow] },
+  homeless: { migrations: [accounts], environment: { DATABASE_URL: "" } },
+  brief: { migrations: [accounts, booking, slow], timeoutMs: 2_500 },
+} as const;
+
+let stack: TestStack<keyof typeof VERSIONS>;
+
+beforeAll(async () => {
+  stack = await startTestStack(VERSIONS);
+});
+
+beforeEach(() => stack.reset());
+
+afterAll(() => stack.stop());
+
+/** Deploys a version for the first time. */
+async function create(version: keyof typeof VERSIONS, more: object = {}): Promise<Operation> {
+  return await stack.cloudFormation.create(ID, { ...(await stack.use(version)), ...more });
+}
+
+/** Deploys another one. */
+async function update(version: keyof typeof VERSIONS, more: object = {}): Promise<Operation> {
+  return await stack.cloudFormation.update(ID, { ...(await stack.use(version)), ...more });
+}
+
+/** The physical ids that every answer of some operations names. */
+function physicalIds(...operations: readonly Operation[]): ReadonlySet<string | null> {
+  const all = operations.flatMap(({ exchanges }) => exchanges);
+  return new Set(all.map(({ physicalResourceId }) => physicalResourceId));
+}
+
+function logged(event: string): readonly Readonly<Record<string, unknown>>[] {
+  const lines = stack.ended.flatMap(({ logs }) => logs.map((line) => JSON.parse(line)));
+  return lines.filter((line) => line.event === event);
+}
+
+const there = { accounts: ["1: 100"], ledger: [1_000] };
+
+describe("a deployment that goes well", () => {
+  test("The stack is created", async () => {
+    const created = await create("second");
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([["Create", "SUCCESS", "applied", "2"]]);
+    expect(stack.cloudFormation.attributes(ID)).toEqual({
+      status: "applied",
+      appliedCount: "2",
+      pendingCount: "0",
+      latest: booking.tag,
+      executor: "drizzle",
+      ahead: "false",
+      requestId: created.exchanges[0]?.request.RequestId,
+    });
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("New migrations are deployed", async () => {
+    const created = await create("first");
+    const updated = await update("second");
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([["Update", "SUCCESS", "applied", "1"]]);
+    expect(physicalIds(created, updated).size).toBe(1);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("The code changes, the migrations do not", async () => {
+    const properties = await stack.use("second");
+    await stack.cloudFormation.create(ID, properties);
+
+    const updated = await stack.cloudFormation.update(ID, properties);
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([]);
+    expect(stack.ended).toHaveLength(1);
+  });
+
+  test("A setting changes, the migrations do not", async () => {
+    await create("second");
+
+    const updated = await update("second", { lockTimeoutMs: 5_000 });
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([["Update", "SUCCESS", "up-to-date", "0"]]);
+  });
+
+  test("The resource gets another logical id", async () => {
+    const created = await create("second");
+    const replacement = await stack.cloudFormation.create("Renamed", await stack.use("second"));
+    const deleted = await stack.cloudFormation.delete(ID);
+
+    expectEnd(replacement);
+    expect([replacement, deleted].flatMap(exchanged)).toEqual([
+      ["Create", "SUCCESS", "up-to-date", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect([physicalIds(created, replacement).size, physicalIds(created, deleted).size]).toEqual([
+      2, 1,
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("The stack is deleted", async () => {
+    await create("second");
+
+    const deleted = await stack.cloudFormation.delete(ID);
+
+    expectEnd(deleted);
+    expect(exchanged(deleted)).toEqual([["Delete", "SUCCESS", "skipped", "0"]]);
+    expect(logged("connected")).toHaveLength(1);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("The stack is deleted when database and secret are gone", async () => {
+    await create("first", { anOldProperty: ["of", { another: "format" }] });
+    await stack.use("homeless");
+
+    const deleted = await stack.cloudFormation.delete(ID);
+
+    expectEnd(deleted);
+    expect(exchanged(deleted)).toEqual([["Delete", "SUCCESS", "skipped", "0"]]);
+  });
+});
+
+describe("a deployment that fails", () => {
+  test("A migration fails when the stack is created", async () => {
+    const created = await create("broken");
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", "failed", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(created.exchanges[0]?.reason).toMatch(/^MIGRATION_FAILED: Migration 0002_broken, /);
+    expect(physicalIds(created).size).toBe(1);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
+  });
+
+  test("A property is wrong", async () => {
+    const created = await create("first", { lockTimeoutMs: "soon" });
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", "failed", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(created.exchanges[0]?.reason).toMatch(/^REQUEST_INVALID: .*lockTimeoutMs/);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
+  });
+
+  test("The function cannot find its database", async () => {
+    const created = await create("homeless");
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", "failed", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(created.exchanges[0]?.reason).toMatch(/^DATABASE_URL_MISSING: /);
+  });
+
+  test("The time of the function runs out in a migration", async () => {
+    await create("first");
+    stack.restoreBeforeRollback("first");
+
+    const updated = await update("brief");
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "FAILED", "failed", "0"],
+      ["Update", "SUCCESS", "up-to-date", "0"],
+    ]);
+    expect(updated.exchanges[0]?.reason).toMatch(/^DEADLINE: /);
+    expect(await written(stack.database)).toEqual(there);
+  });
+
+  test("A migration fails in an update; the function has its old code back", async () => {
+    const created = await create("first");
+    stack.restoreBeforeRollback("first");
+
+    const updated = await update("broken");
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "FAILED", "failed", "0"],
+      ["Update", "SUCCESS", "up-to-date", "0"],
+    ]);
+    expect(updated.exchanges[0]?.reason).toContain(broken.tag);
+    expect(physicalIds(created, updated).size).toBe(1);
+    expect(await written(stack.database)).toEqual(there);
+  });
+
+  test("A migration fails in an update; the function still has the new code", async () => {
+    await create("first");
+
+    const updated = await update("broken");
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "FAILED", "failed", "0"],
+      ["Update", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(Object.keys(stack.cloudFormation.attributes(ID) ?? {})).toHaveLength(7);
+    expect(await written(stack.database)).toEqual(there);
+  });
+});
+
+describe("a deployment that another resource fails", () => {
+  test("Another resource fails after the migrations were created", async () => {
+    const properties = await stack.use("second");
+
+    const created = await stack.cloudFormation.create(ID, properties, { othersFail: true });
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "SUCCESS", "applied", "2"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("Another resource fails after an update; the function has its old code back", async () => {
+    await create("first", { ahead: "error" });
+    const properties = { ...(await stack.use("second")), ahead: "error" };
+    stack.restoreBeforeRollback("first");
+
+    const updated = await stack.cloudFormation.update(ID, properties, { othersFail: true });
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "SUCCESS", "applied", "1"],
+      ["Update", "SUCCESS", "up-to-date", "0"],
+    ]);
+    expect(stack.cloudFormation.attributes(ID)).toMatchObject({
+      ahead: "true",
+      latest: accounts.tag,
+    });
+    expect(logged("run.finished").at(-1)).toMatchObject({
+      report: { drift: { unknown: [{ when: booking.when }] } },
+    });
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("Another resource fails after an update; the function still has the new code", async () => {
+    await create("first");
+    const properties = await stack.use("second");
+
+    const updated = await stack.cloudFormation.update(ID, properties, { othersFail: true });
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "SUCCESS", "applied", "1"],
+      ["Update", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("Another resource fails while the stack is created, in the middle of a migration", async () => {
+    const properties = await stack.use("slow");
+
+    const cancelling = stack.cloudFormation.cancelCreate(ID, properties, stack.gate.reached());
+    await waitFor(() => stack.ended.length === 1);
+    const undisturbed = await stack.gate.busy();
+    await stack.gate.open();
+    const cancelled = await cancelling;
+
+    expectEnd(cancelled);
+    expect(exchanged(cancelled)).toEqual([
+      ["Create", "SUCCESS", "applied", "3"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(cancelled.exchanges[1]?.physicalResourceId).toMatch(/^local-Migrations-[0-9A-F]{12}$/);
+    expect([undisturbed, logged("connected").length]).toEqual([true, 1]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
+  });
+
+  test("Another resource fails during an update; the function has its old code back", async () => {
+    await create("first");
+    const properties = await stack.use("slow");
+    stack.restoreBeforeRollback("first");
+
+    const reached = stack.gate.reached();
+    const cancelling = stack.cloudFormation.cancelUpdate(ID, properties, reached);
+    await reached;
+    await stack.gate.queued();
+    await stack.gate.open();
+    const cancelled = await cancelling;
+
+    expectEnd(cancelled);
+    expect(exchanged(cancelled)).toEqual([
+      ["Update", "SUCCESS", "applied", "2"],
+      ["Update", "SUCCESS", "up-to-date", "0"],
+    ]);
+    expect(Number(logged("lock.waiting")[0]?.timeoutMs)).toBeGreaterThanOrEqual(900_000);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
+  });
+
+  test("Another resource fails during an update; the function still has the new code", async () => {
+    await create("first");
+    const properties = await stack.use("slow");
+
+    const cancelling = stack.cloudFormation.cancelUpdate(ID, properties, stack.gate.reached());
+    await waitFor(() => stack.ended.length === 2);
+    await stack.gate.open();
+    const cancelled = await cancelling;
+
+    expectEnd(cancelled);
+    expect(exchanged(cancelled)).toEqual([
+      ["Update", "SUCCESS", "applied", "2"],
+      ["Update", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
+  });
+});
+
+describe("the older migrations", () => {
+  test("Older migrations are deployed on purpose", async () => {
+    await create("second");
+
+    const updated = await update("first");
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([["Update", "SUCCESS", "up-to-date", "0"]]);
+    expect(stack.cloudFormation.attributes(ID)?.ahead).toBe("true");
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("Older migrations are deployed to a new stack, with ahead: error", async () => {
+    await create("second");
+
+    const properties = { ...(await stack.use("first")), ahead: "error" };
+    const created = await stack.cloudFormation.create("Another", properties);
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", "failed", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(created.exchanges[0]?.reason).toMatch(/^AHEAD: /);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+});
+
+test("CDK's Provider framework stands in between", async () => {
+  await stack.reset({ serviceToken: FRAMEWORK_ARN });
+  stack.askInstead((request, deliver) => answerAsFramework(request, deliver));
+  const failed = await create("broken");
+  const created = await create("second");
+  const deleted = await stack.cloudFormation.delete(ID);
+
+  expectEnd(created);
+  expect([failed, created, deleted].map(({ status, problems }) => [status, problems])).toEqual([
+    ["ROLLBACK_COMPLETE", []],
+    ["CREATE_COMPLETE", []],
+    ["DELETE_COMPLETE", []],
+  ]);
+  expect(failed.exchanges[0]?.reason).toMatch(/^MIGRATION_FAILED: Migration 0002_broken, /);
+  // No stack of ours behind it: the framework would not cut it, and CloudFormation takes no more than 4,096 bytes.
+  expect(failed.exchanges[0]?.reason).toMatch(/\nLogs: \S+\n$/);
+  // The framework answers the Delete of what failed to be created by itself.
+  expect([physicalIds(failed), stack.ended.length]).toEqual([new Set([CREATE_FAILED]), 3]);
+  expect(exchanged(created)).toEqual([["Create", "SUCCESS", "applied", "2"]]);
+  expect([failed, created, deleted].flatMap(putsOf)).toEqual([200, 200, 200, 200]);
+  expect(physicalIds(created, deleted).size).toBe(1);
+  expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+});
+
+/** The physical id by which the framework knows what it failed to create. */
+const CREATE_FAILED = "AWSCDK::CustomResourceProviderFramework::CREATE_FAILED";
+
+function putsOf({ exchanges }: Operation): readonly number[] {
+  return exchanges.flatMap(({ puts }) => puts);
+}

@@ -10,6 +10,7 @@ import { packageService } from "./serverless.ts";
 import { declaredAndInvoked } from "./sst.ts";
 import { type Stage, startStage } from "./stage.ts";
 import { deployed, readTemplate, type Template } from "./template.ts";
+import { terraformChecks } from "./terraform.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../infra/examples/", import.meta.url));
 
@@ -42,6 +43,7 @@ function checksOf(stage: Stage): Readonly<Record<string, readonly Check[]>> {
     ],
     serverless: serverlessChecks(file("serverless/serverless.yml"), stage),
     codepipeline: [linted(codepipeline), jobAnswered(readTemplate(codepipeline), stage)],
+    terraform: terraformChecks(file("terraform/main.tf"), stage),
     "github-actions": [workflowValid(file("github-actions/deploy.yml"))],
     sst: [declaredAndInvoked(file("sst/sst.config.ts"), stage)],
   };

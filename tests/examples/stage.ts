@@ -6,6 +6,7 @@ import { buildLambda } from "../../bin/lambda-artefact.ts";
 import type { Bundle } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
 import { type LocalPostgres, startPostgres } from "../../local/postgres.ts";
 import { startRelay } from "../../local/relay.ts";
 import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
@@ -13,6 +14,9 @@ import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
 /** The ARN that the examples are given for their secret. */
 export const SECRET_ARN =
   "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/database-url-AbCdEf";
+
+/** The function's name in every example. */
+const FUNCTION_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:shop-migrations";
 
 const FOLDER = "drizzle";
 
@@ -24,6 +28,8 @@ export interface Stage {
   readonly scratch: string;
   /** Runs the asset with an example's environment variables, on an empty database of its own. */
   deploy(environment: Readonly<Record<string, string>>): Promise<Deployed>;
+  /** Lambda's API, which knows the function that was deployed last as `shop-migrations`. */
+  readonly api: LocalLambdaService;
   stop(): Promise<void>;
 }
 
@@ -42,6 +48,7 @@ export async function startStage(): Promise<Stage> {
   const { host, port } = postgres;
   const relay = await startRelay({ target: { host, port }, mode: "neon" });
   const secrets = await startSecrets();
+  const api = await startLambdaService();
   const lambdas: LocalLambda[] = [];
   const bundle = portable(await compileBundle(FOLDER), FOLDER);
   await buildLambda(join(scratch, "handler"));
@@ -51,14 +58,18 @@ export async function startStage(): Promise<Stage> {
     asset,
     bundle,
     scratch,
+    api,
     deploy: async (environment) => {
       const url = await newDatabase(postgres, lambdas.length, secrets);
       const all = { ...secrets.environment, ...environment, NEON_WS_PROXY: relay.address };
-      const lambda = startLambda({ handlerDirectory: asset, environment: all });
+      const options = { handlerDirectory: asset, environment: all, functionArn: FUNCTION_ARN };
+      const lambda = startLambda(options);
       lambdas.push(lambda);
+      api.deploy(lambda);
       return { lambda, migrations: () => rowsIn(postgres, url) };
     },
     stop: async () => {
+      await api.stop();
       for (const lambda of lambdas) await lambda.stop();
       await secrets.stop();
       await relay.stop();

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Check, runTool, ToolMissing } from "./check.ts";
+import { type Check, expectEqual, runTool, ToolMissing } from "./check.ts";
 import { SECRET_ARN, type Stage } from "./stage.ts";
 
 /** Where a machine without a network may keep Terraform's providers. */
@@ -11,14 +11,8 @@ const QUIET = { CHECKPOINT_DISABLE: "1", TF_IN_AUTOMATION: "1", NO_COLOR: "1" };
 
 /**
  * Validates the module and runs it: role, log and function are given, since no stand-in makes them; the
- * invocation is the provider's own call of Lambda's API.
- * @param endpoint address of a Lambda API with the function `shop-migrations`
- */
-export function terraformChecks(
-  file: string,
-  stage: Stage,
-  endpoint: () => Promise<string>,
-): readonly Check[] {
+ * invocation is the provider's own call of Lambda's API. */
+export function terraformChecks(file: string, stage: Stage): readonly Check[] {
   const cwd = join(stage.scratch, "terraform");
   const terraform = (...args: string[]) => runTool("terraform", args, { cwd, env: QUIET });
   return [
@@ -39,8 +33,12 @@ export function terraformChecks(
       run: async () => {
         if (!existsSync(join(cwd, ".terraform"))) throw new ToolMissing("terraform");
         execFileSync("python3", ["-c", ZIP, stage.asset]);
-        writeFileSync(join(cwd, "stand-in.tftest.hcl"), testOf(stage, await endpoint()));
+        writeFileSync(join(cwd, "stand-in.tftest.hcl"), testOf(stage));
+        const { migrations } = await stage.deploy({ DATABASE_URL_SECRET: SECRET_ARN });
+        const before = stage.api.calls.length;
         await terraform("test");
+        expectEqual(await migrations(), stage.bundle.migrations.length);
+        expectEqual(stage.api.calls.length - before, 1);
       },
     },
   ];
@@ -48,23 +46,23 @@ export function terraformChecks(
 
 const ZIP = "import shutil, sys; shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])";
 
-function testOf(stage: Stage, endpoint: string): string {
+function testOf({ api, asset, bundle }: Stage): string {
   const given = (address: string, values: string) =>
     `override_resource {\n  target = ${address}\n  values = { ${values} }\n}\n`;
   return `
 provider "aws" {
   region                      = "eu-central-1"
-  access_key                  = "local"
-  secret_key                  = "local"
+  access_key                  = "${api.environment.AWS_ACCESS_KEY_ID}"
+  secret_key                  = "${api.environment.AWS_SECRET_ACCESS_KEY}"
   skip_credentials_validation = true
   skip_requesting_account_id  = true
   skip_metadata_api_check     = true
-  endpoints { lambda = "${endpoint}" }
+  endpoints { lambda = "${api.url}" }
 }
 
 variables {
   database_url_secret = "${SECRET_ARN}"
-  asset               = "${stage.asset}"
+  asset               = "${asset}"
 }
 
 ${given("aws_iam_role.migrations", 'arn = "arn:aws:iam::123456789012:role/migrations"')}
@@ -74,14 +72,14 @@ ${given("aws_lambda_function.migrations", 'arn = "arn:aws:lambda:eu-central-1:12
 
 run "apply" {
   assert {
-    condition     = output.applied_migrations == ${stage.bundle.migrations.length}
+    condition     = output.applied_migrations == ${bundle.migrations.length}
     error_message = "It did not apply all."
   }
 }
 
 run "unchanged" {
   assert {
-    condition     = output.applied_migrations == ${stage.bundle.migrations.length}
+    condition     = output.applied_migrations == ${bundle.migrations.length}
     error_message = "It was invoked again."
   }
 }

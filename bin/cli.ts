@@ -3,14 +3,15 @@ import { addAmendments } from "./amend-options.ts";
 import type { BundleOptions } from "./bundle-command.ts";
 import { addCheck } from "./check-options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
-import { choice, duration, withDatabase, withFolder } from "./options.ts";
+import { addInvoke } from "./invoke-options.ts";
+import { exitCodeWhenPending, withDatabase, withFolder, withRequest } from "./options.ts";
 import { packageVersion } from "./package-root.ts";
 import type { RunOptions } from "./run-command.ts";
 
 /**
  * Runs one command line. Reports go to standard output, everything else to standard error.
  * @param words what follows the program's name
- * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 pending (`plan --exit-code`)
+ * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 pending (`--exit-code`)
  */
 export async function runCli(words: readonly string[]): Promise<number> {
   let exitCode: number = EXIT_CODE.done;
@@ -37,13 +38,12 @@ function createProgram(end: (exitCode: number) => void): Command {
     const { runCommand } = await import("./run-command.ts");
     end(await runCommand({ ...options, action }));
   };
-  withRequest(program.command("up").description("apply what is pending")).action(run("up"));
-  withRequest(program.command("plan").description("say what up would do; write nothing"))
-    .option("--exit-code", "exit with 3 when something is pending", false)
-    .action(run("plan"));
-  withRequest(
-    program.command("status").description("say what is applied and what is pending"),
-  ).action(run("status"));
+  const add = (name: RunOptions["action"], description: string) =>
+    withRequest(withDatabase(program.command(name).description(description))).action(run(name));
+  add("up", "apply what is pending");
+  add("plan", "say what up would do; write nothing").addOption(exitCodeWhenPending());
+  add("status", "say what is applied and what is pending");
+  addInvoke(program, end);
   addCheck(program, end);
   addAmendments(program, end);
   addBundle(program, end);
@@ -59,16 +59,4 @@ function addBundle(program: Command, end: (exitCode: number) => void): void {
       const { bundleCommand } = await import("./bundle-command.ts");
       end(await bundleCommand(options));
     });
-}
-
-/** Every field of a request is a flag. */
-function withRequest(command: Command): Command {
-  return withDatabase(command)
-    .addOption(choice("--transaction", ["auto", "all", "each"], "one for all, or per migration"))
-    .addOption(choice("--out-of-order", ["error", "apply"], "pending, but older than the newest"))
-    .addOption(choice("--modified", ["warn", "error"], "files changed after they were applied"))
-    .addOption(choice("--ahead", ["warn", "error"], "ledger rows that the folder does not know"))
-    .addOption(choice("--executor", ["auto", "drizzle", "statements"], "which executor applies"))
-    .addOption(duration("ddl-lock-timeout-ms", "ddlLockTimeoutMs", "how long DDL waits at a time"))
-    .addOption(duration("timeout-ms", "timeoutMs", "how long the whole run may take"));
 }

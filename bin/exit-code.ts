@@ -1,3 +1,5 @@
+import type { Report } from "../lib/report.ts";
+
 /** What the process ends with; others script against it. */
 export const EXIT_CODE = {
   /** Done, or nothing to do. */
@@ -6,6 +8,15 @@ export const EXIT_CODE = {
   failed: 1,
   /** The command line cannot be understood. */
   usage: 2,
-  /** Only with `plan --exit-code`: something is pending. */
+  /** Only with `--exit-code`: something is pending. */
   pending: 3,
 } as const;
+
+/** What a report ends the process with. */
+export function exitCodeFor(
+  { status, pending }: Pick<Report, "status" | "pending">,
+  tellPending: boolean,
+): number {
+  if (status === "failed") return EXIT_CODE.failed;
+  return tellPending && pending.length > 0 ? EXIT_CODE.pending : EXIT_CODE.done;
+}

@@ -4,9 +4,28 @@ import { parseRequest } from "../lib/request.ts";
 
 /** The options of every command: where the migrations are, and what is printed. */
 export function withFolder(command: Command): Command {
+  return withJson(command).option(
+    "--folder <folder>",
+    "the folder that drizzle-kit generates into",
+    "drizzle",
+  );
+}
+
+/** The option of every command: what is printed. */
+export function withJson(command: Command): Command {
+  return command.option("--json", "print JSON on standard output and nothing else there", false);
+}
+
+/** Every field of a request that says how to run, as a flag. */
+export function withRequest(command: Command): Command {
   return command
-    .option("--folder <folder>", "the folder that drizzle-kit generates into", "drizzle")
-    .option("--json", "print JSON on standard output and nothing else there", false);
+    .addOption(choice("--transaction", ["auto", "all", "each"], "one for all, or per migration"))
+    .addOption(choice("--out-of-order", ["error", "apply"], "pending, but older than the newest"))
+    .addOption(choice("--modified", ["warn", "error"], "files changed after they were applied"))
+    .addOption(choice("--ahead", ["warn", "error"], "ledger rows that the folder does not know"))
+    .addOption(choice("--executor", ["auto", "drizzle", "statements"], "which executor applies"))
+    .addOption(duration("ddl-lock-timeout-ms", "ddlLockTimeoutMs", "how long DDL waits at a time"))
+    .addOption(duration("timeout-ms", "timeoutMs", "how long the whole run may take"));
 }
 
 /** The options of every command that goes to a database: where it is, and how long to wait for others. */
@@ -17,7 +36,17 @@ export function withDatabase(command: Command): Command {
     .addOption(reference("--secret-field <name>", "its field, when it is JSON", "parameter"))
     .addOption(reference("--parameter <name>", "SSM parameter that holds it", "secret"))
     .option("--relay", "reach the URL's host over TCP, through a relay in this process", false)
-    .addOption(duration("lock-timeout-ms", "lockTimeoutMs", "how long to wait for another run"));
+    .addOption(lockTimeout());
+}
+
+/** How long to wait for another run: the one field that commands have which run nothing. */
+export function lockTimeout(): Option {
+  return duration("lock-timeout-ms", "lockTimeoutMs", "how long to wait for another run");
+}
+
+/** For a plan in a script. */
+export function exitCodeWhenPending(): Option {
+  return new Option("--exit-code", "exit with 3 when something is pending").default(false);
 }
 
 /** An option with a closed set of values. */

@@ -10,6 +10,8 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "transaction.retry": () => "Others use the tables. Rolled back, and trying again.",
   "executor.fallback": () =>
     "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",
+  "invoke.waiting": ({ seconds }) => `Still waiting for the function, ${seconds} s so far.`,
+  "invoke.retry": ({ message }) => `${message} Trying again.`,
   "run.again": () => "The connection was lost. Connecting again and reading the ledger.",
 };
 

@@ -7,7 +7,7 @@ import { migrate } from "../lib/migrate.ts";
 import { failedReport, type Report } from "../lib/report.ts";
 import { parseRequest } from "../lib/request.ts";
 import { type DatabaseOptions, openDatabase } from "./database.ts";
-import { EXIT_CODE } from "./exit-code.ts";
+import { EXIT_CODE, exitCodeFor } from "./exit-code.ts";
 import { progressLog } from "./progress.ts";
 import { renderReport } from "./render.ts";
 import { catchSignals, interruption } from "./signals.ts";
@@ -42,10 +42,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   print(report, bundle, options);
   // What is still open after a signal (connection, relay) ends with the process, and the server rolls back.
   if (interrupted) process.exit(EXIT_CODE.failed);
-  if (report.status === "failed") return EXIT_CODE.failed;
-  return options.exitCode === true && report.pending.length > 0
-    ? EXIT_CODE.pending
-    : EXIT_CODE.done;
+  return exitCodeFor(report, options.exitCode === true);
 }
 
 async function run(options: RunOptions, requestId: string): Promise<Outcome> {

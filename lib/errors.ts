@@ -23,6 +23,13 @@ export const ERROR_CODES = [
   "UNSUPPORTED_EVENT",
   "NOT_FOUND",
   "METHOD_NOT_ALLOWED",
+  // the way to a function that is deployed
+  "AWS_SETTINGS_MISSING",
+  "FUNCTION_NOT_FOUND",
+  "FUNCTION_DENIED",
+  "FUNCTION_UNAVAILABLE",
+  "FUNCTION_FOREIGN",
+  "RUN_UNKNOWN",
   // the way to the database
   "UNREACHABLE",
   "CONNECT_TIMEOUT",

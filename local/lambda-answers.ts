@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Text goes as it is, anything else as JSON. */
+  /** Text and bytes go as they are, anything else as JSON. */
   readonly body?: unknown;
 }
 
@@ -19,6 +19,7 @@ export function refusal(status: number, type: string, message: string): Answer {
 
 /** Sends an answer. */
 export function send(response: ServerResponse, { status, headers, body }: Answer): void {
-  const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+  const raw = typeof body === "string" || body === undefined || Buffer.isBuffer(body);
+  const text = raw ? body : JSON.stringify(body);
   response.writeHead(status, { "content-type": "application/json", ...headers }).end(text);
 }

@@ -36,7 +36,7 @@ export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void):
   const problem = problemOf(String(type), body);
   if (problem !== null) return problem;
   if (type === "DryRun") return { status: 204 };
-  const call = start(invoke, type === "Event");
+  const call = startCall(invoke, type === "Event");
   taken(call);
   const requestId = { "x-amzn-requestid": call.requestId };
   if (call.type === "Event") return { status: 202, headers: requestId };
@@ -55,7 +55,8 @@ export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void):
   };
 }
 
-function problemOf(type: string, body: Buffer): Answer | null {
+/** What Lambda refuses before it starts a function. */
+export function problemOf(type: string, body: Buffer): Answer | null {
   if (!["RequestResponse", "Event", "DryRun"].includes(type)) {
     return refusal(400, "InvalidParameterValueException", `Unknown invocation type: ${type}`);
   }
@@ -71,7 +72,8 @@ function problemOf(type: string, body: Buffer): Answer | null {
   return isJson(body) ? null : notJson();
 }
 
-function start({ deployed, qualifier, body }: Invoke, queued: boolean): Call {
+/** Calls the function, or puts the event into its queue. */
+export function startCall({ deployed, qualifier, body }: Invoke, queued: boolean): Call {
   const { lambda, settings } = deployed;
   const requestId = randomUUID();
   const event = eventIn(body);
@@ -109,7 +111,8 @@ function notJson(): Answer {
   return refusal(400, "InvalidRequestContentException", message);
 }
 
-function logTail({ requestId, durationMs, logs }: Invocation): string {
+/** The end of a call's log with Lambda's own lines around it, in base64. */
+export function logTail({ requestId, durationMs, logs }: Invocation): string {
   const lines = [
     `START RequestId: ${requestId} Version: $LATEST`,
     ...logs,

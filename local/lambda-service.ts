@@ -12,6 +12,7 @@ import {
   findFunction,
   LOCAL_ACCOUNT,
 } from "./lambda-registry.ts";
+import { answerStream } from "./lambda-stream.ts";
 import { startLoopback } from "./loopback.ts";
 import { signatureProblem } from "./signature.ts";
 
@@ -144,10 +145,16 @@ interface Operation extends Found {
 }
 
 const OPERATIONS: Readonly<Record<string, (operation: Operation) => Answer | Promise<Answer>>> = {
-  "POST /invocations": invoke,
+  "POST /invocations": (operation) => answerInvoke(operation, taker(operation)),
+  "POST /response-streaming-invocations": (operation) => answerStream(operation, taker(operation)),
   "GET ": ({ deployed, qualifier }) => ({
     status: 200,
     body: describeFunction(deployed, qualifier),
+  }),
+  // Terraform asks for the newest version first.
+  "GET /versions": ({ deployed, qualifier }) => ({
+    status: 200,
+    body: { Versions: [describeFunction(deployed, qualifier).Configuration] },
   }),
   "GET /configuration": ({ deployed, qualifier }) => ({
     status: 200,
@@ -155,13 +162,14 @@ const OPERATIONS: Readonly<Record<string, (operation: Operation) => Answer | Pro
   }),
 };
 
-function invoke({ state, deployed, qualifier, headers, body, response }: Operation) {
-  const cutting = state.cuts > 0;
-  if (cutting) state.cuts -= 1;
-  return answerInvoke({ deployed, qualifier, headers, body }, (call) => {
+/** Notes a call that was taken, and cuts its connection where it was told to. */
+function taker({ state, response }: Operation): (call: Call) => void {
+  return (call) => {
     state.calls.push(call);
-    if (cutting) response.destroy();
-  });
+    if (state.cuts === 0) return;
+    state.cuts -= 1;
+    response.destroy();
+  };
 }
 
 function refused({ refusals }: State): Answer | null {

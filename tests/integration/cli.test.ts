@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,15 +9,10 @@ import { compileBundle } from "../../lib/compile/compile.ts";
 import { readBundle } from "../../lib/read-bundle.ts";
 import { startSecrets } from "../../local/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { type Ended, neonMigrate } from "../setup/neon-migrate.ts";
 import { expectAmendment, expectReport } from "../setup/report-schema.ts";
 
 const FOLDERS = "tests/fixtures/folders";
-
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 let scratch: string;
 let handler: string;
@@ -32,31 +26,6 @@ beforeAll(() => {
 afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
-
-/** Runs the command line in a process of its own. Nothing of our environment names a database to it. */
-function neonMigrate(
-  words: readonly string[],
-  environment: Readonly<Record<string, string>> = {},
-  whileRunning: (kill: (signal: NodeJS.Signals) => void) => Promise<void> = async () => undefined,
-): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import", "tsx", "bin/neon-migrate.ts", ...words], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  child.stderr.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (exitCode) => resolve({ exitCode, stdout, stderr }));
-    whileRunning((signal) => child.kill(signal)).catch(reject);
-  });
-}
 
 /** The same in this process, which takes a tenth of the time; without the colours that a build server gets. */
 async function inProcess(words: readonly string[]): Promise<Ended> {

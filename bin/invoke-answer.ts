@@ -1,0 +1,78 @@
+import { ERROR_CODES, type ErrorCode, MigratorError } from "../lib/errors.ts";
+import { failedReport, type Report } from "../lib/report.ts";
+import { lookWith } from "./invoke-errors.ts";
+import type { FunctionAnswer } from "./invoke-function.ts";
+
+/** Lambda's own words for a function that ended without an answer, or whose answer it did not take. */
+const UNFINISHED =
+  /^(?:Runtime\.ExitError|Sandbox\.\w+|Runtime\.OutOfMemory|Function\.ResponseSizeTooLarge)$/;
+/** What the time-out looked like before it had a type. */
+const TIMED_OUT = /Task timed out after [\d.]+ seconds$/;
+const MAX_SHOWN = 300;
+
+/**
+ * The report in a function's answer, whether it returned it, threw it, or sent it as the last line of a stream.
+ * @throws MigratorError `RUN_UNKNOWN` where the function did not finish, `FUNCTION_FOREIGN` where it is none of ours
+ */
+export function reportIn(answer: FunctionAnswer, functionName: string): Report {
+  const value = lastJson(answer.payload);
+  if (!answer.failed) {
+    if (isReport(value)) return value;
+    throw foreign(functionName, `It answered ${shown(answer.payload)}`);
+  }
+  const { errorType, errorMessage } = Object(value);
+  const [type, message] = [String(errorType ?? "Error"), String(errorMessage ?? answer.payload)];
+  const thrown = lastJson(message);
+  if (isReport(thrown)) return thrown;
+  if (isOurs(type))
+    return failedReport(answer.requestId, new MigratorError(type, firstLine(message)));
+  if (UNFINISHED.test(type) || TIMED_OUT.test(message)) {
+    throw new MigratorError(
+      "RUN_UNKNOWN",
+      `The function ${functionName} did not finish (${type}: ${shown(message)}). What was not committed is rolled back. ${lookWith(functionName)}`,
+      { retryable: true },
+    );
+  }
+  throw foreign(functionName, `It failed with ${type}: ${shown(message)}`);
+}
+
+/** The whole text as JSON, or its last line. */
+function lastJson(text: string): unknown {
+  for (const each of [text, text.trimEnd().split("\n").at(-1) ?? ""]) {
+    try {
+      return JSON.parse(each);
+    } catch {
+      // The next one may be.
+    }
+  }
+  return undefined;
+}
+
+function isReport(value: unknown): value is Report {
+  const { schemaVersion, status, requestId, timings } = Object(value);
+  return (
+    schemaVersion === 1 &&
+    typeof status === "string" &&
+    typeof requestId === "string" &&
+    timings !== undefined
+  );
+}
+
+function isOurs(type: string): type is ErrorCode {
+  return ERROR_CODES.some((code) => code === type);
+}
+
+function foreign(functionName: string, what: string): MigratorError {
+  return new MigratorError(
+    "FUNCTION_FOREIGN",
+    `${functionName} gave no report, so it is not this migrator, or cannot be loaded. ${what}`,
+  );
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}
+
+function shown(text: string): string {
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}

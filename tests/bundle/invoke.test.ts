@@ -1,0 +1,80 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest";
+import { type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { deploySource } from "../setup/local-function.ts";
+import { neonMigrate } from "../setup/neon-migrate.ts";
+import { expectReport } from "../setup/report-schema.ts";
+import { waitFor } from "../setup/wait-for.ts";
+
+let database: TestDatabase;
+let lambda: LocalLambda;
+let service: LocalLambdaService;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const relay = await database.startRelay({ mode: "neon" });
+  const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  lambda = startLambda({ handlerDirectory: inject("assetFolder"), environment });
+});
+
+afterAll(async () => {
+  await lambda.stop();
+  await database.close();
+});
+
+beforeEach(async () => {
+  service = await startLambdaService();
+  service.deploy(lambda);
+});
+
+afterEach(() => service.stop());
+
+function invoke(words: readonly string[], whileRunning?: Parameters<typeof neonMigrate>[2]) {
+  const line = ["invoke", "neon-migrations", ...words];
+  return neonMigrate(line, service.environment, whileRunning);
+}
+
+test("plans and applies as the same commands do on this machine", async () => {
+  const planned = await invoke(["--action", "plan", "--exit-code", "--json"]);
+  const applied = await invoke(["--transaction", "each", "--tail"]);
+
+  expect(planned.exitCode).toBe(3);
+  expect(expectReport(JSON.parse(planned.stdout))).toMatchObject({ status: "planned" });
+  expect(applied).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/✓ 0000_\w+ .*\d+ statements?.*Applied \d+ migrations/s),
+    stderr: expect.stringMatching(/^END RequestId: .*\nREPORT RequestId: .* Duration: /m),
+  });
+  expect(service.calls.map(({ event }) => event)).toEqual([
+    { action: "plan" },
+    { action: "up", transaction: "each" },
+  ]);
+});
+
+test("ends with 1 and prints the report where the run failed", async () => {
+  const { exitCode, stdout } = await invoke(["--timeout-ms", "1", "--json"]);
+
+  expect(exitCode).toBe(1);
+  expect(expectReport(JSON.parse(stdout)).error?.code).toBe("DEADLINE");
+});
+
+test("leaves the function running when it is interrupted, and says so", async () => {
+  const slow = await deploySource(
+    "export const handler = () => new Promise((end) => setTimeout(end, 2_000, 'done'));",
+  );
+  service.deploy(slow);
+
+  const { exitCode, stdout } = await invoke(["--json"], async (kill) => {
+    await waitFor(() => service.calls.length === 1);
+    kill("SIGINT");
+  });
+  const attempts = await service.calls[0]?.attempts;
+
+  expect(exitCode).toBe(1);
+  expect(expectReport(JSON.parse(stdout)).error).toMatchObject({
+    code: "RUN_UNKNOWN",
+    message: expect.stringMatching(/^SIGINT ended the waiting.*the function goes on/),
+  });
+  expect(attempts).toMatchObject([{ payload: "done", functionError: null }]);
+});

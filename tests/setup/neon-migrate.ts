@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+
+/** A command line that has ended. */
+export interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line in a process of its own. Nothing of our environment names a database to it. */
+export function neonMigrate(
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  whileRunning: (kill: (signal: NodeJS.Signals) => void) => Promise<void> = async () => undefined,
+): Promise<Ended> {
+  const child = spawn(process.execPath, ["--import", "tsx", "bin/neon-migrate.ts", ...words], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (exitCode) => resolve({ exitCode, stdout, stderr }));
+    whileRunning((signal) => child.kill(signal)).catch(reject);
+  });
+}

@@ -8,7 +8,7 @@ import { ledgerQuestion } from "./ledger-question.ts";
 import type { Log } from "./log.ts";
 import type { Attempt, Status } from "./planning.ts";
 import { openingLockQuestion } from "./pooler.ts";
-import { type Progress, timed } from "./progress.ts";
+import { type Milestone, milestoneAt, type Progress, timed } from "./progress.ts";
 import type { Request } from "./request.ts";
 
 /** What a run needs from outside. */
@@ -23,6 +23,8 @@ export interface Dependencies {
   /** Epoch ms by which the work must have stopped; null means no limit from outside. */
   readonly deadline: number | null;
   readonly log: Log;
+  /** Told how far the run is, statement by statement. Must be quick, and must not throw. */
+  readonly onProgress?: (done: Milestone) => void;
 }
 
 /** How long a cancelled statement has to stop before its connection is dropped. */
@@ -36,14 +38,17 @@ const CANCEL_GRACE_MS = 2_000;
 export async function attempt(
   request: Request,
   target: Target,
-  { bundle, requestId, log }: Dependencies,
+  { bundle, requestId, log, onProgress }: Dependencies,
   progress: Progress,
 ): Promise<Status> {
   const { deadline } = progress;
   const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
   const opening = [...lock, ledgerQuestion(target.ledger)];
   const connection = await timed(progress, "connectMs", () =>
-    connect(target, { requestId, deadline, log, opening }),
+    connect(target, {
+      ...{ requestId, deadline, log, opening },
+      onTurn: (place) => onProgress?.(milestoneAt(place, progress)),
+    }),
   );
   log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
   if (progress.facts.database === undefined) {

@@ -6,7 +6,7 @@ import {
   mostAttempts,
   refusesPipelinedLogin,
 } from "./connect-errors.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Whereabouts } from "./connection.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly log: Log;
   /** Statements to send along with the login; see `Connection.opening`. */
   readonly opening: readonly string[];
+  /** See `SessionOptions`. */
+  readonly onTurn?: (place: Whereabouts) => void;
 }
 
 /**

@@ -10,6 +10,14 @@ export const APPLICATION_PREFIX = "neon-migrate/";
 /** The rows of one statement. */
 export type Rows = readonly Readonly<Record<string, unknown>>[];
 
+/** Where in the migrations a session is. */
+export interface Whereabouts {
+  /** The migration's tag. */
+  readonly migration: string;
+  /** Index, from 0, of the statement that runs; the number of statements behind the last one. */
+  readonly index: number;
+}
+
 /** One session on one backend: the lock, the ledger and the transactions of a run share it. */
 export interface Connection {
   /** The server's own number for this session; on Neon the one in the login is made up by its proxy. */
@@ -32,8 +40,11 @@ export interface Connection {
   readonly client: PoolClient;
   /** Turns what a query on `client` threw into what `query` would have thrown. */
   explain(thrown: unknown): unknown;
-  /** From here on, what the server says on the side belongs to this migration; null: is not kept. */
-  attributeNotices(migration: string | null): void;
+  /**
+   * From here on the server is at this place: what it says on the side belongs to its migration, and is not kept
+   * where that is null.
+   */
+  turnTo(place: Whereabouts | null): void;
   notices(): readonly Notice[];
   roundTrips(): number;
   /**
@@ -78,4 +89,6 @@ export interface SessionOptions {
   readonly timeoutMs: number;
   /** Statements to send along with the login: their answers cost no round trip. */
   readonly opening: readonly string[];
+  /** Told whenever the server turns to another statement of a migration. Must not throw. */
+  readonly onTurn?: (place: Whereabouts) => void;
 }

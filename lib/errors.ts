@@ -30,6 +30,8 @@ export const ERROR_CODES = [
   "FUNCTION_UNAVAILABLE",
   "FUNCTION_FOREIGN",
   "RUN_UNKNOWN",
+  "RUN_NOT_FOUND",
+  "RUN_NOT_STARTED",
   // the way to the database
   "UNREACHABLE",
   "CONNECT_TIMEOUT",

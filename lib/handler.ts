@@ -4,7 +4,7 @@ import { MigratorError } from "./errors.ts";
 import { type Recognised, selectSource } from "./events/select.ts";
 import type { InvocationContext } from "./events/source.ts";
 import { createLog, type Log } from "./log.ts";
-import { migrate } from "./migrate.ts";
+import { type Dependencies, migrate } from "./migrate.ts";
 import { redact } from "./redact.ts";
 import { failedReport, type Report } from "./report.ts";
 import { resolveTarget } from "./secret.ts";
@@ -37,7 +37,11 @@ export function createHandler(
       source: recognised.source,
       report,
     });
-    return await recognised.respond(report, context, end - Math.min(500, remainingMs / 10));
+    return await recognised.respond(
+      report,
+      context,
+      Math.floor(end - Math.min(500, remainingMs / 10)),
+    );
   };
 }
 
@@ -93,7 +97,7 @@ async function work(
   const request = recognised.toRequest(context);
   if (request === null) return null;
   log("run.started", { source: recognised.source, action: request.action });
-  return await run(request, {
+  const dependencies: Dependencies = {
     bundle: await read(),
     target: async () => {
       const target = await resolveTarget(readConfig());
@@ -103,7 +107,8 @@ async function work(
     requestId: context.awsRequestId,
     deadline,
     log,
-  });
+  };
+  return await recognised.carryOut(request, dependencies, run);
 }
 
 function hung(): MigratorError {

@@ -1,4 +1,5 @@
 import type { Bundle } from "./bundle.ts";
+import type { Whereabouts } from "./connection.ts";
 import type { RunFacts, Timings } from "./report.ts";
 
 /** What is known of a run so far, over all its attempts. Whatever happens next, the report says this much. */
@@ -10,6 +11,15 @@ export interface Progress {
   /** Tags that were being applied when the connection was lost: only the ledger knows whether they are. */
   inDoubt: ReadonlySet<string>;
   warn(code: string, message: string): void;
+}
+
+/** How far a run is. What is rolled back and tried again counts again. */
+export interface Milestone {
+  /** Tag of the migration that is being applied. */
+  readonly migration: string;
+  /** How many statements are done, of all those of the migrations that the run has to apply. */
+  readonly done: number;
+  readonly total: number;
 }
 
 /** The beginning of every run. */
@@ -42,4 +52,21 @@ export async function timed<Result>(
     const sum = progress.timings[name] + Date.now() - started;
     progress.timings = { ...progress.timings, [name]: sum };
   }
+}
+
+/** How far a run is while its session is at this place. */
+export function milestoneAt(
+  { migration, index }: Whereabouts,
+  { facts: { applied, pending = [] } }: Progress,
+): Milestone {
+  const all = [...applied, ...pending];
+  const before = all.slice(
+    0,
+    all.findIndex(({ tag }) => tag === migration),
+  );
+  return { migration, done: countIn(before) + index, total: countIn(all) };
+}
+
+function countIn(migrations: readonly { readonly statements: number }[]): number {
+  return migrations.reduce((sum, { statements }) => sum + statements, 0);
 }

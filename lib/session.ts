@@ -2,7 +2,7 @@ import type { Pool, PoolClient, QueryResultRow } from "@neondatabase/serverless"
 import type { Warning } from "./bundle.ts";
 import type { Target } from "./config.ts";
 import { connectTimeout } from "./connect-errors.ts";
-import type { Connection, Rows, SessionOptions } from "./connection.ts";
+import type { Connection, Rows, SessionOptions, Whereabouts } from "./connection.ts";
 import { connectionLost, endsSession } from "./connection-lost.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
@@ -205,8 +205,9 @@ class Session implements Connection {
     if (this.#interruption !== null) throw this.#interruption;
   }
 
-  attributeNotices(migration: string | null): void {
-    this.#noticesOf = migration;
+  turnTo(place: Whereabouts | null): void {
+    this.#noticesOf = place?.migration ?? null;
+    if (place !== null) this.#options.onTurn?.(place);
   }
 
   notices(): readonly Notice[] {

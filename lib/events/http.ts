@@ -4,7 +4,8 @@ import { fitReport } from "../report-size.ts";
 import { parseRequest, type Request, requestKey } from "../request.ts";
 import { type EventSource, isRecord } from "./source.ts";
 
-type HttpEvent = Readonly<Record<string, unknown>>;
+/** An HTTP call, as any of its gateways hands it on. */
+export type HttpEvent = Readonly<Record<string, unknown>>;
 
 type Route = "/migrations" | "/migrations/plan";
 
@@ -27,6 +28,7 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const STATUS: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,
   NOT_FOUND: 404,
+  RUN_NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   LOCKED: 409,
   LOCK_TIMEOUT: 409,
@@ -56,7 +58,7 @@ export const http: EventSource<HttpEvent> = {
     if (route === null) {
       throw new MigratorError(
         "NOT_FOUND",
-        "There is no such path. POST /migrations applies, GET /migrations and GET /migrations/plan ask.",
+        "There is no such path. POST /migrations applies, GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} ask.",
       );
     }
     const action = ACTIONS.get(`${method} ${route}`);
@@ -77,32 +79,55 @@ export const http: EventSource<HttpEvent> = {
   },
 
   respond(event, report) {
-    const status = report === null ? 204 : statusOf(report);
-    const headers: Record<string, string> = {
-      "content-type": "application/json",
-      "cache-control": "no-store",
-      ...(status === 405 ? { allow: ALLOWED[routeOf(event) ?? "/migrations"] } : {}),
-      ...(status === 503 ? { "retry-after": "5" } : {}),
-    };
-    const shape =
-      isRecord(event.multiValueHeaders) && isLoadBalancer(event)
-        ? {
-            multiValueHeaders: Object.fromEntries(
-              Object.entries(headers).map(([k, v]) => [k, [v]]),
-            ),
-          }
-        : { headers };
-    const body = bodyFor(report);
-    return Promise.resolve({ statusCode: status, ...shape, isBase64Encoded: false, body });
+    const answer =
+      report === null
+        ? { status: 204, headers: {}, body: null }
+        : reportAnswer(report, ALLOWED[routeOf(event) ?? "/migrations"]);
+    return Promise.resolve(httpAnswer(event, answer));
   },
 };
 
-function statusOf(report: Report): number {
-  return report.error === undefined ? 200 : (STATUS[report.error.code] ?? 500);
+/** A report as an HTTP answer. @param allow the methods that its path takes */
+export function reportAnswer(report: Report, allow: string): HttpAnswer {
+  const status = statusOf(report);
+  const headers = {
+    ...(status === 405 ? { allow } : {}),
+    ...(status === 503 ? { "retry-after": "5" } : {}),
+  };
+  return { status, headers, body: fitReport(report) };
 }
 
-function bodyFor(report: Report | null): string {
-  return JSON.stringify(report === null ? null : fitReport(report));
+function statusOf({ error }: Report): number {
+  if (error === undefined) return 200;
+  return error.code === "RUN_NOT_STARTED" && error.retryable ? 503 : (STATUS[error.code] ?? 500);
+}
+
+/** What goes into an HTTP response. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Beside those that every answer has. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: object | null;
+}
+
+/** An answer in the form that the caller's gateway reads. */
+export function httpAnswer(event: HttpEvent, { status, headers, body }: HttpAnswer): object {
+  const all = { "content-type": "application/json", "cache-control": "no-store", ...headers };
+  const multi = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, [value]]));
+  const shape =
+    isRecord(event.multiValueHeaders) && isLoadBalancer(event)
+      ? { multiValueHeaders: multi }
+      : { headers: all };
+  return { statusCode: status, ...shape, isBase64Encoded: false, body: JSON.stringify(body) };
+}
+
+/** Every value of a header, however it is spelled and however its gateway hands it on. */
+export function headerValues(event: HttpEvent, name: string): readonly string[] {
+  const headers = isRecord(event.multiValueHeaders) ? event.multiValueHeaders : event.headers;
+  return Object.entries(isRecord(headers) ? headers : {})
+    .filter(([key]) => key.toLowerCase() === name)
+    .flatMap(([, value]) => value)
+    .filter((value) => typeof value === "string");
 }
 
 /** API Gateway asks its authorizers about a call in the shape of the call itself. */
@@ -111,16 +136,21 @@ function isAuthorization(event: HttpEvent): boolean {
 }
 
 /** Methods are case-sensitive, and AWS passes them on as they came. */
-function methodOf(event: HttpEvent): string {
+export function methodOf(event: HttpEvent): string {
   const context = event.requestContext;
   const method =
     isRecord(context) && isRecord(context.http) ? context.http.method : event.httpMethod;
   return typeof method === "string" ? method : "";
 }
 
+/** As the function sees it: without the stage, behind some gateways. */
+export function pathOf({ rawPath, path }: HttpEvent): string {
+  const found = rawPath ?? path;
+  return typeof found === "string" ? found : "";
+}
+
 function routeOf(event: HttpEvent): Route | null {
-  const path = typeof event.rawPath === "string" ? event.rawPath : event.path;
-  const found = ROUTE.exec(typeof path === "string" ? path : "");
+  const found = ROUTE.exec(pathOf(event));
   if (found === null) return null;
   return found[1] === undefined ? "/migrations" : "/migrations/plan";
 }

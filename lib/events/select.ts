@@ -1,3 +1,4 @@
+import type { Dependencies, migrate } from "../migrate.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
 import { cloudformation } from "./cloudformation.ts";
@@ -6,6 +7,8 @@ import { codepipeline } from "./codepipeline.ts";
 import { direct } from "./direct.ts";
 import { ecs } from "./ecs.ts";
 import { http } from "./http.ts";
+import { httpRuns } from "./http-runs.ts";
+import { queuedRun } from "./queued-run.ts";
 import type { EventSource, InvocationContext } from "./source.ts";
 import { isForeign, unsupported } from "./unsupported.ts";
 
@@ -14,6 +17,11 @@ export interface Recognised {
   readonly source: string;
   undoneHash(): string | null;
   toRequest(context: InvocationContext): Request | null;
+  carryOut(
+    request: Request,
+    dependencies: Dependencies,
+    run: typeof migrate,
+  ): Promise<Report | null>;
   respond(report: Report | null, context: InvocationContext, deadline: number): Promise<unknown>;
 }
 
@@ -21,7 +29,9 @@ export interface Recognised {
 export function selectSource(event: unknown): Recognised {
   return (
     recognise(cloudformation, event) ??
+    recognise(httpRuns, event) ??
     recognise(http, event) ??
+    recognise(queuedRun, event) ??
     recognise(codepipeline, event) ??
     recognise(codedeploy, event) ??
     recognise(ecs, event) ??
@@ -39,6 +49,8 @@ function bind<Event>(source: EventSource<Event>, event: Event): Recognised {
     source: source.name,
     undoneHash: () => source.undoneHash?.(event) ?? null,
     toRequest: (context) => source.toRequest(event, context),
+    carryOut: (request, dependencies, run) =>
+      source.carryOut?.(event, request, dependencies, run) ?? run(request, dependencies),
     respond: (report, context, deadline) => source.respond(event, report, context, deadline),
   };
 }

@@ -1,3 +1,4 @@
+import type { Dependencies, migrate } from "../migrate.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
 
@@ -22,11 +23,21 @@ export interface EventSource<Event> {
    */
   undoneHash?(event: Event): string | null;
   /**
-   * The request that the event makes; null when the event asks for nothing (CloudFormation's Delete):
-   * then neither secret nor database is touched, and `respond` is called with null.
+   * The request that the event makes; null when the event asks for no run in this call (CloudFormation's
+   * Delete): then neither secret nor database is touched, and `respond` is called with null.
    * @throws MigratorError for an event that cannot be served; its report goes through `respond` too
    */
   toRequest(event: Event, context: InvocationContext): Request | null;
+  /**
+   * Carries the request out, for a source that has more to do than `run` alone. Default: `run`.
+   * @returns null where there was nothing to be done
+   */
+  carryOut?(
+    event: Event,
+    request: Request,
+    dependencies: Dependencies,
+    run: typeof migrate,
+  ): Promise<Report | null>;
   /**
    * Gives the caller its answer: returns what the handler returns, or throws what it throws.
    * @param deadline epoch ms by which the answer must have left

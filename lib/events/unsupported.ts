@@ -5,6 +5,7 @@ import { type EventSource, isRecord } from "./source.ts";
 const MARKERS: readonly (readonly [string, string])[] = [
   ["detail-type", "an EventBridge event"],
   ["Records", "an SNS, SQS or S3 event"],
+  ["neon-migrate.run", "a broken event of its own"],
   ["CodePipeline.job", "a broken CodePipeline event"],
   ["LifecycleEventHookExecutionId", "a broken CodeDeploy event"],
   ["lifecycleStage", "a broken ECS deployment event"],

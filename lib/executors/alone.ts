@@ -50,7 +50,7 @@ export async function runAlone(alone: Alone): Promise<Ran> {
   const started = performance.now();
   const warnings: Warning[] = [];
   const effect = effectOf(statement.effect, statement.kind);
-  connection.attributeNotices(migration.tag);
+  connection.turnTo({ migration: migration.tag, index });
   try {
     const outcome = await settle(alone, effect, warnings);
     if (outcome === "done") warnings.push(foundDone(alone));
@@ -61,7 +61,7 @@ export async function runAlone(alone: Alone): Promise<Ran> {
   } catch (thrown) {
     throw migrationFailed(thrown, migration, index);
   } finally {
-    connection.attributeNotices(null);
+    connection.turnTo(null);
   }
   return { warnings, durationMs: performance.now() - started };
 }

@@ -1,5 +1,5 @@
 import { type Migration, statementText } from "../bundle.ts";
-import type { Connection } from "../connection.ts";
+import type { Connection, Whereabouts } from "../connection.ts";
 import { SendFailure, type Sending } from "../pipeline.ts";
 import { lockTimeoutOf } from "../steps.ts";
 import { bookkeepingFailed, commitFailed, migrationFailed } from "./failure.ts";
@@ -67,11 +67,11 @@ export async function sendTransaction(
 ): Promise<ReadonlyMap<Migration, number>> {
   try {
     const durationsMs = await connection.sendAll(parts, (index) =>
-      connection.attributeNotices(migrationOf(parts[index])?.tag ?? null),
+      connection.turnTo(placeOf(parts[index])),
     );
     return durationsOf(parts, durationsMs);
   } catch (thrown) {
-    connection.attributeNotices(null);
+    connection.turnTo(null);
     await rollBack(connection);
     if (!(thrown instanceof SendFailure)) throw thrown;
     throw explain(parts, thrown, explainLedger);
@@ -80,6 +80,13 @@ export async function sendTransaction(
 
 function migrationOf(part: Part | undefined): Migration | null {
   return part !== undefined && "migration" in part ? part.migration : null;
+}
+
+function placeOf(part: Part | undefined): Whereabouts | null {
+  const migration = migrationOf(part);
+  if (part === undefined || migration === null) return null;
+  const index = part.kind === "statement" ? part.index : migration.statements.length;
+  return { migration: migration.tag, index };
 }
 
 /** A ROLLBACK that fails means that the session is gone, and with it the transaction: nothing to add. */

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ResponseBucket, startBucket } from "../../local/cloudformation-bucket.ts";
 import { judge, type ResourceRequest } from "../../local/cloudformation-response.ts";
 import { type LocalDeployments, startDeployments } from "../../local/deployments.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import type { Outcome } from "../../local/lambda-sandbox.ts";
 import { accounts } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";
+import { type HeldQueue, startHeldQueue } from "../setup/held-queue.ts";
 import { expectNoTrace } from "../setup/marker.ts";
 import { recordedEvents } from "../setup/recorded-events.ts";
 import { expectReport } from "../setup/report-schema.ts";
@@ -17,6 +19,7 @@ type Told = readonly unknown[];
 let database: TestDatabase;
 let deployments: LocalDeployments;
 let bucket: ResponseBucket;
+let queue: HeldQueue;
 let deployment: Deployment;
 
 /** What each recorded event of a service is answered, by a function that has nothing left to apply. */
@@ -47,17 +50,23 @@ const TOLD: Readonly<Record<string, Told>> = {
   "ecs/test-traffic-rollback": [{ hookStatus: "SUCCEEDED" }],
   "http/function-url-get-plan": [200, "up-to-date"],
   "http/function-url-post": [200, "up-to-date"],
+  "http/function-url-post-async": [202, "queued"],
   "http/function-url-post-without-body": [200, "up-to-date"],
   "http/function-url-unknown-path": [404, "failed"],
   "http/http-api-get-in-stage": [200, "up-to-date"],
+  "http/http-api-get-run-in-stage": [404, "failed"],
   "http/http-api-post-in-stage": [200, "up-to-date"],
   "http/http-api-v1-post-in-stage": [200, "up-to-date"],
   "http/load-balancer-multi-value-get": [200, "up-to-date"],
+  "http/load-balancer-multi-value-post-async": [202, "queued"],
   "http/load-balancer-post": [200, "up-to-date"],
   "http/rest-api-delete": [405, "failed"],
   "http/rest-api-get-plan-behind-base-path": [200, "up-to-date"],
   "http/rest-api-post": [200, "up-to-date"],
+  "http/rest-api-post-async": [202, "queued"],
   "pulumi-sst/invocation": ["report", "up-to-date"],
+  // No run was begun that it could be about.
+  "queued-run/event": ["thrown", "RUN_NOT_FOUND"],
   "step-functions/request": ["report", "up-to-date"],
   "step-functions/task-token": ["thrown", "REQUEST_INVALID"],
   "terraform/create": ["report", "up-to-date"],
@@ -72,9 +81,13 @@ describe.each(runtimes())("the built function in $name answers every recorded ev
     database = await createTestDatabase();
     deployments = await startDeployments();
     bucket = await startBucket();
+    queue = await startHeldQueue({ functionArn: LOCAL_FUNCTION_ARN });
     const relay = await database.startRelay({ mode: "neon" });
     deployment = prepareDeployment(
-      { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address, ...deployments.environment },
+      {
+        ...{ DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
+        ...{ ...deployments.environment, ...queue.environment },
+      },
       60_000,
       runtime,
     );
@@ -86,6 +99,7 @@ describe.each(runtimes())("the built function in $name answers every recorded ev
     await deployment.remove();
     await deployments.stop();
     await bucket.stop();
+    await queue.stop();
     await database.close();
   });
 
@@ -123,11 +137,15 @@ function toldBy(outcome: Outcome, event: unknown, name: string, before: number):
   if (name.startsWith("cloudformation/")) return toldToCloudFormation(event, name);
   if (answer.answered === true) return toldByCall(before);
   if (answer.hookStatus !== undefined) return [answer];
-  if (answer.statusCode !== undefined)
-    return [answer.statusCode, expectReport(JSON.parse(String(answer.body))).status];
+  if (answer.statusCode !== undefined) return toldByHttp(answer);
   if (answer.PhysicalResourceId !== undefined)
     return ["returned", Reflect.get(Object(answer.Data), "status")];
   return payload === null ? ["nothing"] : ["report", expectReport(payload).status];
+}
+
+function toldByHttp({ statusCode, body }: Readonly<Record<string, unknown>>): Told {
+  const told: unknown = JSON.parse(String(body));
+  return [statusCode, Reflect.get(Object(told), "state") ?? expectReport(told).status];
 }
 
 function toldToCloudFormation(event: unknown, name: string): Told {

@@ -88,7 +88,7 @@ describe("a series that the server takes", () => {
     const { durationsMs, notices } = await withConnection(async (connection) => {
       const taken = await connection.sendAll(series, (index) => {
         started.push(index);
-        connection.attributeNotices(`statement ${index}`);
+        connection.turnTo({ migration: `statement ${index}`, index });
       });
       return { durationsMs: taken, notices: connection.notices() };
     });

@@ -3,6 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect } from "vitest";
 import type { Amendment } from "../../lib/amend.ts";
 import type { Report } from "../../lib/report.ts";
+import type { RunRecord } from "../../lib/runs/record.ts";
 
 /** Returns a value as what a published schema describes, and fails the test where it is not that. */
 function published<Value>(name: string): (value: unknown) => Value {
@@ -22,3 +23,6 @@ export const expectReport: (value: unknown) => Report = published<Report>("repor
 
 /** The same for what `baseline` and `repair` answer. */
 export const expectAmendment: (value: unknown) => Amendment = published<Amendment>("amendment");
+
+/** The same for a run that outlives the call that asked for it. */
+export const expectRun: (value: unknown) => RunRecord = published<RunRecord>("run");

@@ -31,7 +31,7 @@ test("docs/events.md shows events that are recognised, and ask for a run", () =>
 
   const asked = shown.map((event) => selectSource(event).toRequest(context)?.action);
 
-  expect(asked).toEqual(Array(5).fill("up"));
+  expect(asked).toEqual(Array(6).fill("up"));
 });
 
 test("docs/events.md links only to its own sections and to files that exist", () => {

@@ -1,0 +1,53 @@
+import { readConfig } from "../config.ts";
+import { connect } from "../connect.ts";
+import { createLog } from "../log.ts";
+import { fitReport } from "../report-size.ts";
+import { parseRequest } from "../request.ts";
+import type { RunEvent } from "../runs/invoke.ts";
+import { resolveTarget } from "../secret.ts";
+import { type EventSource, isRecord } from "./source.ts";
+
+/** A load balancer takes 1 MB for an answer; and a row is no place for a book. */
+const MAX_REPORT_BYTES = 500_000;
+
+/** What identifies a run: 122 random bits that nobody guesses. */
+export const RUN_ID: RegExp = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * A run that `POST /migrations` with `Prefer: respond-async` has put into the function's own queue. Nobody waits
+ * for what the function returns: the outcome goes into the run's row, however the call ends.
+ */
+export const queuedRun: EventSource<RunEvent> = {
+  name: "queued-run",
+
+  matches(event): event is RunEvent {
+    if (!isRecord(event) || Object.keys(event).length !== 1) return false;
+    const run = event["neon-migrate.run"];
+    return isRecord(run) && RUN_ID.test(String(run.id)) && isRecord(run.request);
+  },
+
+  toRequest: (event) => parseRequest(event["neon-migrate.run"].request),
+
+  async carryOut(event, request, dependencies, run) {
+    const { followRun } = await import("../runs/runs.ts");
+    const { requestId, log, deadline } = dependencies;
+    const runId = event["neon-migrate.run"].id;
+    return await followRun(request, dependencies, run, {
+      ...{ connect, runId, requestId, log },
+      deadline: deadline ?? Number.POSITIVE_INFINITY,
+    });
+  },
+
+  /** @throws MigratorError where the outcome cannot be written down: then somebody should hear of it */
+  async respond(event, report, { awsRequestId }, deadline) {
+    if (report === null) return null;
+    const { recordOutcome } = await import("../runs/runs.ts");
+    const kept = fitReport(report, MAX_REPORT_BYTES);
+    await recordOutcome(await resolveTarget(readConfig()), kept, {
+      runId: event["neon-migrate.run"].id,
+      requestId: awsRequestId,
+      ...{ connect, deadline, log: createLog(awsRequestId) },
+    });
+    return null;
+  },
+};

@@ -1,0 +1,52 @@
+import { MigratorError, toError } from "../errors.ts";
+import type { Request } from "../request.ts";
+
+/** What the function sends to itself: the whole event. `events/run.ts` recognises it. */
+export interface RunEvent {
+  readonly "neon-migrate.run": { readonly id: string; readonly request: Request };
+}
+
+/** One attempt, because a second one could run it twice. Region, credentials and endpoint are the environment's. */
+const CLIENT = {
+  maxAttempts: 1,
+  requestHandler: { connectionTimeout: 2_000, requestTimeout: 5_000 },
+};
+
+/** AWS' errors that pass by themselves. */
+const PASSING = /^(TooManyRequests|ServiceException)|Throttl|Timeout|Abort|ECONN/;
+
+/**
+ * Puts the event into the function's own queue.
+ * @param functionArn as the function was invoked: with its alias, where it has one
+ * @throws MigratorError `RUN_NOT_STARTED`
+ */
+export async function invokeItself(
+  functionArn: string,
+  event: RunEvent,
+  abortSignal: AbortSignal,
+): Promise<void> {
+  try {
+    const { InvokeCommand, LambdaClient } = await import("@aws-sdk/client-lambda");
+    const command = new InvokeCommand({
+      FunctionName: functionArn,
+      InvocationType: "Event",
+      Payload: Buffer.from(JSON.stringify(event)),
+    });
+    await new LambdaClient(CLIENT).send(command, { abortSignal });
+  } catch (thrown) {
+    throw notStarted(functionArn, thrown);
+  }
+}
+
+function notStarted(functionArn: string, thrown: unknown): MigratorError {
+  const { name, message } = toError(thrown);
+  const wayOut =
+    name === "AccessDeniedException"
+      ? `Allow the function's role lambda:InvokeFunction on ${functionArn}.`
+      : "Send it again, or without Prefer: respond-async.";
+  return new MigratorError(
+    "RUN_NOT_STARTED",
+    `Lambda did not take the run into the function's queue, and nothing was run: ${name}: ${message}. ${wayOut}`,
+    { cause: thrown, retryable: PASSING.test(name) },
+  );
+}

@@ -1,0 +1,65 @@
+import type { Target } from "../config.ts";
+import type { connect } from "../connect.ts";
+import type { Connection, Rows } from "../connection.ts";
+import type { Log } from "../log.ts";
+import type { Sending } from "../pipeline.ts";
+import { type RunsHome, readHomes, runsQuestion } from "./table.ts";
+
+/** What work on the table of runs needs from outside. */
+export interface RunsDependencies {
+  /** Opens a session: handed in, so that this file, which few calls load, has no driver of its own. */
+  readonly connect: typeof connect;
+  readonly requestId: string;
+  /** Epoch ms by which the work must be done. */
+  readonly deadline: number;
+  readonly log: Log;
+}
+
+/** A session beside those of the migrations, with the places where the table can be. */
+export interface RunsSession {
+  readonly connection: Connection;
+  readonly homes: readonly RunsHome[];
+}
+
+/**
+ * Opens a session for work on the table of runs. It waits for no migration and takes no part in their lock.
+ * @throws MigratorError as `connect`
+ */
+export async function openRuns(
+  target: Target,
+  { connect: open, ...options }: RunsDependencies,
+): Promise<RunsSession> {
+  const opening = [runsQuestion(target.ledger)];
+  const connection = await open(target, { ...options, opening });
+  return { connection, homes: readHomes(connection.opening[0]) };
+}
+
+/** Does work on a session of its own, which is dropped at the deadline and closed in any case. */
+export async function withRuns<Result>(
+  target: Target,
+  dependencies: RunsDependencies,
+  work: (session: RunsSession) => Promise<Result>,
+): Promise<Result> {
+  const session = await openRuns(target, dependencies);
+  const leftMs = Math.max(dependencies.deadline - Date.now(), 0);
+  const tooLate = setTimeout(() => session.connection.abort(), leftMs);
+  try {
+    return await work(session);
+  } finally {
+    clearTimeout(tooLate);
+    await session.connection.close();
+  }
+}
+
+/** Sends a statement about one run to each place that has the table, until one answers with a row. */
+export async function askHomes<Row extends object = Rows[number]>(
+  { connection, homes }: RunsSession,
+  statementFor: (home: RunsHome) => Sending,
+): Promise<Row | null> {
+  for (const home of homes.filter(({ exists, mayRead }) => exists && mayRead)) {
+    const { text, values = [] } = statementFor(home);
+    const [row] = await connection.query<Row>(text, values);
+    if (row !== undefined) return row;
+  }
+  return null;
+}

@@ -1,0 +1,23 @@
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
+import type { Deployment } from "./deployment.ts";
+
+/** Lambda's API in front of a function whose queue delivers nothing by itself: a test decides when. */
+export interface HeldQueue
+  extends Pick<LocalLambdaService, "environment" | "refuse" | "cut" | "stop"> {
+  /** What was put into the queue, in order, with the function that it is for. */
+  readonly held: readonly { readonly functionArn: string; readonly event: unknown }[];
+}
+
+/** Starts Lambda's API for a function that is deployed under this ARN. */
+export async function startHeldQueue({
+  functionArn,
+}: Pick<Deployment, "functionArn">): Promise<HeldQueue> {
+  const service = await startLambdaService();
+  service.deploy({
+    functionArn,
+    invoke: () => Promise.reject(new Error("Nobody here invokes and waits.")),
+    invokeAsync: () => Promise.resolve([]),
+    stop: () => Promise.resolve(),
+  });
+  return { ...service, held: service.calls };
+}

@@ -9,12 +9,22 @@ export default defineConfig({
   test: {
     // Most of a test is waiting for a database or a process: on two cores four take half the time of the default.
     maxWorkers: 4,
+    // Nothing of ours keeps a state of the process, so what a file has loaded may serve the next one.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
       project("unit"),
-      project("integration", { globalSetup: ["tests/setup/postgres.ts"] }),
-      project("bundle", { globalSetup: ["tests/setup/postgres.ts", "tests/setup/bundle.ts"] }),
+      project("integration", {
+        globalSetup: ["tests/setup/postgres.ts", "tests/setup/programs.ts"],
+      }),
+      project("bundle", {
+        globalSetup: [
+          "tests/setup/postgres.ts",
+          "tests/setup/programs.ts",
+          "tests/setup/bundle.ts",
+        ],
+      }),
       project("infra"),
     ],
   },

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import { compileBundle } from "../../lib/compile/compile.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";
 import { writeNamedFolder } from "../setup/folders.ts";
+import { neonMigrate } from "../setup/neon-migrate.ts";
 import { expectReport } from "../setup/report-schema.ts";
 
 const FIRST = {
@@ -77,11 +77,11 @@ test("neon-migrate bundle makes the same bundle of such folders", async () => {
   const out = join(scratch, "out");
   writeNamedFolder(folder, [FIRST, NEXT]);
 
-  execFileSync(process.execPath, [
-    ...["--import", "tsx", "bin/neon-migrate.ts", "bundle"],
-    ...["--folder", folder, "--out", out, "--handler", inject("assetFolder")],
+  const { exitCode } = await neonMigrate([
+    ...["bundle", "--folder", folder, "--out", out, "--handler", inject("assetFolder")],
   ]);
 
+  expect(exitCode).toBe(0);
   const written: unknown = JSON.parse(readFileSync(join(out, "bundle.json"), "utf8"));
   expect(written).toEqual(await compileBundle(folder));
 });

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { tagsSince } from "../../bin/since.ts";
 import type { Bundle } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { neonMigrate } from "../setup/neon-migrate.ts";
 
 let scratch: string;
 
@@ -91,32 +92,24 @@ describe("tagsSince", () => {
   });
 });
 
-/** Nothing of our environment names a database to it, and it does not believe that it runs in Actions. */
-function check(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  const { PATH = "", HOME = "" } = process.env;
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "tsx", "bin/neon-migrate.ts", "check", ...words],
-    { env: { PATH, HOME, NO_COLOR: "1", ...environment }, encoding: "utf8" },
-  );
-  return { status, stdout, stderr };
-}
+const check = (words: readonly string[], environment = {}) =>
+  neonMigrate(["check", ...words], environment);
 
 describe("neon-migrate check", () => {
-  test("prints what it finds, annotates it in Actions, and ends with 1 for an error", () => {
-    const ended = check(["--since", "0009_isolate_accounts"], { GITHUB_ACTIONS: "true" });
+  test("prints what it finds, annotates it in Actions, and ends with 1 for an error", async () => {
+    const ended = await check(["--since", "0009_isolate_accounts"], { GITHUB_ACTIONS: "true" });
 
-    expect(ended).toMatchObject({ status: 1, stderr: "" });
+    expect(ended).toMatchObject({ exitCode: 1, stderr: "" });
     expect(ended.stdout).toContain(" --> drizzle/0010_index_foreign_keys.sql:1:1\n");
     expect(ended.stdout).toContain(
       "\n::error file=drizzle/0010_index_foreign_keys.sql,line=1,col=1,title=index-not-concurrent::",
     );
   });
 
-  test("prints JSON alone, whatever the exit code", () => {
-    const ended = check(["--json", "--fail-on", "never", "--since", "0009_isolate_accounts"]);
+  test("prints JSON alone, whatever the exit code", async () => {
+    const ended = await check(["--json", "--fail-on", "never", "--since", "0009_isolate_accounts"]);
 
-    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
     expect(JSON.parse(ended.stdout)).toMatchObject({
       migrations: ["0010_index_foreign_keys"],
       failed: false,
@@ -143,9 +136,9 @@ describe("neon-migrate check", () => {
       );
       await database.sqlAsOwner("create table few (id int)");
 
-      const ended = check(["--folder", folder, "--url", database.url, "--relay", "--json"]);
+      const ended = await check(["--folder", folder, "--url", database.url, "--relay", "--json"]);
 
-      expect(ended.status).toBe(0);
+      expect(ended.exitCode).toBe(0);
       expect(JSON.parse(ended.stdout)).toMatchObject({
         findings: [
           {

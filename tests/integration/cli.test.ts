@@ -27,7 +27,7 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** The same in this process, which takes a tenth of the time; without the colours that a build server gets. */
+/** Runs the command line in this process, which takes a tenth of the time; without the colours that a build server gets. */
 async function inProcess(words: readonly string[]): Promise<Ended> {
   const printed: unknown[] = [];
   const output = vi

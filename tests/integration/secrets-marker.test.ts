@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectNoTrace, MARKER, tellingSql, unencoded } from "../setup/marker.ts";
+import { type Ended, neonMigrate as startCli } from "../setup/neon-migrate.ts";
 
 /** Tells, in the last moment, by what name other users of the machine see the process. */
 const TITLE = `data:text/javascript,${encodeURIComponent(
@@ -46,32 +46,12 @@ function writeFolder(name: string, sql: string): string {
   return folder;
 }
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the command line in a process of its own, which sees of our environment what it needs to start. */
+/** Runs the command line, and has it say its title behind what it says itself. */
 function neonMigrate(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const loaders = ["--import", "tsx", "--import", TITLE];
-  const child = spawn(process.execPath, [...loaders, "bin/neon-migrate.ts", ...words], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const written = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
-      written[name] += text;
-    });
-  }
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (exitCode) => resolve({ exitCode, ...written }));
-  });
+  return startCli(words, { NODE_OPTIONS: `--import=${TITLE}`, ...environment });
 }
 
 function withPart(name: "hostname" | "pathname" | "password", value: string): string {

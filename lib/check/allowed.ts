@@ -7,7 +7,8 @@ export function isAllowed(
   migration: Pick<Migration, "directives">,
   statement: Pick<Statement, "directives">,
 ): boolean {
-  return [migration, statement].some(
-    ({ directives }) => directives?.allow?.includes(rule) === true,
+  return (
+    migration.directives?.allow?.includes(rule) === true ||
+    statement.directives?.allow?.includes(rule) === true
   );
 }

@@ -1,5 +1,5 @@
 import { type Migration, type Statement, statementText } from "../bundle.ts";
-import { parseTree } from "../compile/parser.ts";
+import { parseTree, type Tree } from "../compile/parser.ts";
 import type { Finding } from "../findings.ts";
 import { cutSteps, slicesOf } from "../steps.ts";
 import { isAllowed } from "./allowed.ts";
@@ -17,8 +17,23 @@ export type Unchecked = Omit<Migration, "findings">;
  * @returns the findings of each, in its order
  */
 export function checkMigrations(migrations: readonly Unchecked[]): readonly (readonly Finding[])[] {
+  const check = startCheck();
+  return migrations.map((migration) => check(migration));
+}
+
+/** Holds one migration after the other to every rule. @param trees as far as they are known: by a statement's index */
+export type Check = (migration: Unchecked, trees?: ReadonlyMap<number, Tree>) => readonly Finding[];
+
+/** The beginning of a series of migrations. The parser must be loaded. */
+export function startCheck(): Check {
   const history = new History();
-  return migrations.map((migration) => checkMigration({ ...migration, findings: [] }, history));
+  return (migration, trees = new Map()) =>
+    checkMigration({ ...migration, findings: [] }, history, trees);
+}
+
+/** Whether some rule looks at statements of this kind. Of an INSERT of megabytes none wants the tree. */
+export function readsTree(kind: string): boolean {
+  return READ_KINDS.has(kind);
 }
 
 const RULES_OF = byKind(RULES);
@@ -30,10 +45,14 @@ function byKind(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]> {
   );
 }
 
-function checkMigration(migration: Migration, history: History): readonly Finding[] {
+function checkMigration(
+  migration: Migration,
+  history: History,
+  trees: ReadonlyMap<number, Tree>,
+): readonly Finding[] {
   const findings: Finding[] = [];
   const { tag } = migration;
-  const nodeAt = treeReader(migration);
+  const nodeAt = treeReader(migration, trees);
   const togetherOf = transactionsOf(migration);
   for (const [index, statement] of migration.statements.entries()) {
     const rules = RULES_OF.get(statement.kind) ?? [];
@@ -87,23 +106,25 @@ function placeOf(
 }
 
 /** Trees are made when a rule wants one, and once. */
-function treeReader(migration: Migration): (index: number) => Node {
+function treeReader(
+  migration: Migration,
+  trees: ReadonlyMap<number, Tree>,
+): (index: number) => Node {
   const known = new Map<number, Node>();
   return (index) => {
     const statement = migration.statements[index];
     if (statement === undefined) return {};
-    const node = known.get(index) ?? treeOf(migration, statement);
+    const node = known.get(index) ?? nodeOf(migration, statement, trees.get(index));
     known.set(index, node);
     return node;
   };
 }
 
-function treeOf(migration: Migration, statement: Statement): Node {
-  if (!READ_KINDS.has(statement.kind)) return {};
-  return record(parseTree(statementText(migration, statement))[statement.kind]);
+function nodeOf(migration: Migration, statement: Statement, tree: Tree | undefined): Node {
+  if (!readsTree(statement.kind)) return {};
+  return record((tree ?? parseTree(statementText(migration, statement)))[statement.kind]);
 }
 
-/** Of an INSERT of megabytes no rule wants the tree. */
 const READ_KINDS: ReadonlySet<string> = new Set([...RULES_OF.keys(), ...REPLAYED_KINDS]);
 
 /** Which statements commit with which. */

@@ -23,7 +23,10 @@ export function text(value: unknown): string {
 
 /** The fields of each node of this name in a list. */
 export function nodes(value: unknown, name: string): readonly Node[] {
-  return list(value).flatMap((each) => (name in record(each) ? [record(record(each)[name])] : []));
+  return list(value)
+    .map((each) => record(each)[name])
+    .filter((node) => node !== undefined)
+    .map(record);
 }
 
 /** The texts of a list of `String` nodes. */
@@ -54,7 +57,8 @@ export function dropped({ objects }: Node): readonly ObjectName[] {
 
 /** drizzle-kit writes `public` nowhere, so a name with it and one without are one. */
 export function keyOf({ schema, name }: ObjectName): string {
-  return JSON.stringify([schema ?? "public", name]);
+  // No name holds the character between them.
+  return `${schema ?? "public"}\0${name}`;
 }
 
 /** A name as SQL, quoted. */
@@ -102,15 +106,25 @@ export interface AlterCommand {
   readonly def: Node;
 }
 
+/** Reads something out of a node once: the rules of one kind of statement all ask for the same. */
+export function oncePerNode<Read extends object>(read: (node: Node) => Read): (node: Node) => Read {
+  const known = new WeakMap<Node, Read>();
+  return (node) => {
+    const result = known.get(node) ?? read(node);
+    known.set(node, result);
+    return result;
+  };
+}
+
 /** The commands of an `AlterTableStmt` of a table; none for one of an index or a view. */
-export function alterCommands(node: Node): readonly AlterCommand[] {
+export const alterCommands: (node: Node) => readonly AlterCommand[] = oncePerNode((node) => {
   if (node.objtype !== "OBJECT_TABLE") return [];
   return nodes(node.cmds, "AlterTableCmd").map(({ subtype, name, def }) => ({
     subtype: text(subtype),
     name: text(name),
     def: record(def),
   }));
-}
+});
 
 /** The constraint that a command adds; null where it adds none. */
 export function addedConstraint({ subtype, def }: AlterCommand): Node | null {

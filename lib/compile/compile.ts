@@ -7,10 +7,10 @@ import {
   migrationName,
   type Warning,
 } from "../bundle.ts";
-import { checkMigrations, type Unchecked } from "../check/check.ts";
+import { readsTree, startCheck, type Unchecked } from "../check/check.ts";
 import { type MigratorError, toError } from "../errors.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
-import { loadParser } from "./parser.ts";
+import { loadParser, type Tree } from "./parser.ts";
 import { sameInThePast } from "./past.ts";
 import { directiveError, sqlError } from "./sql-problem.ts";
 import { type Cut, cutStatements } from "./statements.ts";
@@ -24,9 +24,8 @@ import { type Cut, cutStatements } from "./statements.ts";
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);
   await loadParser();
-  const compiled = files.map((file) => compileMigration(file, layout));
-  const unchecked = await withPast(folder, files, compiled);
-  const { migrations, failure } = withFindings(unchecked);
+  const { compiled, failure } = compileFiles(files, layout);
+  const migrations = await withPast(folder, files, compiled);
   return {
     bundleVersion: 1,
     layout,
@@ -39,8 +38,8 @@ export async function compileBundle(folder: string): Promise<Bundle> {
 async function withPast(
   folder: string,
   files: readonly MigrationFile[],
-  compiled: readonly Unchecked[],
-): Promise<readonly Unchecked[]> {
+  compiled: readonly Migration[],
+): Promise<readonly Migration[]> {
   const paths = files.map(({ path }) => path);
   const withFiles = compiled.map((migration, index) => ({ migration, path: paths[index] ?? "" }));
   const past = await sameInThePast(folder, withFiles);
@@ -50,28 +49,56 @@ async function withPast(
   });
 }
 
-interface CheckedMigrations {
-  readonly migrations: readonly Migration[];
+interface Compiled {
+  readonly compiled: readonly Migration[];
   /** Empty when the rules could be held against all of them. */
   readonly failure: readonly Warning[];
 }
 
-/** A rule that breaks must not stop a deployment. */
-function withFindings(unchecked: readonly Unchecked[]): CheckedMigrations {
-  try {
-    const found = checkMigrations(unchecked);
-    const migrations = unchecked.map((each, index) => ({ ...each, findings: found[index] ?? [] }));
-    return { migrations, failure: [] };
-  } catch (thrown) {
-    const message = `The rules of "check" could not be held against this folder, so that nothing is known of its dangers: ${toError(thrown).message}.`;
-    const migrations = unchecked.map((each) => ({ ...each, findings: [] }));
-    return { migrations, failure: [{ code: "CHECK_FAILED", message }] };
-  }
+/**
+ * Each migration is checked as soon as it is cut, while its parse trees are at hand: those of all migrations
+ * would take too much memory, and making them twice too much time.
+ */
+function compileFiles(files: readonly MigrationFile[], layout: Layout): Compiled {
+  const check = startCheck();
+  let failed: Error | null = null;
+  // A rule that breaks must not stop a deployment.
+  const findingsOf: typeof check = (migration, trees) => {
+    try {
+      return failed === null ? check(migration, trees) : [];
+    } catch (thrown) {
+      failed = toError(thrown);
+      return [];
+    }
+  };
+  const checked = files.map((file) => {
+    const trees = new Map<number, Tree>();
+    const migration = compileMigration(file, layout, trees);
+    return { ...migration, findings: findingsOf(migration, trees) };
+  });
+  if (failed === null) return { compiled: checked, failure: [] };
+  return {
+    compiled: checked.map((each) => ({ ...each, findings: [] })),
+    failure: [checkFailed(failed)],
+  };
 }
 
-function compileMigration(file: MigrationFile, layout: Layout): Unchecked {
+function checkFailed({ message }: Error): Warning {
+  return {
+    code: "CHECK_FAILED",
+    message: `The rules of "check" could not be held against this folder, so that nothing is known of its dangers: ${message}.`,
+  };
+}
+
+function compileMigration(
+  file: MigrationFile,
+  layout: Layout,
+  trees: Map<number, Tree>,
+): Unchecked {
   const { tag, when, sql } = file;
-  const cut = cutStatements(sql);
+  const cut = cutStatements(sql, (index, { kind, tree }) => {
+    if (tree !== null && readsTree(kind)) trees.set(index, tree);
+  });
   if (!cut.ok) throw cutError(file, cut);
   const hash = createHash("sha256").update(sql).digest("hex");
   const name = migrationName(layout, tag, when);

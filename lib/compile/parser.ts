@@ -1,7 +1,7 @@
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
 import type { Touched } from "../bundle.ts";
 import { type Classification, classify } from "./classify.ts";
-import { scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
+import { leadingBlanks, scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
 import { touchesOf } from "./touches.ts";
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
@@ -16,7 +16,15 @@ export interface Range {
   readonly kind: string;
   readonly classification: Classification;
   readonly touches: readonly Touched[];
+  /**
+   * Its parse tree, where `parseTree` of its own text would give the same: its places are counted from its
+   * first token. Null where it is not, and for what is long: such a tree takes a hundred times the text's memory.
+   */
+  readonly tree: Tree | null;
 }
+
+/** A statement's parse tree: one key, the name of its node. */
+export type Tree = Readonly<Record<string, unknown>>;
 
 /** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
 export type Parse =
@@ -24,6 +32,7 @@ export type Parse =
   | { readonly ok: false; readonly message: string; readonly offset: number };
 
 const MAX_MESSAGE_LENGTH = 200;
+const MAX_KEPT_LENGTH = 10_000;
 
 /** Makes the parser ready; `parseRanges` is synchronous after that. */
 export async function loadParser(): Promise<void> {
@@ -32,42 +41,51 @@ export async function loadParser(): Promise<void> {
 
 /** Cuts a text into statements with the parser of PostgreSQL 18. A text without any has no ranges. */
 export function parseRanges(text: string): Parse {
-  if (text === "") return { ok: true, ranges: [] };
+  // Without the line's end that a breakpoint leaves in front, most trees count from their first token.
+  const blanks = leadingBlanks(text);
+  const rest = text.slice(blanks);
+  if (rest === "") return { ok: true, ranges: [] };
   try {
-    const { stmts = [] } = parseText(text);
-    const toUnits = unitsOfBytes(text);
+    const { stmts = [] } = parseText(rest);
+    const toUnits = unitsOfBytes(rest);
     return {
       ok: true,
       ranges: stmts.map(({ stmt = {}, stmt_location = 0, stmt_len }) => {
         const start = toUnits(stmt_location);
-        const end = stmt_len === undefined ? text.length : toUnits(stmt_location + stmt_len);
-        const trimmed = trimComments(text.slice(start, end));
+        const end = stmt_len === undefined ? rest.length : toUnits(stmt_location + stmt_len);
+        const trimmed = trimComments(rest.slice(start, end));
+        const first = start + trimmed.start;
         return {
-          start: start + trimmed.start,
-          end: start + trimmed.end,
-          next: stmt_len === undefined ? null : end + 1,
+          start: blanks + first,
+          end: blanks + start + trimmed.end,
+          next: stmt_len === undefined ? null : blanks + end + 1,
           kind: Object.keys(stmt)[0] ?? "",
           classification: classify(stmt),
           touches: touchesOf(stmt),
+          tree: first === 0 && end <= MAX_KEPT_LENGTH ? asTree(stmt) : null,
         };
       }),
     };
   } catch (error) {
     if (!hasSqlDetails(error)) throw error;
-    const offset = unitsOfCodePoints(text, error.sqlDetails?.cursorPosition ?? 0);
+    const offset = blanks + unitsOfCodePoints(rest, error.sqlDetails?.cursorPosition ?? 0);
     return { ok: false, message: firstLine(error.message), offset };
   }
 }
 
 /**
- * The parse tree of one statement: one key, the name of its node.
+ * The parse tree of one statement.
  * @throws where the text holds none; only for text that a migration was cut from
  */
-export function parseTree(text: string): Readonly<Record<string, unknown>> {
+export function parseTree(text: string): Tree {
   const stmt = parseText(text).stmts?.[0]?.stmt;
   if (stmt === undefined) throw new Error("A statement of a compiled bundle has no parse tree.");
-  // The parser's own types name each node; a reader by key needs none of them.
-  return stmt as Readonly<Record<string, unknown>>;
+  return asTree(stmt);
+}
+
+/** The parser's own types name each node; a reader by key needs none of them. */
+function asTree(stmt: object): Tree {
+  return stmt as Tree;
 }
 
 /**

@@ -19,12 +19,23 @@ export function tablesIn(node: unknown): readonly Read[] {
 }
 
 function walk(value: unknown, scope: Scope): readonly Read[] {
-  if (Array.isArray(value)) return value.flatMap((each) => walk(each, scope));
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([name, inner]) => {
+  const found: Read[] = [];
+  collect(value, scope, found);
+  return found;
+}
+
+/** One list for a whole tree: a list for each of its nodes took a tenth of the time of a compilation. */
+function collect(value: unknown, scope: Scope, found: Read[]): void {
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value)) {
+    for (const each of value) collect(each, scope, found);
+    return;
+  }
+  for (const [name, inner] of Object.entries(value)) {
     const visit = VISITORS[name];
-    return visit === undefined ? walk(inner, scope) : visit(record(inner), scope);
-  });
+    if (visit === undefined) collect(inner, scope, found);
+    else found.push(...visit(record(inner), scope));
+  }
 }
 
 const VISITORS: Readonly<Record<string, (node: Node, scope: Scope) => readonly Read[]>> = {

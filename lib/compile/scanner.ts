@@ -43,6 +43,13 @@ export function unitsOfBytes(text: string): (target: number) => number {
 /** What `scan.l` of PostgreSQL takes for a blank; a no-break space, say, is part of a name there. */
 const BLANKS = " \t\n\r\f\v";
 
+/** How many blanks a text begins with. */
+export function leadingBlanks(text: string): number {
+  let count = 0;
+  while (count < text.length && BLANKS.includes(text.charAt(count))) count += 1;
+  return count;
+}
+
 /** Where a statement's text begins and ends once the comments and blanks around it are left out. */
 export function trimComments(text: string): { readonly start: number; readonly end: number } {
   if (!text.includes("--") && !text.includes("/*")) {

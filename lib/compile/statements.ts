@@ -44,8 +44,12 @@ const PIECE_LENGTH = 256 * 1024;
 /**
  * Cuts a migration's text as Drizzle does, at every breakpoint, and then each chunk into statements; and
  * reads the directives above them.
+ * @param keep is handed what the parser says of each statement, by its index
  */
-export function cutStatements(sql: string): Cut {
+export function cutStatements(
+  sql: string,
+  keep: (index: number, range: Range) => void = () => undefined,
+): Cut {
   const toPlace = places(sql);
   const statements: Statement[] = [];
   let file: FileDirectives = {};
@@ -66,6 +70,7 @@ export function cutStatements(sql: string): Cut {
       const start = chunkStart + range.start;
       const place = { start, end: chunkStart + range.end, chunk, ...toPlace(start) };
       const said = directivesOf(directives.statements.get(index));
+      keep(statements.length, range);
       statements.push({ ...place, ...digested, ...facts(range), ...said });
     }
     if (failure !== null) {
@@ -150,6 +155,7 @@ function unparsedRange(text: string, from: number): Range {
     kind: UNPARSED,
     classification,
     touches: [],
+    tree: null,
   };
 }
 

@@ -16,16 +16,17 @@ const MAX_SCANNED = 256 * 1024;
 /** Digests the tokens of a statement: case and literals count, comments and the blanks between tokens do not. */
 export function digestTokens(text: string): TokenDigest {
   const tokens = text.length > MAX_SCANNED ? [text] : wordsOf(text);
-  const hash = createHash("sha256");
   // The length keeps two tokens from passing for one.
-  for (const token of tokens) hash.update(`${token.length}:${token}`);
-  const digest = hash.digest("hex").slice(0, DIGEST_LENGTH);
+  const counted = tokens.map((token) => `${token.length}:${token}`).join("");
+  const digest = createHash("sha256").update(counted).digest("hex").slice(0, DIGEST_LENGTH);
   return { digest, spansLines: tokens.some((token) => token.includes("\n")) };
 }
 
 function wordsOf(text: string): readonly string[] {
   try {
-    return scanTokens(text).flatMap((token) => (token.comment === null ? [token.text] : []));
+    return scanTokens(text)
+      .filter(({ comment }) => comment === null)
+      .map((token) => token.text);
   } catch {
     // Only what a directive lets through unparsed can have literals that this scanner does not know.
     return [text];

@@ -30,7 +30,8 @@ type Touches = (node: Node) => readonly Touched[];
 function merged(all: readonly Touched[]): readonly Touched[] {
   const found = new Map<string, Touched>();
   for (const each of all) {
-    const key = JSON.stringify([each.kind === "table" ? "" : each.kind, each.schema, each.name]);
+    // No name holds the character between them.
+    const key = `${each.kind}\0${each.schema ?? ""}\0${each.name}`;
     const before = found.get(key);
     const lock = strongerLock(before?.lock ?? null, each.lock ?? null);
     const { kind, schema, name } = before ?? each;

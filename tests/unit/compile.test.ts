@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { describe, expect, test } from "vitest";
 import { type Bundle, bundleHash, chunksOf, statementText } from "../../lib/bundle.ts";
+import { checkMigrations } from "../../lib/check/check.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
 
@@ -230,6 +231,21 @@ describe("compileBundle of a folder made for the occasion", () => {
         `CREATE INDEX ON t${index} (id)`,
       ]),
     );
+  });
+
+  test("finds the same with the parse trees that cutting leaves as with trees made again", async () => {
+    const folder = makeFolder([
+      "CREATE TABLE t (id int);\nCREATE TABLE u (id int)",
+      "\n\n-- ü\nALTER TABLE t ADD COLUMN a int NOT NULL; ALTER TABLE t ADD COLUMN b serial;",
+      '--> statement-breakpoint\n\t ALTER TABLE u ADD COLUMN "ü" char(3), ADD COLUMN c uuid DEFAULT gen_random_uuid();',
+    ]);
+
+    const { migrations } = await compileBundle(folder);
+
+    rmSync(folder, { recursive: true });
+    const found = migrations.map(({ findings }) => findings);
+    expect(found.flat().length).toBeGreaterThan(4);
+    expect(found).toEqual(checkMigrations(migrations));
   });
 
   test("shows only the surroundings of an error in a very long line, and a short excerpt", async () => {

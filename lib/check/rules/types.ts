@@ -7,6 +7,7 @@ import {
   alterCommands,
   type Node,
   nodes,
+  oncePerNode,
   record,
   relation,
   sqlName,
@@ -76,7 +77,7 @@ function avoid(
   condition: (type: ColumnType, column: string) => string = () => "",
 ): Rule {
   const check = (statement: Checked): readonly Problem[] => {
-    const found = columnsOf(statement).filter(({ type }) => matches(type));
+    const found = columnsOf(statement.node).filter(({ type }) => matches(type));
     const [first] = found;
     if (first === undefined) return [];
     const names = found.map(({ name }) => quoteIdentifier(name)).join(", ");
@@ -103,7 +104,7 @@ interface TypedColumn {
   readonly at: number;
 }
 
-function columnsOf({ node }: Checked): readonly TypedColumn[] {
+const columnsOf = oncePerNode((node): readonly TypedColumn[] => {
   const created = nodes(node.tableElts, "ColumnDef").map((column) =>
     typed(column, text(column.colname)),
   );
@@ -114,7 +115,7 @@ function columnsOf({ node }: Checked): readonly TypedColumn[] {
     return [typed(record(command.def.ColumnDef), command.name)];
   });
   return [...created, ...altered];
-}
+});
 
 function typed({ typeName, location }: Node, name: string): TypedColumn {
   return { name, type: typeOf(typeName), at: Number(location ?? 0) };

@@ -2,14 +2,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { measureBackend } from "./backend.ts";
 import { findNodes, measureCold } from "./cold.ts";
 import { measureGrowth } from "./growth.ts";
 import { renderPlot } from "./plot.ts";
-import { renderCold, renderGoals, renderGrowth, renderWire } from "./render.ts";
+import { renderBackend, renderCold, renderGoals, renderGrowth, renderWire } from "./render.ts";
 import { measureWire } from "./wire.ts";
 import { type Workload, writeWorkload } from "./workload.ts";
 
 const PLOT_LATENCY_MS = 10;
+
+/** How many backends each is asked of. */
+const BACKENDS = 50;
 
 const GROWTH = [
   { migrations: 100, statements: 1_000 },
@@ -60,6 +64,7 @@ async function main(): Promise<void> {
       workloads.push(await writeWorkload(size, join(scratch, String(size))));
     }
     const wire = await measureWire({ workloads, roundTripsMs, runs, patienceMs, progress });
+    const backend = await measureBackend(BACKENDS);
     const [workload] = workloads;
     const nodes = await findNodes();
     const cold =
@@ -72,12 +77,13 @@ async function main(): Promise<void> {
       const here = wire.filter((each) => each.roundTripMs === PLOT_LATENCY_MS);
       await writeFile(plot, renderPlot(here, PLOT_LATENCY_MS));
     }
-    if (json) console.log(JSON.stringify({ machine, wire, cold, growth }, null, 2));
+    if (json) console.log(JSON.stringify({ machine, wire, backend, cold, growth }, null, 2));
     else {
       const parts = [
         machine,
         renderWire(wire),
         renderGoals(wire),
+        renderBackend(backend),
         renderCold(cold),
         renderGrowth(growth),
       ];

@@ -1,3 +1,4 @@
+import type { BackendFigure } from "./backend.ts";
 import type { ColdFigure } from "./cold.ts";
 import type { GrowthFigure } from "./growth.ts";
 import { ratio, readable } from "./statistics.ts";
@@ -58,6 +59,14 @@ export function renderGoals(figures: readonly WireFigure[]): string {
       row("500 at 0 ms: at most 1.25 × the floor", 0, 500, floor),
       row("5,000 at 50 ms: at most 1.2 × the floor", 50, 5_000, floor),
     ],
+  );
+}
+
+/** What a fresh backend computes with nothing to do, part by part. */
+export function renderBackend(figures: readonly BackendFigure[]): string {
+  return textTable(
+    ["asked of a fresh backend with nothing to do", "its processor time"],
+    figures.map(({ contestant, asked, ms }) => [`${contestant}: ${asked}`, `${ms.toFixed(2)} ms`]),
   );
 }
 

@@ -42,6 +42,9 @@ interface Sample {
 
 const DATABASE = "bench";
 
+/** It takes little time, so the machine disturbs it more. */
+const RUNS_WITH_NOTHING = 31;
+
 /** Measures every contestant on every workload over every latency, in turn, so that all meet the same machine. */
 export async function measureWire(options: WireOptions): Promise<readonly WireFigure[]> {
   const postgres = await startPostgres();
@@ -89,7 +92,7 @@ async function measureFresh(
 async function measureNothing(
   place: Place,
   roundTripMs: number,
-  { runs, workloads }: WireOptions,
+  { workloads }: WireOptions,
 ): Promise<readonly WireFigure[]> {
   const [workload] = workloads;
   const [, ours] = CONTESTANTS;
@@ -97,8 +100,7 @@ async function measureNothing(
   await emptyDatabase(place);
   await sample(place, (site) => ours.apply(workload, site));
   const samples = new Map<Contestant, Sample[]>(CONTESTANTS.map((each) => [each, []]));
-  // It takes little time, so it is measured more often.
-  for (let run = 0; run < runs * 3; run += 1) {
+  for (let run = 0; run < RUNS_WITH_NOTHING; run += 1) {
     for (const [contestant, taken] of samples) {
       taken.push(await sample(place, (site) => contestant.applyNothing(workload, site)));
     }

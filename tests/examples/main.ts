@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import pc from "picocolors";
 import { type Check, ToolMissing } from "./check.ts";
 import { jobAnswered } from "./codepipeline.ts";
-import { workflowValid } from "./github-actions.ts";
+import { stepRun, workflowValid } from "./github-actions.ts";
 import { lint, translated } from "./python.ts";
 import { packageService } from "./serverless.ts";
 import { declaredAndInvoked } from "./sst.ts";
@@ -31,6 +31,7 @@ function checksOf(stage: Stage): Readonly<Record<string, readonly Check[]>> {
   const cloudformation = file("cloudformation/template.yaml");
   const sam = file("sam/template.yaml");
   const codepipeline = file("codepipeline/template.yaml");
+  const workflow = file("github-actions/deploy.yml");
   return {
     cloudformation: [linted(cloudformation), deployed(readTemplate(cloudformation), stage)],
     sam: [
@@ -44,7 +45,7 @@ function checksOf(stage: Stage): Readonly<Record<string, readonly Check[]>> {
     serverless: serverlessChecks(file("serverless/serverless.yml"), stage),
     codepipeline: [linted(codepipeline), jobAnswered(readTemplate(codepipeline), stage)],
     terraform: terraformChecks(file("terraform/main.tf"), stage),
-    "github-actions": [workflowValid(file("github-actions/deploy.yml"))],
+    "github-actions": [workflowValid(workflow), stepRun(workflow, stage)],
     sst: [declaredAndInvoked(file("sst/sst.config.ts"), stage)],
   };
 }

@@ -8,6 +8,7 @@ import { type Dependencies, migrate } from "./migrate.ts";
 import { redact } from "./redact.ts";
 import { failedReport, type Report } from "./report.ts";
 import { resolveTarget } from "./secret.ts";
+import { catchUncaught } from "./uncaught.ts";
 
 /** What a handler is made of. */
 export interface HandlerOptions {
@@ -59,21 +60,18 @@ async function reportFor(
   const secrets: string[] = [];
   const failed = (thrown: unknown) => redact(failedReport(context.awsRequestId, thrown), secrets);
   let timer: NodeJS.Timeout | undefined;
-  let onUncaught: (thrown: unknown) => void = () => undefined;
+  let giveBack: () => void = () => undefined;
   const emergency = new Promise<Report>((resolve) => {
     // This timer also keeps the process alive while nothing else does: a promise that never settles is answered.
     timer = setTimeout(() => resolve(failed(hung())), Math.max(lastMoment - Date.now(), 0));
-    onUncaught = (thrown) => resolve(failed(thrown));
+    giveBack = catchUncaught((thrown) => resolve(failed(thrown)));
   });
-  process.on("uncaughtException", onUncaught);
-  process.on("unhandledRejection", onUncaught);
   try {
     const working = work(recognised, options, { context, log, deadline, secrets });
     return await Promise.race([working.catch(failed), emergency]);
   } finally {
     clearTimeout(timer);
-    process.off("uncaughtException", onUncaught);
-    process.off("unhandledRejection", onUncaught);
+    giveBack();
   }
 }
 

@@ -21,6 +21,8 @@ export interface Deployment {
   readonly functionArn: string;
   /** Every delivery that has ended, in the order of the ends. */
   readonly ended: readonly Outcome[];
+  /** How many processes were started so far. */
+  starts(): number;
   /** Replaces the code, as a deployment does. Returns the hash of its migrations. */
   deploy(...migrations: readonly AuthoredMigration[]): Promise<string>;
   /** Replaces the code by what is made of a Drizzle folder. Returns the hash of its migrations. */
@@ -56,7 +58,9 @@ export function prepareDeployment(
     taskRoot: folder,
   };
   let idle: Sandbox[] = [];
+  let starts = 0;
   const start = async (): Promise<Sandbox> => {
+    starts += 1;
     const sandbox = new Sandbox(options);
     sandboxes.add(sandbox);
     await sandbox.start();
@@ -86,6 +90,7 @@ export function prepareDeployment(
   return {
     functionArn: LOCAL_FUNCTION_ARN,
     ended,
+    starts: () => starts,
     deploy: async (...migrations) => {
       const drizzle = join(folder, "drizzle");
       writeDrizzleFolder(drizzle, migrations);

@@ -9,18 +9,28 @@ export interface Runtime {
   readonly clientPath?: string;
 }
 
-/** Installed by the project's own check, and by nobody who only uses the project. */
-const INSTALLED = new URL("../../.ci/runtimes/node_modules/", import.meta.url);
+/** Installed by the project's own check (`.ci/runtimes/install`), and by nobody who only uses the project. */
+const INSTALLED = new URL("../../.ci/runtimes/", import.meta.url);
+
+/** Of each of AWS' runtimes: its Node, its client, and what the client needs to be there. */
+const THEIRS = [
+  ["nodejs22.x", "node-22", "nodejs22.x.mjs", "node_modules/nodejs22.x/index.mjs"],
+  [
+    "nodejs24.x",
+    "node-24",
+    "node_modules/aws-lambda-ric/index.mjs",
+    "node_modules/aws-lambda-ric/index.mjs",
+  ],
+] as const;
 
 /** What the built function is tried in: the stand-in's client, and AWS' own where it is installed. */
 export function runtimes(): readonly Runtime[] {
-  const clientPath = fileURLToPath(new URL("aws-lambda-ric/index.mjs", INSTALLED));
-  const ours: Runtime = { name: "the stand-in's client", nodePath: process.execPath };
-  if (!existsSync(clientPath)) return [ours];
-  const theirs = ["22", "24"].map((version) => ({
-    name: `AWS' client on Node ${version}`,
-    nodePath: fileURLToPath(new URL(`node-${version}/bin/node`, INSTALLED)),
-    clientPath,
+  const path = (name: string) => fileURLToPath(new URL(name, INSTALLED));
+  const installed = THEIRS.filter(([, , , needed]) => existsSync(path(needed)));
+  const theirs = installed.map(([name, node, client]) => ({
+    name: `AWS' ${name}`,
+    nodePath: path(`node_modules/${node}/bin/node`),
+    clientPath: path(client),
   }));
-  return [ours, ...theirs.filter(({ nodePath }) => existsSync(nodePath))];
+  return [{ name: "the stand-in's client", nodePath: process.execPath }, ...theirs];
 }

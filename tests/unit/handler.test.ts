@@ -92,6 +92,26 @@ describe("a handler", () => {
     expect(JSON.stringify(reports)).toContain("[redacted]");
   });
 
+  test("keeps an exception that nobody caught from those who listened before, while it runs", async () => {
+    const heard: unknown[] = [];
+    const listen = (thrown: unknown) => void heard.push(thrown);
+    const before = process.rawListeners("uncaughtException");
+    process.once("uncaughtException", listen);
+    const run: typeof migrate = () => {
+      setImmediate(() => process.emit("uncaughtException", new Error("late")));
+      return new Promise(() => undefined);
+    };
+    const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+
+    const report = await handler({ onFailure: "return" }, context());
+    const after = process.listeners("uncaughtException");
+    process.off("uncaughtException", listen);
+
+    expect(report).toMatchObject({ error: { code: "INTERNAL" } });
+    expect([heard, after]).toEqual([[], [...before, listen]]);
+    expect(process.rawListeners("uncaughtException")).toEqual(before);
+  });
+
   test("takes the database's password out of an exception that nobody caught", async () => {
     vi.stubEnv("DATABASE_URL", "postgres://app:hunter%2022@host/db");
     const run: typeof migrate = async (_request, { target }) => {

@@ -31,6 +31,7 @@ export function createPool(
     constructor(config?: ConstructorParameters<typeof Client>[0]) {
       super(config);
       this.neonConfig.webSocketConstructor = wire.Socket;
+      this.neonConfig.coalesceWrites = false;
       if (!options.pipelined) this.neonConfig.pipelineConnect = false;
       if (target.relay !== null) {
         const relay = target.relay;

@@ -32,7 +32,8 @@ const NO_ROWS = { rows: [], rowCount: 0 };
 
 /**
  * A client that holds back what Drizzle's migrator sends between its `begin` and its `commit`, and sends
- * it in one go at `commit`: the migrator waits for each statement, which costs a round trip each.
+ * it in one go at `commit`: the migrator waits for each statement, which costs a round trip each. What
+ * prepares the ledger before that travels in one go, too.
  *
  * It knows what the migrator must send: for each migration its chunks and its ledger row. A migration that
  * the migrator would pass over in silence is so noticed before anything is sent, an error is told apart
@@ -45,19 +46,31 @@ export function deferTransaction(
 ): DeferringClient {
   const expected = migrations.flatMap(expectedOf);
   const parts: Part[] = [];
+  const creations: string[] = [];
   let applied: readonly AppliedMigration[] = [];
   let failure: unknown = null;
   let deferring = false;
 
   async function bookkeep(query: Query, values: unknown[]): Promise<unknown> {
-    if (query.text.trim() === "begin") {
+    if (query.text.trim() === "begin" && creations.length === 0) {
       deferring = true;
       parts.push(...beginParts(query.text, lockTimeoutMs));
       return NO_ROWS;
     }
+    // The migrator does not look at what these answer: they travel along with its question for the newest row.
+    if (/^\s*create\b/i.test(query.text)) {
+      creations.push(query.text);
+      return NO_ROWS;
+    }
+    return await ask({ ...query, text: [...creations.splice(0), query.text].join(";\n") }, values);
+  }
+
+  async function ask(query: Query, values: unknown[]): Promise<unknown> {
     connection.assertLive();
     try {
-      return await connection.client.query(query, values);
+      // For several statements the driver answers with a list, which its types do not know.
+      const results: unknown = await connection.client.query(query, values);
+      return Array.isArray(results) ? results.at(-1) : results;
     } catch (thrown) {
       const explained = connection.explain(thrown);
       throw isPrivilegeError(explained)

@@ -1,6 +1,6 @@
 import type { RawData, WebSocket } from "ws";
 import { DelayLine } from "./relay-line.ts";
-import type { TrafficCounter } from "./relay-traffic.ts";
+import { type TrafficCounter, Turn } from "./relay-traffic.ts";
 
 /** Where a connection breaks: after so many bytes in one direction, which still arrive. */
 export interface Cut {
@@ -15,6 +15,8 @@ export interface WayOptions {
   readonly refuseText: boolean;
   halfTripMs(): number;
   silent(): boolean;
+  /** Whether answers wait until the client has the word. */
+  holding(): boolean;
 }
 
 /** Who receives what a client sends. */
@@ -46,6 +48,8 @@ export class RelayClient {
   readonly #way: WayOptions;
   readonly #toServer: DelayLine;
   readonly #toClient: DelayLine;
+  readonly #turn = new Turn();
+  readonly #held: Buffer[] = [];
   readonly #remaining: { toServer: number; toClient: number };
   #receiver: Receiver = NOBODY;
   #full = false;
@@ -71,11 +75,20 @@ export class RelayClient {
   }
 
   send(bytes: Buffer): void {
-    if (bytes.length > 0) this.#toClient.push(() => this.#emit(bytes));
+    if (bytes.length === 0) return;
+    this.#held.push(bytes);
+    const handsOver = this.#turn.handsOver(bytes);
+    if (handsOver || !this.#way.holding()) this.#release(handsOver);
+  }
+
+  #release(handsOver: boolean): void {
+    const bytes = Buffer.concat(this.#held.splice(0));
+    if (bytes.length > 0) this.#toClient.push(() => this.#emit(bytes, handsOver));
   }
 
   /** Closes with code 1000 when everything that was sent has arrived. */
   end(reason: string): void {
+    this.#release(true);
     this.#toClient.push(() => {
       if (!this.#way.silent()) this.#socket.close(1000, reason);
     });
@@ -122,11 +135,11 @@ export class RelayClient {
     if (this.#remaining.toServer === 0) this.abort(true);
   }
 
-  #emit(bytes: Buffer): void {
+  #emit(bytes: Buffer, handsOver: boolean): void {
     if (this.#ended || this.#way.silent() || this.#remaining.toClient === 0) return;
     const passing = bytes.subarray(0, this.#remaining.toClient);
     this.#remaining.toClient -= passing.length;
-    this.#way.traffic.received(passing.length);
+    this.#way.traffic.received(passing.length, handsOver);
     this.#socket.send(passing, { binary: true }, () => this.#written());
     this.#feel();
   }

@@ -1,6 +1,10 @@
 /** What went through one connection, or through all of them. */
 export interface Traffic {
-  /** Changes from sending to receiving, as the client sees them; neither the upgrade nor a goodbye counts. */
+  /**
+   * How often the client sent something and then had the word back: from a server that had answered
+   * everything, or that asked during the login. Answers that arrive while the client may go on sending
+   * do not count, nor do the upgrade and a goodbye.
+   */
   readonly roundTrips: number;
   readonly bytesToServer: number;
   readonly bytesToClient: number;
@@ -27,10 +31,13 @@ export class TrafficCounter {
     this.#bytesToServer += bytes;
   }
 
-  /** Something reaches the client: that ends a round trip, if it was waiting. */
-  received(bytes: number): void {
-    if (this.#awaiting) this.#roundTrips += 1;
-    this.#awaiting = false;
+  /**
+   * Something reaches the client.
+   * @param handsOver whether that gives it the word, which ends a round trip
+   */
+  received(bytes: number, handsOver: boolean): void {
+    if (this.#awaiting && handsOver) this.#roundTrips += 1;
+    if (handsOver) this.#awaiting = false;
     this.#bytesToClient += bytes;
   }
 
@@ -47,6 +54,23 @@ export class TrafficCounter {
       bytesToServer: this.#bytesToServer,
       bytesToClient: this.#bytesToClient,
     };
+  }
+}
+
+/** ReadyForQuery: its letter and its length; the state of the transaction follows in one byte. */
+const READY_FOR_QUERY = Buffer.from("Z\0\0\0\u0005", "latin1");
+
+/** Follows what a server sends, and knows when the client has the word. */
+export class Turn {
+  #tail: Buffer = Buffer.alloc(0);
+  #loggedIn = false;
+
+  /** Whether the client has the word behind these bytes. During the login every answer may be a question. */
+  handsOver(bytes: Buffer): boolean {
+    this.#tail = Buffer.concat([this.#tail, bytes.subarray(-6)]).subarray(-6);
+    const ready = this.#tail.subarray(0, 5).equals(READY_FOR_QUERY);
+    this.#loggedIn ||= ready;
+    return ready || !this.#loggedIn;
   }
 }
 

@@ -40,6 +40,11 @@ export interface Relay {
   cutAfterBytes(cut: Cut): void;
   /** Forwards nothing more, in either direction, and closes nothing; `false` ends it. */
   silence(silent?: boolean): void;
+  /**
+   * Delivers no answer before the server has answered everything that it was asked: who waits for one in the
+   * middle waits for ever. `false` ends it.
+   */
+  holdAnswers(held?: boolean): void;
   /** Answers every upgrade with this HTTP status; null accepts again. */
   refuse(status: number | null): void;
   /** Leaves new upgrades unanswered until the returned function is called. */
@@ -54,6 +59,7 @@ export interface Relay {
 interface Conditions {
   roundTripMs: number;
   silent: boolean;
+  holding: boolean;
   refusal: number | null;
   loginFailure: string | null;
   gate: Promise<void> | null;
@@ -120,6 +126,7 @@ function createState(options: RelayOptions): State {
     conditions: {
       roundTripMs,
       silent: false,
+      holding: false,
       refusal: null,
       loginFailure: null,
       gate: null,
@@ -158,6 +165,9 @@ function controls(state: State, port: number, stop: () => Promise<void>): Relay 
     },
     silence: (silent = true) => {
       conditions.silent = silent;
+    },
+    holdAnswers: (held = true) => {
+      conditions.holding = held;
     },
     refuse: (status) => {
       conditions.refusal = status;
@@ -216,6 +226,7 @@ function serve(state: State, socket: WebSocket, address: Address): void {
     refuseText: options.mode === "neon",
     halfTripMs: () => conditions.roundTripMs / 2,
     silent: () => conditions.silent,
+    holding: () => conditions.holding,
   });
   state.counters.push(traffic);
   state.opened += 1;

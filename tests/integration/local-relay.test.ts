@@ -66,6 +66,22 @@ describe.each(["plain", "neon"] as const)("a relay in %s mode", (mode) => {
     expect(relay.stats().roundTrips).toBe(2);
   });
 
+  test("holds answers back until everything is answered", async () => {
+    const relay = await database.startRelay({ mode });
+    const client = await checkOut(open(relay.address));
+    await client.query("select 1");
+    relay.holdAnswers();
+    const received: number[] = [];
+    const started = performance.now();
+    client.on("notice", () => received.push(performance.now() - started));
+
+    // A notice is sent as soon as it is raised.
+    await client.query("do $$ begin raise notice 'now'; perform pg_sleep(0.2); end $$");
+    client.release();
+
+    expect(received[0]).toBeGreaterThan(190);
+  });
+
   test("adds latency without limiting what is under way", async () => {
     const relay = await database.startRelay({ mode });
     const client = await checkOut(open(relay.address));

@@ -89,7 +89,9 @@ describe("a connection that breaks while an index is built concurrently", () => 
     "create index concurrently on accounts (balance)",
     "insert into accounts values (3, 0)",
   );
-  const building = async () => (await count("pg_stat_progress_create_index")) > 0;
+  // Before it waits for the writer, its index is not committed yet.
+  const building = async () =>
+    (await count("pg_stat_progress_create_index where phase like 'waiting for writers%'")) > 0;
   const indexes = () =>
     database.sql(
       "select i.indexrelid::int as id, i.indisvalid as valid from pg_index i where indrelid = 'accounts'::regclass",

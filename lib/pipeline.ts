@@ -1,20 +1,35 @@
+import { postgresFacts } from "./errors.ts";
+
 /** One statement to send, with its parameters. */
 export interface Sending {
   readonly text: string;
   readonly values?: readonly string[];
+  /** In a long series, its answer may arrive along with the answers to a few that follow. Default false. */
+  readonly mayLag?: boolean;
 }
 
 /** Which statement of a series the server refused; those behind it were not executed. */
 export class SendFailure extends Error {
-  /** Index from 0 into what was sent. */
+  /** Index from 0 into what was sent: everything before it was answered. */
   readonly index: number;
+  /** How many, from that one on, it may have been: more than one only where the connection was lost. */
+  readonly among: number;
 
-  constructor(index: number, cause: unknown) {
+  constructor(index: number, among: number, cause: unknown) {
     super(`Statement ${index} of the series failed.`, { cause });
     this.name = "SendFailure";
     this.index = index;
+    this.among = among;
   }
 }
+
+/**
+ * A longer series is flushed less often: each flush makes the server, the network and us handle some bytes by
+ * themselves, which together costs more than a small statement does.
+ */
+const LONG_SERIES = 1_000;
+/** Then so many answers may arrive together. */
+const MAX_LAG = 10;
 
 /** The part of the driver's protocol object that a query object may use. */
 interface ExtendedProtocol {
@@ -47,7 +62,10 @@ export class Pipeline {
   #resolve: (durationsMs: readonly number[]) => void = () => undefined;
   #reject: (failure: SendFailure) => void = () => undefined;
 
-  /** Resolves to how long each statement took, in ms, from the answer before its own to its own. */
+  /**
+   * Resolves to how long each statement took, in ms, from the answer before its own to its own. Of answers that
+   * arrive together the first has the time of all.
+   */
   readonly done: Promise<readonly number[]>;
 
   /** @param onStart called when the server turns to a statement: what it says next belongs to that one */
@@ -63,14 +81,19 @@ export class Pipeline {
   submit(connection: ExtendedProtocol): void {
     this.#startedAt = performance.now();
     this.#onStart(0);
-    for (const { text, values } of this.#series) {
+    for (const [index, { text, values }] of this.#series.entries()) {
       connection.parse({ name: "", text, types: [] }, true);
       connection.bind({ values: [...(values ?? [])] }, true);
       connection.execute({}, true);
       // Without it the server keeps its answers until the sync, and they would tell no times.
-      connection.flush();
+      if (this.#isFlushed(index)) connection.flush();
     }
     connection.sync();
+  }
+
+  #isFlushed(index: number): boolean {
+    const mayLag = this.#series[index]?.mayLag ?? false;
+    return !mayLag || this.#series.length <= LONG_SERIES || (index + 1) % MAX_LAG === 0;
   }
 
   handleCommandComplete(): void {
@@ -85,7 +108,11 @@ export class Pipeline {
   }
 
   handleError(error: unknown): void {
-    this.#reject(new SendFailure(this.#durationsMs.length, error));
+    const index = this.#durationsMs.length;
+    let last = index;
+    // The server's own word comes in order; where there is none, answers were lost that it had ready.
+    if (postgresFacts(error) === null) while (!this.#isFlushed(last)) last += 1;
+    this.#reject(new SendFailure(index, last - index + 1, error));
   }
 
   handleReadyForQuery(): void {

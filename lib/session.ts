@@ -170,9 +170,9 @@ class Session implements Connection {
       this.client.query(pipeline);
       return await pipeline.done;
     } catch (thrown) {
-      const index = thrown instanceof SendFailure ? thrown.index : 0;
-      const cause = thrown instanceof SendFailure ? thrown.cause : thrown;
-      throw new SendFailure(index, this.explain(cause));
+      const { index, among, cause } =
+        thrown instanceof SendFailure ? thrown : new SendFailure(0, 1, thrown);
+      throw new SendFailure(index, among, this.explain(cause));
     }
   }
 

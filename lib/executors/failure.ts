@@ -14,9 +14,15 @@ const READ_ONLY_SQL_TRANSACTION = "25006";
 /**
  * The error for a statement that the server refused. A lost connection and a passed deadline are not the
  * statement's fault: they keep their code, and say where they came.
+ * @param among how many statements, from this one on, it may have been
  */
-export function migrationFailed(thrown: unknown, migration: Migration, index: number): unknown {
-  if (thrown instanceof MigratorError) return interruptedAt(thrown, migration, index);
+export function migrationFailed(
+  thrown: unknown,
+  migration: Migration,
+  index: number,
+  among = 1,
+): unknown {
+  if (thrown instanceof MigratorError) return interruptedAt(thrown, migration, index, among);
   const server = postgresFacts(thrown);
   if (server === null) return thrown;
   const place = placeOf(migration, index, server.position);
@@ -33,9 +39,16 @@ export function migrationFailed(thrown: unknown, migration: Migration, index: nu
   );
 }
 
-function interruptedAt(error: MigratorError, migration: Migration, index: number): MigratorError {
+function interruptedAt(
+  error: MigratorError,
+  migration: Migration,
+  index: number,
+  among: number,
+): MigratorError {
   const place = placeOf(migration, index, null);
-  const where = place === undefined ? "" : `, statement ${place.index} (line ${place.line})`;
+  const others = among > 1 ? ` or one of the ${among - 1} behind it` : "";
+  const where =
+    place === undefined ? "" : `, statement ${place.index} (line ${place.line})${others}`;
   return new MigratorError(
     error.code,
     `${error.message} It came in migration ${migration.tag}${where}.`,

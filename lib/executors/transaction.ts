@@ -43,7 +43,7 @@ export function statementParts(
     if (statement === undefined) return [];
     const text = statementText(migration, statement);
     const setting = switchTo(lockTimeoutOf(migration, index, lockTimeoutMs));
-    return [...setting, { kind: "statement", text, migration, index }];
+    return [...setting, { kind: "statement", text, migration, index, mayLag: true }];
   });
   return [...parts, ...switchTo(lockTimeoutMs)];
 }
@@ -100,14 +100,14 @@ async function rollBack(connection: Connection): Promise<void> {
 
 function explain(
   parts: readonly Part[],
-  { index, cause }: SendFailure,
+  { index, among, cause }: SendFailure,
   explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
 ): unknown {
   const part = parts[index];
   if (part === undefined) return cause;
   switch (part.kind) {
     case "statement":
-      return migrationFailed(cause, part.migration, part.index);
+      return migrationFailed(cause, part.migration, part.index, among);
     case "commit":
       return commitFailed(
         cause,

@@ -7,6 +7,7 @@ import { SendFailure, type Sending } from "../../lib/pipeline.ts";
 import type { Relay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { targetOf } from "../setup/run.ts";
+import { waitFor } from "../setup/wait-for.ts";
 
 let database: TestDatabase;
 let relay: Relay;
@@ -44,6 +45,7 @@ const insert = (note: string): Sending => ({
   values: [note],
 });
 const plain = (text: string): Sending => ({ text });
+const lagging = (sending: Sending): Sending => ({ ...sending, mayLag: true });
 const ignore = () => undefined;
 
 function inTransaction(series: readonly Sending[]): readonly Sending[] {
@@ -94,9 +96,29 @@ describe("a series that the server takes", () => {
     });
 
     expect(started).toEqual([0, 1, 2, 3, 4]);
-    expect(durationsMs[1]).toBeGreaterThan(190);
     expect(durationsMs.indexOf(Math.max(...durationsMs))).toBe(1);
     expect(notices).toEqual([{ severity: "NOTICE", message: "third", migration: "statement 2" }]);
+  });
+
+  test("is answered by tens of statements where it is long", async () => {
+    const wait = "select pg_advisory_xact_lock(7)";
+    const holder = await database.hold(wait);
+    const series = Array.from({ length: 1_200 }, (_, index) =>
+      lagging(plain(index === 605 ? wait : "select 1")),
+    );
+    let reached = 0;
+
+    await withConnection(async (connection) => {
+      const sending = connection.sendAll(series, (index) => {
+        reached = index;
+      });
+      await waitFor(() => reached >= 600);
+      const whileWaiting = reached;
+      await holder.release();
+
+      expect((await sending).length).toBe(1_200);
+      expect(whileWaiting).toBe(600);
+    });
   });
 
   test("may hold rows, empty statements and 40 MB in one piece, behind one that keeps the server busy", async () => {
@@ -123,7 +145,7 @@ describe("a series with a statement that the server refuses", () => {
   test("names it among 10,000, runs nothing behind it and commits nothing", async () => {
     await database.sqlAsOwner("create sequence if not exists reached");
     const series = Array.from({ length: 10_000 }, (_, index) =>
-      plain(index === 6_789 ? "select 1 / 0" : "select nextval('reached')"),
+      lagging(plain(index === 6_789 ? "select 1 / 0" : "select nextval('reached')")),
     );
 
     const failure = await failureOf(inTransaction([insert("first"), ...series]));
@@ -170,6 +192,17 @@ describe("a connection that is cut in the middle of a series", () => {
     const failure = await failureOf(inTransaction(series));
 
     expect(failure.cause).toMatchObject({ code: "CONNECTION_LOST" });
+    expect(failure.among).toBe(1);
     expect(await notes()).toEqual([]);
+  });
+
+  test("says how many statements may have been the last, where the series is long", async () => {
+    const series = Array.from({ length: 2_000 }, (_, index) => lagging(insert(`note ${index}`)));
+    relay.cutAfterBytes({ direction: "toClient", bytes: 10_000 });
+
+    const { index, among } = await failureOf(series);
+
+    expect(index).toBeGreaterThan(100);
+    expect((index + among) % 10).toBe(0);
   });
 });

@@ -74,6 +74,8 @@ export async function startLambdaService(
     environment: {
       AWS_ENDPOINT_URL_LAMBDA: server.url,
       AWS_REGION: LOCAL_ACCOUNT.region,
+      // The AWS CLI looks at this one only.
+      AWS_DEFAULT_REGION: LOCAL_ACCOUNT.region,
       AWS_ACCESS_KEY_ID: "local",
       AWS_SECRET_ACCESS_KEY: LOCAL_ACCOUNT.secrets.local,
     },
@@ -156,6 +158,8 @@ const OPERATIONS: Readonly<Record<string, (operation: Operation) => Answer | Pro
     status: 200,
     body: { Versions: [describeFunction(deployed, qualifier).Configuration] },
   }),
+  // It asks for this too, and takes a function without one for unsigned.
+  "GET /code-signing-config": () => ({ status: 200, body: {} }),
   "GET /configuration": ({ deployed, qualifier }) => ({
     status: 200,
     body: describeFunction(deployed, qualifier).Configuration,

@@ -1,35 +1,69 @@
-import { startPostgres } from "./postgres.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeAsset } from "../bin/asset.ts";
+import { counted } from "../bin/counted.ts";
+import { buildLambda } from "../bin/lambda-artefact.ts";
+import { compileBundle } from "../lib/compile/compile.ts";
+import { startFunctionUrl } from "./function-url.ts";
+import { type Greeting, greeting } from "./greeting.ts";
+import { startLambda } from "./lambda.ts";
+import { startLambdaService } from "./lambda-service.ts";
+import { type LocalPostgres, startPostgres } from "./postgres.ts";
 import { startRelay } from "./relay.ts";
+import { startSecrets } from "./secrets.ts";
 
-/** `npm run local`: keeps a PostgreSQL and a relay up until Ctrl-C. */
-async function main(): Promise<void> {
-  const postgres = await startPostgres();
+/** `npm run local [-- <folder>]`: keeps a PostgreSQL, a relay and the function up until Ctrl-C. */
+async function main(folder: string): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
+  let postgres: LocalPostgres | undefined;
   try {
-    const owner = await postgres.admin.createRole("neondb_owner");
-    await postgres.admin.createDatabase("neondb", { owner: owner.name });
-    const { host, port } = postgres;
-    const relay = await startRelay({ target: { host, port }, mode: "neon" });
-    const ended = untilSignal();
-    console.log(greeting(postgres.url("neondb", owner), relay.address, postgres.directory));
-    await ended;
-    await relay.stop();
+    const bundle = await compileBundle(folder);
+    const handler = join(scratch, "handler");
+    [postgres] = await Promise.all([startPostgres(), buildLambda(handler)]);
+    const asset = join(scratch, "asset");
+    await writeAsset(bundle, asset, handler);
+    const migrations = counted(bundle.migrations.length, "migration");
+    await keepUp(postgres, asset, { folder, migrations });
   } finally {
-    await postgres.stop();
+    await postgres?.stop();
+    rmSync(scratch, { recursive: true });
   }
 }
 
-function greeting(url: string, relay: string, directory: string): string {
-  return `PostgreSQL 18 and a relay that behaves like Neon's proxy are up. Ctrl-C ends them and deletes the data.
-
-  export DATABASE_URL=${url}
-  export NEON_WS_PROXY=${relay}
-
-Then, for example:
-
-  npm exec neon-migrate -- up --folder drizzle
-  psql "$DATABASE_URL"
-
-The server's log is ${directory}/server.log`;
+async function keepUp(
+  postgres: LocalPostgres,
+  handlerDirectory: string,
+  of: Pick<Greeting, "folder" | "migrations">,
+): Promise<void> {
+  const owner = await postgres.admin.createRole("neondb_owner");
+  await postgres.admin.createDatabase("neondb", { owner: owner.name });
+  const { host, port } = postgres;
+  const relay = await startRelay({ target: { host, port }, mode: "neon" });
+  const databaseUrl = postgres.url("neondb", owner);
+  const [secrets, service] = await Promise.all([startSecrets(), startLambdaService()]);
+  secrets.set("shop/database-url", databaseUrl);
+  const lambda = startLambda({
+    handlerDirectory,
+    environment: {
+      ...secrets.environment,
+      ...service.environment,
+      DATABASE_URL_SECRET: "shop/database-url",
+      NEON_WS_PROXY: relay.address,
+    },
+  });
+  service.deploy(lambda, { maximumRetryAttempts: 0 });
+  const functionUrl = await startFunctionUrl(lambda);
+  const ended = untilSignal();
+  const variables = {
+    DATABASE_URL: databaseUrl,
+    NEON_WS_PROXY: relay.address,
+    ...service.environment,
+  };
+  const serverLog = join(postgres.directory, "server.log");
+  console.log(greeting({ ...of, variables, functionUrl: functionUrl.url, serverLog }));
+  await ended;
+  for (const part of [functionUrl, service, lambda, secrets, relay]) await part.stop();
 }
 
 function untilSignal(): Promise<void> {
@@ -40,4 +74,7 @@ function untilSignal(): Promise<void> {
   });
 }
 
-await main();
+await main(process.argv[2] ?? "drizzle").catch((thrown: unknown) => {
+  console.error(thrown instanceof Error ? thrown.message : thrown);
+  process.exitCode = 1;
+});

@@ -1,3 +1,8 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import {
   GetFunctionCommand,
   InvokeCommand,
@@ -6,10 +11,11 @@ import {
   type LambdaClientConfig,
   waitUntilFunctionActiveV2,
 } from "@aws-sdk/client-lambda";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { LocalLambda } from "../../local/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
 import { deploySource } from "../setup/local-function.ts";
+import { hasTool } from "../setup/tools.ts";
 
 const ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations";
 const RIGHT = { accessKeyId: "local", secretAccessKey: "local" };
@@ -213,3 +219,24 @@ describe("a function that is there", () => {
     expect(await service.calls.at(-1)?.attempts).toMatchObject([{ functionError: null }]);
   });
 });
+
+test.skipIf(!hasTool("aws"))(
+  "AWS' own command line, where this machine has it, ends with 0 also where the function failed",
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "payload-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    // The one form that versions 1 and 2 read alike.
+    const payload = join(folder, "payload.json");
+    await writeFile(payload, '{"fail":true}');
+    await deploy();
+
+    const options = ["--endpoint-url", service.url, "--cli-read-timeout", "0"];
+    const name = ["--function-name", "neon-migrations", "--payload", `fileb://${payload}`];
+    const line = ["lambda", "invoke", ...options, ...name, join(folder, "answer.json")];
+    const { stdout } = await promisify(execFile)("aws", line, {
+      env: { ...process.env, ...service.environment },
+    });
+
+    expect(JSON.parse(stdout)).toMatchObject({ StatusCode: 200, FunctionError: "Unhandled" });
+  },
+);

@@ -25,8 +25,7 @@ function main(path: string): void {
       }),
     ),
   );
-  const peakMb = process.resourceUsage().maxRSS / 1_024;
-  const told: Planned = { readMs, planFreshMs, planMs, reportMs, peakMb };
+  const told: Planned = { readMs, planFreshMs, planMs, reportMs };
   console.log(JSON.stringify(told));
 }
 

@@ -3,10 +3,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileBundle } from "../../lib/compile/compile.ts";
+import { type Runs, startRig } from "./growth-runs.ts";
 import { writeFolder } from "./workload.ts";
 
 /** How the work grows with the number of migrations. */
-export interface GrowthFigure {
+export interface GrowthFigure extends Runs {
   readonly migrations: number;
   readonly statements: number;
   readonly bundleBytes: number;
@@ -18,32 +19,35 @@ export interface GrowthFigure {
   /** The plan with everything applied but the last. */
   readonly planMs: number;
   readonly reportMs: number;
-  /** Peak memory of a process that reads the bundle, plans and reports, in MB. */
-  readonly peakMb: number;
 }
 
 /** What the process that is measured tells. */
-export type Planned = Omit<GrowthFigure, "migrations" | "statements" | "bundleBytes" | "compileMs">;
+export type Planned = Pick<GrowthFigure, "readMs" | "planFreshMs" | "planMs" | "reportMs">;
 
 /** @param sizes numbers of migrations */
 export async function measureGrowth(
   sizes: readonly { readonly migrations: number; readonly statements: number }[],
   scratch: string,
 ): Promise<readonly GrowthFigure[]> {
-  const figures: GrowthFigure[] = [];
-  for (const { migrations, statements } of sizes) {
-    const folder = join(scratch, `growth-${migrations}`);
-    await writeFolder(statements, folder, statements / migrations);
-    const started = performance.now();
-    const bundle = await compileBundle(folder);
-    const compileMs = performance.now() - started;
-    const text = JSON.stringify(bundle);
-    const path = join(folder, "bundle.json");
-    await writeFile(path, text);
-    const planned = await planElsewhere(path);
-    figures.push({ migrations, statements, bundleBytes: text.length, compileMs, ...planned });
+  const rig = await startRig(join(scratch, "growth"));
+  try {
+    const figures: GrowthFigure[] = [];
+    for (const { migrations, statements } of sizes) {
+      const folder = join(scratch, `growth-${migrations}`);
+      await writeFolder(statements, folder, statements / migrations);
+      const started = performance.now();
+      const bundle = await compileBundle(folder);
+      const compileMs = performance.now() - started;
+      const text = JSON.stringify(bundle);
+      const path = join(folder, "bundle.json");
+      await writeFile(path, text);
+      const measured = { ...(await planElsewhere(path)), ...(await rig.measure(text)) };
+      figures.push({ migrations, statements, bundleBytes: text.length, compileMs, ...measured });
+    }
+    return figures;
+  } finally {
+    await rig.stop();
   }
-  return figures;
 }
 
 /** In a process of its own, whose memory is nobody else's. */

@@ -97,7 +97,9 @@ export function renderGrowth(figures: readonly GrowthFigure[]): string {
       "plan, fresh",
       "plan, one",
       "report",
-      "peak",
+      "fresh apply, peak",
+      "nothing to do at 10 ms",
+      "then peak",
     ],
     figures.map((each) => [
       String(each.migrations),
@@ -108,7 +110,9 @@ export function renderGrowth(figures: readonly GrowthFigure[]): string {
       readable(each.planFreshMs),
       readable(each.planMs),
       readable(each.reportMs),
-      `${each.peakMb.toFixed(0)} MB`,
+      `${each.applyMb.toFixed(0)} MB`,
+      readable(each.idleMs),
+      `${each.idleMb.toFixed(0)} MB`,
     ]),
   );
 }

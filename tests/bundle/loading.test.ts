@@ -1,11 +1,17 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { buildBare } from "../../bench/speed/bare.ts";
+import { startFunction } from "../../bench/speed/function-process.ts";
 import { buildLambda } from "../../bin/lambda-artefact.ts";
 import { startLambda } from "../../local/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { expectReport } from "../setup/report-schema.ts";
+import { makeBundle, makeMigration } from "../unit/make-migration.ts";
+
+const MIGRATIONS = 300;
+const STATEMENTS = 10;
 
 let scratch: string;
 let database: TestDatabase;
@@ -46,3 +52,33 @@ describe("what every start of the function loads", () => {
     expect(await database.sql("select 1 from pg_namespace where nspname = 'drizzle'")).toEqual([]);
   });
 });
+
+describe("a function of 128 MB", () => {
+  test(`applies ${MIGRATIONS} migrations within its memory, and sees them applied`, async () => {
+    const folder = join(scratch, "many");
+    cpSync(inject("assetFolder"), folder, { recursive: true });
+    writeFileSync(join(folder, "bundle.json"), JSON.stringify(manyMigrations()));
+    const start = { folder, environment, memoryMb: 128 };
+
+    const first = await startFunction(start);
+    const second = await startFunction(start);
+
+    expect(expectReport(first.answer).applied).toHaveLength(MIGRATIONS);
+    expect(expectReport(second.answer).status).toBe("up-to-date");
+    expect(first.peakMb).toBeLessThan(128);
+    expect(second.peakMb).toBeLessThan(128);
+  });
+});
+
+function manyMigrations() {
+  return makeBundle(
+    makeMigration("0000_table", 1, "create table many (id integer)"),
+    ...Array.from({ length: MIGRATIONS - 1 }, (_, index) =>
+      makeMigration(
+        `${String(index + 1).padStart(4, "0")}_rows`,
+        index + 2,
+        ...Array.from({ length: STATEMENTS }, (__, row) => `insert into many values (${row})`),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,66 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { buildLambda } from "../../bin/lambda-artefact.ts";
+import { startPostgres } from "../../local/postgres.ts";
+import { startRelay } from "../../local/relay.ts";
+import { type Started, startFunction } from "./function-process.ts";
+
+/** What the function that is deployed needs for a bundle. */
+export interface Runs {
+  /** Peak memory of a fresh apply, in MB. */
+  readonly applyMb: number;
+  /** Peak memory with every migration in the ledger already, in MB. */
+  readonly idleMb: number;
+  /** From the call to the report of that, in ms, over `IDLE_ROUND_TRIP_MS`. */
+  readonly idleMs: number;
+}
+
+/** Runs the function on one bundle after the other, each in a database of its own. */
+export interface Rig {
+  measure(bundleText: string): Promise<Runs>;
+  stop(): Promise<void>;
+}
+
+/** What the construct gives a function unless told otherwise. */
+const MEMORY_MB = 512;
+/** As far away as a database in the same region. */
+const IDLE_ROUND_TRIP_MS = 10;
+
+/** PostgreSQL's table of locks does not hold the tables of ten thousand migrations in one transaction. */
+const APPLY = { transaction: "each" };
+
+/** @param scratch an empty folder */
+export async function startRig(scratch: string): Promise<Rig> {
+  const postgres = await startPostgres();
+  const relay = await startRelay({ target: { host: postgres.host, port: postgres.port } });
+  await buildLambda(scratch);
+  let databases = 0;
+  return {
+    measure: async (bundleText) => {
+      databases += 1;
+      const name = `growth_${databases}`;
+      await postgres.admin.createDatabase(name);
+      await writeFile(join(scratch, "bundle.json"), bundleText);
+      const environment = { DATABASE_URL: postgres.url(name), NEON_WS_PROXY: relay.address };
+      const start = { folder: scratch, environment, memoryMb: MEMORY_MB };
+      relay.setRoundTripMs(0);
+      const applied = await startFunction({ ...start, event: APPLY });
+      relay.setRoundTripMs(IDLE_ROUND_TRIP_MS);
+      const idle = await startFunction(start);
+      assertStatus(applied, "applied");
+      assertStatus(idle, "up-to-date");
+      return { applyMb: applied.peakMb, idleMb: idle.peakMb, idleMs: idle.answerMs };
+    },
+    stop: async () => {
+      await relay.stop();
+      await postgres.stop();
+    },
+  };
+}
+
+function assertStatus({ answer }: Started, status: string): void {
+  if (typeof answer === "object" && answer !== null && Reflect.get(answer, "status") === status) {
+    return;
+  }
+  throw new Error(`The function did not answer "${status}": ${JSON.stringify(answer)}`);
+}

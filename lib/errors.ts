@@ -23,6 +23,8 @@ export const ERROR_CODES = [
   "UNSUPPORTED_EVENT",
   "NOT_FOUND",
   "METHOD_NOT_ALLOWED",
+  "RUN_NOT_FOUND",
+  "RUN_NOT_STARTED",
   // the way to a function that is deployed
   "AWS_SETTINGS_MISSING",
   "FUNCTION_NOT_FOUND",
@@ -30,8 +32,6 @@ export const ERROR_CODES = [
   "FUNCTION_UNAVAILABLE",
   "FUNCTION_FOREIGN",
   "RUN_UNKNOWN",
-  "RUN_NOT_FOUND",
-  "RUN_NOT_STARTED",
   // the way to the database
   "UNREACHABLE",
   "CONNECT_TIMEOUT",

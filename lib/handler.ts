@@ -5,6 +5,7 @@ import { type Recognised, selectSource } from "./events/select.ts";
 import type { InvocationContext } from "./events/source.ts";
 import { createLog, type Log } from "./log.ts";
 import { type Dependencies, migrate } from "./migrate.ts";
+import type { Milestone } from "./progress.ts";
 import { redact } from "./redact.ts";
 import { failedReport, type Report } from "./report.ts";
 import { resolveTarget } from "./secret.ts";
@@ -18,6 +19,10 @@ export interface HandlerOptions {
   readonly run?: typeof migrate;
   /** Where the log goes. Default: one JSON object per line, to standard error. */
   readonly logFor?: (requestId: string) => Log;
+  /** Told how far a run is; see `Dependencies`. */
+  readonly onProgress?: (done: Milestone) => void;
+  /** Whether an error that nobody caught has nothing to do with the run, which then goes on. Default: it has. */
+  readonly isStray?: (thrown: unknown) => boolean;
 }
 
 /** What is kept back of the remaining time for cancelling, and for answering, in ms at most. */
@@ -64,7 +69,9 @@ async function reportFor(
   const emergency = new Promise<Report>((resolve) => {
     // This timer also keeps the process alive while nothing else does: a promise that never settles is answered.
     timer = setTimeout(() => resolve(failed(hung())), Math.max(lastMoment - Date.now(), 0));
-    giveBack = catchUncaught((thrown) => resolve(failed(thrown)));
+    giveBack = catchUncaught((thrown) => {
+      if (options.isStray?.(thrown) !== true) resolve(failed(thrown));
+    });
   });
   try {
     const working = work(recognised, options, { context, log, deadline, secrets });
@@ -86,7 +93,7 @@ interface Call {
 
 async function work(
   recognised: Recognised,
-  { bundle, run = migrate }: HandlerOptions,
+  { bundle, run = migrate, onProgress }: HandlerOptions,
   { context, log, deadline, secrets }: Call,
 ): Promise<Report | null> {
   const read = () => (typeof bundle === "function" ? bundle() : bundle);
@@ -105,6 +112,7 @@ async function work(
     requestId: context.awsRequestId,
     deadline,
     log,
+    ...(onProgress === undefined ? {} : { onProgress }),
   };
   return await recognised.carryOut(request, dependencies, run);
 }

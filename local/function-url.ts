@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { httpEvent } from "./function-url-event.ts";
+import { streamAnswer } from "./function-url-stream.ts";
 import type { Invocation, LocalLambda } from "./lambda.ts";
 import { LOCAL_ACCOUNT } from "./lambda-registry.ts";
 import { type LoopbackServer, startLoopback } from "./loopback.ts";
@@ -11,6 +12,8 @@ import { signatureProblem } from "./signature.ts";
 export interface FunctionUrlOptions {
   /** Who may call. Default `AWS_IAM`: who signs with the stand-ins' credentials for their region and `lambda`. */
   readonly authType?: "AWS_IAM" | "NONE";
+  /** `RESPONSE_STREAM` hands a streamed answer on as it comes. Default `BUFFERED`. */
+  readonly invokeMode?: "BUFFERED" | "RESPONSE_STREAM";
   /** Default: any that is free. */
   readonly port?: number;
 }
@@ -21,7 +24,7 @@ const MAX_BYTES = 6_291_456;
 /** Starts a stand-in for the Function URL of a function, with payload format 2.0. Its root is the whole URL. */
 export function startFunctionUrl(
   lambda: LocalLambda,
-  { authType = "AWS_IAM", port }: FunctionUrlOptions = {},
+  { authType = "AWS_IAM", invokeMode = "BUFFERED", port }: FunctionUrlOptions = {},
 ): Promise<LoopbackServer> {
   return startLoopback(async (request, response) => {
     const { method = "", url: target = "/", headers } = request;
@@ -39,7 +42,7 @@ export function startFunctionUrl(
       });
       return;
     }
-    await answer(lambda, { request, response, body, authType });
+    await answer(lambda, { request, response, body, authType, invokeMode });
   }, port);
 }
 
@@ -48,10 +51,11 @@ interface Exchange {
   readonly response: ServerResponse;
   readonly body: Buffer;
   readonly authType: "AWS_IAM" | "NONE";
+  readonly invokeMode: "BUFFERED" | "RESPONSE_STREAM";
 }
 
 async function answer(lambda: LocalLambda, exchange: Exchange): Promise<void> {
-  const { request, response, body, authType } = exchange;
+  const { request, response, body, authType, invokeMode } = exchange;
   const requestId = randomUUID();
   const event = httpEvent(request, body, { requestId, signed: authType === "AWS_IAM" });
   if (Buffer.byteLength(JSON.stringify(event)) > MAX_BYTES) {
@@ -60,7 +64,8 @@ async function answer(lambda: LocalLambda, exchange: Exchange): Promise<void> {
     });
     return;
   }
-  respond(response, await lambda.invoke(event, { requestId }));
+  if (invokeMode === "BUFFERED") respond(response, await lambda.invoke(event, { requestId }));
+  else await streamAnswer(lambda, event, { requestId, response });
 }
 
 function refuse(response: ServerResponse, status: number, type: string, body: object): void {

@@ -29,6 +29,58 @@ function call(method, path, body) {
   });
 }
 
+const streaming = new WeakSet();
+
+/** What AWS' client offers to functions that stream their answers. */
+globalThis.awslambda = {
+  streamifyResponse(handler) {
+    streaming.add(handler);
+    return handler;
+  },
+  HttpResponseStream: {
+    /** What an HTTP answer begins with goes before the first write, and eight zero bytes behind it. */
+    from(stream, prelude) {
+      stream.setContentType("application/vnd.awslambda.http-integration-response");
+      const write = stream.write.bind(stream);
+      stream.write = (...first) => {
+        stream.write = write;
+        write(`${JSON.stringify(prelude)}${"\0".repeat(8)}`);
+        return write(...first);
+      };
+      return stream;
+    },
+  },
+};
+
+/** Sends what a handler writes as it writes it; what it throws goes into the trailers. */
+async function stream(handler, event, context) {
+  const path = `/2018-06-01/runtime/invocation/${context.awsRequestId}/response`;
+  const headers = {
+    "lambda-runtime-function-response-mode": "streaming",
+    "content-type": "application/octet-stream",
+    "transfer-encoding": "chunked",
+    trailer: "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+  };
+  const output = request({ host, port, method: "POST", path, headers, agent: false });
+  output.setContentType = (type) => output.setHeader("content-type", type);
+  const answered = new Promise((resolve, reject) => {
+    output.on("error", reject);
+    output.on("response", (response) => response.on("end", resolve).resume());
+  });
+  try {
+    await handler(event, output, context);
+    await answered;
+  } catch (thrown) {
+    const error = describe(thrown);
+    output.addTrailers({
+      "Lambda-Runtime-Function-Error-Type": error.errorType,
+      "Lambda-Runtime-Function-Error-Body": Buffer.from(JSON.stringify(error)).toString("base64"),
+    });
+    output.end();
+    await answered.catch(() => undefined);
+  }
+}
+
 function describe(thrown) {
   try {
     if (thrown instanceof Error) {
@@ -58,7 +110,7 @@ async function loadHandler() {
       `${environment._HANDLER} is undefined or not exported`,
     );
   }
-  if (handler.length > 2) {
+  if (handler.length > 2 && !streaming.has(handler)) {
     throw runtimeError(
       "Runtime.CallbackHandlerDeprecated",
       "AWS Lambda has removed support for callback-based function handlers starting with Node.js 24.",
@@ -93,6 +145,10 @@ function stringify(result) {
 
 async function answer(handler, { headers, body }) {
   const context = contextOf(headers);
+  if (streaming.has(handler)) {
+    await stream(handler, JSON.parse(body), context);
+    return;
+  }
   const path = `invocation/${context.awsRequestId}`;
   const outcome = await Promise.resolve()
     .then(() => handler(JSON.parse(body), context))

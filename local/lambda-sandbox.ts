@@ -23,9 +23,11 @@ export interface Job {
   readonly event: unknown;
   /** The ARN that it was called by. Default: the function's own. */
   readonly functionArn?: string;
+  /** Told each part of a streamed answer as it comes; false cuts it off, as when nobody listens any more. */
+  readonly onPart?: (part: string) => boolean;
 }
 
-/** How one call of the function ended. */
+/** How one call of the function ended. A streamed answer is a text. */
 export interface Outcome {
   readonly payload: unknown;
   readonly functionError: null | "Unhandled";
@@ -50,6 +52,8 @@ interface Current {
   readonly settle: (payload: unknown, functionError: null | "Unhandled") => Promise<void>;
   deliveredAt: number | null;
   timer: NodeJS.Timeout;
+  /** What had come of a streamed answer when it was cut off; null while it was not. */
+  cutOff: string | null;
 }
 
 /** One process of the function, with a Runtime API of its own. Serves one call at a time. */
@@ -112,7 +116,7 @@ export class Sandbox {
         resolve({ payload, functionError, durationMs, logs: this.#logs.splice(0) });
       };
       const timer = setTimeout(() => this.#timedOut(INIT_TIMEOUT_MS), INIT_TIMEOUT_MS);
-      this.#current = { job, settle, deliveredAt: null, timer };
+      this.#current = { job, settle, deliveredAt: null, timer, cutOff: null };
       if (!this.#usable) this.#exited("The process has ended.");
       this.#deliver();
     });
@@ -134,11 +138,23 @@ export class Sandbox {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.replace("/2018-06-01/runtime/", "") ?? "";
     if (path === "invocation/next") {
+      await this.#settleCutOff();
       this.#waiting = response;
       this.#deliver();
-      return;
+    } else if (request.headers["lambda-runtime-function-response-mode"] === "streaming") {
+      await this.#receiveStream(request, response);
+    } else {
+      await this.#receive(path, await text(request), response);
     }
-    const body = await text(request);
+  }
+
+  /** The client has done with a call whose answer could not be told. */
+  async #settleCutOff(): Promise<void> {
+    const { cutOff = null } = this.#current ?? {};
+    if (cutOff !== null) await this.#current?.settle(cutOff, null);
+  }
+
+  async #receive(path: string, body: string, response: ServerResponse): Promise<void> {
     if (path === "init/error") this.#usable = false;
     const ofCurrent = path.includes(this.#current?.job.requestId ?? "none");
     const tooLarge = path.endsWith("/response") && Buffer.byteLength(body) > MAX_RESPONSE_BYTES;
@@ -147,6 +163,25 @@ export class Sandbox {
     const failed = tooLarge || !path.endsWith("/response");
     const payload: unknown = tooLarge ? RESPONSE_TOO_LARGE : JSON.parse(body);
     await this.#current?.settle(payload, failed ? "Unhandled" : null);
+  }
+
+  /** Takes an answer part by part. One that failed half-way says so in its trailers. */
+  async #receiveStream(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const current = this.#current;
+    if (current === null) return;
+    request.setEncoding("utf8");
+    let body = "";
+    for await (const part of request) {
+      body += String(part);
+      if (current.job.onPart?.(String(part)) !== false) continue;
+      current.cutOff = body;
+      request.socket.destroy();
+      return;
+    }
+    response.writeHead(202).end();
+    const error = request.trailers["lambda-runtime-function-error-body"];
+    if (error === undefined) await current.settle(body, null);
+    else await current.settle(JSON.parse(Buffer.from(error, "base64").toString()), "Unhandled");
   }
 
   #deliver(): void {

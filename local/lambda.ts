@@ -29,6 +29,8 @@ export interface CallOptions {
   readonly requestId?: string;
   /** The alias or version that the caller named: the function sees it at the end of its ARN. */
   readonly qualifier?: string;
+  /** Told each part of a streamed answer as it comes; see `Job`. */
+  readonly onPart?: (part: string) => boolean;
 }
 
 /** A function behind a stand-in for Lambda's Runtime API. */
@@ -77,7 +79,11 @@ export function startLambda(options: LambdaOptions): LocalLambda {
     return { ...outcome, requestId: job.requestId, coldStart: warm === null };
   };
 
-  const jobFor = (event: unknown, { requestId = randomUUID(), qualifier }: CallOptions): Job => ({
+  const jobFor = (
+    event: unknown,
+    { requestId = randomUUID(), qualifier, ...rest }: CallOptions,
+  ): Job => ({
+    ...rest,
     requestId,
     event,
     functionArn: qualifier === undefined ? functionArn : `${functionArn}:${qualifier}`,

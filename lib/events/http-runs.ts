@@ -89,7 +89,7 @@ async function serve(
     const connectTimeoutMs = Math.min(target.connectTimeoutMs, CONNECT_TIMEOUT_MS);
     const hurried = { ...target, connectTimeoutMs };
     const statusUrlOf = (id: string) => `${publicPath(event)}/runs/${id}`;
-    const { findRun, startRun } = await import("../runs/runs.ts");
+    const { findRun, startRun } = await import("../long-runs.ts");
     const run = runIn(event);
     if (run !== null) return await findRun(run.id, statusUrlOf(run.id), hurried, dependencies);
     const request = http.toRequest(event, context);

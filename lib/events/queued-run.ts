@@ -29,7 +29,7 @@ export const queuedRun: EventSource<RunEvent> = {
   toRequest: (event) => parseRequest(event["neon-migrate.run"].request),
 
   async carryOut(event, request, dependencies, run) {
-    const { followRun } = await import("../runs/runs.ts");
+    const { followRun } = await import("../long-runs.ts");
     const { requestId, log, deadline } = dependencies;
     const runId = event["neon-migrate.run"].id;
     return await followRun(request, dependencies, run, {
@@ -41,7 +41,7 @@ export const queuedRun: EventSource<RunEvent> = {
   /** @throws MigratorError where the outcome cannot be written down: then somebody should hear of it */
   async respond(event, report, { awsRequestId }, deadline) {
     if (report === null) return null;
-    const { recordOutcome } = await import("../runs/runs.ts");
+    const { recordOutcome } = await import("../long-runs.ts");
     const kept = fitReport(report, MAX_REPORT_BYTES);
     await recordOutcome(await resolveTarget(readConfig()), kept, {
       runId: event["neon-migrate.run"].id,

@@ -73,11 +73,25 @@ function databaseUrlReference(environment: Environment): DatabaseUrlReference | 
     );
   }
   if (secret !== null) {
-    return { from: "secret", id: secret, field: setting(environment, "DATABASE_URL_SECRET_FIELD") };
+    return secretReference(secret, setting(environment, "DATABASE_URL_SECRET_FIELD"));
   }
   if (parameter !== null) return { from: "parameter", name: parameter };
   const url = setting(environment, "DATABASE_URL");
   return url === null ? null : { from: "environment", url };
+}
+
+/** `name#field` in one setting, or the field in one of its own. No name of a secret has a `#`; a URL is none. */
+function secretReference(secret: string, named: string | null): DatabaseUrlReference {
+  const hash = secret.includes("://") ? -1 : secret.indexOf("#");
+  if (hash === -1) return { from: "secret", id: secret, field: named };
+  const [id, field] = [secret.slice(0, hash).trim(), secret.slice(hash + 1).trim()];
+  if (id === "" || field === "" || (named !== null && named !== field)) {
+    throw new MigratorError(
+      "CONFIG_INVALID",
+      "DATABASE_URL_SECRET has a # in it. In front of it belongs the name or ARN of the secret, behind it the one field that holds the connection string; DATABASE_URL_SECRET_FIELD must not name another.",
+    );
+  }
+  return { from: "secret", id, field };
 }
 
 function connectTimeout(value: string | null): number {

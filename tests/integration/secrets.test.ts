@@ -78,10 +78,13 @@ describe("a connection string is found", () => {
     ]);
   });
 
-  test("in the field that is named", async () => {
+  test.each([
+    { ...bySecret, DATABASE_URL_SECRET_FIELD: "migrator" },
+    { DATABASE_URL_SECRET: `${NAME}#migrator` },
+  ])("in the field that is named: %j", async (settings) => {
     secrets.set(NAME, JSON.stringify({ url: stale, migrator: database.url }));
 
-    const report = await run({ ...bySecret, DATABASE_URL_SECRET_FIELD: "migrator" });
+    const report = await run(settings);
 
     expect(report.status).toBe("applied");
   });

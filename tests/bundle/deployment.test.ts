@@ -1,3 +1,6 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
 import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
@@ -183,6 +186,24 @@ describe("CloudFormation", () => {
       ["Delete", "SUCCESS"],
     ]);
     expect(failed.exchanges[0]?.reason).toContain("REQUEST_INVALID");
+  });
+
+  test.each([
+    ["BUNDLE_MISSING", null],
+    ["BUNDLE_INVALID", "{"],
+  ])("is told of a function that has no good bundle: %s", async (code, content) => {
+    const handlerDirectory = mkdtempSync(join(tmpdir(), "damaged-"));
+    cpSync(inject("assetFolder"), handlerDirectory, { recursive: true });
+    if (content === null) rmSync(join(handlerDirectory, "bundle.json"));
+    else writeFileSync(join(handlerDirectory, "bundle.json"), content);
+    await lambda.stop();
+    lambda = startLambda({ handlerDirectory, environment });
+
+    const failed = await stack.create("Run");
+    rmSync(handlerDirectory, { recursive: true });
+
+    expect(failed).toMatchObject({ status: "ROLLBACK_COMPLETE", problems: [] });
+    expect(failed.exchanges[0]?.reason).toMatch(new RegExp(`^${code}: `));
   });
 
   test("is not answered by us when a framework stands in between: it gets a value or an error", async () => {

@@ -35,7 +35,11 @@ beforeAll(async () => {
   stack = await startTestStack(VERSIONS);
 });
 
-beforeEach(() => stack.reset());
+beforeEach(async () => {
+  await stack.reset();
+  // Who knows the URL may answer in our place.
+  return () => expect(JSON.stringify(stack.ended)).not.toMatch(/Signature|AWSAccessKeyId/);
+});
 
 afterAll(() => stack.stop());
 
@@ -259,7 +263,6 @@ describe("answers", () => {
       errorType: "INTERNAL",
       errorMessage: expect.stringContaining("403"),
     });
-    expect(JSON.stringify(stack.ended)).not.toContain("Signature");
     expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
   });
 

@@ -13,9 +13,21 @@ export function lifecycleRows(): ReadonlyMap<string, string> {
   return new Map(rows.map(([what = "", , , end = ""]) => [what, end]));
 }
 
-/** Fails the test unless an operation left the stack where the row of its name says, with these problems seen. */
+/** What `Fn::GetAtt` may read of every answer, whatever was asked and whatever came of it. */
+const ATTRIBUTES = [
+  ...["ahead", "appliedCount", "executor", "latest"],
+  ...["pendingCount", "requestId", "status"],
+];
+
+/**
+ * Fails the test unless an operation left the stack where the row of its name says, with these problems
+ * seen, and each answer has all attributes. Where a framework answers, it has none of a failure.
+ */
 export function expectEnd(operation: Operation, problems: readonly string[] = []): void {
   const title = expect.getState().currentTestName?.split(" > ").at(-1) ?? "";
   const seen = { title, end: `\`${operation.status}\``, problems: operation.problems };
   expect(seen).toEqual({ title, end: lifecycleRows().get(title), problems });
+  for (const { answer, data } of operation.exchanges) {
+    if (answer !== null) expect(Object.keys(data).toSorted()).toEqual(ATTRIBUTES);
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { MigratorError } from "../../lib/errors.ts";
+import { ERROR_CODES, type ErrorCode, MigratorError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/select.ts";
 import { failedReport } from "../../lib/report.ts";
 import type { Request } from "../../lib/request.ts";
@@ -116,6 +116,50 @@ describe("an Update of CloudFormation takes back", () => {
     ["nothing when it is a Create", update({ MigrationsHash: "b" }, a, "Create"), null],
   ])("%s", (_what, event, hash) => {
     expect(selectSource(event).undoneHash()).toBe(hash);
+  });
+});
+
+describe("a custom resource is answered by us", () => {
+  const arn = context.invokedFunctionArn;
+
+  test.each([
+    [arn, arn, true],
+    [arn, `${arn}:$LATEST`, true],
+    [`${arn}:live`, `${arn}:live`, true],
+    [`${arn}:live`, `${arn}:7`, false],
+    [`${arn}-framework`, arn, false],
+    [undefined, arn, false],
+  ])(
+    "with the service token %s, invoked as %s: %s",
+    async (ServiceToken, invokedFunctionArn, ours) => {
+      const event = { ...CREATE, ServiceToken, ResponseURL: "http://127.0.0.1:1/never" };
+      const invocation = { ...context, invokedFunctionArn };
+
+      const answered = selectSource(event).respond(null, invocation, Date.now() + 1_000);
+
+      if (ours) await expect(answered).rejects.toThrow("CloudFormation could not be answered");
+      else await expect(answered).resolves.toMatchObject({ Data: { status: "skipped" } });
+    },
+  );
+});
+
+describe("the status of an HTTP answer", () => {
+  const STATUS: Partial<Record<ErrorCode, number>> = {
+    ...{ REQUEST_INVALID: 400, NOT_FOUND: 404, RUN_NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405 },
+    ...{ LOCKED: 409, LOCK_TIMEOUT: 409 },
+    ...{ OUT_OF_ORDER: 422, MODIFIED: 422, AHEAD: 422, LEDGER_SPLIT: 422 },
+    ...{ UNREACHABLE: 503, CONNECT_TIMEOUT: 503, ENDPOINT_UNAVAILABLE: 503, CONNECTION_LOST: 503 },
+    DEADLINE: 504,
+  };
+
+  test.each(ERROR_CODES)("says what became of %s, and when to come again", async (code) => {
+    const report = failedReport("request", new MigratorError(code, "It failed."));
+
+    const answer = await selectSource(POST).respond(report, context, Date.now());
+
+    const status = STATUS[code] ?? 500;
+    expect(answer).toMatchObject({ statusCode: status, body: JSON.stringify(report) });
+    expect(Object(answer).headers["retry-after"]).toBe(status === 503 ? "5" : undefined);
   });
 });
 

@@ -8,7 +8,7 @@ import {
 } from "../bundle.ts";
 import type { Checkpoint } from "../checkpoints.ts";
 import type { Connection } from "../connection.ts";
-import { MigratorError, postgresFacts } from "../errors.ts";
+import { MigratorError, postgresFacts, toError } from "../errors.ts";
 import { quoteName } from "../quote.ts";
 import { migrationFailed } from "./failure.ts";
 import { dropBrokenTwins, dropInvalid, indexesOf } from "./invalid-indexes.ts";
@@ -100,8 +100,22 @@ async function sendAsIs(alone: Alone, text: string, effect: Effect): Promise<voi
   try {
     await alone.connection.query(text);
   } catch (thrown) {
-    if (effect.kind === "unknown" && postgresFacts(thrown) !== null) await alone.withdraw();
-    throw thrown;
+    const refused = effect.kind === "unknown" && postgresFacts(thrown) !== null;
+    throw refused ? await withdrawn(alone, thrown) : thrown;
+  }
+}
+
+/** What the server refused is what is reported, also where the announcement of it stays. */
+async function withdrawn(alone: Alone, refusal: unknown): Promise<unknown> {
+  try {
+    await alone.withdraw();
+    return refusal;
+  } catch (thrown) {
+    const { migration, index } = alone;
+    const error = toError(migrationFailed(refusal, migration, index));
+    if (!(error instanceof MigratorError)) return error;
+    const stays = `That it was begun could not be taken back (${toError(thrown).message}), so the next run may be in doubt of it: "neon-migrate repair --resolve ${migration.tag} --as undone".`;
+    return new MigratorError(error.code, `${error.message} ${stays}`, error.facts);
   }
 }
 

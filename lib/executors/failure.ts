@@ -45,6 +45,7 @@ function interruptedAt(
   index: number,
   among: number,
 ): MigratorError {
+  if (error.facts.statement !== undefined) return error;
   const place = placeOf(migration, index, null);
   const others = among > 1 ? ` or one of the ${among - 1} behind it` : "";
   const where =

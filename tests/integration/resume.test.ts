@@ -187,3 +187,23 @@ test("a partition whose detaching was broken off half way is detached to the end
   expect(report.warnings.map(({ code }) => code)).toContain("STEP_FOUND_DONE");
   expect(await database.sql("select from pg_inherits")).toEqual([]);
 });
+
+test("a statement's refusal is reported also where its announcement cannot be taken back", async () => {
+  await database.sqlAsOwner(`
+    create procedure spoil() language plpgsql as $$ begin
+      drop table if exists drizzle.__drizzle_migrations_checkpoints;
+      commit;
+      raise exception 'spoiled';
+    end $$`);
+
+  const report = await run(target, makeBundle(makeMigration("0000_spoil", 1_000, "call spoil()")));
+
+  expect(report.error).toMatchObject({
+    code: "MIGRATION_FAILED",
+    sqlstate: "P0001",
+    statement: { index: 1 },
+  });
+  expect(report.error?.message).toMatch(
+    /^Migration 0000_spoil, statement 1 \(line 1\): spoiled \(P0001\)\. .*"drizzle\.__drizzle_migrations_checkpoints" does not exist.* --resolve 0000_spoil --as undone/,
+  );
+});

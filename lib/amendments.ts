@@ -5,8 +5,9 @@ import {
   checkpointOf,
   checkpointPlace,
   checkpointUpsert,
-  editedStatement,
+  editedStatements,
   findCheckpoint,
+  nameOf,
 } from "./checkpoints.ts";
 import type { LedgerPlace } from "./config.ts";
 import { MigratorError } from "./errors.ts";
@@ -191,7 +192,7 @@ function acceptCheckpoint(
   checkpoint: Checkpoint,
   { place }: Ledger,
 ): readonly Change[] {
-  if (editedStatement(migration, checkpoint) === null) return [];
+  if (editedStatements(migration, checkpoint) === null) return [];
   const { tag } = migration;
   const { done, running, before } = checkpoint;
   refuseShorter(migration, checkpoint);
@@ -243,11 +244,11 @@ function doubtful(migration: Migration, checkpoint: Checkpoint): number {
   const { running } = checkpoint;
   if (running === null) throw nothingInDoubt(tag);
   refuseShorter(migration, checkpoint);
-  const edited = editedStatement(migration, checkpoint);
+  const edited = editedStatements(migration, checkpoint);
   if (edited !== null) {
     throw new MigratorError(
       "MODIFIED",
-      `Statement ${edited + 1} of ${tag} has run and was changed since, so nobody knows which statement is in doubt. Restore it first, or take the file as it is with "neon-migrate repair --accept ${tag}". Nothing was written.`,
+      `In ${tag} ${nameOf(edited)} has run and was changed since, so nobody knows which statement is in doubt. Restore it first, or take the file as it is with "neon-migrate repair --accept ${tag}". Nothing was written.`,
       { migration: tag },
     );
   }

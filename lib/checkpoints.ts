@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { DIGEST_LENGTH, type Migration } from "./bundle.ts";
 import type { LedgerPlace } from "./config.ts";
 import type { Sending } from "./pipeline.ts";
@@ -13,8 +14,9 @@ export interface Checkpoint {
   /** How many statements are done. */
   readonly done: number;
   /**
-   * One digest for each of them, concatenated; and one more for the statement that was begun, where its
-   * outcome can be found in the catalog.
+   * What they said, concatenated: a digest for each whole block of them, and for each statement behind the last block;
+   * and one more for the statement that was begun, where its outcome can be found in the catalog. Earlier versions have
+   * written a digest for every statement.
    */
   readonly digests: string;
   /** Index of the statement that was begun outside a transaction; null when none is. */
@@ -22,6 +24,12 @@ export interface Checkpoint {
   /** For an index without a name: object ids of the indexes that its table had before. */
   readonly before: readonly number[] | null;
 }
+
+/**
+ * So many statements that are done share one digest: a checkpoint is written for each statement, and one that grew
+ * with every statement would cost a file of thousands megabytes of write-ahead log.
+ */
+const BLOCK = 64;
 
 /** The table of checkpoints stands beside the ledger. PostgreSQL cuts names at 63 bytes. */
 export function checkpointPlace({ schema, table }: LedgerPlace): LedgerPlace {
@@ -54,8 +62,9 @@ export function checkpointOf(
   const { tag, name, hash } = migration;
   const effect = running === null ? null : (migration.statements[running]?.effect ?? null);
   const findable = effect !== null && effect.kind !== "unknown";
-  const digests = digestsOf(migration, findable ? done + 1 : done);
-  return { tag, name, hash, done, digests, running, before };
+  const begun = findable ? digestOf(migration, done, 1) : "";
+  const digests = rangesOf(done, BLOCK).map(({ from, size }) => digestOf(migration, from, size));
+  return { tag, name, hash, done, digests: digests.join("") + begun, running, before };
 }
 
 /**
@@ -66,11 +75,10 @@ export function interruptedStatement(
   migration: Migration,
   checkpoint: Checkpoint | null | undefined,
 ): number | null {
-  const { running, done, digests } = checkpoint ?? { running: null, done: 0, digests: "" };
-  if (running === null) return null;
-  const was = digests.slice(done * DIGEST_LENGTH);
-  const is = digestsOf(migration, done + 1).slice(done * DIGEST_LENGTH);
-  return was === "" || was === is ? running : null;
+  if (checkpoint === null || checkpoint === undefined) return null;
+  const { running, done, digests } = checkpoint;
+  const was = digests.slice(rangesOf(done, blockOf(checkpoint)).length * DIGEST_LENGTH);
+  return was === "" || was === digestOf(migration, done, 1) ? running : null;
 }
 
 /** What writes a checkpoint over the one before it. */
@@ -108,26 +116,49 @@ export function findCheckpoint(
   return byTag ?? checkpoints.find((each) => each.name === name);
 }
 
-/**
- * The first statement that was run and is no longer what it was, comments and blanks apart.
- * @returns its index from 0, or null when all that has run stands unchanged at the head of the file
- */
-export function editedStatement(
-  migration: Migration,
-  { done, digests }: Checkpoint,
-): number | null {
-  const present = digestsOf(migration, done);
-  for (let index = 0; index < done; index += 1) {
-    const at = index * DIGEST_LENGTH;
-    const was = digests.slice(at, at + DIGEST_LENGTH);
-    if (present.slice(at, at + DIGEST_LENGTH) !== was) return index;
-  }
-  return null;
+/** Statements that stand behind each other, by the index of the first. */
+export interface Range {
+  readonly from: number;
+  readonly size: number;
 }
 
-function digestsOf({ statements }: Migration, done: number): string {
-  return statements
-    .slice(0, done)
-    .map(({ digest }) => digest)
-    .join("");
+/**
+ * Where a statement that was run is no longer what it was, comments and blanks apart.
+ * @returns the first such statement, as near as it is known; null when all that has run stands unchanged at the head of
+ *   the file
+ */
+export function editedStatements(migration: Migration, checkpoint: Checkpoint): Range | null {
+  const ranges = rangesOf(checkpoint.done, blockOf(checkpoint));
+  const edited = ranges.find(({ from, size }, index) => {
+    const was = checkpoint.digests.slice(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH);
+    return digestOf(migration, from, size) !== was;
+  });
+  return edited ?? null;
+}
+
+/** Them in words that a verb in the singular can follow. */
+export function nameOf({ from, size }: Range): string {
+  return size === 1 ? `statement ${from + 1}` : `one of statements ${from + 1} to ${from + size}`;
+}
+
+/** How many statements share a digest: one of an earlier version has one for each. */
+function blockOf({ done, digests }: Checkpoint): number {
+  return digests.length < done * DIGEST_LENGTH ? BLOCK : 1;
+}
+
+/** What the digests of a checkpoint stand for. */
+function rangesOf(done: number, block: number): readonly Range[] {
+  const whole = Math.floor(done / block);
+  return Array.from({ length: whole + (done % block) }, (_, index) =>
+    index < whole
+      ? { from: index * block, size: block }
+      : { from: whole * (block - 1) + index, size: 1 },
+  );
+}
+
+/** Of one statement what the bundle says; of a block the digest of these. */
+function digestOf({ statements }: Migration, from: number, size: number): string {
+  const digests = statements.slice(from, from + size).map(({ digest }) => digest);
+  if (digests.length < 2) return digests.join("");
+  return createHash("sha256").update(digests.join("")).digest("hex").slice(0, DIGEST_LENGTH);
 }

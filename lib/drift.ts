@@ -1,5 +1,5 @@
 import type { Bundle } from "./bundle.ts";
-import { editedStatement } from "./checkpoints.ts";
+import { editedStatements } from "./checkpoints.ts";
 import { isCosmeticEdit } from "./cosmetic.ts";
 import type { Matching } from "./match.ts";
 import type { PlannedMigration } from "./plan.ts";
@@ -38,5 +38,5 @@ export function findDrift(
 
 /** Whether something that was run already is no longer what it was. What was not may be edited freely. */
 export function isEdited({ migration, checkpoint }: PlannedMigration): boolean {
-  return checkpoint !== null && editedStatement(migration, checkpoint) !== null;
+  return checkpoint !== null && editedStatements(migration, checkpoint) !== null;
 }

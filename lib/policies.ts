@@ -1,5 +1,5 @@
 import type { Bundle, Migration, Warning } from "./bundle.ts";
-import { editedStatement } from "./checkpoints.ts";
+import { editedStatements, nameOf } from "./checkpoints.ts";
 import { isCosmeticEdit } from "./cosmetic.ts";
 import { isEdited } from "./drift.ts";
 import { MigratorError } from "./errors.ts";
@@ -34,12 +34,12 @@ export function refusalOf(judged: Judged): MigratorError | null {
 /** Where to go on cannot be told once the part that was run has changed. */
 function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | null {
   const edited = pending.find(isEdited);
-  const index = edited?.checkpoint && editedStatement(edited.migration, edited.checkpoint);
-  if (edited === undefined || index === null || index === undefined) return null;
+  const range = edited?.checkpoint && editedStatements(edited.migration, edited.checkpoint);
+  if (edited === undefined || range === null || range === undefined) return null;
   const { tag, hash } = edited.migration;
   return new MigratorError(
     "MODIFIED",
-    `Migration ${tag} is half applied: ${edited.checkpoint?.done} of its statements are done, and statement ${index + 1} of these was changed since (file hash ${short(edited.checkpoint?.hash ?? "")} then, ${short(hash)} now). Restore what has run, and change only what has not; or, if the database already looks as the file says, take it as it is with "neon-migrate repair --accept ${tag}".`,
+    `Migration ${tag} is half applied: ${edited.checkpoint?.done} of its statements are done, and ${nameOf(range)} of these was changed since (file hash ${short(edited.checkpoint?.hash ?? "")} then, ${short(hash)} now). Restore what has run, and change only what has not; or, if the database already looks as the file says, take it as it is with "neon-migrate repair --accept ${tag}".`,
     { migration: tag },
   );
 }

@@ -263,7 +263,7 @@ describe("resolve", () => {
     const error = refusal(request, doubt(1), makeBundle(edited));
 
     expect(error.code).toBe("MODIFIED");
-    expect(error.message).toContain("Statement 1 of 0000_half has run and was changed since");
+    expect(error.message).toContain("In 0000_half statement 1 has run and was changed since");
   });
 });
 

@@ -26,7 +26,7 @@ describe("parseEndpoint, for any text,", () => {
         expect(error?.message ?? "").not.toContain("mArKer");
         if (endpoint !== null) expectComplete(endpoint);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -46,7 +46,7 @@ describe("parseEndpoint, for any text,", () => {
           expect(error?.message ?? "").not.toContain("mArKer");
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -71,7 +71,7 @@ describe("parseEndpoint, for any text,", () => {
           expect(endpoint).toMatchObject({ user, password, database, port, host: "host.example" });
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

@@ -26,7 +26,7 @@ test("a journal in any variation is read as it says, or refused with its path", 
   );
   fc.assert(
     fc.property(texts, (text) => expectEntriesOrRefusal(text, parse(text))),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 

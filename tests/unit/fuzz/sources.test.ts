@@ -47,7 +47,7 @@ describe("a direct invocation in any variation", () => {
         else expect(request).toBeNull();
         if (source === "unsupported") expect(code).toBe("UNSUPPORTED_EVENT");
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -59,7 +59,7 @@ describe("a direct invocation in any variation", () => {
 
         expect(asked(changed).request?.action ?? "none").not.toBe("up");
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });
@@ -73,7 +73,7 @@ describe("an HTTP call in any variation", () => {
         if (request?.action === "up" && source === "http") expect(postsUp(event)).toBe(true);
         if (source !== "http") expect(runsDirectly(event) || request === null).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -88,7 +88,7 @@ describe("an HTTP call in any variation", () => {
 
         expect(request).toEqual(text.trim() === "" ? expectedRequest({}) : expectedBody(text));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });
@@ -109,7 +109,7 @@ describe("a custom resource in any variation", () => {
         const allowed = isRecord(expected) && expected.action === "up";
         expect(expressed(request)).toEqual(allowed ? expressed(expected) : null);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -120,7 +120,7 @@ describe("a custom resource in any variation", () => {
 
         expect(asked(deletion)).toEqual({ source: "cloudformation", request: null });
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });
@@ -138,7 +138,7 @@ describe("an event of a deployment in any variation", () => {
           expect(withoutDurations(request)).toEqual(withoutDurations(detailsOf(event)));
         else expect(request === null || runsDirectly(event)).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });
@@ -180,7 +180,7 @@ describe("an event of another service", () => {
           request === null || (source === "direct" && runsDirectly(event)) || postsUp(event),
         ).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

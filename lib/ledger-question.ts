@@ -128,12 +128,15 @@ export function readPlaces(rows: Rows, role: string): Places {
   if (rows.length === 0) throw new Error("The question for the ledger was not answered.");
   // The statement above made these rows; their shape is ours.
   const answers = rows as unknown as readonly Answer[];
-  const read = answers.map((answer) => ({ answer, home: homeOf(answer) }));
+  const read = answers.map((answer) => {
+    const rows = answer.mayRead === true ? jsonIn(answer.ledger) : [];
+    return { answer, rows, home: homeOf(answer, Object.keys(rows[0] ?? {})) };
+  });
   return {
     homes: read.map(({ home }) => home),
     found: read
       .filter(({ home }) => home.tableExists)
-      .map(({ answer, home }) => foundAt(home, answer, role)),
+      .map(({ answer, rows, home }) => foundAt(home, rows, answer.checkpoints, role)),
   };
 }
 
@@ -147,9 +150,8 @@ export function readLedger(rows: Rows, role: string, layout: Layout): Ledger {
   return chooseHome(homes, found, layout);
 }
 
-function homeOf(answer: Answer): Home {
+function homeOf(answer: Answer, columns: readonly string[]): Home {
   const { schema, table, schemaExists, mayCreateSchema, checkpointsExist } = answer;
-  const [first = {}] = answer.mayRead === true ? jsonIn(answer.ledger) : [];
   const hidden = answer.open === false && answer.ledger !== "";
   return {
     schema,
@@ -160,13 +162,18 @@ function homeOf(answer: Answer): Home {
     mayCreateTable: answer.mayCreateTable === true,
     mayRead: answer.mayRead === true,
     mayInsert: answer.mayInsert === true && answer.mayCount !== false,
-    columns: Object.keys(first),
+    columns,
     checkpointsExist,
     mayReadCheckpoints: answer.mayReadCheckpoints === true,
   };
 }
 
-function foundAt(home: Home, { ledger, checkpoints }: Answer, role: string): FoundLedger {
+function foundAt(
+  home: Home,
+  rows: readonly Row[],
+  checkpoints: string | null,
+  role: string,
+): FoundLedger {
   if (!home.mayRead || (home.checkpointsExist && !home.mayReadCheckpoints)) {
     throw deniedRead(home, role);
   }
@@ -174,7 +181,7 @@ function foundAt(home: Home, { ledger, checkpoints }: Answer, role: string): Fou
   if (missing.length > 0) throw unknownFormat(home, `it has no column ${missing.join(", ")}`);
   return {
     home,
-    rows: jsonIn(ledger)
+    rows: rows
       .filter(({ id }) => id !== null)
       .map((row) => ledgerRow(home, row))
       .toSorted((one, other) => one.id - other.id),
@@ -184,8 +191,8 @@ function foundAt(home: Home, { ledger, checkpoints }: Answer, role: string): Fou
 }
 
 function ledgerRow(home: Home, { id, hash, created_at: when, name }: Row): LedgerRow {
-  if (when !== null && !Number.isSafeInteger(Number(when))) {
-    throw unknownFormat(home, "its created_at is no time in milliseconds");
+  if (!Number.isFinite(Number(id)) || !Number.isFinite(Number(when))) {
+    throw unknownFormat(home, "its id or created_at holds no number");
   }
   return {
     id: Number(id),

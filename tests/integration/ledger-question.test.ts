@@ -60,7 +60,7 @@ describe("the ledger is read", () => {
     const report = await run(owner, bundle);
 
     expect(report.error?.code).toBe("LEDGER_UNKNOWN_FORMAT");
-    expect(report.error?.message).toContain("created_at is no time in milliseconds");
+    expect(report.error?.message).toContain("created_at holds no number");
   });
 
   test("as it is under the lock, also by a role whose transactions keep their first snapshot", async () => {

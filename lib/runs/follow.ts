@@ -39,6 +39,7 @@ export async function followRun(
   following: Following,
 ): Promise<Report | null> {
   const target = await dependencies.target();
+  let unused: Target | null = target;
   if (!(await withRuns(target, following, (session) => claim(session, following)))) return null;
   let progress: Milestone | null = null;
   const signs = showSigns(target, following, () => progress);
@@ -46,7 +47,13 @@ export async function followRun(
     const onProgress = (now: Milestone) => {
       progress = now;
     };
-    return await run(request, { ...dependencies, onProgress });
+    // Asked a second time, it is asked because the secret may have been rotated.
+    const targetOnce = () => {
+      const found = unused ?? dependencies.target();
+      unused = null;
+      return found;
+    };
+    return await run(request, { ...dependencies, target: targetOnce, onProgress });
   } finally {
     await signs.stop();
   }

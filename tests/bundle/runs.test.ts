@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import { accounts, booking, broken, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
@@ -24,7 +24,7 @@ let environment: Readonly<Record<string, string>>;
 let deployment: Deployment;
 let requests = 0;
 
-beforeEach(async () => {
+async function setUp(): Promise<void> {
   database = await createTestDatabase();
   queue = await startHeldQueue({ functionArn: LOCAL_FUNCTION_ARN });
   const relay = await database.startRelay({ mode: "neon" });
@@ -33,13 +33,13 @@ beforeEach(async () => {
     ...queue.environment,
   };
   deployment = prepareDeployment(environment, 60_000);
-});
+}
 
-afterEach(async () => {
+async function tearDown(): Promise<void> {
   await deployment.remove();
   await queue.stop();
   await database.close();
-});
+}
 
 /** Replaces the deployment by one with other settings. */
 async function redeploy(
@@ -78,133 +78,200 @@ const look = ({ body }: Answer) => call("GET", body.statusUrl);
 const deliverLast = (requestId = "the-run") =>
   deployment.deliver({ requestId, event: queue.held.at(-1)?.event });
 
-test("a run is begun by one call, carried out by another, and told of by a third", async () => {
-  await deployment.deploy(accounts, booking);
+describe("a run", () => {
+  beforeEach(setUp);
 
-  const begun = await begin();
-  const queued = await look(begun);
-  const { payload, functionError } = await deliverLast();
-  const finished = await look(begun);
+  afterEach(tearDown);
 
-  expect(begun).toEqual({
-    statusCode: 202,
-    headers: expect.objectContaining({
-      location: `/migrations/runs/${begun.body.runId}`,
-      "preference-applied": "respond-async",
-      "retry-after": "2",
-    }),
-    body: {
-      ...{ schemaVersion: 1, runId: expect.stringMatching(UUID), state: "queued" },
-      ...{ statusUrl: `/migrations/runs/${begun.body.runId}`, message: expect.any(String) },
-      ...{
-        requestedBy: "arn:aws:iam::123456789012:user/deployer",
-        requestedAt: expect.any(String),
+  test("a run is begun by one call, carried out by another, and told of by a third", async () => {
+    await deployment.deploy(accounts, booking);
+
+    const begun = await begin();
+    const queued = await look(begun);
+    const { payload, functionError } = await deliverLast();
+    const finished = await look(begun);
+
+    expect(begun).toEqual({
+      statusCode: 202,
+      headers: expect.objectContaining({
+        location: `/migrations/runs/${begun.body.runId}`,
+        "preference-applied": "respond-async",
+        "retry-after": "2",
+      }),
+      body: {
+        ...{ schemaVersion: 1, runId: expect.stringMatching(UUID), state: "queued" },
+        ...{ statusUrl: `/migrations/runs/${begun.body.runId}`, message: expect.any(String) },
+        ...{
+          requestedBy: "arn:aws:iam::123456789012:user/deployer",
+          requestedAt: expect.any(String),
+        },
+        ...{ startedAt: null, seenAt: null, finishedAt: null, requestId: null },
+        ...{ progress: null, report: null },
       },
-      ...{ startedAt: null, seenAt: null, finishedAt: null, requestId: null },
-      ...{ progress: null, report: null },
-    },
+    });
+    expect(queue.held.map(({ functionArn }) => functionArn)).toEqual([deployment.functionArn]);
+    expect(queued).toMatchObject({ statusCode: 200, headers: { "retry-after": "2" } });
+    expect(queued.body).toEqual(begun.body);
+    expect([payload, functionError]).toEqual([null, null]);
+    expect(finished.headers["retry-after"]).toBeUndefined();
+    expect(finished.body).toMatchObject({ state: "finished", requestId: "the-run", message: null });
+    expect(expectReport(finished.body.report)).toMatchObject({
+      status: "applied",
+      latest: "0001_booking",
+    });
+    expect(await written(database)).toEqual(WRITTEN.upToBooking);
   });
-  expect(queue.held.map(({ functionArn }) => functionArn)).toEqual([deployment.functionArn]);
-  expect(queued).toMatchObject({ statusCode: 200, headers: { "retry-after": "2" } });
-  expect(queued.body).toEqual(begun.body);
-  expect([payload, functionError]).toEqual([null, null]);
-  expect(finished.headers["retry-after"]).toBeUndefined();
-  expect(finished.body).toMatchObject({ state: "finished", requestId: "the-run", message: null });
-  expect(expectReport(finished.body.report)).toMatchObject({
-    status: "applied",
-    latest: "0001_booking",
+
+  test("says how far a run is whose transaction nobody sees into, and waits for none of its locks", async () => {
+    const gate = await closeGate(database);
+    await deployment.deploy(accounts, booking, slow);
+    const begun = await begin();
+    const running = deliverLast();
+    await gate.reached();
+
+    let seen: Answer | null = null;
+    await waitFor(async () => {
+      seen = await look(begun);
+      return seen.body.progress !== null;
+    });
+    const again = await deliverLast("a-duplicate");
+    await gate.open();
+    await running;
+
+    expect(seen).toMatchObject({
+      headers: { "retry-after": "2" },
+      body: {
+        ...{ state: "running", requestId: "the-run", finishedAt: null, report: null },
+        progress: { migration: "0002_slow", done: 5, total: 6 },
+      },
+    });
+    expect([again.payload, again.functionError]).toEqual([null, null]);
+    expect((await look(begun)).body).toMatchObject({
+      state: "finished",
+      requestId: "the-run",
+      report: { status: "applied" },
+    });
+    expect(await written(database)).toEqual(WRITTEN.upToSlow);
   });
-  expect(await written(database)).toEqual(WRITTEN.upToBooking);
-});
 
-test("says how far a run is whose transaction nobody sees into, and waits for none of its locks", async () => {
-  const gate = await closeGate(database);
-  await deployment.deploy(accounts, booking, slow);
-  const begun = await begin();
-  const running = deliverLast();
-  await gate.reached();
+  test("an event that is delivered once more, when the run is over, runs nothing", async () => {
+    await deployment.deploy(accounts, broken);
+    const begun = await begin();
 
-  let seen: Answer | null = null;
-  await waitFor(async () => {
-    seen = await look(begun);
-    return seen.body.progress !== null;
+    await deliverLast();
+    const { payload, functionError } = await deliverLast("a-duplicate");
+    const { body } = await look(begun);
+
+    expect([payload, functionError]).toEqual([null, null]);
+    expect(body).toMatchObject({
+      state: "finished",
+      requestId: "the-run",
+      report: { status: "failed", error: { code: "MIGRATION_FAILED", migration: "0002_broken" } },
+    });
   });
-  const again = await deliverLast("a-duplicate");
-  await gate.open();
-  await running;
 
-  expect(seen).toMatchObject({
-    headers: { "retry-after": "2" },
-    body: {
-      ...{ state: "running", requestId: "the-run", finishedAt: null, report: null },
-      progress: { migration: "0002_slow", done: 5, total: 6 },
-    },
+  test("a run that was killed is lost once its session is gone and it has been silent for long", async () => {
+    const gate = await closeGate(database);
+    await deployment.deploy(accounts, booking, slow);
+    const begun = await begin();
+    void deliverLast();
+    const backend = await gate.reached();
+    const silence = () =>
+      database.sql(`update ${RUNS} set seen_at = now() - interval '1 minute', state = 'running'`);
+
+    await silence();
+    const connected = await look(begun);
+    await deployment.kill();
+    await waitFor(async () => !(await gate.busy()), 15_000);
+    await silence();
+    const lost = await look(begun);
+
+    expect(backend).toEqual(expect.any(Number));
+    expect(connected.body.state).toBe("running");
+    expect(lost).toMatchObject({ statusCode: 200, body: { state: "lost", requestId: "the-run" } });
+    expect(lost.body.message).toMatch(/send POST \/migrations again/);
+    expect(lost.headers["retry-after"]).toBeUndefined();
   });
-  expect([again.payload, again.functionError]).toEqual([null, null]);
-  expect((await look(begun)).body).toMatchObject({
-    state: "finished",
-    requestId: "the-run",
-    report: { status: "applied" },
+
+  test("the outcome is written down of a run whose time is over", async () => {
+    await closeGate(database);
+    await redeploy({}, 4_500);
+    await deployment.deploy(accounts, booking, slow);
+    const begun = await begin();
+
+    const { functionError } = await deliverLast();
+    const { body } = await look(begun);
+
+    expect(functionError).toBeNull();
+    expect(body).toMatchObject({ state: "finished", report: { error: { code: "DEADLINE" } } });
+    expect(await written(database)).toEqual(WRITTEN.nothing);
   });
-  expect(await written(database)).toEqual(WRITTEN.upToSlow);
-});
 
-test("an event that is delivered once more, when the run is over, runs nothing", async () => {
-  await deployment.deploy(accounts, broken);
-  const begun = await begin();
+  test("runs are written down in public by a role that may create no schema", async () => {
+    const role = await database.createRole("tenant");
+    await database.sql(`grant create on schema public to ${role.name}`);
+    await redeploy({ DATABASE_URL: database.urlOf(role) });
+    await deployment.deploy(accounts);
 
-  await deliverLast();
-  const { payload, functionError } = await deliverLast("a-duplicate");
-  const { body } = await look(begun);
+    const begun = await begin();
+    await deliverLast();
 
-  expect([payload, functionError]).toEqual([null, null]);
-  expect(body).toMatchObject({
-    state: "finished",
-    requestId: "the-run",
-    report: { status: "failed", error: { code: "MIGRATION_FAILED", migration: "0002_broken" } },
+    expect((await look(begun)).body).toMatchObject({
+      state: "finished",
+      report: { status: "applied" },
+    });
+    expect(await database.sql("select from public.__drizzle_migrations_runs")).toHaveLength(1);
   });
-});
 
-test("a run that was killed is lost once its session is gone and it has been silent for long", async () => {
-  const gate = await closeGate(database);
-  await deployment.deploy(accounts, booking, slow);
-  const begun = await begin();
-  void deliverLast();
-  const backend = await gate.reached();
-  const silence = () =>
-    database.sql(`update ${RUNS} set seen_at = now() - interval '1 minute', state = 'running'`);
+  test("of those who begin the first run at once nobody is in the other's way, and the table stays small", async () => {
+    await deployment.deploy(accounts);
 
-  await silence();
-  const connected = await look(begun);
-  await deployment.kill();
-  await waitFor(async () => !(await gate.busy()), 15_000);
-  await silence();
-  const lost = await look(begun);
+    const begun = await Promise.all(Array.from({ length: 4 }, begin));
+    await database.sql(
+      `insert into ${RUNS} (id, state, request, requested_at, finished_at)
+     select gen_random_uuid(), 'finished', '{}', now() - n * interval '1 minute', now() from generate_series(1, 300) n`,
+    );
+    const last = await begin();
 
-  expect(backend).toEqual(expect.any(Number));
-  expect(connected.body.state).toBe("running");
-  expect(lost).toMatchObject({ statusCode: 200, body: { state: "lost", requestId: "the-run" } });
-  expect(lost.body.message).toMatch(/send POST \/migrations again/);
-  expect(lost.headers["retry-after"]).toBeUndefined();
-});
+    const [row] = await database.sql(`select count(*)::int as n from ${RUNS}`);
+    expect([...begun, last].map(({ statusCode }) => statusCode)).toEqual(Array(5).fill(202));
+    // Those that are under way, and 99 that are over.
+    expect(row).toEqual({ n: 5 + 99 });
+  });
 
-test("the outcome is written down of a run whose time is over", async () => {
-  await closeGate(database);
-  await redeploy({}, 4_500);
-  await deployment.deploy(accounts, booking, slow);
-  const begun = await begin();
+  test("nothing is run while the database cannot be reached", async () => {
+    await redeploy({ NEON_WS_PROXY: "127.0.0.1:1/v2", CONNECT_TIMEOUT_MS: "300" });
+    await deployment.deploy(accounts);
 
-  const { functionError } = await deliverLast();
-  const { body } = await look(begun);
+    const begun = await begin();
 
-  expect(functionError).toBeNull();
-  expect(body).toMatchObject({ state: "finished", report: { error: { code: "DEADLINE" } } });
-  expect(await written(database)).toEqual(WRITTEN.nothing);
+    expect(begun).toMatchObject({ statusCode: 503, headers: { "retry-after": "5" } });
+    expect(queue.held).toEqual([]);
+  });
+
+  test("nothing is run where the role may not write it down anywhere", async () => {
+    const role = await database.createRole("guest");
+    await database.sql("revoke create on schema public from public");
+    await redeploy({ DATABASE_URL: database.urlOf(role) });
+    await deployment.deploy(accounts);
+
+    const begun = await begin();
+
+    expect(begun.body.error).toMatchObject({ code: "LEDGER_DENIED", sqlstate: "42501" });
+    expect(begun.body.error.message).toContain('create schema "drizzle" authorization');
+    expect(queue.held).toEqual([]);
+  });
 });
 
 describe("nothing is run, and no id is handed out", () => {
-  test("where Lambda does not take the run, which is asked once", async () => {
+  beforeAll(async () => {
+    await setUp();
     await deployment.deploy(accounts);
+  });
+
+  afterAll(tearDown);
+
+  test("where Lambda does not take the run, which is asked once", async () => {
     queue.refuse(1, "AccessDeniedException");
     const denied = await begin();
     queue.refuse(1, "TooManyRequestsException");
@@ -228,7 +295,6 @@ describe("nothing is run, and no id is handed out", () => {
   });
 
   test("where nobody knows whether Lambda has taken it: should it come, it is not carried out", async () => {
-    await deployment.deploy(accounts);
     queue.cut(1);
     const begun = await begin();
 
@@ -239,31 +305,7 @@ describe("nothing is run, and no id is handed out", () => {
     expect(await written(database)).toEqual(WRITTEN.nothing);
   });
 
-  test("while the database cannot be reached", async () => {
-    await redeploy({ NEON_WS_PROXY: "127.0.0.1:1/v2", CONNECT_TIMEOUT_MS: "300" });
-    await deployment.deploy(accounts);
-
-    const begun = await begin();
-
-    expect(begun).toMatchObject({ statusCode: 503, headers: { "retry-after": "5" } });
-    expect(queue.held).toEqual([]);
-  });
-
-  test("where the role may not write it down anywhere", async () => {
-    const role = await database.createRole("guest");
-    await database.sql("revoke create on schema public from public");
-    await redeploy({ DATABASE_URL: database.urlOf(role) });
-    await deployment.deploy(accounts);
-
-    const begun = await begin();
-
-    expect(begun.body.error).toMatchObject({ code: "LEDGER_DENIED", sqlstate: "42501" });
-    expect(begun.body.error.message).toContain('create schema "drizzle" authorization');
-    expect(queue.held).toEqual([]);
-  });
-
   test("for an event that nobody has begun a run for", async () => {
-    await deployment.deploy(accounts);
     await begin();
     const event = {
       "neon-migrate.run": { id: "00000000-0000-4000-8000-000000000000", request: {} },
@@ -274,59 +316,26 @@ describe("nothing is run, and no id is handed out", () => {
     expect(payload).toMatchObject({ errorType: "RUN_NOT_FOUND" });
     expect(await written(database)).toEqual(WRITTEN.nothing);
   });
-});
 
-test("runs are written down in public by a role that may create no schema", async () => {
-  const role = await database.createRole("tenant");
-  await database.sql(`grant create on schema public to ${role.name}`);
-  await redeploy({ DATABASE_URL: database.urlOf(role) });
-  await deployment.deploy(accounts);
+  test("no run is known by an id that was not handed out", async () => {
+    const unknown = "/migrations/runs/00000000-0000-4000-8000-000000000000";
 
-  const begun = await begin();
-  await deliverLast();
+    const beforeAny = await call("GET", unknown);
+    await begin();
+    const answers = [
+      await call("GET", unknown),
+      await call("GET", "/migrations/runs/'; drop table accounts; --"),
+      await call("DELETE", unknown),
+    ];
 
-  expect((await look(begun)).body).toMatchObject({
-    state: "finished",
-    report: { status: "applied" },
+    expect(
+      [beforeAny, ...answers].map(({ statusCode, body }) => [statusCode, body.error.code]),
+    ).toEqual([
+      [404, "RUN_NOT_FOUND"],
+      [404, "RUN_NOT_FOUND"],
+      [404, "RUN_NOT_FOUND"],
+      [405, "METHOD_NOT_ALLOWED"],
+    ]);
+    expect(answers[2]?.headers.allow).toBe("GET");
   });
-  expect(await database.sql("select from public.__drizzle_migrations_runs")).toHaveLength(1);
-});
-
-test("of those who begin the first run at once nobody is in the other's way, and the table stays small", async () => {
-  await deployment.deploy(accounts);
-
-  const begun = await Promise.all(Array.from({ length: 4 }, begin));
-  await database.sql(
-    `insert into ${RUNS} (id, state, request, requested_at, finished_at)
-     select gen_random_uuid(), 'finished', '{}', now() - n * interval '1 minute', now() from generate_series(1, 300) n`,
-  );
-  const last = await begin();
-
-  const [row] = await database.sql(`select count(*)::int as n from ${RUNS}`);
-  expect([...begun, last].map(({ statusCode }) => statusCode)).toEqual(Array(5).fill(202));
-  // Those that are under way, and 99 that are over.
-  expect(row).toEqual({ n: 5 + 99 });
-});
-
-test("no run is known by an id that was not handed out", async () => {
-  await deployment.deploy(accounts);
-  const unknown = "/migrations/runs/00000000-0000-4000-8000-000000000000";
-
-  const beforeAny = await call("GET", unknown);
-  await begin();
-  const answers = [
-    await call("GET", unknown),
-    await call("GET", "/migrations/runs/'; drop table accounts; --"),
-    await call("DELETE", unknown),
-  ];
-
-  expect(
-    [beforeAny, ...answers].map(({ statusCode, body }) => [statusCode, body.error.code]),
-  ).toEqual([
-    [404, "RUN_NOT_FOUND"],
-    [404, "RUN_NOT_FOUND"],
-    [404, "RUN_NOT_FOUND"],
-    [405, "METHOD_NOT_ALLOWED"],
-  ]);
-  expect(answers[2]?.headers.allow).toBe("GET");
 });

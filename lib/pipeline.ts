@@ -27,7 +27,7 @@ export class SendFailure extends Error {
  * A longer series is flushed less often: each flush makes the server, the network and us handle some bytes by
  * themselves, which together costs more than a small statement does.
  */
-const LONG_SERIES = 1_000;
+const LONG_SERIES = 100;
 /** Then so many answers may arrive together. */
 const MAX_LAG = 10;
 

@@ -6,7 +6,15 @@ import { measureBackend } from "./backend.ts";
 import { findNodes, measureCold } from "./cold.ts";
 import { measureGrowth } from "./growth.ts";
 import { renderPlot } from "./plot.ts";
-import { renderBackend, renderCold, renderGoals, renderGrowth, renderWire } from "./render.ts";
+import { measureProfile } from "./profile.ts";
+import {
+  renderBackend,
+  renderCold,
+  renderGoals,
+  renderGrowth,
+  renderProfile,
+  renderWire,
+} from "./render.ts";
 import { measureWire } from "./wire.ts";
 import { type Workload, writeWorkload } from "./workload.ts";
 
@@ -28,6 +36,7 @@ interface Arguments {
   readonly patienceMs: number;
   readonly json: boolean;
   readonly plot: string | undefined;
+  readonly profile: boolean;
 }
 
 function readArguments(): Arguments {
@@ -39,6 +48,7 @@ function readArguments(): Arguments {
       "patience-s": { type: "string", default: "60" },
       json: { type: "boolean", default: false },
       plot: { type: "string" },
+      profile: { type: "boolean", default: false },
     },
   });
   return {
@@ -48,12 +58,13 @@ function readArguments(): Arguments {
     patienceMs: Number(values["patience-s"]) * 1_000,
     json: values.json,
     plot: values.plot,
+    profile: values.profile,
   };
 }
 
 /** `npm run bench`: what a run costs, beside Drizzle's own migrator and beside what PostgreSQL itself needs. */
 async function main(): Promise<void> {
-  const { statements, roundTripsMs, runs, patienceMs, json, plot } = readArguments();
+  const { statements, roundTripsMs, runs, patienceMs, json, plot, profile } = readArguments();
   const scratch = await mkdtemp(join(tmpdir(), "bench-"));
   const started = Date.now();
   const progress = (line: string) =>
@@ -62,6 +73,11 @@ async function main(): Promise<void> {
     const workloads: Workload[] = [];
     for (const size of statements) {
       workloads.push(await writeWorkload(size, join(scratch, String(size))));
+    }
+    if (profile) {
+      const figures = await measureProfile({ workloads, runs, progress });
+      console.log(json ? JSON.stringify(figures, null, 2) : renderProfile(figures));
+      return;
     }
     const wire = await measureWire({ workloads, roundTripsMs, runs, patienceMs, progress });
     const backend = await measureBackend(BACKENDS);

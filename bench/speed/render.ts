@@ -1,6 +1,7 @@
 import type { BackendFigure } from "./backend.ts";
 import type { ColdFigure } from "./cold.ts";
 import type { GrowthFigure } from "./growth.ts";
+import type { ProfileFigure } from "./profile.ts";
 import { ratio, readable } from "./statistics.ts";
 import { textTable } from "./text-table.ts";
 import type { WireFigure } from "./wire.ts";
@@ -59,6 +60,22 @@ export function renderGoals(figures: readonly WireFigure[]): string {
       row("500 at 0 ms: at most 1.25 × the floor", 0, 500, floor),
       row("5,000 at 50 ms: at most 1.2 × the floor", 50, 5_000, floor),
     ],
+  );
+}
+
+/** Who computes for how long, by workload and contestant. */
+export function renderProfile(figures: readonly ProfileFigure[]): string {
+  const floorOf = (pending: number) =>
+    figures.find((each) => each.pending === pending && each.contestant === "floor")?.serverMs;
+  return textTable(
+    ["processor time", "server", "client", "relay", "server / floor"],
+    figures.map(({ contestant, pending, serverMs, clientMs, relayMs }) => [
+      `${pending === 0 ? "nothing to do" : `${pending} pending`}: ${contestant}`,
+      readable(serverMs),
+      readable(clientMs),
+      readable(relayMs),
+      ratio(serverMs, floorOf(pending) ?? Number.NaN),
+    ]),
   );
 }
 

@@ -13,7 +13,7 @@ export interface WireFigure {
   /** Median, in ms, from before the connection to behind it; null where it would take too long. */
   readonly ms: number | null;
   readonly runs: number;
-  /** Counted at the relay: the upgrade, and each change from sending to receiving. */
+  /** Of the connection that works, counted at the relay: the upgrade, and each time the client gets the word back. */
   readonly roundTrips: number | null;
   readonly bytesToServer: number | null;
 }
@@ -41,6 +41,9 @@ interface Sample {
 }
 
 const DATABASE = "bench";
+
+/** The round trip that makes a WebSocket of an HTTP connection; the relay counts from there. */
+const UPGRADE = 1;
 
 /** It takes little time, so the machine disturbs it more. */
 const RUNS_WITH_NOTHING = 31;
@@ -126,8 +129,10 @@ async function sample(
   const started = performance.now();
   await work({ url: postgres.url(DATABASE, role), relay: relay.address });
   const ms = performance.now() - started;
-  const { roundTrips, connections, bytesToServer } = relay.stats();
-  return { ms, roundTrips: roundTrips + connections, bytesToServer };
+  const { perConnection, connections, bytesToServer } = relay.stats();
+  // A run that takes long asks on a second connection for whom it may be waiting, and does not wait for that.
+  const first = perConnection.at(-connections);
+  return { ms, roundTrips: UPGRADE + (first?.roundTrips ?? 0), bytesToServer };
 }
 
 function figure(

@@ -1,0 +1,10 @@
+import { startRelay } from "../../local/relay.ts";
+
+/** A relay in a process of its own, so that its processor time is nobody else's. Tells its address, and ends with its parent. */
+async function main(port: number): Promise<void> {
+  const relay = await startRelay({ target: { host: "127.0.0.1", port } });
+  process.once("disconnect", () => process.exit());
+  process.send?.(relay.address);
+}
+
+await main(Number(process.argv[2]));

@@ -1,7 +1,7 @@
 import { renderProgress } from "./progress.ts";
 
-/** What the report says better. */
-const SAID_BY_REPORT = ["run.finished", "run.failed"];
+/** What the report says better, and what says nothing. */
+const UNTOLD = ["run.finished", "run.failed", "alive"];
 
 /** One event of the migrator's log. */
 export interface LoggedEvent {
@@ -10,7 +10,7 @@ export interface LoggedEvent {
 }
 
 /**
- * The migrator's event in a line of a log: alone, behind Lambda's own columns, or inside Lambda's JSON.
+ * The migrator's event in a line of a log or a stream: alone, behind Lambda's own columns, or inside Lambda's JSON.
  * @returns null for any other line
  */
 export function eventIn(line: string): LoggedEvent | null {
@@ -18,7 +18,7 @@ export function eventIn(line: string): LoggedEvent | null {
   if (start < 0) return null;
   try {
     const value: unknown = JSON.parse(line.slice(start));
-    const { event, message, requestId: _, ...fields } = Object(value);
+    const { event, message, requestId: _, type: __, ...fields } = Object(value);
     if (typeof event === "string") return { event, fields };
     return typeof message === "string" ? eventIn(message) : null;
   } catch {
@@ -39,7 +39,7 @@ export function renderLogLine(line: string): string | null {
   const found = eventIn(line);
   if (found === null) return line;
   const { event, fields } = found;
-  if (SAID_BY_REPORT.includes(event)) return null;
+  if (UNTOLD.includes(event)) return null;
   const facts = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return renderProgress(event, fields) ?? [event, ...facts].join(" ");
 }

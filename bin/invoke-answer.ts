@@ -16,24 +16,29 @@ const MAX_SHOWN = 300;
  */
 export function reportIn(answer: FunctionAnswer, functionName: string): Report {
   const value = lastJson(answer.payload);
-  if (!answer.failed) {
-    if (isReport(value)) return value;
-    throw foreign(functionName, `It answered ${shown(answer.payload)}`);
-  }
-  const { errorType, errorMessage } = Object(value);
-  const [type, message] = [String(errorType ?? "Error"), String(errorMessage ?? answer.payload)];
+  // A stream has it in a line, and may be marked as failed besides.
+  const { report = value } = Object(value);
+  if (isReport(report)) return report;
+  if (answer.error === null) throw foreign(functionName, `It answered ${shown(answer.payload)}`);
+  const { code, details } = answer.error;
+  const { errorType = code, errorMessage = details } = Object(lastJson(details));
+  const [type, message] = [String(errorType), String(errorMessage)];
   const thrown = lastJson(message);
   if (isReport(thrown)) return thrown;
-  if (isOurs(type))
+  if (isOurs(type)) {
     return failedReport(answer.requestId, new MigratorError(type, firstLine(message)));
-  if (UNFINISHED.test(type) || TIMED_OUT.test(message)) {
-    throw new MigratorError(
-      "RUN_UNKNOWN",
-      `The function ${functionName} did not finish (${type}: ${shown(message)}). What was not committed is rolled back. ${lookWith(functionName)}`,
-      { retryable: true },
-    );
   }
-  throw foreign(functionName, `It failed with ${type}: ${shown(message)}`);
+  throw UNFINISHED.test(type) || TIMED_OUT.test(message)
+    ? unfinished(functionName, `${type}: ${shown(message)}`)
+    : foreign(functionName, `It failed with ${type}: ${shown(message)}`);
+}
+
+function unfinished(functionName: string, what: string): MigratorError {
+  return new MigratorError(
+    "RUN_UNKNOWN",
+    `The function ${functionName} did not finish (${what}). What was not committed is rolled back. ${lookWith(functionName)}`,
+    { retryable: true },
+  );
 }
 
 /** The whole text as JSON, or its last line. */

@@ -20,8 +20,8 @@ export interface FunctionCall {
 export interface FunctionAnswer {
   readonly requestId: string;
   readonly payload: string;
-  /** Whether the payload is an error. */
-  readonly failed: boolean;
+  /** What Lambda calls a failure, and what it says of it; null where it says that all went well. */
+  readonly error: { readonly code: string; readonly details: string } | null;
   /** The last 4 KB of the log; empty where they were not asked for. */
   readonly logTail: string;
 }
@@ -80,10 +80,12 @@ async function callOnce({ functionName, payload, onLine }: FunctionCall): Promis
     const input: Input = { FunctionName: functionName, Payload: payload };
     if (onLine !== undefined) return await stream(client, input, onLine);
     const answer = await client.send(new InvokeCommand(input));
+    const said = answer.Payload?.transformToString() ?? "";
+    const { FunctionError: code } = answer;
     return {
       requestId: answer.$metadata.requestId ?? "",
-      payload: answer.Payload?.transformToString() ?? "",
-      failed: answer.FunctionError !== undefined,
+      payload: said,
+      error: code === undefined ? null : { code, details: said },
       logTail: "",
     };
   } finally {
@@ -110,11 +112,11 @@ async function stream(
       shown = end + 1;
     }
     if (InvokeComplete === undefined) continue;
-    const { ErrorCode, ErrorDetails, LogResult = "" } = InvokeComplete;
+    const { ErrorCode: code, ErrorDetails: details = "", LogResult = "" } = InvokeComplete;
     return {
       requestId: $metadata.requestId ?? "",
-      payload: payload === "" ? (ErrorDetails ?? "") : payload,
-      failed: ErrorCode !== undefined,
+      payload,
+      error: code === undefined ? null : { code, details: details === "" ? payload : details },
       logTail: Buffer.from(LogResult, "base64").toString(),
     };
   }

@@ -7,6 +7,8 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "connect.retry": ({ code }) => `The database does not answer yet (${code}). Trying again.`,
   "lock.waiting": () => "Another run holds the migration lock. Waiting for it.",
   "lock.abandoned-session-ended": ({ pid }) => `Ended the abandoned session ${pid} of another run.`,
+  statement: ({ migration, done, total }) =>
+    `${done} of ${total} statements done, now in ${migration}.`,
   "transaction.retry": () => "Others use the tables. Rolled back, and trying again.",
   "executor.fallback": () =>
     "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",

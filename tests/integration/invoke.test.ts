@@ -66,10 +66,10 @@ describe("a call that gets its answer", () => {
   test("brings the end of the log along where it is asked for", async () => {
     await deploy(`export const handler = async () => { console.log("hello"); return 1; };`);
 
-    const { logTail, failed, payload } = await call({ onLine: () => undefined }).answer;
+    const { logTail, error, payload } = await call({ onLine: () => undefined }).answer;
 
     expect(logTail).toMatch(/^START .*\nhello\nEND .*\nREPORT /);
-    expect({ failed, payload }).toEqual({ failed: false, payload: "1" });
+    expect({ error, payload }).toEqual({ error: null, payload: "1" });
   });
 
   test.each([

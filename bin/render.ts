@@ -89,9 +89,12 @@ function short(hash: string): string {
 }
 
 function outcome(report: Report, { action, colors }: RenderOptions): string {
-  const { status, applied, pending, executor, atomic } = report;
+  const { status, applied, pending, executor, atomic, error } = report;
   const how = atomic ? "in one transaction" : "in several transactions";
-  if (status === "failed") return colors.red(colors.bold("Failed."));
+  if (status === "failed") {
+    const known = error?.code !== "RUN_UNKNOWN";
+    return colors.red(colors.bold(known ? "Failed." : "It is not known how it ended."));
+  }
   if (status === "applied") {
     return colors.green(`Applied ${counted(applied.length, "migration")} by ${executor}, ${how}.`);
   }

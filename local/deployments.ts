@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { problemOf } from "./deployment-contract.ts";
+import { startLoopback } from "./loopback.ts";
 
 /** A stand-in for the parts of CodePipeline and CodeDeploy that a function answers to, on loopback. */
 export interface LocalDeployments {
@@ -47,13 +48,7 @@ export async function startDeployments(): Promise<LocalDeployments> {
     failures: { count: 0, status: 503 },
     refusal: null,
   };
-  const server = createServer((request, response) => {
-    serve(state, request, response).catch(() => response.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const bound = server.address();
-  const port = typeof bound === "object" && bound !== null ? bound.port : 0;
-  const url = `http://127.0.0.1:${port}`;
+  const { url, stop } = await startLoopback((request, response) => serve(state, request, response));
   return {
     url,
     environment: {
@@ -69,11 +64,7 @@ export async function startDeployments(): Promise<LocalDeployments> {
     refuse: (error) => {
       state.refusal = error;
     },
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 }
 

@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
+import { startLoopback } from "./loopback.ts";
 
 /** A stand-in for AWS Secrets Manager and the SSM Parameter Store, on loopback. */
 export interface LocalSecrets {
@@ -58,13 +59,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
     denied: false,
     delayMs: 0,
   };
-  const server = createServer((request, response) => {
-    serve(store, request, response).catch(() => response.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const bound = server.address();
-  const port = typeof bound === "object" && bound !== null ? bound.port : 0;
-  const url = `http://127.0.0.1:${port}`;
+  const { url, stop } = await startLoopback((request, response) => serve(store, request, response));
   return {
     url,
     environment: {
@@ -87,11 +82,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
     },
     reads: (name) => store.reads.get(name) ?? 0,
     accessKeys: store.accessKeys,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 }
 

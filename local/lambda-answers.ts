@@ -1,10 +1,12 @@
 import type { ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 
 /** What a call of Lambda's API is answered with. */
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Text and bytes go as they are, anything else as JSON. */
+  /** Text and streams go as they are, anything else as JSON. */
   readonly body?: unknown;
 }
 
@@ -18,8 +20,11 @@ export function refusal(status: number, type: string, message: string): Answer {
 }
 
 /** Sends an answer. */
-export function send(response: ServerResponse, { status, headers, body }: Answer): void {
-  const raw = typeof body === "string" || body === undefined || Buffer.isBuffer(body);
-  const text = raw ? body : JSON.stringify(body);
-  response.writeHead(status, { "content-type": "application/json", ...headers }).end(text);
+export async function send(
+  response: ServerResponse,
+  { status, headers, body }: Answer,
+): Promise<void> {
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+  if (body instanceof Readable) await pipeline(body, response);
+  else response.end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));
 }

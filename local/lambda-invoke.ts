@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Invocation } from "./lambda.ts";
+import type { CallOptions, Invocation } from "./lambda.ts";
 import { type Answer, refusal } from "./lambda-answers.ts";
 import type { Found } from "./lambda-registry.ts";
 
@@ -36,12 +36,16 @@ export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void):
   const problem = problemOf(String(type), body);
   if (problem !== null) return problem;
   if (type === "DryRun") return { status: 204 };
-  const call = startCall(invoke, type === "Event");
+  let streamed = "";
+  const onPart = (part: string) => {
+    streamed += part;
+    return true;
+  };
+  const call = startCall(invoke, { queued: type === "Event", onPart });
   taken(call);
   const requestId = { "x-amzn-requestid": call.requestId };
   if (call.type === "Event") return { status: 202, headers: requestId };
-  const [ended] = await call.attempts;
-  if (ended === undefined) throw new Error("A call ended without an attempt.");
+  const ended = await endOf(call);
   const { functionError, payload } = ended;
   return {
     status: 200,
@@ -51,7 +55,7 @@ export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void):
       ...(functionError === null ? {} : { "x-amz-function-error": functionError }),
       ...(headers["x-amz-log-type"] === "Tail" ? { "x-amz-log-result": logTail(ended) } : {}),
     },
-    body: JSON.stringify(payload),
+    body: functionError === null && streamed !== "" ? streamed : JSON.stringify(payload),
   };
 }
 
@@ -73,11 +77,18 @@ export function problemOf(type: string, body: Buffer): Answer | null {
 }
 
 /** Calls the function, or puts the event into its queue. */
-export function startCall({ deployed, qualifier, body }: Invoke, queued: boolean): Call {
+export function startCall(
+  { deployed, qualifier, body }: Invoke,
+  { queued = false, onPart }: { readonly queued?: boolean } & Pick<CallOptions, "onPart">,
+): Call {
   const { lambda, settings } = deployed;
   const requestId = randomUUID();
   const event = eventIn(body);
-  const call = { requestId, ...(qualifier === undefined ? {} : { qualifier }) };
+  const call = {
+    requestId,
+    ...(qualifier === undefined ? {} : { qualifier }),
+    ...(onPart === undefined ? {} : { onPart }),
+  };
   const { maximumRetryAttempts = 2 } = settings;
   return {
     type: queued ? "Event" : "RequestResponse",
@@ -89,6 +100,13 @@ export function startCall({ deployed, qualifier, body }: Invoke, queued: boolean
       ? lambda.invokeAsync(event, { ...call, maximumRetryAttempts })
       : lambda.invoke(event, call).then((invocation) => [invocation]),
   };
+}
+
+/** How a call that is not repeated ended. */
+export async function endOf({ attempts }: Call): Promise<Invocation> {
+  const [ended] = await attempts;
+  if (ended === undefined) throw new Error("A call ended without an attempt.");
+  return ended;
 }
 
 /** A call without a payload reaches the function as an empty object. */

@@ -112,7 +112,7 @@ async function serve(
       ? await dispatch(state, request, response, body)
       : refusal(403, problem.type, problem.message);
   const requestId = { "x-amzn-requestid": randomUUID() };
-  send(response, { ...answer, headers: { ...requestId, ...answer.headers } });
+  await send(response, { ...answer, headers: { ...requestId, ...answer.headers } });
 }
 
 async function dispatch(

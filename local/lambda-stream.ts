@@ -1,27 +1,37 @@
+import { PassThrough } from "node:stream";
 import { EventStreamCodec } from "@smithy/core/event-streams";
 import { fromUtf8, toUtf8 } from "@smithy/core/serde";
+import type { Invocation } from "./lambda.ts";
 import type { Answer } from "./lambda-answers.ts";
-import { type Call, type Invoke, logTail, problemOf, startCall } from "./lambda-invoke.ts";
+import { type Call, endOf, type Invoke, logTail, problemOf, startCall } from "./lambda-invoke.ts";
 
 const codec = new EventStreamCodec(toUtf8, fromUtf8);
 
 /**
- * Carries an `InvokeWithResponseStream` out, for a handler that does not stream: its whole answer is one chunk.
+ * Carries an `InvokeWithResponseStream` out: what a handler streams, part by part as it comes, and the answer of any
+ * other in one chunk.
  * @param taken is told when the function has been called
  */
-export async function answerStream(invoke: Invoke, taken: (call: Call) => void): Promise<Answer> {
-  const { headers, body } = invoke;
-  const problem = problemOf("RequestResponse", body);
+export function answerStream(invoke: Invoke, taken: (call: Call) => void): Answer {
+  const problem = problemOf("RequestResponse", invoke.body);
   if (problem !== null) return problem;
-  const call = startCall(invoke, false);
-  taken(call);
-  const [ended] = await call.attempts;
-  if (ended === undefined) throw new Error("A call ended without an attempt.");
-  const { payload, functionError } = ended;
-  const complete = {
-    ...(functionError === null ? {} : { ErrorCode: functionError, ErrorDetails: "" }),
-    ...(headers["x-amz-log-type"] === "Tail" ? { LogResult: logTail(ended) } : {}),
+  const stream = new PassThrough();
+  let streams = false;
+  const onPart = (part: string) => {
+    streams = true;
+    stream.write(message("PayloadChunk", "application/octet-stream", part));
+    return !stream.destroyed;
   };
+  const call = startCall(invoke, { onPart });
+  taken(call);
+  const finish = async () => {
+    const ended = await endOf(call);
+    if (!streams) onPart(JSON.stringify(ended.payload));
+    const wantsLog = invoke.headers["x-amz-log-type"] === "Tail";
+    const complete = { ...failureIn(ended), ...(wantsLog ? { LogResult: logTail(ended) } : {}) };
+    stream.end(message("InvokeComplete", "application/json", JSON.stringify(complete)));
+  };
+  finish().catch((thrown: Error) => stream.destroy(thrown));
   return {
     status: 200,
     headers: {
@@ -29,11 +39,13 @@ export async function answerStream(invoke: Invoke, taken: (call: Call) => void):
       "x-amzn-requestid": call.requestId,
       "x-amz-executed-version": "$LATEST",
     },
-    body: Buffer.concat([
-      message("PayloadChunk", "application/octet-stream", JSON.stringify(payload)),
-      message("InvokeComplete", "application/json", JSON.stringify(complete)),
-    ]),
+    body: stream,
   };
+}
+
+function failureIn({ functionError, payload }: Invocation): object {
+  if (functionError === null) return {};
+  return { ErrorCode: functionError, ErrorDetails: JSON.stringify(payload) };
 }
 
 function message(event: string, contentType: string, text: string): Uint8Array {

@@ -1,9 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { reportIn } from "../../bin/invoke-answer.ts";
 import { callFunction, type FunctionCall } from "../../bin/invoke-function.ts";
-import { buildReport, failedReport } from "../../lib/report.ts";
+import { buildReport, failedReport, type Report } from "../../lib/report.ts";
 import { type LambdaOptions, LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
 import { deploySource } from "../setup/local-function.ts";
@@ -27,6 +30,24 @@ afterEach(async () => {
 
 async function deploy(source: string, options: Omit<LambdaOptions, "handlerDirectory"> = {}) {
   service.deploy(await deploySource(source, options), { aliases: ["live"] });
+}
+
+/** A handler that streams: it waits for a file in the middle of its second line, and ends as it is told. */
+async function deployStream(gate: string, end: Report | "dies" = REPORT): Promise<void> {
+  const last = end === "dies" ? "" : JSON.stringify({ type: "report", report: end });
+  const source = `
+    import { existsSync } from "node:fs";
+    import { setTimeout } from "node:timers/promises";
+    export const stream = awslambda.streamifyResponse(async (event, stream) => {
+      stream.write('{"type":"progress","event":"alive"}\\n{"type":"progress",');
+      while (!existsSync(${JSON.stringify(gate)})) await setTimeout(5);
+      stream.write('"event":"lock.waiting"}\\n');
+      if (${end === "dies"}) process.exit(1);
+      stream.write(${JSON.stringify(`${last}\n`)});
+      if (${end !== "dies" && end.status === "failed"}) throw new Error("marked");
+      stream.end();
+    });`;
+  await deploy(source, { environment: { _HANDLER: "index.stream" } });
 }
 
 function call(changes: Partial<FunctionCall> = {}) {
@@ -83,6 +104,41 @@ describe("a call that gets its answer", () => {
     };`);
 
     expect(await outcome(changes)).toEqual(report);
+  });
+
+  test("hands the lines of a stream on as they come, and finds the report in the last one", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "gate-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const gate = join(folder, "open");
+    await deployStream(gate);
+    const lines: string[] = [];
+    const onLine = (line: string) => {
+      lines.push(line);
+      writeFileSync(gate, "");
+    };
+
+    const report = await outcome({ onLine });
+    const atOnce = await outcome();
+
+    expect(lines.map((line) => JSON.parse(line).event)).toEqual([
+      "alive",
+      "lock.waiting",
+      undefined,
+    ]);
+    expect([report, atOnce]).toEqual([REPORT, REPORT]);
+  });
+
+  test("finds the report in a stream that is marked as failed, and takes one without for unknown", async () => {
+    const report = failedReport("2", new Error("odd"));
+    await deployStream(import.meta.filename, report);
+    const whole = await outcome({ onLine: () => undefined });
+    await deployStream(import.meta.filename, "dies");
+
+    expect(whole).toEqual(report);
+    await expect(outcome({ onLine: () => undefined })).rejects.toMatchObject({
+      code: "RUN_UNKNOWN",
+      message: expect.stringContaining("Runtime.ExitError"),
+    });
   });
 
   test("makes a report of a code whose own was cut off", async () => {
@@ -151,16 +207,24 @@ describe("a call that may have started the function", () => {
   test.each([
     ["ends its process", "process.exit(3)", /did not finish .*Runtime\.ExitError/],
     ["never settles", "await new Promise(() => {})", /did not finish .*Runtime\.ExitError/],
-    ["takes too long", "for (;;);", /did not finish .*Sandbox\.Timedout.*Task timed out/],
     ["answers too much", 'return "x".repeat(7e6)', /did not finish .*ResponseSizeTooLarge/],
   ])("is not known where the function %s", async (_what, body, message) => {
-    await deploy(`export const handler = async () => { ${body}; };`, { timeoutMs: 500 });
+    await deploy(`export const handler = async () => { ${body}; };`);
 
     await expect(outcome()).rejects.toMatchObject({
       code: "RUN_UNKNOWN",
       message: expect.stringMatching(message),
     });
     expect(service.calls).toHaveLength(1);
+  });
+});
+
+test("a call is not known where the function takes longer than it may", async () => {
+  await deploy("export const handler = () => { for (;;); };", { timeoutMs: 200 });
+
+  await expect(outcome()).rejects.toMatchObject({
+    code: "RUN_UNKNOWN",
+    message: expect.stringMatching(/did not finish .*Sandbox\.Timedout.*Task timed out/),
   });
 });
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { lifecycleRows } from "../setup/lifecycle-table.ts";
 
@@ -13,4 +13,19 @@ test("every row of CloudFormation's lifecycle in docs/operations.md is a test", 
 
   expect(lifecycleRows().size).toBeGreaterThan(30);
   expect(untested).toEqual([]);
+});
+
+test("every trap in docs/traps.md names a test that exists", () => {
+  const page = readFileSync("docs/traps.md", "utf8");
+  const rows = Array.from(page.matchAll(/^\| (.+) \| `(.+)`: (.+) \|$/gm), ([, , file, title]) => ({
+    path: `tests/${file}.test.ts`,
+    title: title?.trim() ?? "",
+  }));
+
+  const missing = rows.filter(
+    ({ path, title }) => !existsSync(path) || !readFileSync(path, "utf8").includes(title),
+  );
+
+  expect(rows.length).toBeGreaterThan(60);
+  expect(missing).toEqual([]);
 });

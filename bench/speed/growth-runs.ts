@@ -4,14 +4,15 @@ import { buildLambda } from "../../bin/lambda-artefact.ts";
 import { startPostgres } from "../../local/postgres.ts";
 import { startRelay } from "../../local/relay.ts";
 import { type Started, startFunction } from "./function-process.ts";
+import { median } from "./statistics.ts";
 
 /** What the function that is deployed needs for a bundle. */
 export interface Runs {
   /** Peak memory of a fresh apply, in MB. */
   readonly applyMb: number;
-  /** Peak memory with every migration in the ledger already, in MB. */
+  /** Peak memory with every migration in the ledger already, median in MB. */
   readonly idleMb: number;
-  /** From the call to the report of that, in ms, over `IDLE_ROUND_TRIP_MS`. */
+  /** From the call to the report of that, median in ms, over `IDLE_ROUND_TRIP_MS`. */
   readonly idleMs: number;
 }
 
@@ -25,6 +26,7 @@ export interface Rig {
 const MEMORY_MB = 512;
 /** As far away as a database in the same region. */
 const IDLE_ROUND_TRIP_MS = 10;
+const IDLE_RUNS = 3;
 
 /** PostgreSQL's table of locks does not hold the tables of ten thousand migrations in one transaction. */
 const APPLY = { transaction: "each" };
@@ -46,10 +48,15 @@ export async function startRig(scratch: string): Promise<Rig> {
       relay.setRoundTripMs(0);
       const applied = await startFunction({ ...start, event: APPLY });
       relay.setRoundTripMs(IDLE_ROUND_TRIP_MS);
-      const idle = await startFunction(start);
+      const idle: Started[] = [];
+      while (idle.length < IDLE_RUNS) idle.push(await startFunction(start));
       assertStatus(applied, "applied");
-      assertStatus(idle, "up-to-date");
-      return { applyMb: applied.peakMb, idleMb: idle.peakMb, idleMs: idle.answerMs };
+      for (const each of idle) assertStatus(each, "up-to-date");
+      return {
+        applyMb: applied.peakMb,
+        idleMb: median(idle.map(({ peakMb }) => peakMb)),
+        idleMs: median(idle.map(({ answerMs }) => answerMs)),
+      };
     },
     stop: async () => {
       await relay.stop();

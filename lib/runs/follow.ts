@@ -5,26 +5,9 @@ import type { Milestone } from "../progress.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
 import type { RunRow } from "./record.ts";
-import {
-  askHomes,
-  openRuns,
-  type RunsDependencies,
-  type RunsSession,
-  withRuns,
-} from "./session.ts";
-import { claimRun, finishRun, type RunsHome, selectRun, touchRun } from "./table.ts";
-
-/** A run that was queued, and what carries it out. */
-export interface Following extends RunsDependencies {
-  /** Of the row. */
-  readonly runId: string;
-}
-
-/** How often what a run has done is written down, in ms, and how often it shows that it lives. */
-const PROGRESS_EVERY_MS = 1_000;
-const SIGN_OF_LIFE_EVERY_MS = 5_000;
-/** How long a run that is over waits for a sign that is on its way. */
-const STOP_TIMEOUT_MS = 500;
+import { askHomes, type RunsSession, withRuns } from "./session.ts";
+import { type Following, showSigns } from "./signs.ts";
+import { claimRun, finishRun, selectRun } from "./table.ts";
 
 /**
  * Carries a queued run out, and shows meanwhile how far it is: from a session of its own, because nobody sees
@@ -89,68 +72,4 @@ function notFound(): MigratorError {
     "RUN_NOT_FOUND",
     "The run that this event is about is written down nowhere. One that never was is not carried out; how another one ended is in the function's log.",
   );
-}
-
-/** Shows again and again that the run lives, until it is stopped. */
-interface Signs {
-  stop(): Promise<void>;
-}
-
-/** Whatever goes wrong with them is no reason for the run to fail. */
-function showSigns(target: Target, following: Following, progress: () => Milestone | null): Signs {
-  const { runId: id, requestId, deadline, log } = following;
-  let session: RunsSession | null = null;
-  let shown: Milestone | null = null;
-  let shownAt = Date.now();
-  let over = false;
-  let wake = (): void => undefined;
-
-  async function show(): Promise<void> {
-    const now = progress();
-    if (now === shown && Date.now() - shownAt < SIGN_OF_LIFE_EVERY_MS) return;
-    session ??= await openRuns(target, following);
-    const touch = (home: RunsHome) => touchRun(home, { id, requestId, progress: now });
-    over ||= (await askHomes(session, touch)) === null;
-    shown = now;
-    shownAt = Date.now();
-  }
-
-  async function leave(): Promise<void> {
-    await session?.connection.close();
-    session = null;
-  }
-
-  async function showInTime(): Promise<void> {
-    const tooLate = setTimeout(() => session?.connection.abort(), SIGN_OF_LIFE_EVERY_MS);
-    try {
-      await show();
-    } catch (thrown) {
-      log("run.sign-failed", { code: thrown instanceof MigratorError ? thrown.code : "INTERNAL" });
-      await leave();
-    } finally {
-      clearTimeout(tooLate);
-    }
-  }
-
-  async function showUntilOver(): Promise<void> {
-    while (!over && Date.now() < deadline) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, PROGRESS_EVERY_MS);
-      });
-      if (!over) await showInTime();
-    }
-    await leave();
-  }
-
-  const showing = showUntilOver();
-  return {
-    stop: async () => {
-      over = true;
-      wake();
-      const tooLate = new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS));
-      await Promise.race([showing, tooLate]);
-      session?.connection.abort();
-    },
-  };
 }

@@ -164,7 +164,8 @@ export function finishRun(
   return {
     text: `
       update ${quotePlace(place)}
-      set state = 'finished', request_id = $2::text, finished_at = clock_timestamp(), report = $3::json
+      set state = 'finished', request_id = $2::text, finished_at = clock_timestamp(), progress = null,
+        report = $3::json
       where id = $1::uuid and (state = 'queued' or state = 'running' and request_id = $2::text) returning id`,
     values: [run.id, run.requestId, JSON.stringify(run.report)],
   };

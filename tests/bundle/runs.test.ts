@@ -60,6 +60,7 @@ async function call(
   requests += 1;
   const { payload } = await deployment.deliver({
     requestId: `call-${requests}`,
+    functionArn: `${deployment.functionArn}:live`,
     event: {
       ...{ ...event, rawPath: path, headers: { ...event.headers, ...headers } },
       requestContext: { ...event.requestContext, http },
@@ -109,7 +110,9 @@ describe("a run", () => {
         ...{ progress: null, report: null },
       },
     });
-    expect(queue.held.map(({ functionArn }) => functionArn)).toEqual([deployment.functionArn]);
+    expect(queue.held.map(({ functionArn }) => functionArn)).toEqual([
+      `${deployment.functionArn}:live`,
+    ]);
     expect(queued).toMatchObject({ statusCode: 200, headers: { "retry-after": "2" } });
     expect(queued.body).toEqual(begun.body);
     expect([payload, functionError]).toEqual([null, null]);
@@ -149,6 +152,7 @@ describe("a run", () => {
     expect((await look(begun)).body).toMatchObject({
       state: "finished",
       requestId: "the-run",
+      progress: null,
       report: { status: "applied" },
     });
     expect(await written(database)).toEqual(WRITTEN.upToSlow);
@@ -283,7 +287,7 @@ describe("nothing is run, and no id is handed out", () => {
       body: { error: { code: "RUN_NOT_STARTED", retryable: false } },
     });
     expect(denied.body.error.message).toContain(
-      `lambda:InvokeFunction on ${deployment.functionArn}`,
+      `lambda:InvokeFunction on ${deployment.functionArn}:live`,
     );
     expect(throttled).toMatchObject({
       statusCode: 503,

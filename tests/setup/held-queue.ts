@@ -13,11 +13,12 @@ export async function startHeldQueue({
   functionArn,
 }: Pick<Deployment, "functionArn">): Promise<HeldQueue> {
   const service = await startLambdaService();
-  service.deploy({
+  const held = {
     functionArn,
     invoke: () => Promise.reject(new Error("Nobody here invokes and waits.")),
     invokeAsync: () => Promise.resolve([]),
     stop: () => Promise.resolve(),
-  });
+  };
+  service.deploy(held, { aliases: ["live"] });
   return { ...service, held: service.calls };
 }

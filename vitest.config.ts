@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const project = (name: string, extra: object = {}) => ({
@@ -25,7 +27,13 @@ export default defineConfig({
           "tests/setup/bundle.ts",
         ],
       }),
-      project("infra"),
+      // Each synthesises apps and starts processes: much work, and little of it ours.
+      project("infra", {
+        testTimeout: 60_000,
+        globalSetup: ["tests/setup/temporary.ts"],
+        // CDK's own look at each template costs seconds; one test has it, see lint.test.ts.
+        env: { TMPDIR: join(tmpdir(), `infra-${process.pid}`), CDK_VALIDATION: "false" },
+      }),
     ],
   },
 });

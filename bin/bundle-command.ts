@@ -4,9 +4,11 @@ import pc from "picocolors";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { failedReport, type Report } from "../lib/report.ts";
 import { type AssetFile, portable, writeAsset } from "./asset.ts";
+import { checkBundle, type FiledFinding } from "./check-result.ts";
 import { counted } from "./counted.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { renderReport } from "./render.ts";
+import { tagsSince } from "./since.ts";
 
 /** What `bundle` is called with. */
 export interface BundleOptions {
@@ -15,6 +17,8 @@ export interface BundleOptions {
   readonly json: boolean;
   /** A prebuilt handler. Default: the one that the package ships. */
   readonly handler?: string;
+  /** A migration's tag or a git ref: only the findings of what is new since then. */
+  readonly since?: string;
 }
 
 /** What `bundle --json` prints. */
@@ -32,6 +36,8 @@ export interface BundleSummary {
   readonly files: readonly AssetFile[];
   readonly bytes: number;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  /** What `check` has against the migrations. */
+  readonly findings: readonly FiledFinding[];
 }
 
 /**
@@ -50,8 +56,11 @@ export async function bundleCommand(options: BundleOptions): Promise<number> {
   }
 }
 
-async function makeAsset({ folder, out, handler }: BundleOptions): Promise<BundleSummary> {
+async function makeAsset(options: BundleOptions): Promise<BundleSummary> {
+  const { folder, out, handler } = options;
   const bundle = await compileBundle(normalize(folder));
+  const since =
+    options.since === undefined ? null : await tagsSince(bundle, normalize(folder), options.since);
   const files = await writeAsset(portable(bundle, folder), out, handler);
   return {
     hash: bundle.hash,
@@ -66,6 +75,7 @@ async function makeAsset({ folder, out, handler }: BundleOptions): Promise<Bundl
     files,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     warnings: bundle.warnings,
+    findings: checkBundle({ bundle, folder, since, failOn: "never" }).findings,
   };
 }
 

@@ -6,6 +6,8 @@ import { NeonMigrations } from "./neon-migrations.ts";
 
 /** A service whose new code goes live only after its schema is there. */
 export class ExampleStack extends Stack {
+  readonly migrations: NeonMigrations;
+
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, props);
     const secret = Secret.fromSecretNameV2(this, "DatabaseUrl", "example/database-url");
@@ -13,6 +15,8 @@ export class ExampleStack extends Stack {
       migrations: "drizzle",
       databaseUrl: { secret },
       functionUrl: true,
+      // The example's older migrations show what the rules find; here only new ones are of interest.
+      check: { since: "0010_index_foreign_keys", failOn: "error" },
     });
     const service = new LambdaFunction(this, "Service", {
       runtime: Runtime.NODEJS_24_X,
@@ -21,6 +25,8 @@ export class ExampleStack extends Stack {
       environment: { SCHEMA_VERSION: migrations.latest },
     });
     migrations.executeBefore(service);
+    migrations.alarmOnFailure();
+    this.migrations = migrations;
     new CfnOutput(this, "AppliedMigrations", { value: migrations.appliedCount });
   }
 }

@@ -1,90 +1,230 @@
-import { App, Stack } from "aws-cdk-lib";
+import { App, CfnParameter, NestedStack, Stack, Stage, Token } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
-import { Secret } from "aws-cdk-lib/aws-secretsmanager";
-import { StringParameter } from "aws-cdk-lib/aws-ssm";
-import { expect, test } from "vitest";
+import {
+  CodePipeline,
+  CodePipelineSource,
+  type IFileSetProducer,
+  ShellStep,
+} from "aws-cdk-lib/pipelines";
+import { describe, expect, test } from "vitest";
 import { ExampleStack } from "../../infra/example-stack.ts";
-import { NeonMigrations } from "../../infra/neon-migrations.ts";
+import { NeonMigrations, type RunRequest } from "../../infra/neon-migrations.ts";
+import { attributesOf } from "../../lib/events/outcome.ts";
+import { parseRequest, type Request } from "../../lib/request.ts";
+import { ownSecret, runOf, scene } from "../setup/synthesis.ts";
 
-const template = Template.fromStack(new ExampleStack(new App(), "Example"));
+describe("GIVEN nothing but migrations and a secret", () => {
+  const { stack, migrations } = scene();
+  const template = Template.fromStack(stack);
 
-test("GIVEN the example WHEN synthesised THEN the function is what the documentation says", () => {
-  template.hasResourceProperties("AWS::Lambda::Function", {
-    Runtime: "nodejs24.x",
-    Architectures: ["arm64"],
-    Timeout: 900,
-    Environment: { Variables: { DATABASE_URL_SECRET: Match.anyValue() } },
+  test("WHEN synthesised THEN the logical ids are those of every release, so that the function's ARN stays", () => {
+    // Whoever changes one of these makes CloudFormation refuse the update: "Modifying service token is not allowed."
+    expect(Object.keys(template.toJSON().Resources)).toEqual([
+      "MigrationsLog2206773E",
+      "MigrationsRoleDFBDEDC1",
+      "MigrationsRoleDefaultPolicy00DE3F99",
+      "MigrationsFunction0E989F76",
+      "MigrationsFunctionEventInvokeConfig7FDC8D02",
+      "MigrationsRunAA72812B",
+    ]);
   });
-  template.hasResourceProperties("AWS::Lambda::EventInvokeConfig", { MaximumRetryAttempts: 0 });
-  template.hasResourceProperties("AWS::Lambda::Url", { AuthType: "AWS_IAM" });
+
+  test("WHEN synthesised THEN the run names the function itself, waits for its rights, and a minute longer than it", () => {
+    template.templateMatches({
+      Resources: {
+        MigrationsFunction0E989F76: {
+          DependsOn: ["MigrationsRoleDefaultPolicy00DE3F99", "MigrationsRoleDFBDEDC1"],
+        },
+        MigrationsRunAA72812B: {
+          DependsOn: ["MigrationsFunctionEventInvokeConfig7FDC8D02", "MigrationsFunction0E989F76"],
+        },
+      },
+    });
+    expect(runOf(stack)).toEqual({
+      ServiceToken: { "Fn::GetAtt": ["MigrationsFunction0E989F76", "Arn"] },
+      ServiceTimeout: "960",
+      MigrationsHash: migrations.migrationsHash,
+    });
+  });
+
+  test("WHEN its attributes are read THEN there is one for everything that the function answers", () => {
+    const names = Object.keys(attributesOf(null, { awsRequestId: "" } as never));
+    const getters = Object.entries(Object.getOwnPropertyDescriptors(NeonMigrations.prototype))
+      .filter(([name, { get }]) => get !== undefined && !["resource", "connections"].includes(name))
+      .map(([name]) => name);
+
+    expect(getters.toSorted()).toEqual(names.toSorted());
+    for (const name of names) {
+      expect(stack.resolve(Reflect.get(migrations, name))).toEqual({
+        "Fn::GetAtt": ["MigrationsRunAA72812B", name],
+      });
+    }
+  });
 });
 
-test("GIVEN the example WHEN synthesised THEN the run has a hash, a time-out, and comes before the service", () => {
-  template.hasResourceProperties("Custom::NeonMigrations", {
-    MigrationsHash: Match.stringLikeRegexp("^[0-9a-f]{64}$"),
-    ServiceTimeout: "960",
-  });
-  const [run] = Object.keys(template.findResources("Custom::NeonMigrations"));
-  template.hasResource("AWS::Lambda::Function", {
-    Properties: {
-      Runtime: "nodejs24.x",
-      Handler: "index.handler",
-      Code: { ZipFile: Match.anyValue() },
-    },
-    DependsOn: Match.arrayWith([run]),
-  });
-});
-
-test("GIVEN the example WHEN synthesised THEN the role may read this secret and no other", () => {
-  const policies = template.findResources("AWS::IAM::Policy");
-  const statements = Object.values(policies).flatMap(
-    ({ Properties }) => Properties.PolicyDocument.Statement,
-  );
-
-  expect(statements).toHaveLength(1);
-  expect(statements[0].Action).toEqual([
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:DescribeSecret",
-  ]);
-  expect(JSON.stringify(statements[0].Resource)).toContain("example/database-url-??????");
-});
-
-test("GIVEN a parameter and policies WHEN synthesised THEN the template holds its name and the request", () => {
-  const stack = new Stack(new App(), "WithParameter");
-  const parameter = StringParameter.fromSecureStringParameterAttributes(stack, "Parameter", {
-    parameterName: "/shop/database-url",
-  });
-  new NeonMigrations(stack, "Migrations", {
-    migrations: "drizzle",
-    databaseUrl: { parameter },
-    request: { outOfOrder: "apply", lockTimeoutMs: 5_000 },
-  });
-  const synthesised = Template.fromStack(stack);
-
-  synthesised.hasResourceProperties("AWS::Lambda::Function", {
-    Environment: { Variables: { DATABASE_URL_PARAMETER: "/shop/database-url" } },
-  });
-  synthesised.hasResourceProperties("Custom::NeonMigrations", {
+describe("GIVEN a request", () => {
+  const request = {
+    transaction: "each",
     outOfOrder: "apply",
+    modified: "error",
+    ahead: "error",
+    executor: "statements",
     lockTimeoutMs: 5_000,
+    ddlLockTimeoutMs: 500,
+    timeoutMs: 60_000,
+  } as const satisfies Required<RunRequest>;
+
+  test("WHEN synthesised THEN its values are texts, and the function reads the same request back", () => {
+    const { stack } = scene({ request });
+    const properties = runOf(stack);
+
+    expect(properties.lockTimeoutMs).toBe("5000");
+    expect(
+      Object.values(properties)
+        .slice(1)
+        .every((value) => typeof value === "string"),
+    ).toBe(true);
+    expect(parseRequest(properties)).toEqual(parseRequest(request));
   });
-  synthesised.resourceCountIs("AWS::Lambda::Url", 0);
+
+  test("WHEN it is compared with what a caller may ask for THEN it has the same fields and values", () => {
+    const ofConstruct: RunRequest = {};
+    const ofCaller: Partial<Omit<Request, "action" | "onFailure" | "timeoutMs">> = ofConstruct;
+
+    expect(Object.keys({ ...request, action: "up", onFailure: "throw" }).toSorted()).toEqual(
+      Object.keys(parseRequest(ofCaller)).toSorted(),
+    );
+  });
+
+  test.each([
+    [{ lockTimeout: 5_000 }, /Shop\/Migrations: request has no field lockTimeout here/],
+    [{ action: "plan" }, /Shop\/Migrations: request has no field action here/],
+    [{ outOfOrder: "ignore" }, /Shop\/Migrations: The request's outOfOrder is "ignore"/],
+    [{ lockTimeoutMs: -1 }, /Shop\/Migrations: The request's lockTimeoutMs is -1/],
+  ])("WHEN it is %j THEN the synth fails, not the deployment", (wrong, message) => {
+    expect(() => scene({ request: wrong as RunRequest })).toThrow(message);
+  });
+
+  test("WHEN values are known only at deployment THEN they are left to CloudFormation", () => {
+    const { stack } = scene((within) => ({
+      request: {
+        lockTimeoutMs: new CfnParameter(within, "Patience", { type: "Number" }).valueAsNumber,
+      },
+      functionName: Token.asString({ Ref: "AWS::StackName" }),
+    }));
+
+    expect(runOf(stack).lockTimeoutMs).toEqual({ Ref: "Patience" });
+    Template.fromStack(stack).hasResourceProperties("AWS::Lambda::Function", {
+      FunctionName: { Ref: "AWS::StackName" },
+    });
+  });
 });
 
-test("GIVEN two syntheses WHEN nothing changed THEN asset and hash are the same", () => {
-  const again = Template.fromStack(new ExampleStack(new App(), "Example"));
+describe("GIVEN what has to wait for what", () => {
+  test("WHEN the example is synthesised THEN its service depends on the run", () => {
+    const template = Template.fromStack(new ExampleStack(new App(), "Example"));
+    const [run] = Object.keys(template.findResources("Custom::NeonMigrations"));
 
-  expect(again.toJSON()).toEqual(template.toJSON());
-});
+    template.hasResource("AWS::Lambda::Function", {
+      Properties: { Code: { ZipFile: Match.anyValue() } },
+      DependsOn: Match.arrayWith([run]),
+    });
+  });
 
-test("GIVEN a broken folder WHEN synthesised THEN it fails with the code, the file and the line", () => {
-  const stack = new Stack(new App(), "Broken");
-  const secret = Secret.fromSecretNameV2(stack, "Secret", "x");
-  const make = () =>
-    new NeonMigrations(stack, "Migrations", {
-      migrations: "tests/fixtures/folders/sql-invalid",
+  test("WHEN two databases are migrated one after the other THEN the second run depends on the first", () => {
+    const { stack, secret, migrations } = scene();
+    const second = new NeonMigrations(stack, "Second", {
+      migrations: "drizzle",
       databaseUrl: { secret },
+      check: false,
+    });
+    second.executeAfter(migrations);
+
+    expect(runOf(stack, "Second").ServiceToken).not.toEqual(runOf(stack).ServiceToken);
+    Template.fromStack(stack).hasResource("Custom::NeonMigrations", {
+      DependsOn: Match.arrayWith(["MigrationsRunAA72812B"]),
+    });
+  });
+
+  test("WHEN no deployment runs it THEN there is a function without a run, and nothing can wait for it", () => {
+    const { stack, migrations } = scene({ runOnDeploy: false });
+
+    Template.fromStack(stack).resourceCountIs("Custom::NeonMigrations", 0);
+    expect(() => migrations.appliedCount).toThrow(/Shop\/Migrations: with runOnDeploy: false/);
+    expect(() => migrations.executeBefore(stack)).toThrow(/nothing can wait for it/);
+  });
+
+  test("WHEN each deployment runs it THEN two syntheses differ in a time and in nothing else", () => {
+    const [first, second] = [scene({ alwaysRun: true }), scene({ alwaysRun: true })];
+    const { SynthesisedAt, ...rest } = runOf(first.stack);
+
+    expect(Date.parse(String(SynthesisedAt))).toBeLessThanOrEqual(Date.now());
+    expect(runOf(second.stack)).toMatchObject(rest);
+  });
+});
+
+describe("GIVEN stacks of all kinds", () => {
+  test("WHEN it is in a nested stack, with a secret of the outer one THEN the secret's ARN is handed down", () => {
+    const outer = new Stack(new App(), "Outer");
+    const nested = new NestedStack(outer, "Nested");
+    const secret = ownSecret(outer);
+    new NeonMigrations(nested, "Migrations", {
+      migrations: "drizzle",
+      databaseUrl: { secret },
+      check: false,
     });
 
-  expect(make).toThrow(/SQL_INVALID.*\.sql/s);
+    Template.fromStack(nested).hasResourceProperties("AWS::Lambda::Function", {
+      Environment: { Variables: { DATABASE_URL_SECRET: { Ref: Match.anyValue() } } },
+    });
+    Template.fromStack(outer).hasResourceProperties("AWS::CloudFormation::Stack", {
+      Parameters: Match.anyValue(),
+    });
+  });
+
+  test("WHEN the secret is of another stack THEN it is imported, for the function and for its role", () => {
+    const app = new App();
+    const secret = ownSecret(new Stack(app, "Secrets"));
+    const stack = new Stack(app, "Shop");
+    new NeonMigrations(stack, "Migrations", {
+      migrations: "drizzle",
+      databaseUrl: { secret },
+      check: false,
+    });
+    const imported = { "Fn::ImportValue": Match.stringLikeRegexp("^Secrets:") };
+
+    Template.fromStack(stack).hasResourceProperties("AWS::Lambda::Function", {
+      Environment: { Variables: { DATABASE_URL_SECRET: imported } },
+    });
+    Template.fromStack(stack).hasResourceProperties("AWS::IAM::Policy", {
+      PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Resource: imported })]) },
+    });
+  });
+
+  test("WHEN a pipeline deploys it to two stages THEN both have the same asset and the same hash", () => {
+    const app = new App();
+    const pipelines = new Stack(app, "Pipelines");
+    // CDK's own types are not exact about optional properties.
+    const input = CodePipelineSource.connection("shop/shop", "main", {
+      connectionArn: "arn:aws:codeconnections:eu-central-1:123456789012:connection/x",
+    }) as IFileSetProducer;
+    const synth = new ShellStep("Synth", {
+      input,
+      commands: ["npx cdk synth"],
+    }) as IFileSetProducer;
+    const pipeline = new CodePipeline(pipelines, "Pipeline", { synth });
+    const runs = ["Staging", "Production"].map((name) => {
+      const stage = new Stage(app, name);
+      const { stack } = scene({}, {}, stage);
+      pipeline.addStage(stage);
+      return { run: runOf(stack), stack };
+    });
+    const codes = runs.map(({ stack }) =>
+      Template.fromStack(stack).findResources("AWS::Lambda::Function"),
+    );
+
+    expect(runs[0]?.run).toEqual(runs[1]?.run);
+    expect(codes[0]).toEqual(codes[1]);
+    Template.fromStack(pipelines).resourceCountIs("AWS::CodePipeline::Pipeline", 1);
+  });
 });

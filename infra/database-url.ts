@@ -1,0 +1,133 @@
+import { Annotations, Stack, Token } from "aws-cdk-lib";
+import { type IRole, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
+import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
+import type { IStringParameter } from "aws-cdk-lib/aws-ssm";
+import type { Construct } from "constructs";
+import { parseEndpoint } from "../lib/endpoint.ts";
+
+/**
+ * Where the connection string is. A secret or a parameter may hold the string itself, JSON with it in a
+ * field, or JSON with its parts (`host`, `username`, `password`, `dbname`, `port`).
+ */
+export type DatabaseUrl = SecretDatabaseUrl | ParameterDatabaseUrl | PlainTextDatabaseUrl;
+
+/** A secret of Secrets Manager. The template holds its ARN, never its value. */
+export interface SecretDatabaseUrl {
+  readonly secret: ISecret;
+  /** The field of a JSON secret. @default - the whole secret, one of the usual fields, or its parts */
+  readonly field?: string;
+  /** The customer-managed key of an imported secret. @default - the key that the secret names, if any */
+  readonly encryptionKey?: IKey;
+}
+
+/** A parameter of SSM, best a SecureString. The template holds its name, never its value. */
+export interface ParameterDatabaseUrl {
+  readonly parameter: IStringParameter;
+  /** The customer-managed key of a SecureString. @default - the key that the parameter names, if any */
+  readonly encryptionKey?: IKey;
+}
+
+/** The connection string itself: for a database that holds nothing worth protecting. */
+export interface PlainTextDatabaseUrl {
+  /** Ends up in the template and in the function's settings, readable for everyone who may look at either. */
+  readonly unsafePlainText: string;
+}
+
+/**
+ * The environment variables that tell the function where its database is.
+ * @throws Error for a connection string that is none, for none and for several of them
+ */
+export function databaseUrlEnvironment(
+  scope: Construct,
+  url: DatabaseUrl,
+): Readonly<Record<string, string>> {
+  const given = ["secret", "parameter", "unsafePlainText"].filter((name) => name in url);
+  if (given.length !== 1) {
+    throw new Error(
+      `${scope.node.path}: databaseUrl needs exactly one of secret, parameter and unsafePlainText, and has ${given.join(", ") || "none"}.`,
+    );
+  }
+  if ("secret" in url) return secretEnvironment(scope, url);
+  if ("parameter" in url) return { DATABASE_URL_PARAMETER: nameOf(url.parameter) };
+  warnOfPlainText(scope, url.unsafePlainText);
+  return { DATABASE_URL: url.unsafePlainText };
+}
+
+function secretEnvironment(
+  scope: Construct,
+  { secret, field }: SecretDatabaseUrl,
+): Readonly<Record<string, string>> {
+  const [theirs, ours] = [secret.env.region, Stack.of(scope).region];
+  if (theirs !== ours && ![theirs, ours].some((region) => Token.isUnresolved(region))) {
+    throw new Error(
+      `${scope.node.path}: the secret is in ${theirs}, the function in ${ours}, and it reads secrets of its own region. Replicate the secret to ${ours} and name the replica.`,
+    );
+  }
+  return {
+    DATABASE_URL_SECRET: secret.secretArn,
+    ...(field === undefined ? {} : { DATABASE_URL_SECRET_FIELD: field }),
+  };
+}
+
+/** Imported by its ARN, a parameter knows only the last part of its name; SSM takes the ARN as well. */
+function nameOf({ parameterArn, parameterName }: IStringParameter): string {
+  return Token.isUnresolved(parameterArn) ? parameterName : parameterArn;
+}
+
+function warnOfPlainText(scope: Construct, text: string): void {
+  const warn = (code: string, message: string) =>
+    Annotations.of(scope).addWarningV2(`neon-lambda-migrator:${code}`, message);
+  warn(
+    "PLAINTEXT_DATABASE_URL",
+    "The template and the function's settings hold the connection string with its password. Put it into a secret: databaseUrl: { secret }.",
+  );
+  if (Token.isUnresolved(text)) return;
+  for (const { code, message } of parseEndpoint(text).warnings) warn(code, message);
+}
+
+/** Lets the function read its connection string, and nothing else. */
+export function grantDatabaseUrl(scope: Construct, url: DatabaseUrl, role: IRole): void {
+  if ("unsafePlainText" in url) return;
+  const { service, action, arn, key } = accessTo(url);
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: [action], resources: [arn] }));
+  if (key === undefined) return;
+  // By a statement of its own: `grantDecrypt` to a principal via a service writes to the key's policy only, and
+  // an imported key has none that could be written.
+  const host = `${service}.${Stack.of(scope).region}.amazonaws.com`;
+  role.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ["kms:Decrypt"],
+      resources: [key.keyArn],
+      conditions: { StringEquals: { "kms:ViaService": host } },
+    }),
+  );
+}
+
+interface Access {
+  readonly service: string;
+  readonly action: string;
+  readonly arn: string;
+  readonly key: IKey | undefined;
+}
+
+function accessTo(url: SecretDatabaseUrl | ParameterDatabaseUrl): Access {
+  if ("secret" in url) {
+    const { secret } = url;
+    return {
+      service: "secretsmanager",
+      action: "secretsmanager:GetSecretValue",
+      // A secret known by its name only has six characters more in its ARN.
+      arn: secret.secretFullArn ?? `${secret.secretArn}-??????`,
+      key: url.encryptionKey ?? secret.encryptionKey,
+    };
+  }
+  // A SecureString knows its key, though the interface of parameters does not say so.
+  const parameter: IStringParameter & { readonly encryptionKey?: IKey } = url.parameter;
+  return {
+    service: "ssm",
+    action: "ssm:GetParameter",
+    arn: parameter.parameterArn,
+    key: url.encryptionKey ?? parameter.encryptionKey,
+  };
+}

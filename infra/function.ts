@@ -1,0 +1,155 @@
+import { Duration } from "aws-cdk-lib";
+import type { IRole } from "aws-cdk-lib/aws-iam";
+import {
+  Architecture,
+  CfnUrl,
+  Code,
+  type FunctionProps,
+  Function as LambdaFunction,
+  Runtime,
+} from "aws-cdk-lib/aws-lambda";
+import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { Construct } from "constructs";
+import { databaseUrlEnvironment } from "./database-url.ts";
+import type { NeonMigrationsProps } from "./props.ts";
+import { acknowledge, allowThemselves, makeRole } from "./role.ts";
+
+/** Those that the handler is built for and tried in; AWS takes no new functions on older ones. */
+const RUNTIMES = [Runtime.NODEJS_24_X, Runtime.NODEJS_22_X];
+
+/** Lambda's own limit. */
+const MAX_TIMEOUT_SECONDS = 900;
+
+/** What is deployed for the migrations. */
+export interface Functions {
+  /** Answers everybody. */
+  readonly main: LambdaFunction;
+  /** Answers over HTTP while it runs; there where it was asked for. */
+  readonly stream: LambdaFunction | undefined;
+  readonly role: IRole;
+  readonly logGroup: ILogGroup;
+}
+
+/**
+ * Makes the functions with their role and their log. Nothing of it changes the main function's ARN from one
+ * release of this package to the next: CloudFormation would refuse the custom resource that names it.
+ * @param asset the folder with handler and bundle
+ * @throws Error for a runtime, a time-out or a database that cannot be
+ */
+export function makeFunctions(
+  scope: Construct,
+  props: NeonMigrationsProps,
+  asset: string,
+): Functions {
+  const environment = { ...databaseUrlEnvironment(scope, props.databaseUrl), ...ledgerOf(props) };
+  const logGroup = logGroupOf(scope, props);
+  const role = makeRole(scope, props, logGroup);
+  const shared = { ...settingsOf(scope, props, asset), environment, logGroup, role };
+  const main = new LambdaFunction(scope, "Function", {
+    ...shared,
+    handler: "index.handler",
+    description: "Applies the Drizzle migrations of this deployment to Neon.",
+    ...definedOf({ functionName: props.functionName }),
+  });
+  const stream = props.streamingUrl === true ? makeStream(scope, shared, main) : undefined;
+  if (props.asyncRuns === true) {
+    allowThemselves(scope, role, stream === undefined ? [main] : [main, stream]);
+  }
+  if (shared.runtime.name !== Runtime.NODEJS_24_X.name) {
+    acknowledge(scope, "AwsSolutions-L1", "AWS supports nodejs22.x until April 2027.");
+  }
+  refuseOpenUrls(scope);
+  return { main, stream, role, logGroup };
+}
+
+function makeStream(
+  scope: Construct,
+  shared: Omit<FunctionProps, "handler">,
+  main: LambdaFunction,
+): LambdaFunction {
+  return new LambdaFunction(scope, "Stream", {
+    ...shared,
+    handler: "index.stream",
+    description: "Applies the same migrations, and tells how far it is while it runs.",
+    ...(shared.vpc === undefined ? {} : { securityGroups: main.connections.securityGroups }),
+  });
+}
+
+function settingsOf(scope: Construct, props: NeonMigrationsProps, asset: string) {
+  return {
+    runtime: runtimeOf(scope, props),
+    architecture: props.architecture ?? Architecture.ARM_64,
+    code: Code.fromAsset(asset),
+    memorySize: props.memorySize ?? 512,
+    timeout: timeoutOf(scope, props),
+    // A run that failed must not come back an hour later by itself.
+    retryAttempts: 0,
+    ...definedOf({
+      tracing: props.tracing,
+      vpc: props.vpc,
+      vpcSubnets: props.vpcSubnets,
+      securityGroups: props.securityGroups?.slice(),
+    }),
+  };
+}
+
+function logGroupOf(scope: Construct, props: NeonMigrationsProps): ILogGroup {
+  const { logGroup, logRetention, logRemovalPolicy } = props;
+  if (logGroup === undefined) {
+    return new LogGroup(scope, "Log", {
+      retention: logRetention ?? RetentionDays.SIX_MONTHS,
+      ...definedOf({ removalPolicy: logRemovalPolicy }),
+    });
+  }
+  if (logRetention !== undefined || logRemovalPolicy !== undefined) {
+    throw new Error(
+      `${scope.node.path}: logRetention and logRemovalPolicy belong to the log group that you name. Set them there.`,
+    );
+  }
+  return logGroup;
+}
+
+function ledgerOf({ ledger }: NeonMigrationsProps): Readonly<Record<string, string>> {
+  return definedOf({ LEDGER_SCHEMA: ledger?.schema, LEDGER_TABLE: ledger?.table });
+}
+
+function runtimeOf(scope: Construct, { runtime }: NeonMigrationsProps): Runtime {
+  if (runtime === undefined) return Runtime.NODEJS_24_X;
+  if (RUNTIMES.some(({ name }) => name === runtime.name)) return runtime;
+  const names = RUNTIMES.map(({ name }) => name).join(" and ");
+  throw new Error(`${scope.node.path}: the handler runs on ${names}, not on ${runtime.name}.`);
+}
+
+/**
+ * How long the function may run.
+ * @throws Error for more than Lambda allows
+ */
+export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): Duration {
+  if (timeout === undefined) return Duration.seconds(MAX_TIMEOUT_SECONDS);
+  if (timeout.isUnresolved() || timeout.toSeconds() <= MAX_TIMEOUT_SECONDS) return timeout;
+  throw new Error(
+    `${scope.node.path}: timeout is ${timeout.toSeconds()} s, and a Lambda function may run ${MAX_TIMEOUT_SECONDS} s at most.`,
+  );
+}
+
+/** Also those that are added to a function later: it may alter every table. */
+function refuseOpenUrls(scope: Construct): void {
+  scope.node.addValidation({
+    validate: () => {
+      const urls = scope.node.findAll().filter((each) => CfnUrl.isCfnUrl(each));
+      const open = urls.filter(({ authType }) => authType !== "AWS_IAM");
+      return open.map(
+        ({ node }) =>
+          `${node.path} would let everyone on the internet run migrations. Its authType must be AWS_IAM.`,
+      );
+    },
+  });
+}
+
+/** Without what is undefined: CDK takes `undefined` for a value here and there. */
+function definedOf<Fields extends object>(
+  fields: Fields,
+): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> };
+function definedOf(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,165 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { App, Annotations as CdkAnnotations, type Stack } from "aws-cdk-lib";
+import { Annotations, Match } from "aws-cdk-lib/assertions";
+import { afterAll, describe, expect, test } from "vitest";
+import { compileFolder } from "../../infra/compile.ts";
+import type { CheckOptions } from "../../infra/neon-migrations.ts";
+import { scene } from "../setup/synthesis.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "compile-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** A copy of the example's folder, changed. */
+function folderWith(name: string, change: (folder: string) => void = () => undefined): string {
+  const folder = join(scratch, name, "drizzle");
+  cpSync("drizzle", folder, { recursive: true });
+  change(folder);
+  return folder;
+}
+
+function edit(file: string, change: (text: string) => string): void {
+  writeFileSync(file, change(readFileSync(file, "utf8")));
+}
+
+/** What is deployed: the name of the asset, which is its hash, and the hash of the migrations. */
+function deployed(migrations: string) {
+  const { stack, migrations: construct } = scene({ migrations });
+  const [asset] = new Set(
+    Object.keys(
+      JSON.parse(readFileSync(join(synthesised(stack), "Shop.assets.json"), "utf8")).files,
+    ),
+  );
+  return { asset, hash: construct.migrationsHash };
+}
+
+function synthesised(stack: Stack): string {
+  const app = stack.node.root;
+  if (!(app instanceof App)) throw new Error("The stack is in no app.");
+  return app.synth().directory;
+}
+
+describe("GIVEN the same migrations", () => {
+  const first = deployed("drizzle");
+
+  test("WHEN they lie elsewhere, newer, beside a note, with other snapshots and Windows ends in the journal THEN asset and hash are the same", () => {
+    const moved = folderWith("moved", (folder) => {
+      edit(join(folder, "meta", "_journal.json"), (text) => text.replaceAll("\n", "\r\n"));
+      edit(join(folder, "meta", "0001_snapshot.json"), (text) => `${text}\n`);
+      writeFileSync(join(folder, "README.md"), "# Migrations");
+      utimesSync(join(folder, "0001_add_members.sql"), 1, 2);
+    });
+
+    expect(deployed(moved)).toEqual(first);
+  });
+
+  test.each<[string, (text: string) => string]>([
+    ["another statement", (text) => `${text}\nSELECT 1;`],
+    ["Windows line ends, as for Drizzle", (text) => text.replaceAll("\n", "\r\n")],
+  ])("WHEN one has %s THEN asset and hash are others", (name, change) => {
+    const changed = deployed(
+      folderWith(name, (folder) => edit(join(folder, "0001_add_members.sql"), change)),
+    );
+
+    expect(changed.asset).not.toBe(first.asset);
+    expect(changed.hash).not.toBe(first.hash);
+  });
+
+  test("WHEN they are synthesised again THEN they are not compiled again", () => {
+    const scope = scene().stack;
+
+    expect(compileFolder(scope, "drizzle", undefined)).toBe(
+      compileFolder(scope, "drizzle", undefined),
+    );
+  });
+});
+
+describe("GIVEN a folder that does not compile", () => {
+  test.each([
+    [
+      "tests/fixtures/folders/sql-invalid",
+      /^Shop\/Migrations: SQL_INVALID: .*0001_typo\.sql, line 5, column 2: .*SELEC count/s,
+    ],
+    [
+      "tests/fixtures/folders/journal-not-json",
+      /^Shop\/Migrations: JOURNAL_INVALID: .*_journal\.json/s,
+    ],
+    ["no/such/folder", /^Shop\/Migrations: FOLDER_NOT_FOUND: .*no\/such\/folder/s],
+  ])(
+    "WHEN it is %s THEN the synth fails with the construct, the file and the line",
+    (migrations, message) => {
+      expect(() => scene({ migrations })).toThrow(message);
+    },
+  );
+});
+
+describe("GIVEN migrations that the rules have something against", () => {
+  const stackWith = (check?: CheckOptions | false) =>
+    scene(check === undefined ? { check: {} } : { check }).stack;
+  const all = { find: "/Shop/Migrations", any: Match.anyValue() };
+  const textsOf = (found: readonly { readonly entry: { readonly data?: unknown } }[]) =>
+    found.map(({ entry }) => String(entry.data));
+
+  test("WHEN synthesised THEN each rule is one warning, with its newest place, and can be acknowledged", () => {
+    const annotations = Annotations.fromStack(stackWith());
+    const warnings = textsOf(annotations.findWarning(all.find, all.any));
+
+    expect(
+      warnings.map((text) => /\[ack: neon-lambda-migrator:([\w-]+)\]$/.exec(text)?.[1]),
+    ).toEqual([
+      "several-exclusive-locks",
+      "foreign-key-without-not-valid",
+      "not-null-without-check",
+      "index-not-concurrent",
+      "check-without-not-valid",
+    ]);
+    expect(warnings[3]).toMatch(
+      /^drizzle\/0010_index_foreign_keys\.sql:2:1: .* And 2 more of this rule\. What to write instead: neon-migrate check --folder drizzle\./,
+    );
+    annotations.hasNoError(all.find, all.any);
+  });
+
+  test("WHEN a rule is acknowledged THEN it is silent, and the others are not", () => {
+    const stack = stackWith();
+    CdkAnnotations.of(stack).acknowledgeWarning("neon-lambda-migrator:index-not-concurrent");
+    const warnings = textsOf(Annotations.fromStack(stack).findWarning(all.find, all.any));
+
+    expect(warnings).toHaveLength(4);
+    expect(warnings.join()).not.toContain("index-not-concurrent");
+  });
+
+  test("WHEN only new ones are of interest THEN the older ones are silent", () => {
+    const annotations = Annotations.fromStack(stackWith({ since: "0009_isolate_accounts" }));
+
+    expect(textsOf(annotations.findWarning(all.find, all.any))).toEqual([
+      expect.stringContaining("neon-lambda-migrator:index-not-concurrent"),
+    ]);
+    Annotations.fromStack(stackWith({ since: "0010_index_foreign_keys" })).hasNoWarning(
+      all.find,
+      all.any,
+    );
+  });
+
+  test("WHEN findings are to fail the synth THEN they are errors", () => {
+    const annotations = Annotations.fromStack(stackWith({ failOn: "error" }));
+
+    expect(textsOf(annotations.findError(all.find, all.any))).toEqual([
+      expect.stringContaining("[foreign-key-without-not-valid]"),
+      expect.stringContaining("[not-null-without-check]"),
+      expect.stringContaining("[index-not-concurrent]"),
+      expect.stringContaining("[check-without-not-valid]"),
+    ]);
+    expect(annotations.findWarning(all.find, all.any)).toHaveLength(1);
+  });
+
+  test("WHEN nobody wants to see them THEN there are none", () => {
+    Annotations.fromStack(stackWith(false)).hasNoWarning(all.find, all.any);
+  });
+
+  test("WHEN it is not known since when THEN the synth fails and says what to name", () => {
+    expect(() => stackWith({ since: "no-such-tag" })).toThrow(
+      /Shop\/Migrations: REQUEST_INVALID: --since no-such-tag names no migration/,
+    );
+  });
+});

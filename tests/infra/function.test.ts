@@ -1,0 +1,253 @@
+import { Duration, RemovalPolicy, type Stack } from "aws-cdk-lib";
+import { Match, Template } from "aws-cdk-lib/assertions";
+import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import { SecurityGroup } from "aws-cdk-lib/aws-ec2";
+import { Architecture, FunctionUrlAuthType, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
+import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import { describe, expect, test } from "vitest";
+import { createHandler } from "../../lib/handler.ts";
+import { readBundle } from "../../lib/read-bundle.ts";
+import { grantsIn, ownVpc, runOf, scene } from "../setup/synthesis.ts";
+
+const functionOf = (stack: Stack) => {
+  const found = Template.fromStack(stack).findResources("AWS::Lambda::Function");
+  return Object.values(found)[0]?.Properties;
+};
+
+describe("GIVEN a function", () => {
+  test("WHEN nothing is said of it THEN it is what the documentation says", () => {
+    const { stack } = scene();
+
+    expect(functionOf(stack)).toEqual({
+      Architectures: ["arm64"],
+      Code: expect.anything(),
+      Description: "Applies the Drizzle migrations of this deployment to Neon.",
+      Environment: { Variables: { DATABASE_URL_SECRET: expect.anything() } },
+      Handler: "index.handler",
+      LoggingConfig: { LogGroup: { Ref: "MigrationsLog2206773E" } },
+      MemorySize: 512,
+      Role: { "Fn::GetAtt": ["MigrationsRoleDFBDEDC1", "Arn"] },
+      Runtime: "nodejs24.x",
+      Timeout: 900,
+    });
+    // A run that failed is not delivered again, an hour later.
+    Template.fromStack(stack).hasResourceProperties("AWS::Lambda::EventInvokeConfig", {
+      MaximumRetryAttempts: 0,
+    });
+  });
+
+  test("WHEN everything is said of it THEN that is what it is", () => {
+    const { stack } = scene({
+      functionName: "shop-migrations",
+      runtime: Runtime.NODEJS_22_X,
+      architecture: Architecture.X86_64,
+      memorySize: 1_024,
+      timeout: Duration.minutes(5),
+      tracing: Tracing.ACTIVE,
+      ledger: { schema: "public", table: "migrations" },
+    });
+
+    expect(functionOf(stack)).toMatchObject({
+      FunctionName: "shop-migrations",
+      Runtime: "nodejs22.x",
+      Architectures: ["x86_64"],
+      MemorySize: 1_024,
+      Timeout: 300,
+      TracingConfig: { Mode: "Active" },
+      Environment: { Variables: { LEDGER_SCHEMA: "public", LEDGER_TABLE: "migrations" } },
+    });
+    expect(runOf(stack).ServiceTimeout).toBe("360");
+  });
+
+  test.each([Runtime.NODEJS_20_X, Runtime.PYTHON_3_13, Runtime.PROVIDED_AL2023])(
+    "WHEN its runtime is $name THEN the synth fails",
+    (runtime) => {
+      expect(() => scene({ runtime })).toThrow(
+        `Shop/Migrations: the handler runs on nodejs24.x and nodejs22.x, not on ${runtime.name}.`,
+      );
+    },
+  );
+
+  test("WHEN it is to run longer than Lambda lets it THEN the synth fails", () => {
+    expect(() => scene({ timeout: Duration.minutes(16) })).toThrow(
+      "Shop/Migrations: timeout is 960 s, and a Lambda function may run 900 s at most.",
+    );
+  });
+});
+
+describe("GIVEN a log", () => {
+  test("WHEN nothing is said of it THEN it is kept half a year, and longer than the stack", () => {
+    Template.fromStack(scene().stack).hasResource("AWS::Logs::LogGroup", {
+      Properties: { RetentionInDays: 180, LogGroupName: Match.absent() },
+      DeletionPolicy: "Retain",
+    });
+  });
+
+  test("WHEN its time and its end are given THEN they are taken", () => {
+    const { stack } = scene({
+      logRetention: RetentionDays.ONE_WEEK,
+      logRemovalPolicy: RemovalPolicy.DESTROY,
+    });
+
+    Template.fromStack(stack).hasResource("AWS::Logs::LogGroup", {
+      Properties: { RetentionInDays: 7 },
+      DeletionPolicy: "Delete",
+    });
+  });
+
+  test("WHEN it is one of the user's THEN that alone is written to, and its settings are its own", () => {
+    const { stack } = scene((within) => ({
+      logGroup: LogGroup.fromLogGroupName(within, "Log", "/shop/migrations"),
+    }));
+
+    Template.fromStack(stack).resourceCountIs("AWS::Logs::LogGroup", 0);
+    expect(JSON.stringify(grantsIn(stack)[0])).toContain("log-group:/shop/migrations:*");
+    expect(() =>
+      scene((within) => ({
+        logGroup: LogGroup.fromLogGroupName(within, "Log", "/shop/migrations"),
+        logRetention: RetentionDays.ONE_DAY,
+      })),
+    ).toThrow(/logRetention and logRemovalPolicy belong to the log group/);
+  });
+});
+
+describe("GIVEN an HTTP endpoint", () => {
+  test("WHEN it is asked for THEN callers must sign, and there is one", () => {
+    const { stack, migrations } = scene({ functionUrl: true });
+
+    Template.fromStack(stack).hasResourceProperties("AWS::Lambda::Url", { AuthType: "AWS_IAM" });
+    expect(stack.resolve(migrations.functionUrl?.url)).toEqual({
+      "Fn::GetAtt": [expect.any(String), "FunctionUrl"],
+    });
+    expect(scene().migrations.functionUrl).toBeUndefined();
+  });
+
+  test("WHEN it is to tell how far a run is THEN a function of its own streams, with the same rights and settings", () => {
+    const { stack, migrations } = scene((within) => ({ streamingUrl: true, vpc: ownVpc(within) }));
+    const functions = Template.fromStack(stack).findResources("AWS::Lambda::Function");
+    const [main, stream] = Object.values(functions).map(({ Properties }) => Properties);
+
+    expect(stream).toEqual({
+      ...main,
+      Handler: "index.stream",
+      Description: expect.any(String),
+    });
+    Template.fromStack(stack).hasResourceProperties("AWS::Lambda::Url", {
+      AuthType: "AWS_IAM",
+      InvokeMode: "RESPONSE_STREAM",
+    });
+    expect(migrations.streamingUrl).toBeDefined();
+  });
+
+  test("WHEN one is added that is open to everyone THEN the synth fails", () => {
+    const { stack, migrations } = scene();
+    migrations.function.addFunctionUrl({ authType: FunctionUrlAuthType.NONE });
+
+    expect(() => Template.fromStack(stack)).toThrow(
+      /Shop\/Migrations\/Function\/FunctionUrl.* would let everyone on the internet run migrations/,
+    );
+  });
+});
+
+describe("GIVEN a VPC", () => {
+  test("WHEN the function runs in it THEN in private subnets, behind a group of its own, and may make its interfaces", () => {
+    const { stack } = scene((within) => ({ vpc: ownVpc(within) }));
+
+    expect(grantsIn(stack)[2]).toEqual({
+      Action: [
+        "ec2:CreateNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DeleteNetworkInterface",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+      ],
+      Effect: "Allow",
+      Resource: "*",
+    });
+    expect(functionOf(stack)?.VpcConfig).toEqual({
+      SubnetIds: [1, 2].map((n) => ({ Ref: expect.stringMatching(`^VpcPrivateSubnet${n}Subnet`) })),
+      SecurityGroupIds: [{ "Fn::GetAtt": [expect.stringMatching(/SecurityGroup/), "GroupId"] }],
+    });
+  });
+
+  test("WHEN the stack makes it THEN the run waits for its way to the internet, and goes before it does", () => {
+    const { stack } = scene((within) => ({ vpc: ownVpc(within) }));
+
+    Template.fromStack(stack).hasResource("AWS::Lambda::Function", {
+      DependsOn: Match.arrayWith([
+        Match.stringLikeRegexp("^VpcPrivateSubnet1DefaultRoute"),
+        Match.stringLikeRegexp("^VpcPrivateSubnet1RouteTableAssociation"),
+      ]),
+    });
+  });
+
+  test("WHEN subnets and groups are given THEN they are taken", () => {
+    const { stack, migrations } = scene((within) => {
+      const vpc = ownVpc(within);
+      return {
+        vpc,
+        vpcSubnets: { subnets: vpc.privateSubnets.slice(0, 1) },
+        securityGroups: [SecurityGroup.fromSecurityGroupId(within, "Group", "sg-12345678")],
+      };
+    });
+
+    expect(functionOf(stack)?.VpcConfig).toMatchObject({ SecurityGroupIds: ["sg-12345678"] });
+    expect(migrations.connections.securityGroups).toHaveLength(1);
+  });
+});
+
+describe("GIVEN an alarm on failure", () => {
+  test("WHEN it is asked for THEN it counts the function's errors and the runs that were answered as failed", () => {
+    const { stack, migrations } = scene();
+    const topic = new Topic(stack, "Topic");
+    migrations.alarmOnFailure(new SnsAction(topic));
+    const template = Template.fromStack(stack);
+
+    template.hasResourceProperties("AWS::Logs::MetricFilter", {
+      LogGroupName: { Ref: "MigrationsLog2206773E" },
+      FilterPattern: '"run.failed"',
+      MetricTransformations: [
+        {
+          MetricNamespace: "NeonMigrations",
+          MetricName: "ShopMigrationsA5E41AC9-FailedRuns",
+          MetricValue: "1",
+        },
+      ],
+    });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmActions: [{ Ref: Match.stringLikeRegexp("^Topic") }],
+      Threshold: 1,
+      EvaluationPeriods: 1,
+      TreatMissingData: "notBreaching",
+      Metrics: Match.arrayWith([
+        Match.objectLike({ Expression: "FILL(errors, 0) + FILL(failed, 0)" }),
+      ]),
+    });
+  });
+
+  test("WHEN it is asked for twice THEN it is one alarm with the actions of both", () => {
+    const { stack, migrations } = scene();
+    const [one, other] = ["One", "Other"].map((id) => new SnsAction(new Topic(stack, id)));
+    if (one === undefined || other === undefined) throw new Error("unreachable");
+
+    expect(migrations.alarmOnFailure(one)).toBe(migrations.alarmOnFailure(other));
+    Template.fromStack(stack).resourceCountIs("AWS::CloudWatch::Alarm", 1);
+  });
+
+  test("WHEN a run fails that is answered THEN the line in the log is the one that is counted", async () => {
+    const events: string[] = [];
+    const handler = createHandler({
+      bundle: () => readBundle(null),
+      logFor: () => (event) => events.push(event),
+    });
+    await handler({ action: "plan", onFailure: "return" }, {
+      awsRequestId: "r",
+      invokedFunctionArn: "arn",
+      getRemainingTimeInMillis: () => 9_000,
+    } as never);
+
+    expect(events).toContain("run.failed");
+  });
+});

@@ -1,0 +1,104 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { App, Validations } from "aws-cdk-lib";
+import { Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
+import { StringParameter } from "aws-cdk-lib/aws-ssm";
+import { AwsSolutionsChecks } from "cdk-nag";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { ownVpc, type Scene, scene } from "../setup/synthesis.ts";
+
+interface Violation {
+  readonly ruleName: string;
+  readonly violatingConstructs: readonly { readonly constructPath: string }[];
+}
+
+interface Report {
+  readonly violations: readonly Violation[];
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+function withEverything(app: App): Scene {
+  const made = scene(
+    (stack) => ({
+      databaseUrl: {
+        parameter: StringParameter.fromSecureStringParameterAttributes(stack, "Url", {
+          parameterName: "/shop/url",
+        }),
+      },
+      request: { transaction: "each", lockTimeoutMs: 5_000 },
+      ledger: { table: "migrations" },
+      alwaysRun: true,
+      functionUrl: true,
+      streamingUrl: true,
+      asyncRuns: true,
+      runtime: Runtime.NODEJS_22_X,
+      tracing: Tracing.ACTIVE,
+      vpc: ownVpc(stack),
+    }),
+    {},
+    app,
+  );
+  made.migrations.alarmOnFailure();
+  made.migrations.grantPipelineResults();
+  return made;
+}
+
+/** The rules that cdk-nag finds broken, each with the construct that breaks it. */
+function violationsIn(app: App): readonly string[] {
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  try {
+    app.synth();
+  } catch {
+    // A violation stops the synthesis; which one, the report says.
+  }
+  const { pluginReports } = JSON.parse(
+    readFileSync(join(app.outdir, "validation-report.json"), "utf8"),
+  );
+  const violations: readonly Violation[] = pluginReports.flatMap(
+    ({ violations }: Report) => violations,
+  );
+  return violations.flatMap(({ ruleName, violatingConstructs }) =>
+    violatingConstructs.map(({ constructPath }) => `${ruleName} ${constructPath}`),
+  );
+}
+
+describe("GIVEN cdk-nag's rules for AWS solutions, and CloudFormation's own", () => {
+  test("WHEN nothing but migrations and a secret is given THEN there is nothing to say", () => {
+    const app = new App();
+    scene({}, {}, app);
+
+    expect(violationsIn(app)).toEqual([]);
+  });
+
+  test("WHEN everything is asked for THEN only the test's own VPC is found at fault", () => {
+    vi.stubEnv("CDK_VALIDATION", "true");
+    const app = new App();
+    withEverything(app);
+
+    expect(violationsIn(app)).toEqual(["AwsSolutions-VPC7 Shop/Vpc/Resource"]);
+  });
+});
+
+const cfnLint = spawnSync("cfn-lint", ["--version"]).status === 0;
+
+describe.skipIf(!cfnLint)("GIVEN cfn-lint", () => {
+  test("WHEN it reads both templates THEN it finds nothing but CDK's redundant dependencies", () => {
+    const apps = [new App(), new App()] as const;
+    scene({}, {}, apps[0]);
+    withEverything(apps[1]);
+    const templates = apps.map((app) => app.synth().getStackByName("Shop").templateFullPath);
+    const { stdout } = spawnSync(
+      "cfn-lint",
+      ["--format", "parseable", "--ignore-checks", "W3005", "--", ...templates],
+      { encoding: "utf8" },
+    );
+
+    expect(stdout).toBe("");
+  });
+});

@@ -87,7 +87,7 @@ function finish(report: Report, { action, json, exitCode }: InvokeOptions): numb
 function interruption(signal: string, functionName: string): MigratorError {
   return new MigratorError(
     "RUN_UNKNOWN",
-    `${signal} ended the waiting, not the run: the function goes on. ${lookWith(functionName)}`,
+    `${signal} ended the waiting, not the run: a function that was started goes on. ${lookWith(functionName)}`,
     { retryable: true },
   );
 }

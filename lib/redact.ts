@@ -79,7 +79,8 @@ function textsIn(value: unknown): readonly string[] {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
-function replaceTexts(value: unknown, replace: (text: string) => string): unknown {
+/** A plain value with every text in it replaced, keys left alone. */
+export function replaceTexts(value: unknown, replace: (text: string) => string): unknown {
   if (typeof value === "string") return replace(value);
   if (Array.isArray(value)) return value.map((each) => replaceTexts(each, replace));
   if (typeof value !== "object" || value === null) return value;

@@ -82,9 +82,11 @@ function wantsReport(event: unknown): boolean {
 
 /** Lambda passes on an error's name and its message: a line for people, and behind it the report. */
 function failure(report: Report): MigratorError {
-  const { error } = report;
+  // The sentence stands in the report once more: together they must not be too long.
+  const fitted = fitReport(report, MAX_MESSAGE_LENGTH / 2);
+  const { error } = fitted;
   const code = error?.code ?? "INTERNAL";
-  const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(fitReport(report, MAX_MESSAGE_LENGTH))}`;
+  const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(fitted)}`;
   const failed = new MigratorError(code, text.slice(0, MAX_MESSAGE_LENGTH));
   // A stack says nothing about a migration, and Lambda would log it.
   failed.stack = "";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ERROR_CODES, type ErrorCode, MigratorError } from "../../lib/errors.ts";
+import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/select.ts";
 import { failedReport } from "../../lib/report.ts";
 import type { Request } from "../../lib/request.ts";
@@ -44,6 +44,17 @@ describe("a direct invocation", () => {
     [{ transaction: "each", "on-failure": "return" }],
   ])("is refused when it spells a field in another way: %j", (event) => {
     expect(askedBy(event)).toBe("REQUEST_INVALID");
+  });
+
+  test("throws a message with the whole report in it, however long the error is", async () => {
+    const report = failedReport("request", new MigratorError("LOCKED", "x".repeat(8_000_000)));
+
+    const responding = selectSource({}).respond(report, context, 0);
+    const { message } = await responding.then(() => expect.fail("It was returned."), toError);
+
+    const [sentence = "", json = ""] = message.split("\n");
+    expect([sentence.length < 100_000, message.length < 200_000]).toEqual([true, true]);
+    expect(JSON.parse(json)).toMatchObject({ status: "failed", error: { code: "LOCKED" } });
   });
 
   test("asks for nothing when Terraform destroys what invoked it", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { buildReport, type Report } from "../../lib/report.ts";
+import { MigratorError } from "../../lib/errors.ts";
+import { buildReport, failedReport, type Report } from "../../lib/report.ts";
 import { fitReport } from "../../lib/report-size.ts";
 import { expectReport } from "../setup/report-schema.ts";
 
@@ -63,5 +64,23 @@ describe("a report for a caller with a limit", () => {
       findings.slice(400).map(({ statement }) => statement),
     );
     expect(report.warnings).toMatchObject([{ message: expect.stringContaining("500 findings") }]);
+  });
+
+  test("fits whichever text is too long, and keeps the beginning of each", () => {
+    const long = "ß".repeat(3_000_000);
+    const unknown = [{ hash: long, when: 1, name: long }];
+    const facts = { migration: long, detail: long, hint: long, where: long, sqlstate: "42000" };
+    const failed = failedReport("size", new MigratorError("MIGRATION_FAILED", long, facts), {
+      drift: { modified: [], unknown, outOfOrder: [] },
+      latest: long,
+    });
+
+    const report = expectReport(JSON.parse(JSON.stringify(fitReport(failed))));
+
+    expect(Buffer.byteLength(JSON.stringify(report))).toBeLessThan(100_000);
+    expect(report.error).toMatchObject({
+      code: "MIGRATION_FAILED",
+      message: `${long.slice(0, 1_999)}…`,
+    });
   });
 });

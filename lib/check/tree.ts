@@ -40,10 +40,19 @@ export function relation(value: unknown): ObjectName {
   return { schema: typeof schemaname === "string" ? schemaname : null, name: text(relname) };
 }
 
-/** A name given as a list of strings: `[schema, name]` or `[name]`; a database in front is left out. */
-export function qualified(value: unknown): ObjectName {
-  const parts = strings(value);
+/** The last two parts of a name; a database in front is left out. */
+export function nameOf(parts: readonly string[]): ObjectName {
   return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" };
+}
+
+/** A name given as a list of strings: `[schema, name]` or `[name]`. */
+export function qualified(value: unknown): ObjectName {
+  return nameOf(strings(value));
+}
+
+/** The option of this name (`DefElem`) in a list of them. */
+export function option(options: unknown, name: string): Node | undefined {
+  return nodes(options, "DefElem").find(({ defname }) => defname === name);
 }
 
 /** The objects that a `DropStmt` names. */

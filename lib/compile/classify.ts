@@ -1,6 +1,5 @@
 import type { AloneReason, Effect, StatementMode } from "../bundle.ts";
-import { list, type Node, qualified, record, relation, text } from "../check/tree.ts";
-import { option } from "./tree.ts";
+import { list, type Node, option, qualified, record, relation, text } from "../check/tree.ts";
 
 /** How a statement stands to transactions, and what a later run can find of it. */
 export interface Classification {

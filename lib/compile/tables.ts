@@ -1,4 +1,5 @@
 import { type Migration, type ObjectName, UNPARSED } from "../bundle.ts";
+import { dropped, keyOf, list, type Node, record, relation } from "../check/tree.ts";
 import { loadParser, parseTree } from "./parser.ts";
 
 /** A table that exists once these migrations are applied, and which of them makes it. */
@@ -6,8 +7,6 @@ export interface MadeTable {
   readonly table: ObjectName;
   readonly tag: string;
 }
-
-type Node = Readonly<Record<string, unknown>>;
 
 /**
  * The tables that a series of migrations leaves behind: created, and neither dropped, renamed away nor
@@ -86,31 +85,4 @@ function dropSchemas({ objects }: Node, tables: Tables): void {
   for (const [key, { table }] of [...tables]) {
     if (schemas.includes(table.schema ?? "public")) tables.delete(key);
   }
-}
-
-function dropped({ objects }: Node): readonly ObjectName[] {
-  return list(objects).map((each) => {
-    const parts = list(record(record(each).List).items).map((item) =>
-      String(record(record(item).String).sval),
-    );
-    return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" };
-  });
-}
-
-/** drizzle-kit writes `public` nowhere, so a table with it and one without are one. */
-function keyOf({ schema, name }: ObjectName): string {
-  return JSON.stringify([schema ?? "public", name]);
-}
-
-function relation(value: unknown): ObjectName {
-  const { schemaname, relname } = record(value);
-  return { schema: typeof schemaname === "string" ? schemaname : null, name: String(relname) };
-}
-
-function record(value: unknown): Node {
-  return typeof value === "object" && value !== null ? (value as Node) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -1,7 +1,6 @@
 import type { ObjectName, Touched } from "../bundle.ts";
-import { list, qualified, record, relation, text } from "../check/tree.ts";
+import { nameOf, qualified, record, relation, strings, text } from "../check/tree.ts";
 import type { LockMode } from "../locks.ts";
-import { nameOf } from "./tree.ts";
 
 /** Something touched, with the lock on it where there is one. */
 export function on(kind: string, name: ObjectName, lock?: LockMode): Touched {
@@ -41,9 +40,7 @@ export function partOfTable(kind: string, object: unknown, lock?: LockMode): rea
 
 /** The parts of a name that is a `List` of strings. */
 export function partsOf(object: unknown): readonly string[] {
-  return list(record(record(object).List).items).map((each) =>
-    text(record(record(each).String).sval),
-  );
+  return strings(record(record(object).List).items);
 }
 
 /** A name in whichever node the grammar puts it: a list, one string, a type, or a function with arguments. */

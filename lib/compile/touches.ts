@@ -1,5 +1,15 @@
 import type { Touched } from "../bundle.ts";
-import { list, type Node, nodes, qualified, record, relation, text } from "../check/tree.ts";
+import {
+  list,
+  type Node,
+  nameOf,
+  nodes,
+  option,
+  qualified,
+  record,
+  relation,
+  text,
+} from "../check/tree.ts";
 import { LOCK_MODES, type LockMode, strongerLock } from "../locks.ts";
 import { alterTableLock, alterTableOthers, referencedByAll } from "./alter-table.ts";
 import { drop } from "./drop.ts";
@@ -13,7 +23,6 @@ import {
   partsOf,
   RELATIONS,
 } from "./touched.ts";
-import { nameOf, option } from "./tree.ts";
 
 /**
  * What a statement names or locks, as far as its parse tree tells: each once, with the strongest lock. The

@@ -5,7 +5,7 @@ import { CALLBACK_CLIENT, callBack } from "./callback.ts";
 import { attributesOf, reasonOf, shortened } from "./outcome.ts";
 import {
   type Continuation,
-  continuationOf,
+  nextCall,
   readContinuation,
   remainderOf,
   withPatience,
@@ -142,13 +142,11 @@ function answerTo(event: JobEvent, report: Report, context: InvocationContext) {
 
 /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
 function continuation(event: JobEvent, report: Report): Continuation | null {
-  try {
-    const now = Date.now();
-    const before = continuationIn(event, now - report.timings.totalMs);
-    return continuationOf(report, requestIn(event), before, now);
-  } catch {
-    return null;
-  }
+  return nextCall(
+    report,
+    () => requestIn(event),
+    (begun) => continuationIn(event, begun),
+  );
 }
 
 function summaryOf({ status, applied, pending, latest }: Report): string {

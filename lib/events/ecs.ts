@@ -2,7 +2,7 @@ import type { Report } from "../report.ts";
 import { parseRequest, type Request } from "../request.ts";
 import {
   type Continuation,
-  continuationOf,
+  nextCall,
   readContinuation,
   remainderOf,
   withPatience,
@@ -81,11 +81,9 @@ function isRollback(event: HookEvent): boolean {
 
 /** A hook may take a day: the run goes on in another call rather than fail for want of time. */
 function continuation(event: HookEvent, report: Report): Continuation | null {
-  try {
-    const now = Date.now();
-    const before = continuationIn(event, now - report.timings.totalMs);
-    return continuationOf(report, requestIn(event), before, now);
-  } catch {
-    return null;
-  }
+  return nextCall(
+    report,
+    () => requestIn(event),
+    (begun) => continuationIn(event, begun),
+  );
 }

@@ -71,6 +71,26 @@ export function continuationOf(
   }
 }
 
+/**
+ * The same for a report that has just been made.
+ * @param requestIn reads the call's request
+ * @param continuationIn reads what the call was handed, or begins at this time
+ * @returns null also for a call whose event cannot be read
+ */
+export function nextCall(
+  report: Report,
+  requestIn: () => Request,
+  continuationIn: (begun: number) => Continuation,
+): Continuation | null {
+  try {
+    const now = Date.now();
+    const before = continuationIn(now - report.timings.totalMs);
+    return continuationOf(report, requestIn(), before, now);
+  } catch {
+    return null;
+  }
+}
+
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { problemOf } from "./deployment-contract.ts";
-import { startLoopback } from "./loopback.ts";
+import { awsEnvironment, startLoopback } from "./loopback.ts";
 
 /** A stand-in for the parts of CodePipeline and CodeDeploy that a function answers to, on loopback. */
 export interface LocalDeployments {
@@ -48,15 +48,10 @@ export async function startDeployments(): Promise<LocalDeployments> {
     failures: { count: 0, status: 503 },
     refusal: null,
   };
-  const { url, stop } = await startLoopback((request, response) => serve(state, request, response));
+  const server = await startLoopback((request, response) => serve(state, request, response));
   return {
-    url,
-    environment: {
-      AWS_ENDPOINT_URL: url,
-      AWS_REGION: "eu-central-1",
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: "local",
-    },
+    url: server.url,
+    environment: awsEnvironment(server.url),
     calls: state.calls,
     failCalls: (count, status) => {
       state.failures = { count, status };
@@ -64,7 +59,7 @@ export async function startDeployments(): Promise<LocalDeployments> {
     refuse: (error) => {
       state.refusal = error;
     },
-    stop,
+    stop: server.stop,
   };
 }
 

@@ -36,3 +36,13 @@ export async function startLoopback(
       }),
   };
 }
+
+/** The environment that makes any AWS SDK talk to a stand-in for every service. */
+export function awsEnvironment(url: string): Readonly<Record<string, string>> {
+  return {
+    AWS_ENDPOINT_URL: url,
+    AWS_REGION: "eu-central-1",
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+  };
+}

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
-import { startLoopback } from "./loopback.ts";
+import { awsEnvironment, startLoopback } from "./loopback.ts";
 
 /** A stand-in for AWS Secrets Manager and the SSM Parameter Store, on loopback. */
 export interface LocalSecrets {
@@ -59,15 +59,10 @@ export async function startSecrets(): Promise<LocalSecrets> {
     denied: false,
     delayMs: 0,
   };
-  const { url, stop } = await startLoopback((request, response) => serve(store, request, response));
+  const server = await startLoopback((request, response) => serve(store, request, response));
   return {
-    url,
-    environment: {
-      AWS_ENDPOINT_URL: url,
-      AWS_REGION: "eu-central-1",
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: "local",
-    },
+    url: server.url,
+    environment: awsEnvironment(server.url),
     set: (name, value, ...later) => {
       store.values.set(name, [value, ...later]);
     },
@@ -82,7 +77,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
     },
     reads: (name) => store.reads.get(name) ?? 0,
     accessKeys: store.accessKeys,
-    stop,
+    stop: server.stop,
   };
 }
 

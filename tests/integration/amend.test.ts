@@ -3,8 +3,8 @@ import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { lockQuestion } from "../../lib/lock.ts";
 import type { Relay } from "../../local/relay.ts";
 import { amend } from "../setup/amend.ts";
-import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { run, targetOf } from "../setup/run.ts";
+import type { TestDatabase } from "../setup/database.ts";
+import { createTestTarget, run, targetOf } from "../setup/run.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table notes (id int primary key)");
@@ -17,9 +17,7 @@ let relay: Relay;
 let target: Target;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, relay, target } = await createTestTarget());
   return () => database.close();
 });
 

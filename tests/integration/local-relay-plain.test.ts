@@ -1,29 +1,19 @@
 import { createServer, type Socket } from "node:net";
-import type { Pool } from "@neondatabase/serverless";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { startRelay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { firstQuery, type PoolOptions, relayPool } from "../setup/pool.ts";
+import { firstQuery, usePools } from "../setup/pool.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
-const pools: Pool[] = [];
 let database: TestDatabase;
 
 beforeEach(async () => {
   database = await createTestDatabase();
+  return () => database.close();
 });
 
-afterEach(async () => {
-  await Promise.all(pools.splice(0).map((pool) => pool.end()));
-  await database.close();
-});
-
-function open(relay: string, options: PoolOptions & { readonly url?: string } = {}): Pool {
-  const pool = relayPool(options.url ?? database.url, relay, options);
-  pools.push(pool);
-  return pool;
-}
+const open = usePools(() => database.url);
 
 describe("a relay in plain mode", () => {
   test("reads from the server no faster than the client does", async () => {

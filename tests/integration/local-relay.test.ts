@@ -1,27 +1,18 @@
-import type { Pool, PoolClient } from "@neondatabase/serverless";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { PoolClient } from "@neondatabase/serverless";
+import { beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { checkOut, firstQuery, type PoolOptions, relayPool } from "../setup/pool.ts";
+import { checkOut, firstQuery, usePools } from "../setup/pool.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
-const pools: Pool[] = [];
 let database: TestDatabase;
 
 beforeEach(async () => {
   database = await createTestDatabase();
+  return () => database.close();
 });
 
-afterEach(async () => {
-  await Promise.all(pools.splice(0).map((pool) => pool.end()));
-  await database.close();
-});
-
-function open(relay: string, options: PoolOptions = {}): Pool {
-  const pool = relayPool(database.url, relay, options);
-  pools.push(pool);
-  return pool;
-}
+const open = usePools(() => database.url);
 
 describe.each(["plain", "neon"] as const)("a relay in %s mode", (mode) => {
   test("carries a login with the first query in one frame", async () => {

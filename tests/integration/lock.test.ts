@@ -3,17 +3,15 @@ import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { connect } from "../../lib/connect.ts";
 import { acquireLock, lockQuestion } from "../../lib/lock.ts";
 import { silentLog } from "../../lib/log.ts";
-import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { targetOf } from "../setup/run.ts";
+import type { TestDatabase } from "../setup/database.ts";
+import { createTestTarget } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
 let database: TestDatabase;
 let target: Target;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  const relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, target } = await createTestTarget());
   return () => database.close();
 });
 

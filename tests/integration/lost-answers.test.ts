@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { lockQuestion } from "../../lib/lock.ts";
 import type { Relay } from "../../local/relay.ts";
-import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { run, targetOf } from "../setup/run.ts";
+import type { TestDatabase } from "../setup/database.ts";
+import { createTestTarget, run } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
@@ -19,9 +19,7 @@ let relay: Relay;
 let target: Target;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, relay, target } = await createTestTarget());
   return () => database.close();
 });
 

@@ -11,7 +11,7 @@ import type { Target } from "../../lib/config.ts";
 import type { Relay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { relayPool } from "../setup/pool.ts";
-import { run, targetOf } from "../setup/run.ts";
+import { createTestTarget, run, targetOf } from "../setup/run.ts";
 import { makeBundle } from "../unit/make-migration.ts";
 
 const EXECUTORS = ["drizzle", "statements"] as const;
@@ -24,9 +24,7 @@ let relay: Relay;
 let target: Target;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, relay, target } = await createTestTarget());
   return () => database.close();
 });
 

@@ -2,8 +2,8 @@ import pc from "picocolors";
 import { beforeEach, describe, expect, test } from "vitest";
 import { renderReport } from "../../bin/render.ts";
 import type { Target } from "../../lib/config.ts";
-import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { run, targetOf } from "../setup/run.ts";
+import type { TestDatabase } from "../setup/database.ts";
+import { createTestTarget, run } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
@@ -11,9 +11,7 @@ let database: TestDatabase;
 let target: Target;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  const relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, target } = await createTestTarget());
   return () => database.close();
 });
 

@@ -1,16 +1,14 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Target } from "../../lib/config.ts";
-import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { run, targetOf } from "../setup/run.ts";
+import type { TestDatabase } from "../setup/database.ts";
+import { createTestTarget, run } from "../setup/run.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
 let database: TestDatabase;
 let target: Target;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  const relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, target } = await createTestTarget());
   return () => database.close();
 });
 

@@ -1,4 +1,5 @@
 import { Client, Pool, type PoolClient } from "@neondatabase/serverless";
+import { afterEach } from "vitest";
 import { WebSocket } from "ws";
 
 /** How a test's pool connects. */
@@ -25,6 +26,24 @@ export function relayPool(url: string, relay: string, options: PoolOptions = {})
   Reflect.set(pool, "Client", RelayedClient);
   pool.on("error", () => undefined);
   return pool;
+}
+
+/**
+ * Opens pools that are ended behind each test of a file.
+ * @param urlOf their connection string, where an option gives no other one
+ */
+export function usePools(
+  urlOf: () => string,
+): (relay: string, options?: PoolOptions & { readonly url?: string }) => Pool {
+  const pools: Pool[] = [];
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.end()));
+  });
+  return (relay, options = {}) => {
+    const pool = relayPool(options.url ?? urlOf(), relay, options);
+    pools.push(pool);
+    return pool;
+  };
 }
 
 /** Checks a client out whose late errors concern nobody: the test looks at what its queries say. */

@@ -4,6 +4,8 @@ import { silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate.ts";
 import type { Report } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import type { Relay } from "../../local/relay.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";
 
 /** A target behind a relay. */
@@ -16,6 +18,20 @@ export function targetOf(url: string, relay: string, changes: Partial<Target> = 
     warnings: [],
     ...changes,
   };
+}
+
+/** A database of a test's own, and a relay to it. */
+export interface TestTarget {
+  readonly database: TestDatabase;
+  readonly relay: Relay;
+  readonly target: Target;
+}
+
+/** Creates a database with a relay; its `close` ends both. */
+export async function createTestTarget(): Promise<TestTarget> {
+  const database = await createTestDatabase();
+  const relay = await database.startRelay();
+  return { database, relay, target: targetOf(database.url, relay.address) };
 }
 
 /** Runs one request, and holds the report against the published schema. */

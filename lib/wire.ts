@@ -17,8 +17,11 @@ export interface Wire {
 /** Often enough for every idle limit on the way (350 s at AWS' load balancers and NAT gateways). */
 const PING_INTERVAL_MS = 30_000;
 
-/** As much is collected before it is sent, so that the server can begin on the head of a long series. */
-const FRAME_BYTES = 65_536;
+/**
+ * As much is collected before it is sent, one record of TLS, so that the server begins on the head of a long
+ * series while its end is still being written.
+ */
+const FRAME_BYTES = 16_384;
 
 /**
  * Prepares a wire. `ws` is used on every Node version: the built-in WebSocket hides why a connection

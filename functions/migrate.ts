@@ -2,9 +2,8 @@ import { readFileSync } from "node:fs";
 import type { Bundle } from "../lib/bundle.ts";
 import { MigratorError } from "../lib/errors.ts";
 import { createHandler } from "../lib/handler.ts";
-import { createLog } from "../lib/log.ts";
 import { readBundle } from "../lib/read-bundle.ts";
-import { streamify } from "../lib/streamify.ts";
+import { createStreamingHandler } from "../lib/streamify.ts";
 
 /** Reads `bundle.json` beside this file. Nothing of it happens at import: an error there reaches no caller. */
 function bundleBesideHandler(): Bundle {
@@ -36,12 +35,6 @@ export const handler: ReturnType<typeof createHandler> = createHandler({
 });
 
 /** What Lambda calls of a function of its own, whose Function URL has the invoke mode `RESPONSE_STREAM`. */
-export const stream: ReturnType<typeof streamify> = streamify(async (runtime, ...call) => {
-  const [event, output, context] = call;
-  const { streamRun } = await import("../lib/long-runs.ts");
-  const log = createLog(context.awsRequestId);
-  await streamRun({
-    ...{ runtime, event, stream: output, context, log },
-    handlerWith: (options) => createHandler({ bundle: bundleBesideHandler, ...options }),
-  });
+export const stream: ReturnType<typeof createStreamingHandler> = createStreamingHandler({
+  bundle: bundleBesideHandler,
 });

@@ -27,4 +27,6 @@ export { type Dependencies, migrate } from "./migrate.ts";
 export { readBundle } from "./read-bundle.ts";
 export type { Report, ReportedError } from "./report.ts";
 export { parseRequest, type Request } from "./request.ts";
+export type { RunRecord } from "./runs/record.ts";
 export { resolveTarget } from "./secret.ts";
+export { createStreamingHandler } from "./streamify.ts";

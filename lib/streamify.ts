@@ -1,5 +1,7 @@
 import { MigratorError } from "./errors.ts";
 import type { InvocationContext } from "./events/source.ts";
+import { createHandler, type HandlerOptions } from "./handler.ts";
+import { createLog } from "./log.ts";
 
 /** The answer of a function that streams it, as its runtime hands it over (aws-lambda-ric, `ResponseStream`). */
 export interface ResponseStream {
@@ -27,6 +29,21 @@ export type StreamingHandler = (
   stream: ResponseStream,
   context: InvocationContext,
 ) => Promise<void>;
+
+/**
+ * Makes the function that Lambda calls where answers are streamed: lines that say how far the run is, and in the
+ * last one the report. Beside `createHandler`, for a function of its own.
+ */
+export function createStreamingHandler(options: HandlerOptions): ReturnType<typeof streamify> {
+  return streamify(async (runtime, event, stream, context) => {
+    const { streamRun } = await import("./long-runs.ts");
+    const log = (options.logFor ?? createLog)(context.awsRequestId);
+    await streamRun({
+      ...{ runtime, event, stream, context, log },
+      handlerWith: (more) => createHandler({ ...options, ...more }),
+    });
+  });
+}
 
 /**
  * Makes what Lambda calls of a handler that streams. Where the runtime offers no streaming, importing the file

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
+import type { Relay } from "../../local/relay.ts";
 import { accounts, booking, broken, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";
@@ -20,6 +21,7 @@ const RUNS = "drizzle.__drizzle_migrations_runs";
 
 let database: TestDatabase;
 let queue: HeldQueue;
+let relay: Relay;
 let environment: Readonly<Record<string, string>>;
 let deployment: Deployment;
 let requests = 0;
@@ -27,7 +29,7 @@ let requests = 0;
 async function setUp(): Promise<void> {
   database = await createTestDatabase();
   queue = await startHeldQueue({ functionArn: LOCAL_FUNCTION_ARN });
-  const relay = await database.startRelay({ mode: "neon" });
+  relay = await database.startRelay({ mode: "neon" });
   environment = {
     ...{ DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
     ...queue.environment,
@@ -208,6 +210,28 @@ describe("a run", () => {
 
     expect(functionError).toBeNull();
     expect(body).toMatchObject({ state: "finished", report: { error: { code: "DEADLINE" } } });
+    expect(await written(database)).toEqual(WRITTEN.nothing);
+  });
+
+  test("a run whose database has gone when it ends says so to Lambda, and is lost in time", async () => {
+    const gate = await closeGate(database);
+    await redeploy({ CONNECT_TIMEOUT_MS: "300" });
+    await deployment.deploy(accounts, booking, slow);
+    const begun = await begin();
+    const running = deliverLast();
+    await gate.reached();
+
+    await relay.stop();
+    const { functionError, payload } = await running;
+    const { address } = await database.startRelay({ mode: "neon" });
+    await redeploy({ NEON_WS_PROXY: address });
+    await deployment.deploy(accounts, booking, slow);
+    await database.sql(`update ${RUNS} set seen_at = now() - interval '1 minute'`);
+    const lost = await look(begun);
+
+    expect(functionError).toBe("Unhandled");
+    expect(payload).toMatchObject({ errorType: "UNREACHABLE" });
+    expect(lost.body).toMatchObject({ state: "lost", requestId: "the-run", report: null });
     expect(await written(database)).toEqual(WRITTEN.nothing);
   });
 

@@ -1,13 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Operation } from "../../local/cloudformation.ts";
+import { describe, expect, test } from "vitest";
 import type { Exchange } from "../../local/cloudformation-exchange.ts";
 import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
 import type { AuthoredMigration } from "../setup/deployment.ts";
 import { expectEnd } from "../setup/lifecycle-table.ts";
-import { exchanged, jobOf, startTestStack, type TestStack } from "../setup/stack.ts";
+import { exchanged, ID, jobOf, testStack } from "../setup/stack.ts";
 import { waitFor } from "../setup/wait-for.ts";
-
-const ID = "Migrations";
 
 /** Its message is longer than an answer may be, in characters that take several bytes of JSON. */
 const verbose: AuthoredMigration = {
@@ -29,30 +26,8 @@ const VERSIONS = {
   brief: { migrations: [accounts, booking], timeoutMs: 2_000 },
 } as const;
 
-let stack: TestStack<keyof typeof VERSIONS>;
-
-beforeAll(async () => {
-  stack = await startTestStack(VERSIONS);
-});
-
-beforeEach(async () => {
-  await stack.reset();
-  // Who knows the URL may answer in our place.
-  return () => expect(JSON.stringify(stack.ended)).not.toMatch(/Signature|AWSAccessKeyId/);
-});
-
-afterAll(() => stack.stop());
-
-async function create(
-  version: keyof typeof VERSIONS,
-  options?: { readonly deliveries: number },
-): Promise<Operation> {
-  return await stack.cloudFormation.create(ID, await stack.use(version), options);
-}
-
-async function update(version: keyof typeof VERSIONS): Promise<Operation> {
-  return await stack.cloudFormation.update(ID, await stack.use(version));
-}
+const stack = testStack(VERSIONS);
+const { create, update } = stack;
 
 /** What each answer that was stored says, in order, with its physical id. */
 function answers(exchange: Exchange | undefined): readonly unknown[] {
@@ -77,7 +52,7 @@ const UP_TO_DATE = ["SUCCESS", "up-to-date", true];
 
 describe("deliveries", () => {
   test("The request is delivered twice at once, and once more later", async () => {
-    const creating = create("slow", { deliveries: 2 });
+    const creating = create("slow", {}, { deliveries: 2 });
     await stack.gate.reached();
     await stack.gate.queued();
     await stack.gate.open();
@@ -92,7 +67,7 @@ describe("deliveries", () => {
   });
 
   test("The request is delivered twice, and a migration fails", async () => {
-    const created = await create("broken", { deliveries: 2 });
+    const created = await create("broken", {}, { deliveries: 2 });
 
     expectEnd(created);
     const [exchange] = created.exchanges;

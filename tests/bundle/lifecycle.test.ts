@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Operation } from "../../local/cloudformation.ts";
 import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { expectEnd } from "../setup/lifecycle-table.ts";
 import { answerAsFramework, FRAMEWORK_ARN } from "../setup/provider-framework.ts";
-import { exchanged, startTestStack, type TestStack } from "../setup/stack.ts";
+import { exchanged, ID, testStack } from "../setup/stack.ts";
 import { waitFor } from "../setup/wait-for.ts";
-
-const ID = "Migrations";
 
 const VERSIONS = {
   first: { migrations: [accounts] },
@@ -17,29 +15,8 @@ const VERSIONS = {
   brief: { migrations: [accounts, booking, slow], timeoutMs: 2_500 },
 } as const;
 
-let stack: TestStack<keyof typeof VERSIONS>;
-
-beforeAll(async () => {
-  stack = await startTestStack(VERSIONS);
-});
-
-beforeEach(async () => {
-  await stack.reset();
-  // Who knows the URL may answer in our place.
-  return () => expect(JSON.stringify(stack.ended)).not.toMatch(/Signature|AWSAccessKeyId/);
-});
-
-afterAll(() => stack.stop());
-
-/** Deploys a version for the first time. */
-async function create(version: keyof typeof VERSIONS, more: object = {}): Promise<Operation> {
-  return await stack.cloudFormation.create(ID, { ...(await stack.use(version)), ...more });
-}
-
-/** Deploys another one. */
-async function update(version: keyof typeof VERSIONS, more: object = {}): Promise<Operation> {
-  return await stack.cloudFormation.update(ID, { ...(await stack.use(version)), ...more });
-}
+const stack = testStack(VERSIONS);
+const { create, update } = stack;
 
 /** The physical ids that every answer of some operations names. */
 function physicalIds(...operations: readonly Operation[]): ReadonlySet<string | null> {
@@ -225,9 +202,7 @@ describe("a deployment that fails", () => {
 
 describe("a deployment that another resource fails", () => {
   test("Another resource fails after the migrations were created", async () => {
-    const properties = await stack.use("second");
-
-    const created = await stack.cloudFormation.create(ID, properties, { othersFail: true });
+    const created = await create("second", {}, { othersFail: true });
 
     expectEnd(created);
     expect(exchanged(created)).toEqual([
@@ -261,9 +236,7 @@ describe("a deployment that another resource fails", () => {
 
   test("Another resource fails after an update; the function still has the new code", async () => {
     await create("first");
-    const properties = await stack.use("second");
-
-    const updated = await stack.cloudFormation.update(ID, properties, { othersFail: true });
+    const updated = await update("second", {}, { othersFail: true });
 
     expectEnd(updated);
     expect(exchanged(updated)).toEqual([

@@ -1,7 +1,9 @@
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import {
   type CloudFormationOptions,
   type LocalCloudFormation,
   type Operation,
+  type OperationOptions,
   startCloudFormation,
 } from "../../local/cloudformation.ts";
 import type { ResourceRequest } from "../../local/cloudformation-response.ts";
@@ -32,14 +34,20 @@ export interface TestStack<Name extends string> {
   use(name: Name): Promise<{ readonly MigrationsHash: string }>;
   /** The version that is the function's code. */
   current(): Deployment;
+  /** Deploys a version for the first time, with more properties. */
+  create(name: Name, properties?: object, options?: OperationOptions): Promise<Operation>;
+  /** Deploys another one. */
+  update(name: Name, properties?: object, options?: OperationOptions): Promise<Operation>;
   /** Before an Update is rolled back, this version becomes the function's code. */
   restoreBeforeRollback(name: Name): void;
   /** Asks this in place of the function; null: the function. */
   askInstead(other: Asked | null): void;
-  /** Puts the database back to where it was, and starts a stack. */
+  /** Puts the database back to where it was, and starts another stack. */
   reset(options?: Partial<Pick<CloudFormationOptions, "serviceToken">>): Promise<void>;
-  stop(): Promise<void>;
 }
+
+/** The name of the one resource that `create` and `update` deploy. */
+export const ID = "Migrations";
 
 /** Who is asked, with a way to the function behind it. */
 export type Asked = (
@@ -47,21 +55,20 @@ export type Asked = (
   deliver: (event: unknown) => Promise<Outcome>,
 ) => Promise<unknown>;
 
-/** Creates a database, and prepares the stack; `reset` starts it. */
-export async function startTestStack<Name extends string>(
+/** The stack of a file's tests, each of which begins with an empty one. */
+export function testStack<Name extends string>(
   versions: Readonly<Record<Name, Version>>,
-): Promise<TestStack<Name>> {
-  const database = await createTestDatabase();
-  const gate = await closeGate(database);
-  const relay = await database.startRelay({ mode: "neon" });
-  const own = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
-  const code = startCode(versions, own);
+): TestStack<Name> {
   const ended: Outcome[] = [];
+  let parts: Parts<Name> | null = null;
+  let cloudFormation: LocalCloudFormation | null = null;
   let restored: Name | null = null;
   let asked: Asked | null = null;
-  let cloudFormation: LocalCloudFormation | null = null;
+  const started = () => parts ?? expect.fail("The stack is not there yet.");
+  const running = () => cloudFormation ?? expect.fail("The stack is not there yet.");
+
   const invoke = async (request: ResourceRequest): Promise<void> => {
-    const deployment = code.current();
+    const deployment = started().code.current();
     if (asked === null) {
       ended.push(...(await deployment.deliverFromQueue(jobOf(request))));
       return;
@@ -72,45 +79,86 @@ export async function startTestStack<Name extends string>(
       return outcome;
     });
   };
+  const use = (name: Name) => started().code.use(name);
+  const reset: TestStack<Name>["reset"] = async ({ serviceToken = LOCAL_FUNCTION_ARN } = {}) => {
+    const { database } = started();
+    await cloudFormation?.stop();
+    await untilNobodyIsLeft(database);
+    await database.sql(
+      "drop schema if exists drizzle cascade; drop table if exists accounts; delete from gate",
+    );
+    [restored, asked] = [null, null];
+    ended.length = 0;
+    const restoreCode = () => (restored === null ? undefined : use(restored));
+    cloudFormation = await startCloudFormation({ invoke, serviceToken, restoreCode });
+  };
+
+  beforeAll(async () => {
+    parts = await prepare(versions);
+  });
+  beforeEach(async () => {
+    await reset();
+    // Who knows the URL may answer in our place.
+    return () => expect(JSON.stringify(ended)).not.toMatch(/Signature|AWSAccessKeyId/);
+  });
+  afterAll(async () => {
+    await cloudFormation?.stop();
+    await parts?.code.remove();
+    await parts?.database.close();
+  });
   return {
-    ...code,
     get cloudFormation() {
-      if (cloudFormation === null) throw new Error("The stack was not started.");
-      return cloudFormation;
+      return running();
     },
-    database,
-    gate,
+    get database() {
+      return started().database;
+    },
+    get gate() {
+      return started().gate;
+    },
     ended,
+    use,
+    current: () => started().code.current(),
+    create: async (name, properties, options) =>
+      running().create(ID, { ...(await use(name)), ...properties }, options),
+    update: async (name, properties, options) =>
+      running().update(ID, { ...(await use(name)), ...properties }, options),
     restoreBeforeRollback: (name) => {
       restored = name;
     },
     askInstead: (other) => {
       asked = other;
     },
-    reset: async ({ serviceToken = LOCAL_FUNCTION_ARN } = {}) => {
-      await cloudFormation?.stop();
-      await untilNobodyIsLeft(database);
-      await database.sql(
-        "drop schema if exists drizzle cascade; drop table if exists accounts; delete from gate",
-      );
-      [restored, asked] = [null, null];
-      ended.length = 0;
-      const restoreCode = () => (restored === null ? undefined : code.use(restored));
-      cloudFormation = await startCloudFormation({ invoke, serviceToken, restoreCode });
-    },
-    stop: async () => {
-      await cloudFormation?.stop();
-      await code.remove();
-      await database.close();
-    },
+    reset,
   };
 }
+
+/** What outlives a test. */
+interface Parts<Name extends string> {
+  readonly database: TestDatabase;
+  readonly gate: Gate;
+  readonly code: Code<Name>;
+}
+
+async function prepare<Name extends string>(
+  versions: Readonly<Record<Name, Version>>,
+): Promise<Parts<Name>> {
+  const database = await createTestDatabase();
+  const gate = await closeGate(database);
+  const relay = await database.startRelay({ mode: "neon" });
+  const own = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  return { database, gate, code: startCode(versions, own) };
+}
+
+type Code<Name extends string> = Pick<TestStack<Name>, "use" | "current"> & {
+  remove(): Promise<void>;
+};
 
 /** The versions of one function, each prepared when it is used for the first time. */
 function startCode<Name extends string>(
   versions: Readonly<Record<Name, Version>>,
   environment: Readonly<Record<string, string>>,
-): Pick<TestStack<Name>, "use" | "current"> & { remove(): Promise<void> } {
+): Code<Name> {
   const known = new Map<Name, { readonly deployment: Deployment; readonly hash: string }>();
   let current: Deployment | null = null;
   const prepare = async (name: Name) => {

@@ -33,6 +33,12 @@ const BLOCKED: Verdict = {
   advice:
     "Look at the project in the Neon console: the endpoint, its quota and its allowed addresses.",
 };
+const WITHOUT_XML: Verdict = {
+  code: "ENDPOINT_UNAVAILABLE",
+  retryable: false,
+  advice:
+    "This PostgreSQL is built without libxml, which reading the ledger needs. Neon's is built with it; take one that is.",
+};
 const REFUSED: Verdict = {
   code: "UNREACHABLE",
   retryable: false,
@@ -71,6 +77,7 @@ const PROXY_SQLSTATE = "XX000";
  * (source: error texts of neondatabase/neon, `proxy/src`). First match wins.
  */
 const BY_PROXY_TEXT: readonly (readonly [RegExp, Verdict])[] = [
+  [/^unsupported XML feature/, WITHOUT_XML],
   [/^password authentication failed/, LOGIN],
   [/^database ".*" does not exist/, DATABASE],
   [/^permission denied for database/, DENIED],

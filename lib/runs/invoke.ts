@@ -1,7 +1,7 @@
 import { MigratorError, toError } from "../errors.ts";
 import type { Request } from "../request.ts";
 
-/** What the function sends to itself: the whole event. `events/run.ts` recognises it. */
+/** What the function sends to itself: the whole event. `events/queued-run.ts` recognises it. */
 export interface RunEvent {
   readonly "neon-migrate.run": { readonly id: string; readonly request: Request };
 }

@@ -48,6 +48,7 @@ describe("connectError", () => {
     ["42601", 'invalid command-line argument for server process: "x"', "LOGIN_FAILED", false],
     ["XX000", "Endpoint ID is not specified", "UNREACHABLE", false],
     ["XX000", "unsupported startup parameter: x", "UNREACHABLE", false],
+    ["0A000", "unsupported XML feature", "ENDPOINT_UNAVAILABLE", false],
   ])("reads %s %j as %s, retryable: %s", (sqlstate, message, code, retryable) => {
     const error = connectError(serverError(sqlstate, message), "db.example");
 

@@ -1,15 +1,14 @@
-import { Duration } from "aws-cdk-lib";
+import { CfnResource, Duration } from "aws-cdk-lib";
 import type { IRole } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
-  CfnUrl,
   Code,
   type FunctionProps,
   Function as LambdaFunction,
   Runtime,
 } from "aws-cdk-lib/aws-lambda";
 import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
-import type { Construct } from "constructs";
+import type { Construct, IConstruct } from "constructs";
 import { databaseUrlEnvironment } from "./database-url.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { acknowledge, allowThemselves, makeRole } from "./role.ts";
@@ -135,15 +134,24 @@ export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): D
 /** Also those that are added to a function later: it may alter every table. */
 function refuseOpenUrls(scope: Construct): void {
   scope.node.addValidation({
-    validate: () => {
-      const urls = scope.node.findAll().filter((each) => CfnUrl.isCfnUrl(each));
-      const open = urls.filter(({ authType }) => authType !== "AWS_IAM");
-      return open.map(
-        ({ node }) =>
-          `${node.path} would let everyone on the internet run migrations. Its authType must be AWS_IAM.`,
-      );
-    },
+    validate: () =>
+      scope.node
+        .findAll()
+        .filter(isOpenUrl)
+        .map(
+          ({ node }) =>
+            `${node.path} would let everyone on the internet run migrations. Its authType must be AWS_IAM.`,
+        ),
   });
+}
+
+/** By its type's name: the class may be of another copy of CDK. */
+function isOpenUrl(construct: IConstruct): boolean {
+  return (
+    CfnResource.isCfnResource(construct) &&
+    construct.cfnResourceType === "AWS::Lambda::Url" &&
+    Reflect.get(construct, "authType") !== "AWS_IAM"
+  );
 }
 
 /** Without what is undefined: CDK takes `undefined` for a value here and there. */

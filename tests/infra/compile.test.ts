@@ -81,10 +81,6 @@ describe("GIVEN a folder that does not compile", () => {
       "tests/fixtures/folders/sql-invalid",
       /^Shop\/Migrations: SQL_INVALID: .*0001_typo\.sql, line 5, column 2: .*SELEC count/s,
     ],
-    [
-      "tests/fixtures/folders/journal-not-json",
-      /^Shop\/Migrations: JOURNAL_INVALID: .*_journal\.json/s,
-    ],
     ["no/such/folder", /^Shop\/Migrations: FOLDER_NOT_FOUND: .*no\/such\/folder/s],
   ])(
     "WHEN it is %s THEN the synth fails with the construct, the file and the line",
@@ -135,10 +131,6 @@ describe("GIVEN migrations that the rules have something against", () => {
     expect(textsOf(annotations.findWarning(all.find, all.any))).toEqual([
       expect.stringContaining("neon-lambda-migrator:index-not-concurrent"),
     ]);
-    Annotations.fromStack(stackWith({ since: "0010_index_foreign_keys" })).hasNoWarning(
-      all.find,
-      all.any,
-    );
   });
 
   test("WHEN findings are to fail the synth THEN they are errors", () => {

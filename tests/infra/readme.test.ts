@@ -10,7 +10,7 @@ mkdirSync(LOCAL, { recursive: true });
 const folder = mkdtempSync(join(LOCAL, "snippets-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What the snippets take for granted, each in a stack of its own. */
+/** What the snippets take for granted. */
 const GIVEN = `
 import { App, Stack } from "aws-cdk-lib";
 import { Vpc } from "aws-cdk-lib/aws-ec2";
@@ -57,31 +57,27 @@ function snippetsOf(file: string): readonly string[] {
 }
 
 /** A snippet as a module: what it uses and does not declare is given. */
-function moduleOf(snippet: string, given: string): string {
+function moduleOf(snippet: string): string {
   const isDeclared = (name: string) =>
     new RegExp(`(?:const|import \\{.*) ${name}\\b`).test(snippet);
   const isUsed = (name: string) => new RegExp(`\\b${name}\\b`).test(snippet);
   const missing = NAMES.filter((name) => isUsed(name) && !isDeclared(name));
-  return `import { ${missing.join(", ")} } from "${given}";\n${snippet}`;
+  return `import { ${missing.join(", ")} } from "./given.ts";\n${snippet}`;
 }
 
-/** Writes the modules, and one that loads and synthesises all of them. */
+/** Writes the modules, and one that loads all of them and synthesises the app that they share. */
 function writeModules(snippets: readonly string[]): void {
   const write = (name: string, text: string) =>
     writeFileSync(
       join(folder, name),
       text.replaceAll("neon-lambda-migrator/infra", "../../infra/neon-migrations.ts"),
     );
+  write("given.ts", GIVEN);
   for (const [index, snippet] of snippets.entries()) {
-    write(`given-${index}.ts`, GIVEN);
-    write(`snippet-${index}.ts`, moduleOf(snippet, `./given-${index}.ts`));
+    write(`snippet-${index}.ts`, moduleOf(snippet));
   }
-  const loading = snippets.flatMap((_, index) => [
-    `import "./snippet-${index}.ts";`,
-    `import { app as app${index} } from "./given-${index}.ts";`,
-    `app${index}.synth();`,
-  ]);
-  write("main.ts", loading.join("\n"));
+  const loading = snippets.map((_, index) => `import "./snippet-${index}.ts";`);
+  write("main.ts", [...loading, 'import { app } from "./given.ts";', "app.synth();"].join("\n"));
   // CDK's own types are not exact about optional properties.
   const compilerOptions = { noUnusedLocals: false, exactOptionalPropertyTypes: false };
   const config = { extends: resolve("tsconfig.json"), compilerOptions, include: ["*.ts"] };
@@ -105,4 +101,4 @@ test("GIVEN the snippets of README and docs/construct.md WHEN they are compiled 
   expect(snippets.length).toBeGreaterThan(9);
   expect(compiled).toEqual({ stdout: "", stderr: "" });
   expect(synthesised).toEqual({ stdout: "", stderr: "" });
-});
+}, 120_000);

@@ -62,6 +62,8 @@ export function createWire(handshakeTimeoutMs: number): Wire {
      * takes seconds.
      */
     override send(message: Uint8Array): void {
+      if (!awaiting) roundTrips += 1;
+      awaiting = true;
       this.#pending.push(message);
       this.#pendingBytes += message.byteLength;
       if (this.#pendingBytes >= FRAME_BYTES) this.#flush();
@@ -69,7 +71,7 @@ export function createWire(handshakeTimeoutMs: number): Wire {
     }
 
     override close(): void {
-      this.#flush();
+      if (this.readyState === WebSocket.OPEN) this.#flush();
       super.close();
     }
 
@@ -80,8 +82,6 @@ export function createWire(handshakeTimeoutMs: number): Wire {
       this.#pendingBytes = 0;
       const last = messages.at(-1);
       if (last === undefined) return;
-      if (!awaiting) roundTrips += 1;
-      awaiting = true;
       super.send(Buffer.concat(messages), () => {
         if (isGoodbye(last)) onGoodbye();
       });

@@ -31,7 +31,7 @@ export default defineConfig({
       project("infra", {
         testTimeout: 60_000,
         globalSetup: ["tests/setup/temporary.ts"],
-        // CDK's own look at each template costs seconds; one test has it, see lint.test.ts.
+        // CDK's own look at templates takes seconds in each process; `npm run synth` has it.
         env: { TMPDIR: join(tmpdir(), `infra-${process.pid}`), CDK_VALIDATION: "false" },
       }),
     ],

@@ -1,4 +1,4 @@
-import { App, CfnParameter, NestedStack, Stack, Stage, Token } from "aws-cdk-lib";
+import { App, CfnParameter, Duration, NestedStack, Stack, Stage, Token } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import {
   CodePipeline,
@@ -111,11 +111,17 @@ describe("GIVEN a request", () => {
         lockTimeoutMs: new CfnParameter(within, "Patience", { type: "Number" }).valueAsNumber,
       },
       functionName: Token.asString({ Ref: "AWS::StackName" }),
+      timeout: Duration.seconds(new CfnParameter(within, "Time", { type: "Number" }).valueAsNumber),
     }));
 
-    expect(runOf(stack).lockTimeoutMs).toEqual({ Ref: "Patience" });
+    // CloudFormation waits as long as for the longest.
+    expect(runOf(stack)).toMatchObject({
+      lockTimeoutMs: { Ref: "Patience" },
+      ServiceTimeout: "960",
+    });
     Template.fromStack(stack).hasResourceProperties("AWS::Lambda::Function", {
       FunctionName: { Ref: "AWS::StackName" },
+      Timeout: { Ref: "Time" },
     });
   });
 });

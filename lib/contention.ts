@@ -24,6 +24,9 @@ const CONTENTION: Readonly<Record<string, string>> = {
   "40001": "collided with others",
 };
 
+/** Others have just created the same schema, table or type: `if not exists` looks before they commit. */
+const CREATED_MEANWHILE = /"pg_(?:namespace|class|type)_\w+_index" \(23505\)/;
+
 /** Room for the rollback and the answer behind the last attempt. */
 const ANSWER_MARGIN_MS = 1_000;
 const MAX_PAUSE_MS = 5_000;
@@ -70,8 +73,13 @@ function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
   if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
   if (thrown.code !== "MIGRATION_FAILED") throw thrown;
-  if (CONTENTION[thrown.facts.sqlstate ?? ""] === undefined) throw thrown;
+  if (whyLost(thrown) === undefined) throw thrown;
   return thrown;
+}
+
+function whyLost({ facts, message }: MigratorError): string | undefined {
+  if (CREATED_MEANWHILE.test(message)) return "collided with others";
+  return CONTENTION[facts.sqlstate ?? ""];
 }
 
 /**
@@ -104,7 +112,7 @@ function lockTimeout(
   attempts: number,
   blockers: readonly SessionFacts[],
 ): MigratorError {
-  const why = CONTENTION[lost.facts.sqlstate ?? ""] ?? "lost against others";
+  const why = whyLost(lost) ?? "lost against others";
   const often = attempts === 1 ? "once" : `${attempts} times`;
   return new MigratorError(
     "LOCK_TIMEOUT",

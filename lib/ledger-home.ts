@@ -185,6 +185,15 @@ export function deniedRead(home: Home, role: string): MigratorError {
   );
 }
 
+/** The error for a ledger that looks empty to our role, and need not be: it would all be applied again. */
+export function hiddenRows(home: Home, role: string): MigratorError {
+  const ledger = quotePlace(home);
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `Row-level security shows the role ${quoteIdentifier(role)} no row of the ledger ${ledger}, whatever is in it, so nothing can be said or run. Use the connection string of the role that owns it, or as its owner: alter table ${ledger} disable row level security;`,
+  );
+}
+
 function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
   const [configured] = ledger.homes;
   const grants =

@@ -8,6 +8,7 @@ import {
   deniedRead,
   type FoundLedger,
   type Home,
+  hiddenRows,
   type Ledger,
   type LedgerRow,
 } from "./ledger-home.ts";
@@ -38,6 +39,7 @@ export function ledgerQuestion(configured: LedgerPlace): string {
       has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",
       has_schema_privilege(n.oid, 'CREATE') as "mayCreateTable",
       has_table_privilege(l.oid, 'SELECT') as "mayRead",
+      row_security_active(l.oid) as "policed",
       has_table_privilege(l.oid, 'INSERT') as "mayInsert",
       case when l.answer::text like '%"id":%'
         then has_sequence_privilege(pg_get_serial_sequence(h.ledger, 'id'), 'USAGE') end as "mayCount",
@@ -99,6 +101,8 @@ interface Answer {
   readonly mayCreateSchema: boolean;
   readonly mayCreateTable: boolean | null;
   readonly mayRead: boolean | null;
+  /** Whether row-level security decides which rows we see. */
+  readonly policed: boolean | null;
   readonly mayInsert: boolean | null;
   /** Whether the sequence of `id` may be used; null also where it has none. */
   readonly mayCount: boolean | null;
@@ -136,7 +140,7 @@ export function readPlaces(rows: Rows, role: string): Places {
     homes: read.map(({ home }) => home),
     found: read
       .filter(({ home }) => home.tableExists)
-      .map(({ answer, rows, home }) => foundAt(home, rows, answer.checkpoints, role)),
+      .map(({ answer, rows, home }) => foundAt(home, rows, answer, role)),
   };
 }
 
@@ -171,7 +175,7 @@ function homeOf(answer: Answer, columns: readonly string[]): Home {
 function foundAt(
   home: Home,
   rows: readonly Row[],
-  checkpoints: string | null,
+  { checkpoints, policed }: Answer,
   role: string,
 ): FoundLedger {
   if (!home.mayRead || (home.checkpointsExist && !home.mayReadCheckpoints)) {
@@ -179,12 +183,11 @@ function foundAt(
   }
   const missing = REQUIRED_COLUMNS.filter((column) => !home.columns.includes(column));
   if (missing.length > 0) throw unknownFormat(home, `it has no column ${missing.join(", ")}`);
+  const written = rows.filter((row) => Object.values(row).some((value) => value !== null));
+  if (policed === true && written.length === 0) throw hiddenRows(home, role);
   return {
     home,
-    rows: rows
-      .filter(({ id }) => id !== null)
-      .map((row) => ledgerRow(home, row))
-      .toSorted((one, other) => one.id - other.id),
+    rows: written.map((row) => ledgerRow(home, row)).toSorted((one, other) => one.id - other.id),
     // Our own table, written by `checkpointUpsert`.
     checkpoints: jsonIn(checkpoints).filter(({ tag }) => tag !== null) as unknown as Checkpoint[],
   };
@@ -209,11 +212,17 @@ function unknownFormat(home: Home, why: string): MigratorError {
   );
 }
 
-const ESCAPED: Readonly<Record<string, string>> = { "&lt;": "<", "&gt;": ">", "&amp;": "&" };
+const ESCAPED: Readonly<Record<string, string>> = {
+  ...{ "&lt;": "<", "&gt;": ">", "&amp;": "&" },
+  // Between the tokens of a `json`, which is handed on as it was written.
+  "&#x0d;": "\r",
+};
 
 /** The rows that `everyRow` has made, out of the XML around them. */
 function jsonIn(xml: string | null): readonly Row[] {
   const [, text] = /<rows>(.*)<\/rows>/s.exec(xml ?? "") ?? [];
   if (text === undefined) return [];
-  return JSON.parse(text.replace(/&(lt|gt|amp);/g, (escaped) => ESCAPED[escaped] ?? escaped));
+  return JSON.parse(
+    text.replace(/&(?:lt|gt|amp|#x0d);/g, (escaped) => ESCAPED[escaped] ?? escaped),
+  );
 }

@@ -31,8 +31,8 @@ describe("the ledger is read", () => {
   test("in the order of its ids, whatever is written in it", async () => {
     const odd = `<a href="x">&amp; \\ '\n\t</rows> "id":`;
     await writeLedger(
-      "id int, hash text, created_at bigint, name text, note jsonb",
-      `7, $$${odd}$$, 2000, $$${odd}$$, '{"<&>": [1]}'`,
+      "id int, hash text, created_at bigint, name text, note json",
+      `7, $$${odd}$$, 2000, $$${odd}$$, E'{"<&>":\\r\\n[1]}'`,
       "2, 'two', null, null, null",
     );
 
@@ -52,6 +52,12 @@ describe("the ledger is read", () => {
       status: "planned",
       ledger: { schema: "drizzle", format: "1.0" },
     });
+  });
+
+  test("also where its rows have lost their ids, as a copy of the table has", async () => {
+    await writeLedger("id int, hash text, created_at bigint", `null, '${first.hash}', 1000`);
+
+    expect(await run(owner, bundle)).toMatchObject({ status: "up-to-date", applied: [] });
   });
 
   test("only where its times are numbers: nothing would count as applied", async () => {
@@ -94,6 +100,22 @@ describe("the ledger is read", () => {
   });
 });
 
+test("of two that create the ledger's schema at once nobody fails", async () => {
+  const other = await database.hold("create schema drizzle");
+  const running = run(owner, bundle);
+  await waitFor(async () => {
+    const waiting = await database.sql(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return waiting.length > 0;
+  });
+
+  await other.sql("commit");
+  await other.release();
+
+  expect(await running).toMatchObject({ status: "applied", ledger: { schema: "drizzle" } });
+});
+
 describe("a role that may do little", () => {
   let guest: Role;
   let target: Target;
@@ -129,5 +151,25 @@ describe("a role that may do little", () => {
 
     expect(denied.error?.code).toBe("LEDGER_DENIED");
     expect(helped).toMatchObject({ status: "applied", ledger: { schema: "drizzle" } });
+  });
+
+  test("runs nothing where row-level security hides the ledger's rows from it", async () => {
+    await run(owner, bundle);
+    await database.sqlAsOwner(`
+      alter table drizzle.__drizzle_migrations enable row level security;
+      grant usage on schema drizzle to ${guest.name};
+      grant select, insert on drizzle.__drizzle_migrations to ${guest.name};
+      grant usage on sequence drizzle.__drizzle_migrations_id_seq to ${guest.name};
+    `);
+
+    const hidden = await run(target, bundle);
+    await database.sqlAsOwner(
+      "create policy seen on drizzle.__drizzle_migrations using (true) with check (true)",
+    );
+    const seen = await run(target, bundle);
+
+    expect(hidden.error?.code).toBe("LEDGER_DENIED");
+    expect(hidden.error?.message).toContain("disable row level security");
+    expect(seen.status).toBe("up-to-date");
   });
 });

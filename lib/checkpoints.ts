@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { DIGEST_LENGTH, type Migration } from "./bundle.ts";
 import type { LedgerPlace } from "./config.ts";
 import type { Sending } from "./pipeline.ts";
-import { quotePlace } from "./quote.ts";
+import { placeBeside, quotePlace } from "./quote.ts";
 
 /** How far a migration came that cannot be rolled back as a whole. */
 export interface Checkpoint {
@@ -31,9 +31,9 @@ export interface Checkpoint {
  */
 const BLOCK = 64;
 
-/** The table of checkpoints stands beside the ledger. PostgreSQL cuts names at 63 bytes. */
-export function checkpointPlace({ schema, table }: LedgerPlace): LedgerPlace {
-  return { schema, table: `${table.slice(0, 50)}_checkpoints` };
+/** The table of checkpoints stands beside the ledger. */
+export function checkpointPlace(ledger: LedgerPlace): LedgerPlace {
+  return placeBeside(ledger, "checkpoints");
 }
 
 /** What creates the table. `if not exists` would ask for the right to create even where it exists. */

@@ -7,7 +7,7 @@ export interface Lines {
   tell(fact: { readonly event: string } & Readonly<Record<string, unknown>>): void;
   /** Takes note of how far the run is; said at the next opportunity. */
   progress(done: Milestone): void;
-  /** Says nothing more by itself, and writes these as the last; `open` is for what has not begun yet. */
+  /** Writes this as the last, whatever is told later; `open` is for what has not begun yet. */
   finish(text: string, open: () => ResponseStream): void;
   /** Whether an error is that of the stream, because the caller has gone. */
   isBroken(thrown: unknown): boolean;
@@ -29,10 +29,11 @@ export function startLines(stream: ResponseStream, open: () => ResponseStream): 
   let sink: ResponseStream | null = null;
   let wroteAt = Date.now();
   let untold: Milestone | null = null;
+  let finished = false;
   stream.on("error", (error) => errors.push(error));
 
   function write(text: string, opener: () => ResponseStream = open): void {
-    if (errors.length > 0) return;
+    if (finished || errors.length > 0) return;
     sink ??= opener();
     sink.write(text);
     wroteAt = Date.now();
@@ -64,6 +65,7 @@ export function startLines(stream: ResponseStream, open: () => ResponseStream): 
     finish: (text, opener) => {
       clearInterval(ticking);
       write(text, opener);
+      finished = true;
     },
     isBroken: (thrown) => errors.includes(thrown),
     end: () => {

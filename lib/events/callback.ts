@@ -4,13 +4,22 @@ import { MigratorError, toError } from "../errors.ts";
 const MAX_ATTEMPTS = 5;
 const ATTEMPT_TIMEOUT_MS = 5_000;
 
-/** The settings of an AWS client that sends one answer. Endpoint, region and credentials are the environment's. */
+/**
+ * The settings of an AWS client that sends one answer. Endpoint, region and credentials are the environment's. Without
+ * `throwOnRequestTimeout` the SDK goes on waiting, and only writes a warning.
+ */
 export const CALLBACK_CLIENT: {
   readonly maxAttempts: number;
-  readonly requestHandler: { readonly connectionTimeout: number; readonly requestTimeout: number };
+  readonly requestHandler: Readonly<Record<"connectionTimeout" | "requestTimeout", number>> & {
+    readonly throwOnRequestTimeout: boolean;
+  };
 } = {
   maxAttempts: MAX_ATTEMPTS,
-  requestHandler: { connectionTimeout: 2_000, requestTimeout: ATTEMPT_TIMEOUT_MS },
+  requestHandler: {
+    connectionTimeout: 2_000,
+    requestTimeout: ATTEMPT_TIMEOUT_MS,
+    throwOnRequestTimeout: true,
+  },
 };
 
 /**

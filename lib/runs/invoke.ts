@@ -1,16 +1,11 @@
 import { MigratorError, toError } from "../errors.ts";
+import { CALLBACK_CLIENT } from "../events/callback.ts";
 import type { Request } from "../request.ts";
 
 /** What the function sends to itself: the whole event. `events/queued-run.ts` recognises it. */
 export interface RunEvent {
   readonly "neon-migrate.run": { readonly id: string; readonly request: Request };
 }
-
-/** One attempt, because a second one could run it twice. Region, credentials and endpoint are the environment's. */
-const CLIENT = {
-  maxAttempts: 1,
-  requestHandler: { connectionTimeout: 2_000, requestTimeout: 5_000 },
-};
 
 /** AWS' errors that pass by themselves. */
 const PASSING = /^(TooManyRequests|ServiceException)|Throttl|Timeout|Abort|ECONN/;
@@ -32,7 +27,9 @@ export async function invokeItself(
       InvocationType: "Event",
       Payload: Buffer.from(JSON.stringify(event)),
     });
-    await new LambdaClient(CLIENT).send(command, { abortSignal });
+    // One attempt, because a second one could run it twice.
+    const client = new LambdaClient({ ...CALLBACK_CLIENT, maxAttempts: 1 });
+    await client.send(command, { abortSignal });
   } catch (thrown) {
     throw notStarted(functionArn, thrown);
   }

@@ -2,7 +2,7 @@ import type { LedgerPlace } from "../config.ts";
 import type { Rows } from "../connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Sending } from "../pipeline.ts";
-import { quoteIdentifier, quoteLiteral, quotePlace } from "../quote.ts";
+import { placeBeside, quoteIdentifier, quoteLiteral, quotePlace } from "../quote.ts";
 
 /** How many runs the table remembers. */
 export const RUNS_KEPT = 100;
@@ -23,9 +23,9 @@ export interface RunsHome extends LedgerPlace {
   readonly mayWrite: boolean;
 }
 
-/** The table of runs stands beside the ledger. PostgreSQL cuts names at 63 bytes. */
-export function runsPlace({ schema, table }: LedgerPlace): LedgerPlace {
-  return { schema, table: `${table.slice(0, 50)}_runs` };
+/** The table of runs stands beside the ledger. */
+export function runsPlace(ledger: LedgerPlace): LedgerPlace {
+  return placeBeside(ledger, "runs");
 }
 
 /** Asks the catalog, and takes no lock but its own: one row for each place, first where the ledger is. */
@@ -44,7 +44,7 @@ export function runsQuestion(ledger: LedgerPlace): string {
       coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(r.oid, 'SELECT'), false) as "mayRead",
       coalesce(has_schema_privilege(n.oid, 'USAGE') and ${mayAll}, false) as "mayWrite"
     from unnest(array[${schemas}]::text[]) with ordinality as h(schema, rank)
-    left join pg_catalog.pg_namespace n on n.nspname = h.schema
+    left join pg_catalog.pg_namespace n on n.nspname = h.schema::name
     left join pg_catalog.pg_class l on l.relnamespace = n.oid and l.relname = ${quoteLiteral(ledger.table)}
       and l.relkind in ('r', 'p')
     left join pg_catalog.pg_class r on r.relnamespace = n.oid and r.relname = ${table} and r.relkind in ('r', 'p')

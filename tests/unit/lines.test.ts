@@ -57,6 +57,9 @@ test("a line comes every ten seconds also where there is nothing to say, until t
 
   vi.advanceTimersByTime(35_000);
   lines.finish("the end\n", open);
+  // A run that did not stop in time may still have something to say.
+  lines.progress(milestone(1));
+  lines.tell({ event: "run.again" });
   vi.advanceTimersByTime(60_000);
 
   expect(written).toEqual([...Array(3).fill('{"type":"progress","event":"alive"}\n'), "the end\n"]);

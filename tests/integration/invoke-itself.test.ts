@@ -1,0 +1,35 @@
+import { expect, onTestFinished, test, vi } from "vitest";
+import { parseRequest } from "../../lib/request.ts";
+import { invokeItself } from "../../lib/runs/invoke.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
+import { startLambdaService } from "../../local/lambda-service.ts";
+import { startLoopback } from "../../local/loopback.ts";
+
+test("Lambda is waited for no longer than leaves time to say so", async () => {
+  let calls = 0;
+  const silent = await startLoopback(() => {
+    calls += 1;
+    return Promise.resolve();
+  });
+  const { environment, stop } = await startLambdaService();
+  onTestFinished(async () => {
+    await silent.stop();
+    await stop();
+    vi.useRealTimers();
+    vi.unstubAllEnvs();
+  });
+  const settings = { ...environment, AWS_ENDPOINT_URL_LAMBDA: silent.url };
+  for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+
+  const event = { "neon-migrate.run": { id: "1", request: parseRequest({}) } };
+  const asking = invokeItself(LOCAL_FUNCTION_ARN, event, new AbortController().signal);
+  const failed = expect(asking).rejects.toMatchObject({
+    code: "RUN_NOT_STARTED",
+    facts: { retryable: true },
+  });
+  await vi.waitFor(() => expect(calls).toBe(1));
+  vi.advanceTimersByTime(5_000);
+
+  await failed;
+});

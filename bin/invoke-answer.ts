@@ -19,9 +19,10 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
   // A stream has it in a line, and may be marked as failed besides.
   const { report = value } = Object(value);
   if (isReport(report)) return report;
-  if (answer.error === null) throw foreign(functionName, `It answered ${shown(answer.payload)}`);
+  if (answer.error === null) throw cutOffOrForeign(functionName, answer.payload, value);
   const { code, details } = answer.error;
-  const { errorType = code, errorMessage = details } = Object(lastJson(details));
+  const said = lastJson(details);
+  const { errorType = code, errorMessage = details } = Object(said);
   const [type, message] = [String(errorType), String(errorMessage)];
   const thrown = lastJson(message);
   if (isReport(thrown)) return thrown;
@@ -29,14 +30,24 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
     return failedReport(answer.requestId, new MigratorError(type, firstLine(message)));
   }
   throw UNFINISHED.test(type) || TIMED_OUT.test(message)
-    ? unfinished(functionName, `${type}: ${shown(message)}`)
-    : foreign(functionName, `It failed with ${type}: ${shown(message)}`);
+    ? unknown(
+        functionName,
+        `did not finish (${type}: ${shown(message)}). What was not committed is rolled back.`,
+      )
+    : cutOffOrForeign(functionName, `${type}: ${message}`, said);
 }
 
-function unfinished(functionName: string, what: string): MigratorError {
+/** Lambda answers with JSON, and the lines of a stream of ours end with a report. */
+function cutOffOrForeign(functionName: string, text: string, value: unknown): MigratorError {
+  return value === undefined || Object(value).type === "progress"
+    ? unknown(functionName, `may be running still: its answer ends too early (${shown(text)}).`)
+    : foreign(functionName, `It answered ${shown(text)}`);
+}
+
+function unknown(functionName: string, how: string): MigratorError {
   return new MigratorError(
     "RUN_UNKNOWN",
-    `The function ${functionName} did not finish (${what}). What was not committed is rolled back. ${lookWith(functionName)}`,
+    `The function ${functionName} ${how} ${lookWith(functionName)}`,
     { retryable: true },
   );
 }

@@ -73,7 +73,9 @@ const NEVER_STARTED = /^(?:EC2|ENI|EFS|KMS|S3Files|SnapStart|Subnet|Invalid)/;
 export function invokeFailure(thrown: unknown, functionName: string): InvokeFailure {
   const { name, message } = toError(thrown);
   const { code, again, say } = kindOf(thrown, name, message);
-  const said = name === "Error" ? message : `${name}: ${message}`;
+  // The SDK's own advice stands on the lines behind the first.
+  const [what = ""] = message.split("\n", 1);
+  const said = name === "Error" ? what : `${name}: ${what}`;
   const retryable = again !== "never" || code === "RUN_UNKNOWN";
   const text = say(functionName, said.replace(/[.\s]+$/, ""));
   return { error: new MigratorError(code, text, { cause: thrown, retryable }), again };

@@ -34,18 +34,21 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
   const endpoint = parseEndpoint(target.url);
   const started = Date.now();
   const until = Math.min(started + target.connectTimeoutMs, options.deadline);
+  const outOfTime = (error: MigratorError) =>
+    error.code === "CONNECT_TIMEOUT" && until === options.deadline
+      ? connectDeadline(error, endpoint.host)
+      : error;
   for (let attempt = 1, last: MigratorError | null = null; ; attempt += 1) {
     const timeoutMs = until - Date.now();
-    if (timeoutMs <= 0) throw last ?? connectTimeout(endpoint.host, Date.now() - started, null);
+    if (timeoutMs <= 0) {
+      throw outOfTime(last ?? connectTimeout(endpoint.host, Date.now() - started, null));
+    }
     const outcome = await attemptOnce(endpoint, target, { ...options, timeoutMs });
     if (!(outcome instanceof MigratorError)) return outcome;
     last = outcome;
     const pauseMs = backoffMs(attempt);
-    const late = Date.now() + pauseMs >= until;
-    if (late && last.code === "CONNECT_TIMEOUT" && until === options.deadline) {
-      throw connectDeadline(last, endpoint.host);
-    }
-    if (last.facts.retryable !== true || late || attempt >= mostAttempts(last)) throw last;
+    if (Date.now() + pauseMs >= until) throw outOfTime(last);
+    if (last.facts.retryable !== true || attempt >= mostAttempts(last)) throw last;
     options.log("connect.retry", { attempt, code: last.code });
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }

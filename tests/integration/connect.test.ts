@@ -161,6 +161,12 @@ describe("the time to connect", () => {
     expect(retries.length).toBeGreaterThan(1);
   });
 
+  test("is not begun where the run's own end has come", async () => {
+    const { ended } = start(to(await neonRelay()), { within: 0 });
+
+    expect(await ended).toBe("DEADLINE");
+  });
+
   test.each([
     ["CONNECT_TIMEOUT", "the connect timeout", 400, 20_000],
     ["DEADLINE", "the run's own end", 20_000, 400],

@@ -19,7 +19,8 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
   // A stream has it in a line, and may be marked as failed besides.
   const { report = value } = Object(value);
   if (isReport(report)) return report;
-  if (answer.error === null) throw cutOffOrForeign(functionName, answer.payload, value);
+  if (answer.error === null)
+    throw cutOffOrForeign(functionName, `answered ${shown(answer.payload)}`, value);
   const { code, details } = answer.error;
   const said = lastJson(details);
   const { errorType = code, errorMessage = details } = Object(said);
@@ -34,14 +35,14 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
         functionName,
         `did not finish (${type}: ${shown(message)}). What was not committed is rolled back.`,
       )
-    : cutOffOrForeign(functionName, `${type}: ${message}`, said);
+    : cutOffOrForeign(functionName, `failed with ${type}: ${shown(message)}`, said);
 }
 
 /** Lambda answers with JSON, and the lines of a stream of ours end with a report. */
-function cutOffOrForeign(functionName: string, text: string, value: unknown): MigratorError {
+function cutOffOrForeign(functionName: string, what: string, value: unknown): MigratorError {
   return value === undefined || Object(value).type === "progress"
-    ? unknown(functionName, `may be running still: its answer ends too early (${shown(text)}).`)
-    : foreign(functionName, `It answered ${shown(text)}`);
+    ? unknown(functionName, `may be running still: it ${what}, which is no whole answer.`)
+    : foreign(functionName, `It ${what}`);
 }
 
 function unknown(functionName: string, how: string): MigratorError {
@@ -90,5 +91,6 @@ function firstLine(text: string): string {
 }
 
 function shown(text: string): string {
+  if (text === "") return "nothing";
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

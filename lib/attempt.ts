@@ -8,7 +8,7 @@ import { ledgerQuestion } from "./ledger-question.ts";
 import type { Log } from "./log.ts";
 import type { Attempt, Status } from "./planning.ts";
 import { openingLockQuestion } from "./pooler.ts";
-import { type Milestone, milestoneAt, type Progress, timed } from "./progress.ts";
+import { type Milestone, milestones, type Progress, timed } from "./progress.ts";
 import type { Request } from "./request.ts";
 
 /** What a run needs from outside. */
@@ -44,10 +44,11 @@ export async function attempt(
   const { deadline } = progress;
   const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
   const opening = [...lock, ledgerQuestion(target.ledger)];
+  const milestone = milestones(progress);
   const connection = await timed(progress, "connectMs", () =>
     connect(target, {
       ...{ requestId, deadline, log, opening },
-      onTurn: (place) => onProgress?.(milestoneAt(place, progress)),
+      onTurn: (place) => onProgress?.(milestone(place)),
     }),
   );
   log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });

@@ -54,19 +54,21 @@ export async function timed<Result>(
   }
 }
 
-/** How far a run is while its session is at this place. */
-export function milestoneAt(
-  { migration, index }: Whereabouts,
-  { facts: { applied, pending = [] } }: Progress,
-): Milestone {
-  const all = [...applied, ...pending];
-  const before = all.slice(
-    0,
-    all.findIndex(({ tag }) => tag === migration),
-  );
-  return { migration, done: countIn(before) + index, total: countIn(all) };
-}
-
-function countIn(migrations: readonly { readonly statements: number }[]): number {
-  return migrations.reduce((sum, { statements }) => sum + statements, 0);
+/** Says how far a run is while its session is at a place. What there is to do is counted once for each plan. */
+export function milestones(progress: Progress): (place: Whereabouts) => Milestone {
+  const before = new Map<string, number>();
+  let total = 0;
+  let counted: RunFacts["pending"];
+  return ({ migration, index }) => {
+    const { applied, pending = [] } = progress.facts;
+    if (pending !== counted) {
+      counted = pending;
+      total = 0;
+      for (const { tag, statements } of [...applied, ...pending]) {
+        before.set(tag, total);
+        total += statements;
+      }
+    }
+    return { migration, done: (before.get(migration) ?? 0) + index, total };
+  };
 }

@@ -4,10 +4,9 @@ import type { Dependencies, migrate } from "../migrate.ts";
 import type { Milestone } from "../progress.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
-import type { RunRow } from "./record.ts";
-import { askHomes, type RunsSession, withRuns } from "./session.ts";
+import { askHomes, type RunsSession, readRun, withRuns } from "./session.ts";
 import { type Following, showSigns } from "./signs.ts";
-import { claimRun, finishRun, selectRun } from "./table.ts";
+import { claimRun, finishRun } from "./table.ts";
 
 /**
  * Carries a queued run out, and shows meanwhile how far it is: from a session of its own, because nobody sees
@@ -61,7 +60,7 @@ export async function recordOutcome(
 async function claim(session: RunsSession, { runId, requestId, log }: Following): Promise<boolean> {
   const claimed = await askHomes(session, (home) => claimRun(home, runId, requestId));
   if (claimed !== null) return true;
-  const row = await askHomes<RunRow>(session, (home) => selectRun(home, runId));
+  const row = await readRun(session, runId);
   if (row === null) throw notFound();
   log("run.not-ours", { runId, state: row.state, byRequest: row.requestId });
   return false;

@@ -6,7 +6,7 @@ import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
 import { invokeItself } from "./invoke.ts";
 import { describeRun, type RunRecord, type RunRow } from "./record.ts";
-import { askHomes, type RunsDependencies, type RunsSession, withRuns } from "./session.ts";
+import { type RunsDependencies, type RunsSession, readRun, withRuns } from "./session.ts";
 import {
   chooseRunsHome,
   createRuns,
@@ -15,7 +15,6 @@ import {
   type RunsHome,
   readHomes,
   runsQuestion,
-  selectRun,
 } from "./table.ts";
 
 /** A run that somebody wants to begin, and not to wait for. */
@@ -79,9 +78,7 @@ export async function findRun(
   target: Target,
   dependencies: RunsDependencies,
 ): Promise<RunRecord> {
-  const row = await withRuns(target, dependencies, (session) =>
-    askHomes<RunRow>(session, (home) => selectRun(home, id)),
-  );
+  const row = await withRuns(target, dependencies, (session) => readRun(session, id));
   if (row !== null) return describeRun(id, statusUrl, row);
   throw new MigratorError(
     "RUN_NOT_FOUND",

@@ -3,7 +3,9 @@ import type { connect } from "../connect.ts";
 import type { Connection, Rows } from "../connection.ts";
 import type { Log } from "../log.ts";
 import type { Sending } from "../pipeline.ts";
-import { type RunsHome, readHomes, runsQuestion } from "./table.ts";
+import type { RunRow } from "./record.ts";
+import { deniedRuns, explainRefusal } from "./refusals.ts";
+import { type RunsHome, readHomes, runsQuestion, selectRun } from "./table.ts";
 
 /** What work on the table of runs needs from outside. */
 export interface RunsDependencies {
@@ -45,6 +47,8 @@ export async function withRuns<Result>(
   const tooLate = setTimeout(() => session.connection.abort(), leftMs);
   try {
     return await work(session);
+  } catch (thrown) {
+    throw explainRefusal(thrown, session.homes, session.connection.database.role);
   } finally {
     clearTimeout(tooLate);
     await session.connection.close();
@@ -62,4 +66,17 @@ export async function askHomes<Row extends object = Rows[number]>(
     if (row !== undefined) return row;
   }
   return null;
+}
+
+/**
+ * Reads the row of a run.
+ * @returns null where there is none
+ * @throws MigratorError `LEDGER_DENIED` where it may be in a table that is closed to us
+ */
+export async function readRun(session: RunsSession, id: string): Promise<RunRow | null> {
+  const row = await askHomes<RunRow>(session, (home) => selectRun(home, id));
+  const { connection, homes } = session;
+  const closed = homes.filter(({ exists, mayRead }) => exists && !mayRead);
+  if (row === null && closed.length > 0) throw deniedRuns(closed, connection.database.role);
+  return row;
 }

@@ -1,8 +1,8 @@
 import type { LedgerPlace } from "../config.ts";
 import type { Rows } from "../connection.ts";
-import { MigratorError } from "../errors.ts";
 import type { Sending } from "../pipeline.ts";
 import { placeBeside, quoteIdentifier, quoteLiteral, quotePlace } from "../quote.ts";
+import { deniedRuns } from "./refusals.ts";
 
 /** How many runs the table remembers. */
 export const RUNS_KEPT = 100;
@@ -67,22 +67,7 @@ export function chooseRunsHome(homes: readonly RunsHome[], role: string): RunsHo
     homes.find(({ exists, mayRead, mayWrite }) => exists && mayRead && mayWrite) ??
     homes.find(({ exists, mayCreate }) => !exists && mayCreate);
   if (chosen !== undefined) return chosen;
-  const [first] = homes;
-  if (first === undefined) throw new Error("No place for the table of runs was looked at.");
-  throw new MigratorError(
-    "LEDGER_DENIED",
-    `A run that outlives its call is written down in ${quotePlace(first)}, and the role ${quoteIdentifier(role)} may not do that, neither there nor in ${FALLBACK_SCHEMA}. Nothing was run. As its owner: ${grants(first, role)}`,
-    { sqlstate: "42501" },
-  );
-}
-
-function grants(home: RunsHome, role: string): string {
-  const schema = quoteIdentifier(home.schema);
-  const grantee = quoteIdentifier(role);
-  if (!home.schemaExists) return `create schema ${schema} authorization ${grantee};`;
-  return home.exists
-    ? `grant usage on schema ${schema} to ${grantee}; grant select, insert, update, delete on ${quotePlace(home)} to ${grantee};`
-    : `grant usage, create on schema ${schema} to ${grantee};`;
+  throw deniedRuns(homes, role);
 }
 
 /**

@@ -267,6 +267,26 @@ describe("a run", () => {
     expect(row).toEqual({ n: 5 + 99 });
   });
 
+  test("rights that are taken away between the calls, and a table that is another one, are called so", async () => {
+    await deployment.deploy(accounts);
+    const begun = await begin();
+    const { name } = database.owner;
+    await database.sql(`alter table ${RUNS} owner to postgres; grant select on ${RUNS} to ${name}`);
+
+    const revoked = await deliverLast();
+    await database.sql(`revoke select on ${RUNS} from ${name}`);
+    const hidden = await look(begun);
+    await database.sql(`alter table ${RUNS} owner to ${name}; alter table ${RUNS} drop request`);
+    const other = await begin();
+
+    expect(revoked.payload).toMatchObject({ errorType: "LEDGER_DENIED" });
+    expect([hidden, other].map(({ body }) => body.error)).toMatchObject([
+      { code: "LEDGER_DENIED", message: expect.stringContaining(`grant select, insert`) },
+      { code: "LEDGER_UNKNOWN_FORMAT", message: expect.stringContaining("Drop or rename it") },
+    ]);
+    expect(await written(database)).toEqual(WRITTEN.nothing);
+  });
+
   test("nothing is run while the database cannot be reached", async () => {
     await redeploy({ NEON_WS_PROXY: "127.0.0.1:1/v2", CONNECT_TIMEOUT_MS: "300" });
     await deployment.deploy(accounts);

@@ -1,0 +1,45 @@
+import { MigratorError, postgresFacts } from "../errors.ts";
+import { quoteIdentifier, quotePlace } from "../quote.ts";
+import type { RunsHome } from "./table.ts";
+
+const INSUFFICIENT_PRIVILEGE = "42501";
+/** The table has no such column, or one of another type. */
+const OTHER_COLUMNS: readonly unknown[] = ["42703", "42804", "42883"];
+
+/** The error for a table of runs that our role may not use, with the GRANTs that would help. */
+export function deniedRuns(
+  homes: readonly RunsHome[],
+  role: string,
+  cause?: unknown,
+): MigratorError {
+  const home = homes.find(({ exists }) => exists) ?? homes[0];
+  if (home === undefined) throw new Error("No place for the table of runs was looked at.");
+  const places = [...new Set(homes.map(quotePlace))].join(" nor in ");
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `A run that outlives its call is written down beside the ledger, and the role ${quoteIdentifier(role)} may not do that, neither in ${places}. Nothing was run. As its owner: ${grants(home, role)}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+function grants(home: RunsHome, role: string): string {
+  const schema = quoteIdentifier(home.schema);
+  const grantee = quoteIdentifier(role);
+  if (!home.schemaExists) return `create schema ${schema} authorization ${grantee};`;
+  return home.exists
+    ? `grant usage on schema ${schema} to ${grantee}; grant select, insert, update, delete on ${quotePlace(home)} to ${grantee};`
+    : `grant usage, create on schema ${schema} to ${grantee};`;
+}
+
+/** Turns a refusal of our own bookkeeping into what it means; leaves every other error as it is. */
+export function explainRefusal(thrown: unknown, homes: readonly RunsHome[], role: string): unknown {
+  const server = postgresFacts(thrown);
+  if (server?.sqlstate === INSUFFICIENT_PRIVILEGE) return deniedRuns(homes, role, thrown);
+  if (!OTHER_COLUMNS.includes(server?.sqlstate)) return thrown;
+  const found = homes.filter(({ exists }) => exists).map(quotePlace);
+  return new MigratorError(
+    "LEDGER_UNKNOWN_FORMAT",
+    `The table of runs (${found.join(", ")}) is another one: ${server?.message}. Drop or rename it; the next run that outlives its call creates it.`,
+    { cause: thrown, sqlstate: String(server?.sqlstate) },
+  );
+}

@@ -15,27 +15,33 @@ import { startSecrets } from "./secrets.ts";
 
 /** `npm run local [-- <folder>]`: keeps a PostgreSQL, a relay and the function up until Ctrl-C. */
 async function main(folder: string): Promise<void> {
+  // From here on a signal is not the end of us: it would leave behind what has been begun.
+  const ended = untilSignal();
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
   let postgres: LocalPostgres | undefined;
   try {
     const bundle = await compileBundle(folder);
     const handler = join(scratch, "handler");
-    [postgres] = await Promise.all([startPostgres(), buildLambda(handler)]);
+    await buildLambda(handler);
+    postgres = await startPostgres();
     const asset = join(scratch, "asset");
     await writeAsset(bundle, asset, handler);
     const migrations = counted(bundle.migrations.length, "migration");
-    await keepUp(postgres, asset, { folder, migrations });
+    const stop = await start(postgres, asset, { folder, migrations });
+    await ended;
+    await stop();
   } finally {
     await postgres?.stop();
     rmSync(scratch, { recursive: true });
   }
 }
 
-async function keepUp(
+/** @returns what ends it all but the database */
+async function start(
   postgres: LocalPostgres,
   handlerDirectory: string,
   of: Pick<Greeting, "folder" | "migrations">,
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const owner = await postgres.admin.createRole("neondb_owner");
   await postgres.admin.createDatabase("neondb", { owner: owner.name });
   const { host, port } = postgres;
@@ -54,7 +60,6 @@ async function keepUp(
   });
   service.deploy(lambda, { maximumRetryAttempts: 0 });
   const functionUrl = await startFunctionUrl(lambda);
-  const ended = untilSignal();
   const variables = {
     DATABASE_URL: databaseUrl,
     NEON_WS_PROXY: relay.address,
@@ -62,8 +67,9 @@ async function keepUp(
   };
   const serverLog = join(postgres.directory, "server.log");
   console.log(greeting({ ...of, variables, functionUrl: functionUrl.url, serverLog }));
-  await ended;
-  for (const part of [functionUrl, service, lambda, secrets, relay]) await part.stop();
+  return async () => {
+    for (const part of [functionUrl, service, lambda, secrets, relay]) await part.stop();
+  };
 }
 
 function untilSignal(): Promise<void> {

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { relayPool } from "../setup/pool.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { waitFor } from "../setup/wait-for.ts";
@@ -52,6 +53,28 @@ test(
     expect(unsigned.status).toBe(403);
     expect([before, existsSync(directory)]).toEqual([true, false]);
     expect(code).toBe(0);
+  },
+  DEADLINE_MS,
+);
+
+test(
+  "npm run local leaves nothing behind where it is stopped before it is up",
+  async () => {
+    const scratch = mkdtempSync(join(tmpdir(), "local-main-"));
+    onTestFinished(() => rmSync(scratch, { recursive: true }));
+    const child = spawn(process.execPath, ["--import", "tsx", "local/main.ts"], {
+      env: { ...process.env, TMPDIR: scratch },
+      stdio: "ignore",
+    });
+    const exit = once(child, "exit");
+    const made = () => readdirSync(scratch).filter((name) => name.startsWith("neon-"));
+
+    await waitFor(() => made().length > 0, DEADLINE_MS);
+    child.kill("SIGINT");
+    await exit;
+
+    // The guard of the database outlives it.
+    await waitFor(() => made().length === 0, DEADLINE_MS);
   },
   DEADLINE_MS,
 );

@@ -34,30 +34,57 @@ export function createHandler(
   options: HandlerOptions,
 ): (event: unknown, context: InvocationContext) => Promise<unknown> {
   return async (event, context) => {
-    const log = (options.logFor ?? createLog)(context.awsRequestId);
-    const recognised = selectSource(event);
-    const remainingMs = context.getRemainingTimeInMillis();
-    const end = Date.now() + remainingMs;
-    const report = await reportFor(recognised, options, context, log, end);
-    log(report?.status === "failed" ? "run.failed" : "run.finished", {
-      source: recognised.source,
-      report,
+    let giveBack: () => void = () => undefined;
+    const uncaught = new Promise<unknown>((resolve) => {
+      giveBack = catchUncaught((thrown) => {
+        if (options.isStray?.(thrown) !== true) resolve(thrown);
+      });
     });
-    return await recognised.respond(
-      report,
-      context,
-      Math.floor(end - Math.min(500, remainingMs / 10)),
-    );
+    try {
+      return await answer(event, context, options, uncaught);
+    } finally {
+      giveBack();
+    }
   };
+}
+
+async function answer(
+  event: unknown,
+  context: InvocationContext,
+  options: HandlerOptions,
+  uncaught: Promise<unknown>,
+): Promise<unknown> {
+  const log = (options.logFor ?? createLog)(context.awsRequestId);
+  const recognised = selectSource(event);
+  const remainingMs = context.getRemainingTimeInMillis();
+  const end = Date.now() + remainingMs;
+  const report = await reportFor(recognised, options, { context, log, end, uncaught });
+  log(report?.status === "failed" ? "run.failed" : "run.finished", {
+    source: recognised.source,
+    report,
+  });
+  return await recognised.respond(
+    report,
+    context,
+    Math.floor(end - Math.min(500, remainingMs / 10)),
+  );
+}
+
+/** One call, as it came. */
+interface Arrival {
+  readonly context: InvocationContext;
+  readonly log: Log;
+  /** Epoch ms at which Lambda ends the function. */
+  readonly end: number;
+  /** The first error that nobody caught. */
+  readonly uncaught: Promise<unknown>;
 }
 
 /** The report, in time: a run that hangs is answered for. */
 async function reportFor(
   recognised: Recognised,
   options: HandlerOptions,
-  context: InvocationContext,
-  log: Log,
-  end: number,
+  { context, log, end, uncaught }: Arrival,
 ): Promise<Report | null> {
   const remainingMs = end - Date.now();
   const deadline = end - Math.min(CANCEL_MARGIN_MS, remainingMs / 3);
@@ -65,20 +92,15 @@ async function reportFor(
   const secrets: string[] = [];
   const failed = (thrown: unknown) => redact(failedReport(context.awsRequestId, thrown), secrets);
   let timer: NodeJS.Timeout | undefined;
-  let giveBack: () => void = () => undefined;
-  const emergency = new Promise<Report>((resolve) => {
-    // This timer also keeps the process alive while nothing else does: a promise that never settles is answered.
+  const late = new Promise<Report>((resolve) => {
+    // It also keeps the process alive while nothing else does: a promise that never settles is answered.
     timer = setTimeout(() => resolve(failed(hung())), Math.max(lastMoment - Date.now(), 0));
-    giveBack = catchUncaught((thrown) => {
-      if (options.isStray?.(thrown) !== true) resolve(failed(thrown));
-    });
   });
   try {
     const working = work(recognised, options, { context, log, deadline, secrets });
-    return await Promise.race([working.catch(failed), emergency]);
+    return await Promise.race([working.catch(failed), uncaught.then(failed), late]);
   } finally {
     clearTimeout(timer);
-    giveBack();
   }
 }
 

@@ -1,3 +1,4 @@
+import { createServer } from "node:http";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { MigratorError } from "../../lib/errors.ts";
@@ -109,6 +110,55 @@ describe("a handler", () => {
 
     expect(report).toMatchObject({ error: { code: "INTERNAL" } });
     expect([heard, after]).toEqual([[], [...before, listen]]);
+    expect(process.rawListeners("uncaughtException")).toEqual(before);
+  });
+
+  test("gives exceptions back to those who listened before, though calls overlap", async () => {
+    const before = process.rawListeners("uncaughtException");
+    const ends: (() => void)[] = [];
+    const run: typeof migrate = (_request, { requestId }) =>
+      new Promise((resolve) => {
+        ends.push(() => resolve(buildReport(requestId, "up-to-date", {})));
+      });
+    const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+
+    const first = handler({}, context());
+    const second = handler({ onFailure: "return" }, context());
+    await vi.waitFor(() => expect(ends).toHaveLength(2));
+    ends[0]?.();
+    await first;
+    process.emit("uncaughtException", new Error("late"));
+
+    expect(await second).toMatchObject({ error: { code: "INTERNAL", message: /late/ } });
+    expect(process.rawListeners("uncaughtException")).toEqual(before);
+  });
+
+  test("keeps exceptions that nobody caught from stopping its answer", async () => {
+    const before = process.rawListeners("uncaughtException");
+    const heard: unknown[] = [];
+    const listen = (thrown: unknown) => void heard.push(thrown);
+    process.on("uncaughtException", listen);
+    const answers: string[] = [];
+    const server = createServer((request, response) => {
+      request.on("data", (body) => answers.push(String(body)));
+      request.on("end", () => {
+        process.emit("uncaughtException", new Error("late"));
+        response.end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, resolve));
+    const { port } = Object(server.address());
+    const event = {
+      ...{ RequestType: "Create", LogicalResourceId: "Run", ResourceProperties: {} },
+      ServiceToken: context().invokedFunctionArn,
+      ResponseURL: `http://127.0.0.1:${port}/`,
+    };
+
+    await counting().handler(event, context());
+    process.off("uncaughtException", listen);
+    server.close();
+
+    expect([answers.length, heard]).toEqual([1, []]);
     expect(process.rawListeners("uncaughtException")).toEqual(before);
   });
 

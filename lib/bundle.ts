@@ -214,10 +214,24 @@ export function migrationName(layout: Layout, tag: string, when: number): string
   return `${date.getUTCFullYear()}${stamp}_${rest.join("_")}`;
 }
 
+/** What a bundle's hash is made of. */
+type Hashed = Pick<Migration, "tag" | "when" | "hash">;
+
 /** The hash of a list of migrations; see `Bundle.hash`. */
-export function bundleHash(
-  migrations: readonly Pick<Migration, "tag" | "when" | "hash">[],
-): string {
-  const lines = migrations.map(({ tag, when, hash }) => JSON.stringify([tag, when, hash]));
-  return createHash("sha256").update(lines.join("\n")).digest("hex");
+export function bundleHash(migrations: readonly Hashed[]): string {
+  return createHash("sha256").update(migrations.map(lineOf).join("\n")).digest("hex");
+}
+
+/** The hashes of all shorter bundles that a list of migrations begins with. */
+export function headHashes(migrations: readonly Hashed[]): readonly string[] {
+  const hash = createHash("sha256");
+  return migrations.map((migration, index) => {
+    const head = hash.copy().digest("hex");
+    hash.update(`${index === 0 ? "" : "\n"}${lineOf(migration)}`);
+    return head;
+  });
+}
+
+function lineOf({ tag, when, hash }: Hashed): string {
+  return JSON.stringify([tag, when, hash]);
 }

@@ -1,8 +1,8 @@
-import type { Bundle } from "./bundle.ts";
+import { type Bundle, headHashes } from "./bundle.ts";
 import { readConfig } from "./config.ts";
 import { MigratorError } from "./errors.ts";
 import { type Recognised, selectSource } from "./events/select.ts";
-import type { InvocationContext } from "./events/source.ts";
+import type { InvocationContext, Undone } from "./events/source.ts";
 import { createLog, type Log } from "./log.ts";
 import { type Dependencies, migrate } from "./migrate.ts";
 import type { Milestone } from "./progress.ts";
@@ -119,8 +119,8 @@ async function work(
   { context, log, deadline, secrets }: Call,
 ): Promise<Report | null> {
   const read = () => (typeof bundle === "function" ? bundle() : bundle);
-  const undone = recognised.undoneHash();
-  if (undone !== null && undone === (await read()).hash) return null;
+  const undone = recognised.undone();
+  if (undone !== null && isTakenBack(await read(), undone)) return null;
   const request = recognised.toRequest(context);
   if (request === null) return null;
   log("run.started", { source: recognised.source, action: request.action });
@@ -137,6 +137,14 @@ async function work(
     ...(onProgress === undefined ? {} : { onProgress }),
   };
   return await recognised.carryOut(request, dependencies, run);
+}
+
+/**
+ * Whether what a deployment goes back to is the head of these migrations. Where it is anything else it may as well
+ * lie before us, whose code is behind: then what is pending has to be applied.
+ */
+function isTakenBack(bundle: Bundle, { from, to }: Undone): boolean {
+  return from === bundle.hash && headHashes(bundle.migrations).includes(to);
 }
 
 function hung(): MigratorError {

@@ -27,10 +27,9 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
     return isRecord(event) && typeof event.RequestType === "string" && "LogicalResourceId" in event;
   },
 
-  undoneHash({ RequestType, ResourceProperties, OldResourceProperties }) {
+  undone({ RequestType, ResourceProperties, OldResourceProperties }) {
     if (RequestType !== "Update") return null;
-    const [from, to] = [OldResourceProperties, ResourceProperties].map(hashIn);
-    return from === to ? null : (from ?? null);
+    return { from: hashIn(OldResourceProperties), to: hashIn(ResourceProperties) };
   },
 
   toRequest(event) {
@@ -69,8 +68,8 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
   },
 };
 
-function hashIn(properties: unknown): string | undefined {
-  return isRecord(properties) ? text(properties.MigrationsHash) || undefined : undefined;
+function hashIn(properties: unknown): string {
+  return isRecord(properties) ? text(properties.MigrationsHash) : "";
 }
 
 /** Our own ARN as the service token: nobody stands in between, and the reply is ours to send. */

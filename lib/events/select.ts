@@ -9,13 +9,13 @@ import { ecs } from "./ecs.ts";
 import { http } from "./http.ts";
 import { httpRuns } from "./http-runs.ts";
 import { queuedRun } from "./queued-run.ts";
-import type { EventSource, InvocationContext } from "./source.ts";
+import type { EventSource, InvocationContext, Undone } from "./source.ts";
 import { isForeign, unsupported } from "./unsupported.ts";
 
 /** An event with the source that understands it. */
 export interface Recognised {
   readonly source: string;
-  undoneHash(): string | null;
+  undone(): Undone | null;
   toRequest(context: InvocationContext): Request | null;
   carryOut(
     request: Request,
@@ -47,7 +47,7 @@ function recognise<Event>(source: EventSource<Event>, event: unknown): Recognise
 function bind<Event>(source: EventSource<Event>, event: Event): Recognised {
   return {
     source: source.name,
-    undoneHash: () => source.undoneHash?.(event) ?? null,
+    undone: () => source.undone?.(event) ?? null,
     toRequest: (context) => source.toRequest(event, context),
     carryOut: (request, dependencies, run) =>
       source.carryOut?.(event, request, dependencies, run) ?? run(request, dependencies),

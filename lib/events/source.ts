@@ -10,6 +10,14 @@ export interface InvocationContext {
   getRemainingTimeInMillis(): number;
 }
 
+/** A change of a deployment's migrations, which may go back as well as on. */
+export interface Undone {
+  /** The hash of the bundle that was deployed before. */
+  readonly from: string;
+  /** The hash of the bundle that is deployed now. */
+  readonly to: string;
+}
+
 /**
  * The adapter for one kind of event. It knows nothing of databases: it turns an event into a request,
  * and a report into what that caller expects.
@@ -18,10 +26,10 @@ export interface EventSource<Event> {
   readonly name: string;
   matches(event: unknown): event is Event;
   /**
-   * The hash of the migrations that the event takes back; null for none. It may reach the code that has
-   * them before the older code is there again: then it asks for nothing.
+   * What the event may take back; null for nothing. It may reach the code that has these migrations before the older
+   * code is there again: then it asks for nothing.
    */
-  undoneHash?(event: Event): string | null;
+  undone?(event: Event): Undone | null;
   /**
    * The request that the event makes; null when the event asks for no run in this call (CloudFormation's
    * Delete): then neither secret nor database is touched, and `respond` is called with null.

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/select.ts";
-import { failedReport } from "../../lib/report.ts";
+import { createHandler } from "../../lib/handler.ts";
+import { silentLog } from "../../lib/log.ts";
+import { buildReport, failedReport } from "../../lib/report.ts";
 import type { Request } from "../../lib/request.ts";
+import { makeBundle, makeMigration } from "./make-migration.ts";
 
 const context = {
   awsRequestId: "request",
@@ -55,6 +58,20 @@ describe("a direct invocation", () => {
     const [sentence = "", json = ""] = message.split("\n");
     expect([sentence.length < 100_000, message.length < 200_000]).toEqual([true, true]);
     expect(JSON.parse(json)).toMatchObject({ status: "failed", error: { code: "LOCKED" } });
+  });
+
+  test("throws a message with the whole report in it, however much there is to tell", async () => {
+    const detail = "\u0001".repeat(1_000);
+    const notices = Array.from({ length: 1_000 }, () => ({
+      ...{ severity: "NOTICE", message: detail, migration: null },
+    }));
+    const report = failedReport("request", new MigratorError("LOCKED", detail), { notices });
+
+    const responding = selectSource({}).respond(report, context, 0);
+    const { message } = await responding.then(() => expect.fail("It was returned."), toError);
+
+    expect(message.length).toBeLessThan(200_000);
+    expect(JSON.parse(message.split("\n")[1] ?? "")).toMatchObject({ error: { code: "LOCKED" } });
   });
 
   test("asks for nothing when Terraform destroys what invoked it", async () => {
@@ -111,22 +128,35 @@ describe("an Update of CloudFormation takes back", () => {
     ...{ RequestType, LogicalResourceId: "Run" },
     ...{ ResourceProperties: to, OldResourceProperties: from },
   });
-  const a = { MigrationsHash: "a" };
+  const migrations = ["first", "second", "third"].map((tag, index) =>
+    makeMigration(tag, index, "select 1"),
+  );
+  const head = (count: number) => ({
+    MigrationsHash: makeBundle(...migrations.slice(0, count)).hash,
+  });
+  const whole = head(3);
+  const edited = makeBundle(makeMigration("first", 0, "select 2"), ...migrations.slice(1, 2)).hash;
 
   test.each([
-    ["the migrations that it comes from", update({ MigrationsHash: "b" }, a), "a"],
-    ["those of properties in an older form", update({}, a), "a"],
-    ["nothing when they stay", update({ ...a, modified: "error" }, a), null],
-    ["nothing when they are new", update(a, {}), null],
-    ["nothing without old properties", update(a, undefined), null],
-    [
-      "nothing when its hash is no text",
-      update({ MigrationsHash: ["b"] }, { MigrationsHash: 1 }),
-      null,
-    ],
-    ["nothing when it is a Create", update({ MigrationsHash: "b" }, a, "Create"), null],
-  ])("%s", (_what, event, hash) => {
-    expect(selectSource(event).undoneHash()).toBe(hash);
+    ["the migrations that it comes from", update(head(2), whole), "skipped"],
+    ["them where none is left", update(head(0), whole), "skipped"],
+    ["nothing when they stay", update({ ...whole, modified: "error" }, whole), "planned"],
+    ["nothing when they are new", update(whole, head(2)), "planned"],
+    ["nothing where the code is not what it comes from", update(head(1), head(2)), "planned"],
+    ["nothing where the code is behind", update({ MigrationsHash: edited }, whole), "planned"],
+    ["nothing when somebody has typed the hash", update({ MigrationsHash: "2" }, whole), "planned"],
+    ["nothing when the hash is left out", update({}, whole), "planned"],
+    ["nothing when its hash is no text", update({ MigrationsHash: [whole] }, whole), "planned"],
+    ["nothing without old properties", update(head(2), undefined), "planned"],
+    ["nothing when it is a Create", update(head(2), whole, "Create"), "planned"],
+  ])("%s", async (_what, event, status) => {
+    const handler = createHandler({
+      bundle: makeBundle(...migrations),
+      run: (_request, { requestId }) => Promise.resolve(buildReport(requestId, "planned", {})),
+      logFor: () => silentLog,
+    });
+
+    expect(await handler(event, context)).toMatchObject({ Data: { status } });
   });
 });
 

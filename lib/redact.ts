@@ -1,7 +1,7 @@
 import { parseEndpoint } from "./endpoint.ts";
 
 /** What stands in the place of a secret. */
-export const REDACTED = "[redacted]";
+const REDACTED = "[redacted]";
 
 /**
  * A connection string with a password, wherever it stands in a text. A password that should have been
@@ -47,9 +47,13 @@ export function quoted(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
   const text = redact(typeof value === "string" ? JSON.stringify(value) : String(value), []);
-  if (text.length <= MAX_QUOTED_LENGTH) return text;
-  // A character outside the basic plane is not cut in half.
-  return `${text.slice(0, MAX_QUOTED_LENGTH).replace(/[\ud800-\udbff]$/, "")}…`;
+  return shortened(text, MAX_QUOTED_LENGTH);
+}
+
+/** The text, or its beginning; a character outside the basic plane is not cut in half. */
+export function shortened(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  return `${text.slice(0, Math.max(maxLength - 1, 0)).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 function passwordIn(secret: string): readonly string[] {

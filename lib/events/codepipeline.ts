@@ -1,8 +1,9 @@
 import { type ErrorCode, MigratorError } from "../errors.ts";
+import { shortened } from "../redact.ts";
 import type { Report } from "../report.ts";
 import { parseRequest, type Request } from "../request.ts";
 import { CALLBACK_CLIENT, callBack } from "./callback.ts";
-import { attributesOf, reasonOf, shortened } from "./outcome.ts";
+import { attributesOf, reasonOf } from "./outcome.ts";
 import {
   type Continuation,
   nextCall,

@@ -87,7 +87,7 @@ function failure(report: Report): MigratorError {
   const { error } = fitted;
   const code = error?.code ?? "INTERNAL";
   const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(fitted)}`;
-  const failed = new MigratorError(code, text.slice(0, MAX_MESSAGE_LENGTH));
+  const failed = new MigratorError(code, text);
   // A stack says nothing about a migration, and Lambda would log it.
   failed.stack = "";
   return failed;

@@ -1,3 +1,4 @@
+import { shortened } from "../redact.ts";
 import type { Report } from "../report.ts";
 import type { InvocationContext } from "./source.ts";
 
@@ -49,10 +50,4 @@ export function reasonOf(
     : error.message;
   const shown = shortened(sentence.replace(/\s+/g, " "), maxLength);
   return `${error.code}: ${shown} The report is in the function's log, request ${awsRequestId}.`;
-}
-
-/** The text, or its beginning; a character outside the basic plane is not cut in half. */
-export function shortened(text: string, maxLength: number): string {
-  if (text.length <= maxLength) return text;
-  return `${text.slice(0, Math.max(maxLength - 1, 0)).replace(/[\ud800-\udbff]$/, "")}…`;
 }

@@ -44,6 +44,37 @@ describe("a report for a caller with a limit", () => {
     expect(Buffer.byteLength(JSON.stringify(report))).toBeLessThan(10_000);
   });
 
+  test("fits also where a hundred entries of each list are too many", () => {
+    const long = "ß".repeat(1_000);
+    const warnings = Array.from({ length: 90 }, (_, index) => ({
+      code: "OTHER",
+      message: long + index,
+    }));
+    const unknown = warnings.map(({ message }) => ({ hash: long, when: 1, name: message }));
+    const facts = { notices: [], warnings, drift: { modified: [], unknown, outOfOrder: [] } };
+    const error = new MigratorError("LOCKED", long, { detail: long, hint: long, where: long });
+
+    const report = fitReport(failedReport("size", error, facts), 100_000);
+
+    expectReport(JSON.parse(JSON.stringify(report)));
+    expect(Buffer.byteLength(JSON.stringify(report))).toBeLessThan(100_000);
+    expect(report.warnings).toMatchObject([
+      ...warnings.slice(0, 5).map(({ code }) => ({ code })),
+      { code: "REPORT_SHORTENED", message: expect.stringContaining("90 unknown") },
+    ]);
+    expect(report.drift.unknown.map(({ name }) => name?.length)).toEqual([
+      1_000, 1_000, 1_000, 1_000, 1_000,
+    ]);
+  });
+
+  test("has no half a character where a text was cut", () => {
+    const report = fitReport(
+      failedReport("size", new MigratorError("LOCKED", "😀".repeat(2_000_000))),
+    );
+
+    expect(report.error?.message).toBe(`${"😀".repeat(999)}…`);
+  });
+
   test("keeps the worst findings", () => {
     const findings = Array.from({ length: 500 }, (_each, index) => ({
       rule: "column-dropped" as const,

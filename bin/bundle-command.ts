@@ -80,7 +80,7 @@ async function makeAsset(options: BundleOptions): Promise<BundleSummary> {
 }
 
 /** The summary as text for a person. Pure. */
-export function renderSummary({ migrations, out, bytes, hash, warnings }: BundleSummary): string {
+function renderSummary({ migrations, out, bytes, hash, warnings }: BundleSummary): string {
   const statements = migrations.reduce((sum, each) => sum + each.statements, 0);
   return [
     ...warnings.map(({ code, message }) => `${pc.yellow(`! ${code}`)} ${message}`),

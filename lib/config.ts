@@ -41,7 +41,7 @@ export interface Target {
 export const DEFAULT_LEDGER: LedgerPlace = { schema: "drizzle", table: "__drizzle_migrations" };
 
 /** Long enough for a Neon compute to wake: Neon's documentation advises 10–15 s, its proxy holds longer. */
-export const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -82,6 +82,7 @@ export interface Connection {
 
 /** How one session is opened. */
 export interface SessionOptions {
+  /** Whether the password goes out before the server asks for it, as Neon allows. */
   readonly pipelined: boolean;
   /** Shown in `pg_stat_activity` as part of the application name, so that an operator finds the run. */
   readonly requestId: string;

@@ -1,4 +1,4 @@
-import { postgresFacts } from "./errors.ts";
+import { MigratorError, postgresFacts } from "./errors.ts";
 
 /** One statement to send, with its parameters. */
 export interface Sending {
@@ -8,18 +8,21 @@ export interface Sending {
   readonly mayLag?: boolean;
 }
 
-/** Which statement of a series the server refused; those behind it were not executed. */
+/** Where a series ended; what is behind it was not executed. */
 export class SendFailure extends Error {
   /** Index from 0 into what was sent: everything before it was answered. */
   readonly index: number;
-  /** How many, from that one on, it may have been: more than one only where the connection was lost. */
-  readonly among: number;
+  /**
+   * Whether it was that very one, by the server's own word. Where the connection was lost, answers were lost with it, and
+   * it may have been any behind it.
+   */
+  readonly exact: boolean;
 
-  constructor(index: number, among: number, cause: unknown) {
+  constructor(index: number, exact: boolean, cause: unknown) {
     super(`Statement ${index} of the series failed.`, { cause });
     this.name = "SendFailure";
     this.index = index;
-    this.among = among;
+    this.exact = exact;
   }
 }
 
@@ -108,11 +111,7 @@ export class Pipeline {
   }
 
   handleError(error: unknown): void {
-    const index = this.#durationsMs.length;
-    let last = index;
-    // The server's own word comes in order; where there is none, answers were lost that it had ready.
-    if (postgresFacts(error) === null) while (!this.#isFlushed(last)) last += 1;
-    this.#reject(new SendFailure(index, last - index + 1, error));
+    this.#reject(new SendFailure(this.#durationsMs.length, postgresFacts(error) !== null, error));
   }
 
   handleReadyForQuery(): void {
@@ -120,10 +119,11 @@ export class Pipeline {
   }
 
   /**
-   * Nobody has data for a COPY FROM STDIN. What follows it in the series makes the server say so; where
+   * Nobody has data for a COPY FROM STDIN. What follows it in the series makes the server end the session; where
    * nothing does, it would wait for ever, and has passed over the sync.
    */
   handleCopyInResponse(connection: CopyProtocol): void {
+    this.#reject(new SendFailure(this.#durationsMs.length, true, dataMissing()));
     if (this.#durationsMs.length < this.#series.length - 1) return;
     connection.sendCopyFail("a migration has no data for it");
     connection.sync();
@@ -134,4 +134,11 @@ export class Pipeline {
   handleDataRow(): void {}
   handlePortalSuspended(): void {}
   handleCopyData(): void {}
+}
+
+function dataMissing(): MigratorError {
+  return new MigratorError(
+    "MIGRATION_FAILED",
+    "COPY … FROM STDIN waits for data, and a migration has none to send: write INSERT instead.",
+  );
 }

@@ -9,17 +9,19 @@ import { MigratorError, postgresFacts } from "./errors.ts";
 import { disconnectsUnwatched, GREETING, type Greeting } from "./greeting.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createPool } from "./pool.ts";
+import { shortened } from "./redact.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";
 import { createWire, type Wire } from "./wire.ts";
 
 /** How long the goodbye may take. */
 const CLOSE_TIMEOUT_MS = 250;
-/** A notice in a loop must not fill the report. */
+/** A notice in a loop must not fill the report, nor long ones the memory. */
 const MAX_NOTICES = 1_000;
+const MAX_NOTICE_CHARACTERS = 1_000_000;
+
 /**
  * Opens one session and proves that it works: the driver calls a connection open before the server has
  * seen the password, so only the first answer counts.
- * @param pipelined whether the password goes out before the server asks for it, as Neon allows
  * @throws the driver's error, or MigratorError `CONNECT_TIMEOUT`
  */
 export async function openSession(
@@ -48,6 +50,7 @@ class Session implements Connection {
   #firstError: unknown = null;
   #noticesOf: string | null = null;
   readonly #notices: Notice[] = [];
+  #noticeRoom = MAX_NOTICE_CHARACTERS;
   #interruption: MigratorError | null = null;
   #closed = false;
 
@@ -92,13 +95,12 @@ class Session implements Connection {
 
   #watch(client: PoolClient): void {
     client.on("error", (error: unknown) => this.#remember(error));
-    client.on("notice", ({ severity, message }) => {
-      if (this.#noticesOf === null || this.#notices.length >= MAX_NOTICES) return;
-      this.#notices.push({
-        severity: severity ?? "NOTICE",
-        message: message ?? "",
-        migration: this.#noticesOf,
-      });
+    client.on("notice", ({ severity = "NOTICE", message = "" }) => {
+      const isFull = this.#notices.length >= MAX_NOTICES || this.#noticeRoom <= 0;
+      if (this.#noticesOf === null || isFull) return;
+      const shown = shortened(message, this.#noticeRoom);
+      this.#noticeRoom -= shown.length;
+      this.#notices.push({ severity, message: shown, migration: this.#noticesOf });
     });
   }
 
@@ -170,9 +172,9 @@ class Session implements Connection {
       this.client.query(pipeline);
       return await pipeline.done;
     } catch (thrown) {
-      const { index, among, cause } =
-        thrown instanceof SendFailure ? thrown : new SendFailure(0, 1, thrown);
-      throw new SendFailure(index, among, this.explain(cause));
+      const { index, exact, cause } =
+        thrown instanceof SendFailure ? thrown : new SendFailure(0, true, thrown);
+      throw new SendFailure(index, exact, this.explain(cause));
     }
   }
 

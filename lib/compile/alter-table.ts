@@ -109,7 +109,7 @@ function partitionOf(def: Node): ObjectName {
 }
 
 /** The tables that foreign keys in a table element (a column or a constraint) refer to. */
-export function referencedBy(element: unknown): readonly Touched[] {
+function referencedBy(element: unknown): readonly Touched[] {
   const { Constraint, ColumnDef } = record(element);
   const constraints = [
     ...(Constraint === undefined ? [] : [record(Constraint)]),

@@ -14,15 +14,15 @@ const READ_ONLY_SQL_TRANSACTION = "25006";
 /**
  * The error for a statement that the server refused. A lost connection and a passed deadline are not the
  * statement's fault: they keep their code, and say where they came.
- * @param among how many statements, from this one on, it may have been
+ * @param exact false where it may as well have been one behind it
  */
 export function migrationFailed(
   thrown: unknown,
   migration: Migration,
   index: number,
-  among = 1,
+  exact = true,
 ): unknown {
-  if (thrown instanceof MigratorError) return interruptedAt(thrown, migration, index, among);
+  if (thrown instanceof MigratorError) return interruptedAt(thrown, migration, index, exact);
   const server = postgresFacts(thrown);
   if (server === null) return thrown;
   const place = placeOf(migration, index, server.position);
@@ -43,11 +43,11 @@ function interruptedAt(
   error: MigratorError,
   migration: Migration,
   index: number,
-  among: number,
+  exact: boolean,
 ): MigratorError {
   if (error.facts.statement !== undefined) return error;
   const place = placeOf(migration, index, null);
-  const others = among > 1 ? ` or one of the ${among - 1} behind it` : "";
+  const others = exact ? "" : " or behind it";
   const where =
     place === undefined ? "" : `, statement ${place.index} (line ${place.line})${others}`;
   return new MigratorError(

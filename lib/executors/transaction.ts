@@ -100,14 +100,14 @@ async function rollBack(connection: Connection): Promise<void> {
 
 function explain(
   parts: readonly Part[],
-  { index, among, cause }: SendFailure,
+  { index, exact, cause }: SendFailure,
   explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
 ): unknown {
   const part = parts[index];
   if (part === undefined) return cause;
   switch (part.kind) {
     case "statement":
-      return migrationFailed(cause, part.migration, part.index, among);
+      return migrationFailed(cause, part.migration, part.index, exact);
     case "commit":
       return commitFailed(
         cause,

@@ -45,7 +45,7 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
     }
     const outcome = await attemptOnce(endpoint, target, { ...options, timeoutMs });
     if (!(outcome instanceof MigratorError)) return outcome;
-    last = outcome;
+    last = withEarlier(outcome, last, endpoint.host, Date.now() - started);
     const pauseMs = backoffMs(attempt);
     if (Date.now() + pauseMs >= until) throw outOfTime(last);
     if (last.facts.retryable !== true || attempt >= mostAttempts(last)) throw last;
@@ -75,6 +75,17 @@ async function attemptOnce(
     }
   }
   return last instanceof MigratorError ? last : connectError(last, endpoint.host);
+}
+
+/** The last attempt may have had no more than a few ms: what an earlier one was told says more. */
+function withEarlier(
+  outcome: MigratorError,
+  earlier: MigratorError | null,
+  host: string,
+  waitedMs: number,
+): MigratorError {
+  const isSilence = outcome.code === "CONNECT_TIMEOUT" && earlier !== null;
+  return isSilence ? connectTimeout(host, waitedMs, earlier) : outcome;
 }
 
 /** A mistake in the program must not be reported as trouble with the network. */

@@ -161,6 +161,22 @@ describe("the time to connect", () => {
     expect(retries.length).toBeGreaterThan(1);
   });
 
+  test("is reported with what was seen last, where the last attempt has no answer", async () => {
+    const relay = await neonRelay();
+    relay.failLogins("Couldn't connect to compute node");
+    const target = to(relay, { connectTimeoutMs: 900 });
+    const failing = connect(target, {
+      ...{ requestId: "test", deadline: Date.now() + 20_000, opening: [] },
+      log: () => relay.silence(),
+    });
+
+    await expect(failing).rejects.toMatchObject({
+      code: "CONNECT_TIMEOUT",
+      message: /within 9\d\d ms.*failed with: .*Couldn't connect to compute node/,
+    });
+    relay.silence(false);
+  });
+
   test("is not begun where the run's own end has come", async () => {
     const { ended } = start(to(await neonRelay()), { within: 0 });
 

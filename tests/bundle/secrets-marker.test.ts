@@ -127,7 +127,8 @@ describe("no trace of the password leaves the function", () => {
     ],
     [
       "with a host that does not exist",
-      "UNREACHABLE",
+      // On a busy machine the last attempt may have no time left.
+      "UNREACHABLE|CONNECT_TIMEOUT",
       () => ({
         NEON_WS_PROXY: "",
         ...BRIEFLY,
@@ -138,7 +139,7 @@ describe("no trace of the password leaves the function", () => {
     ],
     [
       "with a relay that is gone",
-      "UNREACHABLE",
+      "UNREACHABLE|CONNECT_TIMEOUT",
       () => ({ ...BRIEFLY, NEON_WS_PROXY: "127.0.0.1:1/x", DATABASE_URL: url }),
     ],
     [
@@ -189,7 +190,7 @@ describe("no trace of the password leaves the function", () => {
     ],
     [
       "with the URL as relay",
-      "UNREACHABLE",
+      "UNREACHABLE|CONNECT_TIMEOUT",
       () => ({ ...BRIEFLY, DATABASE_URL: url, NEON_WS_PROXY: url }),
     ],
     [
@@ -202,7 +203,7 @@ describe("no trace of the password leaves the function", () => {
   test.each(environments)("%s (%s)", async (_name, code, environment) => {
     const { payload, logs } = await play({ environment: environment() });
 
-    expect(codeOf(payload)).toBe(code);
+    expect(code.split("|")).toContain(codeOf(payload));
     expectNoTrace(payload, logs);
   });
 

@@ -23,9 +23,10 @@ beforeEach(async () => {
   return () => database.close();
 });
 
-async function seen(condition: string): Promise<boolean> {
+/** @param what is evaluated for the sessions that are found, and for no others */
+async function seen(condition: string, what = "pid"): Promise<boolean> {
   const rows = await database.sql(
-    `select from pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database() and ${condition}`,
+    `select ${what} from pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database() and ${condition}`,
   );
   return rows.length > 0;
 }
@@ -146,7 +147,7 @@ test("a session that ends while it is idle is reported by its cause, not by what
   const holder = await database.hold(lockQuestion(DEFAULT_LEDGER));
   const running = run(target, makeBundle(accounts));
   const terminated = () =>
-    seen("state = 'idle' and query like '%pg_try_advisory_lock%' and pg_terminate_backend(pid)");
+    seen("state = 'idle' and query like '%pg_try_advisory_lock%'", "pg_terminate_backend(pid)");
   await waitFor(terminated);
   await holder.release();
 

@@ -216,15 +216,17 @@ describe("checkMigrations", () => {
       Array.from({ length: count }, (_each, index) => `alter table "t" add "c${index}" text;`).join(
         "\n",
       );
-    const timed = (count: number) => {
+    const fastest = (count: number) => {
       const migration = makeMigration("0000", 0, text(count));
-      const started = performance.now();
-      checkMigrations([migration]);
-      return performance.now() - started;
+      const times = [1, 2, 3].map(() => {
+        const started = performance.now();
+        checkMigrations([migration]);
+        return performance.now() - started;
+      });
+      return Math.min(...times);
     };
-    timed(500);
 
-    expect(timed(4_000) / timed(1_000)).toBeLessThan(12);
+    expect(fastest(4_000) / fastest(1_000)).toBeLessThan(12);
   });
 });
 

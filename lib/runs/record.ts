@@ -1,22 +1,10 @@
 import type { Milestone } from "../progress.ts";
 import type { Report } from "../report.ts";
 
-/** A run that outlives the call that asked for it, as its caller sees it. Schema: `docs/run.schema.json`. */
-export interface RunRecord {
-  readonly schemaVersion: 1;
-  readonly runId: string;
-  /** Where to ask for it: a path on the host that was called. */
-  readonly statusUrl: string;
-  /**
-   * `queued`: Lambda has not begun it. `running`. `finished`: its report says how. `lost`: it gives no sign of life,
-   * and will not any more.
-   */
-  readonly state: "queued" | "running" | "finished" | "lost";
-  /** What is to be known, or done, in this state; null where the report says it. */
-  readonly message: string | null;
+/** What is known of a run. All times are in UTC, as ISO 8601. */
+interface Known {
   /** The identity that AWS found, of IAM or of a token; null where the caller has none. */
   readonly requestedBy: string | null;
-  /** All times in UTC, as ISO 8601. */
   readonly requestedAt: string;
   readonly startedAt: string | null;
   /** Its last sign of life. */
@@ -28,17 +16,24 @@ export interface RunRecord {
   readonly report: Report | null;
 }
 
+/** A run that outlives the call that asked for it, as its caller sees it. Schema: `docs/run.schema.json`. */
+export interface RunRecord extends Known {
+  readonly schemaVersion: 1;
+  readonly runId: string;
+  /** Where to ask for it: a path on the host that was called. */
+  readonly statusUrl: string;
+  /**
+   * `queued`: Lambda has not begun it. `running`. `finished`: its report says how. `lost`: it gives no sign of life,
+   * and will not any more.
+   */
+  readonly state: "queued" | "running" | "finished" | "lost";
+  /** What is to be known, or done, in this state; null where the report says it. */
+  readonly message: string | null;
+}
+
 /** A row of the table, and what the server says beside it. */
-export interface RunRow {
+export interface RunRow extends Known {
   readonly state: "queued" | "running" | "finished";
-  readonly requestedAt: Date;
-  readonly requestedBy: string | null;
-  readonly requestId: string | null;
-  readonly startedAt: Date | null;
-  readonly seenAt: Date | null;
-  readonly progress: Milestone | null;
-  readonly finishedAt: Date | null;
-  readonly report: Report | null;
   /** Since its last sign of life, by the server's clock. */
   readonly silentSeconds: number;
   /** Whether the call that carries it out has a session. */
@@ -62,23 +57,9 @@ const DROPPED =
 
 /** What a row means, seen from now. */
 export function describeRun(runId: string, statusUrl: string, row: RunRow): RunRecord {
-  const { requestedBy, requestId, progress, report } = row;
+  const { state: _state, silentSeconds: _seconds, connected: _connected, ...known } = row;
   const state = stateOf(row);
-  return {
-    schemaVersion: 1,
-    runId,
-    statusUrl,
-    state,
-    message: messageOf(state, row),
-    requestedBy,
-    requestedAt: row.requestedAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    seenAt: row.seenAt?.toISOString() ?? null,
-    finishedAt: row.finishedAt?.toISOString() ?? null,
-    requestId,
-    progress,
-    report,
-  };
+  return { schemaVersion: 1, runId, statusUrl, state, message: messageOf(state, row), ...known };
 }
 
 /** A run that was cut off from its table, and only from that, still has its session. */

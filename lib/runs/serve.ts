@@ -86,7 +86,7 @@ export async function findRun(
   );
 }
 
-function queuedRow(requestedAt: Date, requestedBy: string | null): RunRow {
+function queuedRow(requestedAt: string, requestedBy: string | null): RunRow {
   return {
     ...{
       state: "queued",

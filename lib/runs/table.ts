@@ -94,6 +94,11 @@ export function createRuns(home: RunsHome): readonly string[] {
   return [BRIEFLY, ...(home.schemaExists ? [] : [schema]), table];
 }
 
+/** A time as ISO 8601, whatever the role's `DateStyle` is: the driver reads no other than the usual one. */
+function utc(column: string): string {
+  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
 /**
  * What writes a new run down, and forgets the oldest. One that may still be under way is kept; what another
  * call deletes at the same time is left to it.
@@ -112,7 +117,7 @@ export function insertRun(
         )
       )
       insert into ${table} (id, requested_by, request) values ($1::uuid, nullif($2::text, ''), $3::json)
-      returning requested_at as "requestedAt"`,
+      returning ${utc("requested_at")} as "requestedAt"`,
     values: [run.id, run.requestedBy ?? "", JSON.stringify(run.request)],
   };
 }
@@ -161,8 +166,9 @@ export function selectRun(place: LedgerPlace, id: string): Sending {
   return {
     text: `
       select
-        r.state, r.requested_at as "requestedAt", r.requested_by as "requestedBy", r.request_id as "requestId",
-        r.started_at as "startedAt", r.seen_at as "seenAt", r.progress, r.finished_at as "finishedAt", r.report,
+        r.state, r.requested_by as "requestedBy", r.request_id as "requestId", r.progress, r.report,
+        ${utc("r.requested_at")} as "requestedAt", ${utc("r.started_at")} as "startedAt",
+        ${utc("r.seen_at")} as "seenAt", ${utc("r.finished_at")} as "finishedAt",
         extract(epoch from clock_timestamp() - coalesce(r.seen_at, r.requested_at))::float8 as "silentSeconds",
         exists (
           select from pg_catalog.pg_stat_activity a

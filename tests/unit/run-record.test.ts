@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { describeRun, type RunRow } from "../../lib/runs/record.ts";
 
-const at = new Date("2026-11-25T08:00:00Z");
+const at = "2026-11-25T08:00:00.000Z";
 
 const queued: RunRow = {
   ...{ state: "queued", requestedAt: at, requestedBy: null, requestId: null, startedAt: null },

@@ -29,7 +29,10 @@ export interface HandlerOptions {
 const CANCEL_MARGIN_MS = 10_000;
 const ANSWER_MARGIN_MS = 5_000;
 
-/** Makes the function that Lambda calls. It answers every event on every path, the deadline included. */
+/**
+ * Makes the function that Lambda calls. It answers every event on every path, the deadline included; for as long as a call
+ * goes on, exceptions and rejections that nobody handles come to it, and to no other listener of the process.
+ */
 export function createHandler(
   options: HandlerOptions,
 ): (event: unknown, context: InvocationContext) => Promise<unknown> {

@@ -50,7 +50,7 @@ const DENIED: Kind = {
   code: "FUNCTION_DENIED",
   again: "never",
   say: (name, said) =>
-    `Lambda does not let these credentials call ${name} (${said}). They need lambda:InvokeFunction on it. Nothing was run.`,
+    `Lambda does not let these credentials call ${name} (${said}). They must still be valid, and need lambda:InvokeFunction on it. Nothing was run.`,
 };
 const NOT_STARTED: Kind = {
   code: "FUNCTION_UNAVAILABLE",

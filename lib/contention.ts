@@ -24,8 +24,8 @@ const CONTENTION: Readonly<Record<string, string>> = {
   "40001": "collided with others",
 };
 
-/** Others have just created the same schema, table or type: `if not exists` looks before they commit. */
-const CREATED_MEANWHILE = /"pg_(?:namespace|class|type)_\w+_index" \(23505\)/;
+/** Others have just created the same schema, table or type: `if not exists` looks before they commit. In any language. */
+const CREATED_MEANWHILE = /\bpg_(?:namespace|class|type)_\w+_index\b.*\(23505\)/;
 
 /** Room for the rollback and the answer behind the last attempt. */
 const ANSWER_MARGIN_MS = 1_000;

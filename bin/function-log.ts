@@ -1,7 +1,8 @@
+import { RUN_ENDS } from "../lib/log.ts";
 import { renderProgress } from "./progress.ts";
 
 /** What the report says better, and what says nothing. */
-const UNTOLD = ["run.finished", "run.failed", "alive"];
+const UNTOLD: readonly string[] = [...RUN_ENDS, "alive"];
 
 /** One event of the migrator's log. */
 export interface LoggedEvent {

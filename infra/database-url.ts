@@ -34,20 +34,30 @@ export interface PlainTextDatabaseUrl {
   readonly unsafePlainText: string;
 }
 
+const PLACES = ["secret", "parameter", "unsafePlainText"];
+
+/**
+ * Where the connection string is, without what an app in JavaScript gives and does not mean.
+ * @throws Error for none and for several
+ */
+export function onlyDatabaseUrl(scope: Construct, url: DatabaseUrl): DatabaseUrl {
+  const fields = Object.entries(Object(url)).filter(([, value]) => (value ?? null) !== null);
+  const given = fields.map(([name]) => name).filter((name) => PLACES.includes(name));
+  // What is left out is nothing that the type knows as given.
+  if (given.length === 1) return Object.fromEntries(fields) as unknown as DatabaseUrl;
+  throw new Error(
+    `${scope.node.path}: databaseUrl needs exactly one of secret, parameter and unsafePlainText, and has ${given.join(", ") || "none"}.`,
+  );
+}
+
 /**
  * The environment variables that tell the function where its database is.
- * @throws Error for a connection string that is none, for none and for several of them
+ * @throws Error for a connection string that is none
  */
 export function databaseUrlEnvironment(
   scope: Construct,
   url: DatabaseUrl,
 ): Readonly<Record<string, string>> {
-  const given = ["secret", "parameter", "unsafePlainText"].filter((name) => name in url);
-  if (given.length !== 1) {
-    throw new Error(
-      `${scope.node.path}: databaseUrl needs exactly one of secret, parameter and unsafePlainText, and has ${given.join(", ") || "none"}.`,
-    );
-  }
   if ("secret" in url) return secretEnvironment(scope, url);
   if ("parameter" in url) return { DATABASE_URL_PARAMETER: nameOf(url.parameter) };
   warnOfPlainText(scope, url.unsafePlainText);

@@ -1,4 +1,4 @@
-import { CfnResource, Duration } from "aws-cdk-lib";
+import { CfnResource, Duration, Reference, Tokenization } from "aws-cdk-lib";
 import type { IRole } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
@@ -9,7 +9,7 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct, IConstruct } from "constructs";
-import { databaseUrlEnvironment } from "./database-url.ts";
+import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { acknowledge, allowThemselves, makeRole } from "./role.ts";
 
@@ -37,9 +37,10 @@ export interface Functions {
  */
 export function makeFunctions(
   scope: Construct,
-  props: NeonMigrationsProps,
+  given: NeonMigrationsProps,
   asset: string,
 ): Functions {
+  const props = { ...given, databaseUrl: onlyDatabaseUrl(scope, given.databaseUrl) };
   const environment = { ...databaseUrlEnvironment(scope, props.databaseUrl), ...ledgerOf(props) };
   const logGroup = logGroupOf(scope, props);
   const role = makeRole(scope, props, logGroup);
@@ -131,13 +132,13 @@ export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): D
   );
 }
 
-/** Also those that are added to a function later: it may alter every table. */
+/** Also those that are added to a function later, wherever in the app: it may alter every table. */
 function refuseOpenUrls(scope: Construct): void {
   scope.node.addValidation({
     validate: () =>
-      scope.node
+      scope.node.root.node
         .findAll()
-        .filter(isOpenUrl)
+        .filter((each) => isOpenUrl(each) && isOfFunctionIn(scope, each))
         .map(
           ({ node }) =>
             `${node.path} would let everyone on the internet run migrations. Its authType must be AWS_IAM.`,
@@ -152,6 +153,11 @@ function isOpenUrl(construct: IConstruct): boolean {
     construct.cfnResourceType === "AWS::Lambda::Url" &&
     Reflect.get(construct, "authType") !== "AWS_IAM"
   );
+}
+
+function isOfFunctionIn(scope: Construct, url: IConstruct): boolean {
+  const arn = Tokenization.reverse(Reflect.get(url, "targetFunctionArn"));
+  return Reference.isReference(arn) && arn.target.node.scopes.includes(scope);
 }
 
 /** Without what is undefined: CDK takes `undefined` for a value here and there. */

@@ -13,7 +13,7 @@ import { Construct, type IConstruct } from "constructs";
 import { makeAlarm } from "./alarm.ts";
 import { compileFolder } from "./compile.ts";
 import { annotateFindings } from "./findings.ts";
-import { makeFunctions } from "./function.ts";
+import { type Functions, makeFunctions } from "./function.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { grantEverywhere } from "./role.ts";
 import { makeRun } from "./run.ts";
@@ -47,6 +47,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
   readonly migrationsHash: string;
   /** The function's role, so that the construct can be granted what the function needs. */
   readonly grantPrincipal: IRole;
+  readonly #functions: Functions;
   readonly #run: CustomResource | undefined;
   #alarm: Alarm | undefined;
 
@@ -59,7 +60,8 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
       Annotations.of(this).addWarningV2(`neon-lambda-migrator:${code}`, message);
     }
     if (check !== false) annotateFindings(this, summary.findings, migrations, check?.failOn);
-    const { main, stream, role, logGroup } = makeFunctions(this, props, asset);
+    this.#functions = makeFunctions(this, props, asset);
+    const { main, stream, role, logGroup } = this.#functions;
     this.function = main;
     this.logGroup = logGroup;
     this.grantPrincipal = role;
@@ -120,14 +122,20 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     return this.function.connections;
   }
 
-  /** Deploys these only after the migrations have been applied. */
+  /**
+   * Deploys these only after the migrations have been applied.
+   * @throws Error for one that contains the migrations
+   */
   executeBefore(...scopes: readonly IConstruct[]): void {
-    for (const scope of scopes) scope.node.addDependency(this.resource);
+    for (const scope of scopes) this.#apartFrom(scope).node.addDependency(this.resource);
   }
 
-  /** Applies the migrations only after these have been deployed. */
+  /**
+   * Applies the migrations only after these have been deployed.
+   * @throws Error for one that contains the migrations
+   */
   executeAfter(...scopes: readonly IConstruct[]): void {
-    for (const scope of scopes) this.resource.node.addDependency(scope);
+    for (const scope of scopes) this.resource.node.addDependency(this.#apartFrom(scope));
   }
 
   /** Lets a pipeline or a person invoke the function. */
@@ -158,9 +166,17 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
 
   /** An alarm on runs that failed, whoever fired them. More actions may follow in another call. */
   alarmOnFailure(...actions: readonly IAlarmAction[]): Alarm {
-    this.#alarm ??= makeAlarm(this, this.function, this.logGroup);
+    this.#alarm ??= makeAlarm(this, this.#functions);
     this.#alarm.addAlarmAction(...actions);
     return this.#alarm;
+  }
+
+  /** CDK lets a construct wait for what is in it, and CloudFormation refuses the circle, or nothing waits. */
+  #apartFrom(scope: IConstruct): IConstruct {
+    if (!this.node.scopes.includes(scope)) return scope;
+    throw new Error(
+      `${this.node.path}: ${scope.node.path || "the app"} contains these migrations, so neither can wait for the other. Name what in it is to wait or to come first.`,
+    );
   }
 
   #attribute(name: string): string {

@@ -33,8 +33,9 @@ export function makeRun(
       ...(props.alwaysRun === true ? { SynthesisedAt: new Date().toISOString() } : {}),
     },
   });
-  // The role's rights must be there before the function is fired, and as long as a Delete may come.
-  run.node.addDependency(lambda);
+  // The role's rights and the word about retries must be there before the function is fired, and as long as a Delete
+  // may come. Not what is added to the function later: a permission for a service that comes after the run, say.
+  run.node.addDependency(...lambda.node.children);
   return run;
 }
 

@@ -1,9 +1,10 @@
 import { type Bundle, headHashes } from "./bundle.ts";
 import { readConfig } from "./config.ts";
 import { MigratorError } from "./errors.ts";
+import type { Continuation } from "./events/patience.ts";
 import { type Recognised, selectSource } from "./events/select.ts";
 import type { InvocationContext, Undone } from "./events/source.ts";
-import { createLog, type Log } from "./log.ts";
+import { createLog, type Log, type RunEnd } from "./log.ts";
 import { type Dependencies, migrate } from "./migrate.ts";
 import type { Milestone } from "./progress.ts";
 import { redact } from "./redact.ts";
@@ -62,15 +63,16 @@ async function answer(
   const remainingMs = context.getRemainingTimeInMillis();
   const end = Date.now() + remainingMs;
   const report = await reportFor(recognised, options, { context, log, end, uncaught });
-  log(report?.status === "failed" ? "run.failed" : "run.finished", {
-    source: recognised.source,
-    report,
-  });
-  return await recognised.respond(
-    report,
-    context,
-    Math.floor(end - Math.min(500, remainingMs / 10)),
-  );
+  const next = report?.status === "failed" ? recognised.nextCall(report) : null;
+  log(endOf(report, next), { source: recognised.source, report });
+  const answerBy = Math.floor(end - Math.min(500, remainingMs / 10));
+  return await recognised.respond(report, context, answerBy, next);
+}
+
+/** The last event of a call's log. An alarm counts the runs that failed, and no call that another one goes on for. */
+function endOf(report: Report | null, next: Continuation | null): RunEnd {
+  if (report?.status !== "failed") return "run.finished";
+  return next === null ? "run.failed" : "run.continues";
 }
 
 /** One call, as it came. */

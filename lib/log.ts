@@ -1,3 +1,9 @@
+/** The last event of each call, with its report. Others count it, so its names stay. */
+export const RUN_ENDS = ["run.finished", "run.failed", "run.continues"] as const;
+
+/** One of them. */
+export type RunEnd = (typeof RUN_ENDS)[number];
+
 /** Writes one event. `fields` carry units in their names and never hold SQL text, events or secrets. */
 export type Log = (event: string, fields?: Readonly<Record<string, unknown>>) => void;
 

@@ -1,7 +1,7 @@
 import type { InvocationContext } from "./events/source.ts";
 import type { HandlerOptions } from "./handler.ts";
 import { startLines } from "./lines.ts";
-import type { Log } from "./log.ts";
+import { type Log, RUN_ENDS } from "./log.ts";
 import type { Prelude, ResponseStream, StreamingRuntime } from "./streamify.ts";
 
 /** One call whose answer is streamed. */
@@ -52,7 +52,7 @@ export async function streamRun(call: StreamedCall): Promise<void> {
   const tellingLog: Log = (name, fields = {}) => {
     log(name, fields);
     if (TOLD.includes(name)) lines.tell({ event: name, ...fields });
-    if (name === "run.finished" || name === "run.failed") report = fields.report ?? null;
+    if (RUN_ENDS.some((end) => end === name)) report = fields.report ?? null;
   };
   const handler = handlerWith({
     logFor: () => tellingLog,

@@ -73,9 +73,18 @@ export const codepipeline: EventSource<JobEvent> = {
     return remainderOf(requestIn(event), continuationIn(event, now), now);
   },
 
-  respond(event, report, context, deadline) {
+  /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
+  nextCall(event, report) {
+    return nextCall(
+      report,
+      () => requestIn(event),
+      (begun) => continuationIn(event, begun),
+    );
+  },
+
+  respond(event, report, context, deadline, next) {
     const jobId = text(jobIn(event).id);
-    const answer = report === null ? null : answerTo(event, report, context);
+    const answer = report === null ? null : answerTo(event, report, context, next);
     return callBack(
       "CodePipeline",
       async (abortSignal) => {
@@ -120,7 +129,12 @@ function continuationIn(event: JobEvent, now: number): Continuation {
 }
 
 /** What the API is told: another call is wanted, or it is done, or it failed. */
-function answerTo(event: JobEvent, report: Report, context: InvocationContext) {
+function answerTo(
+  event: JobEvent,
+  report: Report,
+  context: InvocationContext,
+  next: Continuation | null,
+) {
   const externalExecutionId = context.awsRequestId;
   if (report.error === undefined) {
     const { applied } = continuationIn(event, Date.now());
@@ -129,7 +143,6 @@ function answerTo(event: JobEvent, report: Report, context: InvocationContext) {
     const outputVariables = { ...attributesOf(report, context), appliedCount };
     return { success: { executionDetails, outputVariables } };
   }
-  const next = continuation(event, report);
   if (next !== null) {
     const summary = shortened(`To be continued. ${report.error.message}`, MAX_SUMMARY_LENGTH);
     const percentComplete = percent(next.applied, report.pending.length);
@@ -139,15 +152,6 @@ function answerTo(event: JobEvent, report: Report, context: InvocationContext) {
   const type = FAILURE_TYPES[report.error.code] ?? "JobFailed";
   const message = reasonOf(report, context, MAX_REASON_LENGTH);
   return { failureDetails: { type, message, externalExecutionId } };
-}
-
-/** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
-function continuation(event: JobEvent, report: Report): Continuation | null {
-  return nextCall(
-    report,
-    () => requestIn(event),
-    (begun) => continuationIn(event, begun),
-  );
 }
 
 function summaryOf({ status, applied, pending, latest }: Report): string {

@@ -1,4 +1,3 @@
-import type { Report } from "../report.ts";
 import { parseRequest, type Request } from "../request.ts";
 import {
   type Continuation,
@@ -40,9 +39,17 @@ export const ecs: EventSource<HookEvent> = {
     return remainderOf(requestIn(event), continuationIn(event, now), now);
   },
 
-  respond(event, report) {
+  /** A hook may take a day: the run goes on in another call rather than fail for want of time. */
+  nextCall(event, report) {
+    return nextCall(
+      report,
+      () => requestIn(event),
+      (begun) => continuationIn(event, begun),
+    );
+  },
+
+  respond(event, report, _context, _deadline, next) {
     if (report?.status !== "failed") return Promise.resolve({ hookStatus: "SUCCEEDED" });
-    const next = continuation(event, report);
     if (next === null) return Promise.resolve({ hookStatus: "FAILED" });
     const hookDetails = { ...detailsIn(event), [STATE]: next };
     const callBackDelay = CALL_BACK_DELAY_S;
@@ -77,13 +84,4 @@ function isRollback(event: HookEvent): boolean {
   const weights = weightsName === undefined ? null : deployment[weightsName];
   const target = deployment.targetServiceRevisionArn;
   return isRecord(weights) && weights[String(target)] === 0;
-}
-
-/** A hook may take a day: the run goes on in another call rather than fail for want of time. */
-function continuation(event: HookEvent, report: Report): Continuation | null {
-  return nextCall(
-    report,
-    () => requestIn(event),
-    (begun) => continuationIn(event, begun),
-  );
 }

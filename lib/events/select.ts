@@ -8,6 +8,7 @@ import { direct } from "./direct.ts";
 import { ecs } from "./ecs.ts";
 import { http } from "./http.ts";
 import { httpRuns } from "./http-runs.ts";
+import type { Continuation } from "./patience.ts";
 import { queuedRun } from "./queued-run.ts";
 import type { EventSource, InvocationContext, Undone } from "./source.ts";
 import { isForeign, unsupported } from "./unsupported.ts";
@@ -22,7 +23,13 @@ export interface Recognised {
     dependencies: Dependencies,
     run: typeof migrate,
   ): Promise<Report | null>;
-  respond(report: Report | null, context: InvocationContext, deadline: number): Promise<unknown>;
+  nextCall(report: Report): Continuation | null;
+  respond(
+    report: Report | null,
+    context: InvocationContext,
+    deadline: number,
+    next?: Continuation | null,
+  ): Promise<unknown>;
 }
 
 /** Finds the source that an event belongs to. A mark of another service outweighs any request in it. */
@@ -51,6 +58,8 @@ function bind<Event>(source: EventSource<Event>, event: Event): Recognised {
     toRequest: (context) => source.toRequest(event, context),
     carryOut: (request, dependencies, run) =>
       source.carryOut?.(event, request, dependencies, run) ?? run(request, dependencies),
-    respond: (report, context, deadline) => source.respond(event, report, context, deadline),
+    nextCall: (report) => source.nextCall?.(event, report) ?? null,
+    respond: (report, context, deadline, next = null) =>
+      source.respond(event, report, context, deadline, next),
   };
 }

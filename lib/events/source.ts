@@ -1,6 +1,7 @@
 import type { Dependencies, migrate } from "../migrate.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
+import type { Continuation } from "./patience.ts";
 
 /** The part of Lambda's context that matters here. */
 export interface InvocationContext {
@@ -47,14 +48,21 @@ export interface EventSource<Event> {
     run: typeof migrate,
   ): Promise<Report | null>;
   /**
+   * What another call is to go on with, for a caller that makes one; null where the report is final. Default: it is.
+   * Asked once for each report, so that the log and the answer say the same.
+   */
+  nextCall?(event: Event, report: Report): Continuation | null;
+  /**
    * Gives the caller its answer: returns what the handler returns, or throws what it throws.
    * @param deadline epoch ms by which the answer must have left
+   * @param next what `nextCall` said
    */
   respond(
     event: Event,
     report: Report | null,
     context: InvocationContext,
     deadline: number,
+    next: Continuation | null,
   ): Promise<unknown>;
 }
 

@@ -1,12 +1,22 @@
-import { Duration, RemovalPolicy, type Stack } from "aws-cdk-lib";
+import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { SecurityGroup } from "aws-cdk-lib/aws-ec2";
-import { Architecture, FunctionUrlAuthType, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
+import {
+  Architecture,
+  Code,
+  FunctionUrl,
+  FunctionUrlAuthType,
+  Function as LambdaFunction,
+  Runtime,
+  Tracing,
+} from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { describe, expect, test } from "vitest";
+import type { NeonMigrations } from "../../infra/neon-migrations.ts";
 import { createHandler } from "../../lib/handler.ts";
+import { createLog } from "../../lib/log.ts";
 import { readBundle } from "../../lib/read-bundle.ts";
 import { grantsIn, ownVpc, runOf, scene } from "../setup/synthesis.ts";
 
@@ -140,13 +150,45 @@ describe("GIVEN an HTTP endpoint", () => {
     expect(migrations.streamingUrl).toBeDefined();
   });
 
-  test("WHEN one is added that is open to everyone THEN the synth fails", () => {
+  const open = { authType: FunctionUrlAuthType.NONE };
+
+  test.each<[string, string, (migrations: NeonMigrations, stack: Stack) => object]>([
+    ["to the function", "Shop/Migrations/Function/", (made) => made.function.addFunctionUrl(open)],
+    [
+      "to an alias",
+      "Shop/Migrations/Function/",
+      (made) => made.function.addAlias("live").addFunctionUrl(open),
+    ],
+    [
+      "elsewhere",
+      "Shop/Url/",
+      (made, stack) => new FunctionUrl(stack, "Url", { function: made.function, ...open }),
+    ],
+    [
+      "in another stack",
+      "Other/Url/",
+      (made, stack) =>
+        new FunctionUrl(new Stack(App.of(stack), "Other"), "Url", {
+          function: made.function,
+          ...open,
+        }),
+    ],
+  ])("WHEN one is added %s that is open to everyone THEN the synth fails", (_, path, add) => {
     const { stack, migrations } = scene();
-    migrations.function.addFunctionUrl({ authType: FunctionUrlAuthType.NONE });
+    add(migrations, stack);
 
     expect(() => Template.fromStack(stack)).toThrow(
-      /Shop\/Migrations\/Function\/FunctionUrl.* would let everyone on the internet run migrations/,
+      new RegExp(`${path}.* would let everyone on the internet run migrations`),
     );
+  });
+
+  test("WHEN another function is open to everyone THEN that is its own affair", () => {
+    const { stack } = scene();
+    const code = Code.fromInline("exports.handler = async () => 1;");
+    const other = { runtime: Runtime.NODEJS_24_X, handler: "index.handler", code };
+    new LambdaFunction(stack, "Other", other).addFunctionUrl(open);
+
+    expect(() => Template.fromStack(stack)).not.toThrow();
   });
 });
 
@@ -219,10 +261,38 @@ describe("GIVEN an alarm on failure", () => {
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmActions: [{ Ref: Match.stringLikeRegexp("^Topic") }],
       Threshold: 1,
-      EvaluationPeriods: 1,
+      // An error is counted in the minute of its call, and a run may take 15 of them.
+      EvaluationPeriods: 20,
+      DatapointsToAlarm: 1,
       TreatMissingData: "notBreaching",
       Metrics: Match.arrayWith([
-        Match.objectLike({ Expression: "FILL(errors, 0) + FILL(failed, 0)" }),
+        Match.objectLike({ Expression: "FILL(failed, 0) + FILL(errors, 0)" }),
+      ]),
+    });
+  });
+
+  test("WHEN a function of its own streams THEN its errors count, too", () => {
+    const { stack, migrations } = scene({ streamingUrl: true });
+    migrations.alarmOnFailure();
+
+    const counted = Match.objectLike({
+      Id: "streamErrors",
+      MetricStat: Match.objectLike({
+        Metric: {
+          Namespace: "AWS/Lambda",
+          MetricName: "Errors",
+          Dimensions: [
+            { Name: "FunctionName", Value: { Ref: Match.stringLikeRegexp("^MigrationsStream") } },
+          ],
+        },
+      }),
+    });
+    Template.fromStack(stack).hasResourceProperties("AWS::CloudWatch::Alarm", {
+      Metrics: Match.arrayWith([
+        Match.objectLike({
+          Expression: "FILL(failed, 0) + FILL(errors, 0) + FILL(streamErrors, 0)",
+        }),
+        counted,
       ]),
     });
   });
@@ -236,18 +306,34 @@ describe("GIVEN an alarm on failure", () => {
     Template.fromStack(stack).resourceCountIs("AWS::CloudWatch::Alarm", 1);
   });
 
-  test("WHEN a run fails that is answered THEN the line in the log is the one that is counted", async () => {
-    const events: string[] = [];
+  /** The line of a call's report, as Lambda puts it into the log: in its columns, or inside its JSON. */
+  async function loggedLines(event: object): Promise<readonly string[]> {
+    const lines: string[] = [];
     const handler = createHandler({
       bundle: () => readBundle(null),
-      logFor: () => (event) => events.push(event),
+      logFor: (requestId) => createLog(requestId, (line) => lines.push(line)),
     });
-    await handler({ action: "plan", onFailure: "return" }, {
+    await handler(event, {
       awsRequestId: "r",
       invokedFunctionArn: "arn",
       getRemainingTimeInMillis: () => 9_000,
-    } as never);
+    });
+    const message = lines.at(-1) ?? "";
+    return [`2026-01-01T00:00:00.000Z\tr\tERROR\t${message}`, JSON.stringify({ message })];
+  }
 
-    expect(events).toContain("run.failed");
+  test("WHEN a call ends THEN its filter finds the line of a run that failed, and no other", async () => {
+    const { stack, migrations } = scene();
+    migrations.alarmOnFailure();
+    const [filter] = Object.values(
+      Template.fromStack(stack).findResources("AWS::Logs::MetricFilter"),
+    );
+    // A term in quotes is found in any line that has it, as it is written.
+    const [, term] = /^"([^"]+)"$/.exec(filter?.Properties.FilterPattern) ?? [];
+    const failed = await loggedLines({ action: "plan", onFailure: "return" });
+    const nothingToRun = await loggedLines({ tf: { action: "delete" } });
+
+    expect(failed.map((line) => line.includes(String(term)))).toEqual([true, true]);
+    expect(nothingToRun.map((line) => line.includes(String(term)))).toEqual([false, false]);
   });
 });

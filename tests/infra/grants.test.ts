@@ -129,9 +129,20 @@ describe("GIVEN where the connection string is", () => {
     expect(JSON.stringify(warnings)).not.toContain("u:p@");
   });
 
-  test.each<[DatabaseUrl | object, RegExp]>([
+  test("WHEN an app in JavaScript leaves the others undefined THEN they are not there", () => {
+    const { grants } = withUrl((stack) => {
+      const secret = Secret.fromSecretNameV2(stack, "Url", "shop/url");
+      return { parameter: undefined, unsafePlainText: undefined, secret } as unknown as DatabaseUrl;
+    });
+
+    expect(grants).toHaveLength(1);
+  });
+
+  test.each<[DatabaseUrl | object | undefined, RegExp]>([
+    [undefined, /Shop\/Migrations: databaseUrl needs exactly one of .* has none/],
     [{}, /Shop\/Migrations: databaseUrl needs exactly one of .* has none/],
-    [{ unsafePlainText: "x", parameter: null }, /exactly one of .* has parameter, unsafePlainText/],
+    [{ secret: undefined, parameter: null }, /exactly one of .* has none/],
+    [{ parameter: {}, unsafePlainText: "x" }, /exactly one of .* has parameter, unsafePlainText/],
     [{ unsafePlainText: "mysql://root@host/shop" }, /not a URL of the form postgres:/],
   ])("WHEN it is %j THEN the synth fails", (databaseUrl, message) => {
     expect(() => scene({ databaseUrl: databaseUrl as DatabaseUrl })).toThrow(message);

@@ -1,5 +1,7 @@
 import { App, CfnParameter, Duration, NestedStack, Stack, Stage, Token } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
+import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Topic } from "aws-cdk-lib/aws-sns";
 import {
   CodePipeline,
   CodePipelineSource,
@@ -152,12 +154,37 @@ describe("GIVEN what has to wait for what", () => {
     });
   });
 
+  test("WHEN what contains them is to wait, or to be waited for THEN the synth fails, not the deployment", () => {
+    const { stack, migrations } = scene();
+
+    for (const scope of [migrations, stack, stack.node.root]) {
+      for (const order of ["executeBefore", "executeAfter"] as const) {
+        expect(() => migrations[order](scope)).toThrow(
+          /Shop\/Migrations: .* contains these migrations, so neither can wait for the other/,
+        );
+      }
+    }
+  });
+
+  test("WHEN a service that waits for it is also let in THEN they do not wait for each other", () => {
+    const { stack, migrations } = scene();
+    const topic = new Topic(stack, "Topic");
+    const principal = new ServicePrincipal("sns.amazonaws.com");
+    migrations.executeBefore(topic);
+    migrations.function.addPermission("Topic", { principal, sourceArn: topic.topicArn });
+
+    // CDK's assertions refuse a circle.
+    expect(() => Template.fromStack(stack)).not.toThrow();
+  });
+
   test("WHEN no deployment runs it THEN there is a function without a run, and nothing can wait for it", () => {
     const { stack, migrations } = scene({ runOnDeploy: false });
 
     Template.fromStack(stack).resourceCountIs("Custom::NeonMigrations", 0);
     expect(() => migrations.appliedCount).toThrow(/Shop\/Migrations: with runOnDeploy: false/);
-    expect(() => migrations.executeBefore(stack)).toThrow(/nothing can wait for it/);
+    expect(() => migrations.executeBefore(new Topic(stack, "Topic"))).toThrow(
+      /nothing can wait for it/,
+    );
   });
 
   test("WHEN each deployment runs it THEN two syntheses differ in a time and in nothing else", () => {

@@ -32,8 +32,10 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-const respond = (event: unknown, report: Report, patienceMs = 20_000) =>
-  selectSource(event).respond(report, CONTEXT, Date.now() + patienceMs);
+function respond(event: unknown, report: Report, patienceMs = 20_000): Promise<unknown> {
+  const source = selectSource(event);
+  return source.respond(report, CONTEXT, Date.now() + patienceMs, source.nextCall(report));
+}
 
 function failed(code: ErrorCode, message = "It failed."): Report {
   return failedReport("request", new MigratorError(code, message));

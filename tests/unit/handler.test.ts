@@ -6,8 +6,9 @@ import { selectSource } from "../../lib/events/select.ts";
 import { createHandler } from "../../lib/handler.ts";
 import { createLog, silentLog } from "../../lib/log.ts";
 import type { migrate } from "../../lib/migrate.ts";
-import { buildReport } from "../../lib/report.ts";
+import { buildReport, failedReport } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { recordedEvent } from "../setup/recorded-events.ts";
 import { makeBundle } from "./make-migration.ts";
 
 const context = (remainingMs = 60_000) => ({
@@ -177,6 +178,25 @@ describe("a handler", () => {
     expect(report).toMatchObject({
       error: { code: "INTERNAL", message: expect.stringContaining("[redacted] is wrong") },
     });
+  });
+});
+
+describe("the last line of a call's log", () => {
+  test.each([
+    ["ecs/pre-scale-up", "LOCKED", "run.continues", { hookStatus: "IN_PROGRESS" }],
+    ["ecs/pre-scale-up", "MIGRATION_FAILED", "run.failed", { hookStatus: "FAILED" }],
+    ["http/function-url-post", "LOCKED", "run.failed", { statusCode: 409 }],
+  ] as const)("of %s with %s is %s", async (name, code, last, answer) => {
+    const events: string[] = [];
+    const handler = createHandler({
+      bundle: makeBundle(),
+      run: (_, { requestId }) =>
+        Promise.resolve(failedReport(requestId, new MigratorError(code, "It failed."))),
+      logFor: () => (event) => events.push(event),
+    });
+
+    expect(await handler(recordedEvent(name), context())).toMatchObject(answer);
+    expect(events.at(-1)).toBe(last);
   });
 });
 

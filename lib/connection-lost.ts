@@ -1,10 +1,13 @@
-import { MigratorError, postgresFacts } from "./errors.ts";
+import { MigratorError, type PostgresFacts, postgresFacts } from "./errors.ts";
 
-/** SQLSTATEs after which the session is gone: connection exceptions, shutdowns, idle-in-transaction. */
-export function endsSession(sqlstate: string): boolean {
-  return (
-    sqlstate.startsWith("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].includes(sqlstate)
-  );
+/**
+ * Whether the session is gone after this: connection exceptions, shutdowns, idle-in-transaction. As a mere ERROR they
+ * come from a statement that has connections of its own, `dblink` for example.
+ */
+export function endsSession({ sqlstate, severity }: PostgresFacts): boolean {
+  const isOfSessions =
+    sqlstate.startsWith("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].includes(sqlstate);
+  return isOfSessions && severity !== "ERROR";
 }
 
 /** What is said of a connection that went away. @param first what went wrong first, which is why */

@@ -75,6 +75,8 @@ export interface StatementPlace {
 
 /** What PostgreSQL says about an error, in the words of its protocol. */
 export interface PostgresFacts {
+  /** In the server's language: `lc_messages`. */
+  readonly severity: string;
   readonly sqlstate: string;
   readonly message: string;
   readonly detail: string | null;
@@ -146,8 +148,10 @@ export function postgresFacts(thrown: unknown): PostgresFacts | null {
   for (let error = thrown, depth = 0; depth < 8; depth += 1) {
     if (typeof error !== "object" || error === null) return null;
     const code = Reflect.get(error, "code");
-    if (typeof code === "string" && SQLSTATE.test(code) && Reflect.has(error, "severity")) {
+    const severity = Reflect.get(error, "severity");
+    if (typeof code === "string" && SQLSTATE.test(code) && typeof severity === "string") {
       return {
+        severity,
         sqlstate: code,
         message: text(error, "message") ?? "",
         detail: text(error, "detail"),

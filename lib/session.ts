@@ -197,8 +197,8 @@ class Session implements Connection {
   explain(thrown: unknown): unknown {
     if (this.#interruption !== null) return this.#interruption;
     if (thrown instanceof MigratorError) return thrown;
-    const sqlstate = postgresFacts(thrown)?.sqlstate;
-    if (sqlstate !== undefined && !endsSession(sqlstate)) return thrown;
+    const server = postgresFacts(thrown);
+    if (server !== null && !endsSession(server)) return thrown;
     this.#remember(thrown);
     return connectionLost(this.#firstError);
   }

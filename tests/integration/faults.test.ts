@@ -113,6 +113,15 @@ describe("a session that the server ends", () => {
   });
 });
 
+test("a statement that cannot connect to somewhere else has failed, and is not tried again", async () => {
+  const fail = "do $$ begin raise 'no way to the other server' using errcode = '08001'; end $$";
+
+  const report = await run(target, makeBundle(makeMigration("0000_linked", 1_000, fail)));
+
+  expect(report.error).toMatchObject({ code: "MIGRATION_FAILED", sqlstate: "08001" });
+  expect(report.warnings).toEqual([]);
+});
+
 describe("a ROLLBACK that fails", () => {
   test.each(EXECUTORS)("does not hide the first error (%s)", async (executor) => {
     const bad = makeBundle(makeMigration("0000_bad", 1_000, "create table a ()", "select 1 / 0"));

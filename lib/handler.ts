@@ -123,7 +123,11 @@ async function work(
   { bundle, run = migrate, onProgress }: HandlerOptions,
   { context, log, deadline, secrets }: Call,
 ): Promise<Report | null> {
-  const read = () => (typeof bundle === "function" ? bundle() : bundle);
+  let known: Bundle | null = null;
+  const read = async (): Promise<Bundle> => {
+    known ??= typeof bundle === "function" ? await bundle() : bundle;
+    return known;
+  };
   const undone = recognised.undone();
   if (undone !== null && isTakenBack(await read(), undone)) return null;
   const request = recognised.toRequest(context);

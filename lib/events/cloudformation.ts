@@ -29,7 +29,8 @@ export const cloudformation: EventSource<CustomResourceEvent> = {
 
   undone({ RequestType, ResourceProperties, OldResourceProperties }) {
     if (RequestType !== "Update") return null;
-    return { from: hashIn(OldResourceProperties), to: hashIn(ResourceProperties) };
+    const [from, to] = [hashIn(OldResourceProperties), hashIn(ResourceProperties)];
+    return from === to ? null : { from, to };
   },
 
   toRequest(event) {

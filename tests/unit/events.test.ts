@@ -150,13 +150,18 @@ describe("an Update of CloudFormation takes back", () => {
     ["nothing without old properties", update(head(2), undefined), "planned"],
     ["nothing when it is a Create", update(head(2), whole, "Create"), "planned"],
   ])("%s", async (_what, event, status) => {
+    let reads = 0;
     const handler = createHandler({
-      bundle: makeBundle(...migrations),
+      bundle: () => {
+        reads += 1;
+        return makeBundle(...migrations);
+      },
       run: (_request, { requestId }) => Promise.resolve(buildReport(requestId, "planned", {})),
       logFor: () => silentLog,
     });
 
     expect(await handler(event, context)).toMatchObject({ Data: { status } });
+    expect(reads).toBe(1);
   });
 });
 

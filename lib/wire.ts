@@ -64,7 +64,7 @@ export function createWire(handshakeTimeoutMs: number): Wire {
     override send(message: Uint8Array): void {
       if (!awaiting) roundTrips += 1;
       awaiting = true;
-      // A frame is handed on when it is complete: what stands before a large message must not wait for it on the way.
+      // Relays hand a frame on when it is complete: what stands before a large message must not wait for it on the way.
       if (this.#pendingBytes + message.byteLength > FRAME_BYTES) this.#flush();
       this.#pending.push(message);
       this.#pendingBytes += message.byteLength;

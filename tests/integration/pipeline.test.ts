@@ -218,15 +218,12 @@ describe("a connection that is cut in the middle of a series", () => {
   });
 
   test("does not claim to know the statement: answers were lost with the connection", async () => {
-    await database.sqlAsOwner("create sequence if not exists reached");
-    const series = Array.from({ length: 2_000 }, () => lagging(plain("select nextval('reached')")));
+    const series = Array.from({ length: 2_000 }, (_, index) => lagging(insert(`note ${index}`)));
     relay.cutAfterBytes({ direction: "toClient", bytes: 10_000 });
 
     const { index, exact } = await failureOf(series);
 
-    const [{ reached } = {}] = await database.sqlAsOwner(
-      "select last_value::int as reached from reached",
-    );
-    expect([index > 100, Number(reached) > index + 10, exact]).toEqual([true, true, false]);
+    expect(index).toBeGreaterThan(100);
+    expect(exact).toBe(false);
   });
 });

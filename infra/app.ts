@@ -1,7 +1,9 @@
 import { App } from "aws-cdk-lib";
+// An app of yours has them in its cdk.json, where `cdk init` has written them.
+import recommendedFlags from "aws-cdk-lib/recommended-feature-flags.json" with { type: "json" };
 import { ExampleStack } from "./example-stack.ts";
 
-const app = new App();
+const app = new App({ context: recommendedFlags });
 const { migrations } = new ExampleStack(app, "NeonMigrationsExample");
 for (const { stackName, template, templateFile } of app.synth().stacks) {
   const resources = Object.keys(template.Resources).length;

@@ -17,7 +17,7 @@ export function declaredAndInvoked(file: string, stage: Stage): Check {
     run: async () => {
       const declared = await declare(file, stage);
       const { environment, code } = Object(declared.get("Migrations"));
-      expectEqual(Object(code).path, "asset");
+      expectEqual(Object(code).path, stage.asset);
       const { lambda, migrations } = await stage.deploy(environment.variables);
       const { input, triggers } = Object(declared.get("Migrated"));
       expectEqual(triggers, { migrations: stage.bundle.hash });
@@ -42,6 +42,7 @@ async function declare(file: string, stage: Stage): Promise<Declared> {
   const globals = {
     $config: (config: unknown) => config,
     $util: { asset: { FileArchive } },
+    $cli: { paths: { root: stage.scratch } },
     aws: {
       secretsmanager: { getSecretOutput: () => ({ arn: SECRET_ARN }) },
       iam: {
@@ -53,10 +54,7 @@ async function declare(file: string, stage: Stage): Promise<Declared> {
       lambda: { Function: Resource, Invocation: Resource },
     },
   };
-  const before = process.cwd();
   Object.assign(globalThis, globals);
-  // The configuration reads "asset/bundle.json" where it lies.
-  process.chdir(stage.scratch);
   try {
     const { code } = transformSync(readFileSync(file, "utf8"), { loader: "ts", format: "esm" });
     const { default: config } = await import(
@@ -65,7 +63,6 @@ async function declare(file: string, stage: Stage): Promise<Declared> {
     await config.run();
     return declared;
   } finally {
-    process.chdir(before);
     for (const name of Object.keys(globals)) Reflect.deleteProperty(globalThis, name);
   }
 }

@@ -21,6 +21,7 @@ const FUNCTION_TYPES = ["AWS::Lambda::Function", "AWS::Serverless::Function"];
 /** CloudFormation's short tags, as far as the examples use them. */
 const TAGS: ScalarTag[] = [
   { tag: "!Ref", resolve: (name) => ({ Ref: name }) },
+  { tag: "!Sub", resolve: (text) => ({ "Fn::Sub": text }) },
   { tag: "!GetAtt", resolve: (path) => ({ "Fn::GetAtt": path.split(".") }) },
 ];
 

@@ -8,7 +8,9 @@ export default $config({
 
   async run() {
     const { readFileSync } = await import("node:fs");
-    const { hash } = JSON.parse(readFileSync("asset/bundle.json", "utf8"));
+    const { join } = await import("node:path");
+    const asset = join($cli.paths.root, "asset");
+    const { hash } = JSON.parse(readFileSync(join(asset, "bundle.json"), "utf8"));
     const secret = aws.secretsmanager.getSecretOutput({ name: "shop/database-url" });
 
     const role = new aws.iam.Role("MigrationsRole", {
@@ -30,7 +32,7 @@ export default $config({
       runtime: "nodejs22.x",
       architectures: ["arm64"],
       handler: "index.handler",
-      code: new $util.asset.FileArchive("asset"),
+      code: new $util.asset.FileArchive(asset),
       memorySize: 512,
       timeout: 900,
       environment: { variables: { DATABASE_URL_SECRET: secret.arn } },

@@ -81,20 +81,17 @@ describe("GIVEN cdk-nag's rules for AWS solutions", () => {
   });
 });
 
-const cfnLint = spawnSync("cfn-lint", ["--version"]).status === 0;
+test("GIVEN cfn-lint WHEN it reads both templates THEN it finds nothing but CDK's redundant dependencies", (context) => {
+  const apps = [new App(), new App()] as const;
+  scene({}, {}, apps[0]);
+  withEverything(apps[1]);
+  const templates = apps.map((app) => app.synth().getStackByName("Shop").templateFullPath);
+  const { stdout, status } = spawnSync(
+    "cfn-lint",
+    ["--format", "parseable", "--ignore-checks", "W3005", "--", ...templates],
+    { encoding: "utf8" },
+  );
 
-describe.skipIf(!cfnLint)("GIVEN cfn-lint", () => {
-  test("WHEN it reads both templates THEN it finds nothing but CDK's redundant dependencies", () => {
-    const apps = [new App(), new App()] as const;
-    scene({}, {}, apps[0]);
-    withEverything(apps[1]);
-    const templates = apps.map((app) => app.synth().getStackByName("Shop").templateFullPath);
-    const { stdout } = spawnSync(
-      "cfn-lint",
-      ["--format", "parseable", "--ignore-checks", "W3005", "--", ...templates],
-      { encoding: "utf8" },
-    );
-
-    expect(stdout).toBe("");
-  });
+  context.skip(status === null || status === 127, "This machine has no cfn-lint.");
+  expect(stdout).toBe("");
 });

@@ -32,7 +32,10 @@ export default defineConfig({
         testTimeout: 60_000,
         globalSetup: ["tests/setup/temporary.ts"],
         // CDK's own look at templates takes seconds in each process; `npm run synth` has it.
-        env: { TMPDIR: join(tmpdir(), `infra-${process.pid}`), CDK_VALIDATION: "false" },
+        env: {
+          TMPDIR: join(tmpdir(), `neon-migrations-infra-${process.pid}`),
+          CDK_VALIDATION: "false",
+        },
       }),
     ],
   },

@@ -1,4 +1,4 @@
-import { CfnResource, Duration, Reference, Tokenization } from "aws-cdk-lib";
+import { Annotations, CfnResource, Duration, Reference, Tokenization } from "aws-cdk-lib";
 import type { IRole } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
@@ -59,6 +59,7 @@ export function makeFunctions(
     acknowledge(scope, "AwsSolutions-L1", "AWS supports nodejs22.x until April 2027.");
   }
   refuseOpenUrls(scope);
+  warnOfIsolation(scope, props);
   return { main, stream, role, logGroup };
 }
 
@@ -129,6 +130,17 @@ export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): D
   if (timeout.isUnresolved() || timeout.toSeconds() <= MAX_TIMEOUT_SECONDS) return timeout;
   throw new Error(
     `${scope.node.path}: timeout is ${timeout.toSeconds()} s, and a Lambda function may run ${MAX_TIMEOUT_SECONDS} s at most.`,
+  );
+}
+
+/** A stack whose function cannot answer waits until its time is over, twice where it is then rolled back. */
+function warnOfIsolation(scope: Construct, { vpc, vpcSubnets }: NeonMigrationsProps): void {
+  if (vpc === undefined) return;
+  const { subnets } = vpc.selectSubnets(vpcSubnets);
+  if (subnets.length === 0 || !subnets.every((each) => vpc.isolatedSubnets.includes(each))) return;
+  Annotations.of(scope).addWarningV2(
+    "neon-lambda-migrator:ISOLATED_SUBNETS",
+    "The function's subnets have no way to the internet. It needs one to Neon, to the service that has the connection string, and to S3, where CloudFormation waits for its answer. Name subnets behind a NAT gateway, or acknowledge this when the VPC has endpoints for all three.",
   );
 }
 

@@ -6,7 +6,7 @@ import { CALLBACK_CLIENT, callBack } from "./callback.ts";
 import { attributesOf, reasonOf } from "./outcome.ts";
 import {
   type Continuation,
-  nextCall,
+  nextCallBy,
   readContinuation,
   remainderOf,
   withPatience,
@@ -74,13 +74,7 @@ export const codepipeline: EventSource<JobEvent> = {
   },
 
   /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
-  nextCall(event, report) {
-    return nextCall(
-      report,
-      () => requestIn(event),
-      (begun) => continuationIn(event, begun),
-    );
-  },
+  nextCall: nextCallBy(requestIn, continuationIn),
 
   respond(event, report, context, deadline, next) {
     const jobId = text(jobIn(event).id);

@@ -1,7 +1,7 @@
 import { parseRequest, type Request } from "../request.ts";
 import {
   type Continuation,
-  nextCall,
+  nextCallBy,
   readContinuation,
   remainderOf,
   withPatience,
@@ -40,13 +40,7 @@ export const ecs: EventSource<HookEvent> = {
   },
 
   /** A hook may take a day: the run goes on in another call rather than fail for want of time. */
-  nextCall(event, report) {
-    return nextCall(
-      report,
-      () => requestIn(event),
-      (begun) => continuationIn(event, begun),
-    );
-  },
+  nextCall: nextCallBy(requestIn, continuationIn),
 
   respond(event, report, _context, _deadline, next) {
     if (report?.status !== "failed") return Promise.resolve({ hookStatus: "SUCCEEDED" });

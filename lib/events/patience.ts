@@ -72,23 +72,23 @@ export function continuationOf(
 }
 
 /**
- * The same for a report that has just been made.
+ * The same for a report that has just been made, as an event source's `nextCall`: null also where the event cannot be read.
  * @param requestIn reads the call's request
  * @param continuationIn reads what the call was handed, or begins at this time
- * @returns null also for a call whose event cannot be read
  */
-export function nextCall(
-  report: Report,
-  requestIn: () => Request,
-  continuationIn: (begun: number) => Continuation,
-): Continuation | null {
-  try {
-    const now = Date.now();
-    const before = continuationIn(now - report.timings.totalMs);
-    return continuationOf(report, requestIn(), before, now);
-  } catch {
-    return null;
-  }
+export function nextCallBy<Event>(
+  requestIn: (event: Event) => Request,
+  continuationIn: (event: Event, begun: number) => Continuation,
+): (event: Event, report: Report) => Continuation | null {
+  return (event, report) => {
+    try {
+      const now = Date.now();
+      const before = continuationIn(event, now - report.timings.totalMs);
+      return continuationOf(report, requestIn(event), before, now);
+    } catch {
+      return null;
+    }
+  };
 }
 
 function isCount(value: unknown): value is number {

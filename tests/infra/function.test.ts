@@ -1,6 +1,6 @@
 import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
-import { Match, Template } from "aws-cdk-lib/assertions";
-import { SecurityGroup } from "aws-cdk-lib/aws-ec2";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
+import { type IVpc, SecurityGroup, SubnetType, Vpc } from "aws-cdk-lib/aws-ec2";
 import {
   Architecture,
   Code,
@@ -218,6 +218,30 @@ describe("GIVEN a VPC", () => {
         Match.stringLikeRegexp("^VpcPrivateSubnet1RouteTableAssociation"),
       ]),
     });
+  });
+
+  test("WHEN its subnets have no way to the internet THEN each synth warns: a stack would wait for an answer in vain", () => {
+    const warningsIn = (subnetType: SubnetType) => {
+      const { stack } = scene((within) => ({
+        vpc: new Vpc(within, "Vpc", {
+          natGateways: subnetType === SubnetType.PRIVATE_ISOLATED ? 0 : 1,
+          subnetConfiguration: [
+            { name: "Public", subnetType: SubnetType.PUBLIC },
+            { name: "Own", subnetType },
+          ],
+        }) as IVpc,
+      }));
+      return Annotations.fromStack(stack)
+        .findWarning("/Shop/Migrations", Match.anyValue())
+        .map(({ entry }) => entry.data);
+    };
+
+    expect(warningsIn(SubnetType.PRIVATE_WITH_EGRESS)).toEqual([]);
+    expect(warningsIn(SubnetType.PRIVATE_ISOLATED)).toEqual([
+      expect.stringMatching(
+        /no way to the internet.*\[ack: neon-lambda-migrator:ISOLATED_SUBNETS\]/,
+      ),
+    ]);
   });
 
   test("WHEN subnets and groups are given THEN they are taken", () => {

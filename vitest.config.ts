@@ -13,6 +13,8 @@ export default defineConfig({
     maxWorkers: 4,
     // Nothing of ours keeps a state of the process, so what a file has loaded may serve the next one.
     isolate: false,
+    // On Node 20 every process that loads an AWS client would say so on seven lines.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [

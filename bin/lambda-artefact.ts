@@ -1,6 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
@@ -179,5 +179,5 @@ function contributorsOf(loaded: readonly Output[]): LambdaArtefact["start"]["con
 
 function contributorOf(path: string): string {
   const inPackage = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path);
-  return inPackage?.[1] ?? path.split("/", 1)[0] ?? path;
+  return inPackage?.[1] ?? dirname(path);
 }

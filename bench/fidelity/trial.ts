@@ -2,12 +2,9 @@ import { basename } from "node:path";
 import type { Bundle, Migration } from "../../lib/bundle.ts";
 import { bundleHash } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { DEFAULT_LEDGER } from "../../lib/config.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import { silentLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate.ts";
 import type { Report } from "../../lib/report.ts";
-import { parseRequest } from "../../lib/request.ts";
+import { migrateThrough } from "../migrate-through.ts";
 import { type Facts, readCatalog, readContents } from "./catalog.ts";
 import { compareFacts, type Difference, withoutChance } from "./compare.ts";
 import { migrateFolder } from "./drizzle.ts";
@@ -155,14 +152,8 @@ function partOf(bundle: Bundle, migrations: readonly Migration[]): Bundle {
 }
 
 /** The whole product, as in a deployment: through the relay, with lock, ledger, plan and executors. */
-async function applyOurs({ url, relay }: Server, bundle: Bundle): Promise<Report> {
-  return await migrate(parseRequest({ action: "up", outOfOrder: "apply" }), {
-    bundle,
-    target: () => ({ url, relay, ledger: DEFAULT_LEDGER, connectTimeoutMs: 10_000, warnings: [] }),
-    requestId: "fidelity",
-    deadline: null,
-    log: silentLog,
-  });
+async function applyOurs(server: Server, bundle: Bundle): Promise<Report> {
+  return await migrateThrough(server, bundle, { action: "up", outOfOrder: "apply" });
 }
 
 function judge(

@@ -2,11 +2,8 @@ import { Client, Pool } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
 import { migrate as drizzleMigrate } from "drizzle-orm/neon-serverless/migrator";
 import { WebSocket } from "ws";
-import { DEFAULT_LEDGER } from "../../lib/config.ts";
-import { silentLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate.ts";
 import { readBundle } from "../../lib/read-bundle.ts";
-import { parseRequest } from "../../lib/request.ts";
+import { migrateThrough } from "../migrate-through.ts";
 import type { Workload } from "./workload.ts";
 
 /** Where a contestant works. */
@@ -51,22 +48,11 @@ async function applyByDrizzle({ folder }: Workload, site: Site): Promise<void> {
 
 async function applyByUs(
   { bundleText }: Workload,
-  { url, relay }: Site,
+  site: Site,
   executor: "auto" | "statements",
 ): Promise<void> {
-  const report = await migrate(parseRequest({ executor, timeoutMs: 900_000 }), {
-    bundle: readBundle(JSON.parse(bundleText)),
-    target: () => ({
-      url,
-      relay,
-      ledger: DEFAULT_LEDGER,
-      connectTimeoutMs: 10_000,
-      warnings: [],
-    }),
-    requestId: "bench",
-    deadline: null,
-    log: silentLog,
-  });
+  const bundle = readBundle(JSON.parse(bundleText));
+  const report = await migrateThrough(site, bundle, { executor, timeoutMs: 900_000 });
   if (report.status === "failed") throw new Error(report.error?.message);
 }
 

@@ -6,11 +6,8 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate as migrateByDrizzle } from "drizzle-orm/node-postgres/migrator";
 import { Client } from "pg";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { DEFAULT_LEDGER } from "../../lib/config.ts";
-import { silentLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate.ts";
-import { parseRequest } from "../../lib/request.ts";
 import { runSql } from "../../local/postgres-admin.ts";
+import { migrateThrough } from "../migrate-through.ts";
 import { type Service, startTraffic } from "./traffic.ts";
 
 /** Who migrates while the application works. */
@@ -83,21 +80,8 @@ const MIGRATORS: Readonly<Record<Migrator, (ground: Ground, folder: string) => P
     await migrateByDrizzle(drizzle({ client }), { migrationsFolder: folder });
     await client.end();
   },
-  "neon-migrate": async ({ url, relay }, folder) => {
-    const bundle = await compileBundle(folder);
-    const report = await migrate(parseRequest({}), {
-      bundle,
-      target: () => ({
-        url,
-        relay,
-        ledger: DEFAULT_LEDGER,
-        connectTimeoutMs: 10_000,
-        warnings: [],
-      }),
-      requestId: "traffic",
-      deadline: null,
-      log: silentLog,
-    });
+  "neon-migrate": async (ground, folder) => {
+    const report = await migrateThrough(ground, await compileBundle(folder));
     if (report.status !== "applied") throw new Error(JSON.stringify(report.error));
   },
 };

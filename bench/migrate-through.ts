@@ -1,0 +1,24 @@
+import type { Bundle } from "../lib/bundle.ts";
+import { DEFAULT_LEDGER } from "../lib/config.ts";
+import { silentLog } from "../lib/log.ts";
+import { migrate } from "../lib/migrate.ts";
+import type { Report } from "../lib/report.ts";
+import { parseRequest } from "../lib/request.ts";
+
+/**
+ * Runs a request in this process, as a bench measures it: through a relay, without a deadline from outside.
+ * @param site the owner's connection string, and the relay's address as in `NEON_WS_PROXY`
+ */
+export async function migrateThrough(
+  { url, relay }: { readonly url: string; readonly relay: string },
+  bundle: Bundle,
+  request: Readonly<Record<string, unknown>> = {},
+): Promise<Report> {
+  return await migrate(parseRequest(request), {
+    bundle,
+    target: () => ({ url, relay, ledger: DEFAULT_LEDGER, connectTimeoutMs: 10_000, warnings: [] }),
+    requestId: "bench",
+    deadline: null,
+    log: silentLog,
+  });
+}

@@ -12,15 +12,13 @@ export interface Runtime {
 /** Installed by the project's own check (`.ci/runtimes/install`), and by nobody who only uses the project. */
 const INSTALLED = new URL("../../.ci/runtimes/", import.meta.url);
 
+const CLIENT = "node_modules/aws-lambda-ric/index.mjs";
+
 /** Of each of AWS' runtimes: its Node, its client, and what the client needs to be there. */
 const THEIRS = [
   ["nodejs22.x", "node-22", "nodejs22.x.mjs", "node_modules/nodejs22.x/index.mjs"],
-  [
-    "nodejs24.x",
-    "node-24",
-    "node_modules/aws-lambda-ric/index.mjs",
-    "node_modules/aws-lambda-ric/index.mjs",
-  ],
+  ["newest client on Node 22", "node-22", CLIENT, CLIENT],
+  ["nodejs24.x", "node-24", CLIENT, CLIENT],
 ] as const;
 
 /** What the built function is tried in: the stand-in's client, and AWS' own where it is installed. */

@@ -1,6 +1,19 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { ProgressReporter } from "./tests/setup/progress-reporter.ts";
+
+/** A test that takes so long hangs. None is expected to end in less: a busy machine is a slow one. */
+const HANGS_MS = 300_000;
+
+const POSTGRES = ["tests/setup/postgres.ts", "tests/setup/programs.ts"];
+
+/** Each has a short form in `npm test` and a long one in `npm run trials`. */
+const TRIED_OFTEN = [
+  "tests/bundle/{faults,runtimes}.test.ts",
+  "tests/integration/fidelity.test.ts",
+  "tests/unit/fuzz/**/*.test.ts",
+];
 
 const project = (name: string, extra: object = {}) => ({
   extends: true as const,
@@ -15,29 +28,30 @@ export default defineConfig({
     isolate: false,
     // On Node 20 every process that loads an AWS client would say so on seven lines.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: HANGS_MS,
+    hookTimeout: HANGS_MS,
+    reporters: [
+      "minimal",
+      new ProgressReporter(),
+      ...(process.env.GITHUB_ACTIONS === "true" ? ["github-actions"] : []),
+    ],
     projects: [
       project("unit"),
-      project("integration", {
-        globalSetup: ["tests/setup/postgres.ts", "tests/setup/programs.ts"],
-      }),
-      project("bundle", {
-        globalSetup: [
-          "tests/setup/postgres.ts",
-          "tests/setup/programs.ts",
-          "tests/setup/bundle.ts",
-        ],
-      }),
-      // Each synthesises apps and starts processes: much work, and little of it ours.
+      project("integration", { globalSetup: POSTGRES }),
+      project("bundle", { globalSetup: [...POSTGRES, "tests/setup/bundle.ts"] }),
       project("infra", {
-        testTimeout: 60_000,
         globalSetup: ["tests/setup/temporary.ts"],
         // CDK's own look at templates takes seconds in each process; `npm run synth` has it.
         env: {
           TMPDIR: join(tmpdir(), `neon-migrations-infra-${process.pid}`),
           CDK_VALIDATION: "false",
         },
+      }),
+      // The same tests with many tries, and those that need what only `.ci/run` installs.
+      project("trials", {
+        include: ["tests/trials/**/*.test.ts", ...TRIED_OFTEN],
+        globalSetup: [...POSTGRES, "tests/setup/bundle.ts"],
+        env: { TRIES: "many" },
       }),
     ],
   },

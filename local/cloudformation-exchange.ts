@@ -6,7 +6,7 @@ import { judge, NO_ANSWER, type ResourceRequest, type Verdict } from "./cloudfor
 export interface SenderOptions {
   /** Calls the function asynchronously; settles when it, and every retry, has ended. */
   readonly invoke: (event: ResourceRequest) => Promise<unknown>;
-  /** How long an answer may take. Default 60,000; CloudFormation's own default is an hour. */
+  /** How long an answer may take. Default: CloudFormation's own, an hour. */
   readonly serviceTimeoutMs?: number;
 }
 
@@ -40,7 +40,7 @@ export type Change = Pick<
 > &
   Partial<Pick<ResourceRequest, "OldResourceProperties" | "PhysicalResourceId">>;
 
-const SERVICE_TIMEOUT_MS = 60_000;
+const SERVICE_TIMEOUT_MS = 3_600_000;
 
 /** Sends one request and waits for its answer, and for the end of the function. */
 export async function exchange(

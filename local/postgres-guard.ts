@@ -8,7 +8,7 @@ export interface Guard {
 
 /**
  * Waits until its standard input closes, which the operating system does when our process ends, however
- * it ends. Then: SIGQUIT to the server (immediate shutdown: the data is thrown away), at most ten seconds
+ * it ends. Then: SIGQUIT to the server (immediate shutdown: the data is thrown away), at most a minute
  * of patience, and the directory is deleted.
  */
 const SCRIPT = `
@@ -16,7 +16,7 @@ cat > /dev/null
 pid=$(head -n 1 "$1/data/postmaster.pid" 2> /dev/null)
 tries=0
 if [ -n "$pid" ] && kill -QUIT "$pid" 2> /dev/null; then
-  while kill -0 "$pid" 2> /dev/null && [ $tries -lt 500 ]; do
+  while kill -0 "$pid" 2> /dev/null && [ $tries -lt 3000 ]; do
     sleep 0.02
     tries=$((tries + 1))
   done

@@ -56,7 +56,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 /** Members of this role are asked for SCRAM, whatever the server asks everybody else for. */
 export const SCRAM_ROLE = "scram_login";
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 10;
 const PORT_ATTEMPTS = 5;
 

@@ -16,7 +16,7 @@ export async function amend(
   target: Target,
   bundle: Bundle,
   request: AmendmentRequest,
-  { write = true, lockTimeoutMs = 10_000 }: AmendSettings = {},
+  { write = true, lockTimeoutMs = 60_000 }: AmendSettings = {},
 ): Promise<Amendment> {
   const options = { bundle, target, requestId: "amend", write, lockTimeoutMs, log: silentLog };
   return expectAmendment(JSON.parse(JSON.stringify(await amendLedger(request, options))));

@@ -32,6 +32,9 @@ export function neonMigrate(
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (exitCode) => resolve({ exitCode, stdout, stderr }));
-    whileRunning((signal) => child.kill(signal)).catch(reject);
+    whileRunning((signal) => child.kill(signal)).catch((thrown: unknown) => {
+      child.kill("SIGKILL");
+      reject(thrown);
+    });
   });
 }

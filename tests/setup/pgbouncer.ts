@@ -30,7 +30,7 @@ export interface PgBouncer {
 }
 
 const HOST = "127.0.0.1";
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 10;
 const PORT_ATTEMPTS = 5;
 
@@ -126,6 +126,7 @@ pool_mode = ${poolMode}
 default_pool_size = ${poolSize}
 server_round_robin = ${roundRobin ? 1 : 0}
 ignore_startup_parameters = extra_float_digits
+query_wait_timeout = 0
 `,
     "users.txt": `"${user}" "${password}"\n`,
   };

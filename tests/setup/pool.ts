@@ -37,7 +37,7 @@ export function usePools(
 ): (relay: string, options?: PoolOptions & { readonly url?: string }) => Pool {
   const pools: Pool[] = [];
   afterEach(async () => {
-    await Promise.all(pools.splice(0).map((pool) => pool.end()));
+    await Promise.all(pools.splice(0).map(endPool));
   });
   return (relay, options = {}) => {
     const pool = relayPool(options.url ?? urlOf(), relay, options);
@@ -46,11 +46,27 @@ export function usePools(
   };
 }
 
+/** The clients that nobody has given back: without them a pool does not end. */
+const out = new WeakMap<Pool, Set<PoolClient>>();
+
 /** Checks a client out whose late errors concern nobody: the test looks at what its queries say. */
 export async function checkOut(pool: Pool): Promise<PoolClient> {
   const client = await pool.connect();
   client.on("error", () => undefined);
+  const clients = out.get(pool) ?? new Set();
+  out.set(pool, clients.add(client));
+  const release = client.release.bind(client);
+  client.release = (destroy) => {
+    clients.delete(client);
+    release(destroy);
+  };
   return client;
+}
+
+/** Ends a pool, whatever a test that failed has left checked out. */
+async function endPool(pool: Pool): Promise<void> {
+  for (const client of out.get(pool) ?? []) client.release(true);
+  await pool.end();
 }
 
 /** The rows of a connection's first query, or the error that it failed with. */

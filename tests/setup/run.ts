@@ -14,7 +14,7 @@ export function targetOf(url: string, relay: string, changes: Partial<Target> = 
     url,
     relay,
     ledger: DEFAULT_LEDGER,
-    connectTimeoutMs: 10_000,
+    connectTimeoutMs: 120_000,
     warnings: [],
     ...changes,
   };

@@ -39,7 +39,7 @@ export async function setScene({
   const relay = await database.startRelay({ mode: "neon" });
   const deployment = prepareDeployment(
     { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
-    60_000,
+    300_000,
   );
   onTestFinished(async () => {
     await deployment.remove();

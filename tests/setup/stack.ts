@@ -17,7 +17,7 @@ import { untilNobodyIsLeft } from "./scene.ts";
 /** One version of the function. */
 export interface Version {
   readonly migrations: readonly AuthoredMigration[];
-  /** Default 60,000. */
+  /** Default 300,000. */
   readonly timeoutMs?: number;
   /** Beside the test's database. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -162,7 +162,7 @@ function startCode<Name extends string>(
   const known = new Map<Name, { readonly deployment: Deployment; readonly hash: string }>();
   let current: Deployment | null = null;
   const prepare = async (name: Name) => {
-    const { migrations, timeoutMs = 60_000, environment: other = {} } = versions[name];
+    const { migrations, timeoutMs = 300_000, environment: other = {} } = versions[name];
     const deployment = prepareDeployment({ ...environment, ...other }, timeoutMs);
     const hash = await deployment.deploy(...migrations);
     return { deployment, hash };

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 /** Waits until `look` says so. Fails the test when that takes longer than `timeoutMs`. */
 export async function waitFor(
   look: () => Promise<boolean> | boolean,
-  timeoutMs = 10_000,
+  timeoutMs = 120_000,
 ): Promise<void> {
   const until = Date.now() + timeoutMs;
   while (!(await look())) {

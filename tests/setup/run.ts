@@ -1,6 +1,6 @@
 import type { Bundle } from "../../lib/bundle.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
-import { silentLog } from "../../lib/log.ts";
+import { type Log, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate.ts";
 import type { Report } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
@@ -34,14 +34,25 @@ export async function createTestTarget(): Promise<TestTarget> {
   return { database, relay, target: targetOf(database.url, relay.address) };
 }
 
+/** How a run is looked at while it goes on. */
+export interface RunSettings {
+  /** Default: one that keeps nothing. */
+  readonly log?: Log;
+}
+
 /** Runs one request, and holds the report against the published schema. */
-export async function run(target: Target, bundle: Bundle, request: object = {}): Promise<Report> {
+export async function run(
+  target: Target,
+  bundle: Bundle,
+  request: object = {},
+  { log = silentLog }: RunSettings = {},
+): Promise<Report> {
   const report = await migrate(parseRequest(request), {
     bundle,
     target: () => target,
     requestId: "test",
     deadline: null,
-    log: silentLog,
+    log,
   });
   return expectReport(JSON.parse(JSON.stringify(report)));
 }

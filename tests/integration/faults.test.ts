@@ -1,7 +1,8 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Target } from "../../lib/config.ts";
 import type { Relay } from "../../local/relay.ts";
-import type { TestDatabase } from "../setup/database.ts";
+import { stopDate } from "../setup/clock.ts";
+import type { Holder, TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";
@@ -44,13 +45,44 @@ async function clear(): Promise<void> {
   await database.sqlAsOwner("drop table if exists accounts; drop schema if exists drizzle cascade");
 }
 
+/** Stays in it until somebody fills the table `gate`. */
+const AT_GATE =
+  "do $$ begin while not exists (select from gate) loop perform pg_sleep(0.01); end loop; end $$";
+
+/** What went through the connection of the last run: where it takes long, another one looks for whom it waits. */
+function trafficOfFirst() {
+  const [first] = relay.stats().perConnection;
+  return first ?? { bytesToServer: 0, bytesToClient: 0 };
+}
+
+/** Whether a statement like this waits for a lock that the run has, or asked for first. */
+async function isBehindRun(statement: string): Promise<boolean> {
+  const rows = await database.sql(
+    `select from pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) as b (pid)
+     join pg_stat_activity run on run.pid = b.pid
+     where a.datname = current_database() and a.query like $1 and run.application_name = 'neon-migrate/test'`,
+    [`%${statement}%`],
+  );
+  return rows.length > 0;
+}
+
+/** Calls a function of PostgreSQL for the session of the run that stands at the gate. @returns whether one did */
+async function atGate(call: string): Promise<boolean> {
+  const rows = await database.sql(
+    `select ${call} from pg_stat_activity where query like '%from gate%' and application_name like 'neon-migrate/%' and state = 'active' and datname = current_database()`,
+  );
+  return rows.length > 0;
+}
+
+const openGate = () => database.sqlAsOwner("insert into gate values (1)");
+
 /** Some places in a direction of a connection; `npm run faults` visits many more. */
 const SHARES = [0.2, 0.5, 0.8, 0.97];
 
 describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executor) => {
   test("costs nothing and doubles nothing, wherever in the bytes it comes", async () => {
     await run(target, bundle, { executor });
-    const { bytesToServer: toServer, bytesToClient: toClient } = relay.stats();
+    const { bytesToServer: toServer, bytesToClient: toClient } = trafficOfFirst();
     const places = Object.entries({ toServer, toClient } as const).flatMap(([direction, total]) =>
       SHARES.map((share) => ({
         direction: direction === "toServer" ? ("toServer" as const) : ("toClient" as const),
@@ -61,8 +93,10 @@ describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executo
     for (const place of places) {
       await clear();
       relay.cutAfterBytes(place);
+      relay.resetStats();
       const report = await run(target, bundle, { executor });
 
+      expect(relay.stats().connections).toBeGreaterThan(1);
       expect([place, report.status, await balance(), await ledgerLength()]).toEqual([
         place,
         "applied",
@@ -76,13 +110,11 @@ describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executo
 
 describe("a session that the server ends", () => {
   test("is replaced, and the run goes on", async () => {
-    const slow = makeMigration("0002_slow", 3_000, "select pg_sleep(1)");
+    await database.sqlAsOwner("create table gate (id int)");
+    const slow = makeMigration("0002_slow", 3_000, AT_GATE);
     const running = run(target, makeBundle(accounts, booking, slow));
-    const sessions = () =>
-      database.sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(1)%' and application_name like 'neon-migrate/%' and state = 'active' and datname = current_database()",
-      );
-    await waitFor(async () => (await sessions()).length > 0);
+    await waitFor(() => atGate("pg_terminate_backend(pid)"));
+    await openGate();
 
     const report = await running;
 
@@ -134,7 +166,7 @@ describe("a ROLLBACK that fails", () => {
     });
     const rollback = Buffer.from("Q____rollback\0").length;
     const goodbye = Buffer.from("X____").length;
-    const beforeRollback = relay.stats().bytesToServer - rollback - goodbye;
+    const beforeRollback = trafficOfFirst().bytesToServer - rollback - goodbye;
     relay.cutAfterBytes({ direction: "toServer", bytes: beforeRollback + 3 });
 
     const report = await run(target, bad, { executor });
@@ -154,29 +186,54 @@ describe("a table that another session holds", () => {
   );
   const all = makeBundle(accounts, booking, altering);
 
+  /** Who reads the table while the run waits for it, and while it is held. @returns whether that one had to wait */
+  async function readBesideRun(): Promise<boolean> {
+    let read = false;
+    const reading = database.sqlAsOwner("select * from accounts").finally(() => {
+      read = true;
+    });
+    reading.catch(() => undefined);
+    let waited = false;
+    await waitFor(async () => {
+      if (!read) waited ||= await isBehindRun("select * from accounts");
+      return read;
+    });
+    await reading;
+    return waited;
+  }
+
   test("is waited for politely: who reads it meanwhile waits no longer than the lock time-out", async () => {
     await run(target, bundle);
     const holder = await database.hold("lock table accounts in access share mode");
-    const running = run(target, all, { ddlLockTimeoutMs: 200 });
-    const waits: number[] = [];
-    const until = Date.now() + 1_000;
-    // A busy machine reads less often.
-    while (Date.now() < until || waits.length <= 10) {
-      const started = Date.now();
-      await database.sqlAsOwner("select * from accounts");
-      waits.push(Date.now() - started);
-    }
+    const telling = makeMigration(
+      "0002_telling",
+      3_000,
+      "create table told as select current_setting('lock_timeout') as limit",
+      "alter table accounts add column name text",
+    );
+    const running = run(target, makeBundle(accounts, booking, telling), { ddlLockTimeoutMs: 500 });
+
+    // The holder lets nobody through, so what ends their waiting is the run's own lock time-out.
+    await waitFor(readBesideRun);
     await holder.release();
 
-    expect(await running).toMatchObject({ status: "applied", applied: [{ tag: altering.tag }] });
-    expect(Math.max(...waits)).toBeLessThan(600);
+    expect(await running).toMatchObject({ status: "applied", applied: [{ tag: telling.tag }] });
+    expect(await database.sql("select * from told")).toEqual([{ limit: "500ms" }]);
   });
 
   test("ends in LOCK_TIMEOUT with who blocks whom when it is never released", async () => {
     await run(target, bundle);
     const holder = await database.hold("lock table accounts in access share mode");
+    const pass = stopDate();
+    const timeoutMs = 600_000;
 
-    const report = await run(target, all, { ddlLockTimeoutMs: 200, timeoutMs: 2_500 });
+    // The time is over once the run has seen for whom it waits.
+    const log = vi.fn((event: string, facts?: Readonly<Record<string, unknown>>) => {
+      const seen: unknown = facts?.blockedBy;
+      if (event !== "transaction.retry" || !Array.isArray(seen)) return;
+      if (seen.includes(holder.pid)) pass(timeoutMs);
+    });
+    const report = await run(target, all, { ddlLockTimeoutMs: 400, timeoutMs }, { log });
     await holder.release();
 
     expect(report.error).toMatchObject({
@@ -193,26 +250,41 @@ describe("a table that another session holds", () => {
   test("is tried again after a deadlock", async () => {
     const other = makeMigration("0000_other", 500, "create table other (id int)");
     await run(target, makeBundle(other, accounts, booking));
+    await database.sqlAsOwner("create table gate (id int)");
     const crossing = makeMigration(
       "0002_crossing",
       3_000,
       "lock table other in access exclusive mode",
-      "select pg_sleep(0.3)",
+      AT_GATE,
       "lock table accounts in access exclusive mode",
     );
-    const holder = await database.hold("lock table accounts in access exclusive mode");
-    const running = run(target, makeBundle(other, accounts, booking, crossing), {
-      ddlLockTimeoutMs: 10_000,
-    });
-    await waitFor(async () => {
-      const rows = await database.sql(
-        "select from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'other' and l.granted",
-      );
-      return rows.length > 0;
-    });
-    await holder.sql("lock table other in access exclusive mode").catch(() => undefined);
+    const holder = await holdWithoutLooking("lock table accounts in access exclusive mode");
+    const log = vi.fn();
+    const running = run(
+      target,
+      makeBundle(other, accounts, booking, crossing),
+      { ddlLockTimeoutMs: 600_000 },
+      { log },
+    );
+    await waitFor(() => atGate("pid"));
+    const crossed = holder.sql("lock table other in access exclusive mode");
+    crossed.catch(() => undefined);
+    await waitFor(() => isBehindRun("lock table other"));
+    await openGate();
+    await crossed;
     await holder.release();
 
     expect(await running).toMatchObject({ status: "applied" });
+    const retries = log.mock.calls.filter(([event]) => event === "transaction.retry");
+    expect(retries).toMatchObject([[expect.anything(), { sqlstate: "40P01" }]]);
   });
+
+  /** A holder that never looks for deadlocks itself: who waits for it finds them, and loses. */
+  async function holdWithoutLooking(text: string): Promise<Holder> {
+    const { name } = database.owner;
+    await database.sql(`alter role ${name} set deadlock_timeout = '1h'`);
+    const holder = await database.hold(text);
+    await database.sql(`alter role ${name} set deadlock_timeout = '100ms'`);
+    return holder;
+  }
 });

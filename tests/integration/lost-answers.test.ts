@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { lockQuestion } from "../../lib/lock.ts";
 import type { Relay } from "../../local/relay.ts";
+import { stopClock } from "../setup/clock.ts";
 import type { TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
@@ -116,7 +117,7 @@ describe("a connection that breaks while an index is built concurrently", () => 
     const { writer, running } = await startBuilding();
 
     relay.cutAll();
-    await waitFor(async () => !(await building()), 3_000);
+    await waitFor(async () => !(await building()));
     await writer.release();
 
     const report = await running;
@@ -159,25 +160,33 @@ test("a session that ends while it is idle is reported by its cause, not by what
 });
 
 test("a relay that goes silent is answered for when the time is over, and the lock goes with it", async () => {
-  const slow = makeMigration("0001_slow", 2_000, "create table slow ()", "select pg_sleep(60)");
-  const started = Date.now();
-  const running = run(target, makeBundle(accounts, slow), { timeoutMs: 1_000 });
+  const slow = makeMigration("0001_slow", 2_000, "create table slow ()", "select pg_sleep(3600)");
+  const timeoutMs = 600_000;
+  const pass = stopClock();
+  const running = run(target, makeBundle(accounts, slow), { timeoutMs });
   await waitFor(() => seen("wait_event = 'PgSleep'"));
   relay.silence();
+  pass(timeoutMs);
+  // Nobody can be asked to cancel the statement, so its connection is dropped a little later, and says goodbye in vain.
+  let over = false;
+  const ended = running.finally(() => {
+    over = true;
+  });
+  await waitFor(() => {
+    pass(100);
+    return over;
+  });
 
-  const report = await running;
+  const report = await ended;
 
-  expect(Date.now() - started).toBeLessThan(5_000);
   expect(report.error).toMatchObject({
     code: "DEADLINE",
     migration: slow.tag,
     statement: { index: 2 },
     retryable: true,
   });
-  const gone = Date.now();
   const advisory =
     "pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()";
-  await waitFor(async () => (await count(advisory)) === 0, 3_000);
-  expect(Date.now() - gone).toBeLessThan(2_000);
+  await waitFor(async () => (await count(advisory)) === 0);
   expect(await database.sql("select to_regclass('slow') as slow")).toEqual([{ slow: null }]);
 });

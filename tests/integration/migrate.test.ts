@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import type { Target } from "../../lib/config.ts";
 import type { Relay } from "../../local/relay.ts";
+import { stopClock } from "../setup/clock.ts";
 import type { TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
@@ -169,7 +170,7 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     const bundle = makeBundle(first, second);
 
     const reports = await Promise.all(
-      Array.from({ length: 10 }, () => run(target, bundle, { executor })),
+      Array.from({ length: 10 }, () => run(target, bundle, { executor, lockTimeoutMs: 600_000 })),
     );
 
     const told = reports.map(({ status, warnings }) => [
@@ -196,19 +197,22 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
   });
 
   test("cancels what runs when the time is over, leaves nothing behind, and frees the lock", async () => {
-    const slow = makeMigration("0001_slow", 2_000, "create table slow ()", "select pg_sleep(60)");
-    const started = Date.now();
+    const slow = makeMigration("0001_slow", 2_000, "create table slow ()", "select pg_sleep(3600)");
+    const timeoutMs = 600_000;
+    const pass = stopClock();
 
-    const report = await run(target, makeBundle(first, slow), { executor, timeoutMs: 1_000 });
+    const running = run(target, makeBundle(first, slow), { executor, timeoutMs });
+    await waitFor(async () => (await activeSessions("pg_sleep(3600)")).length > 0);
+    pass(timeoutMs);
 
-    expect(Date.now() - started).toBeLessThan(5_000);
+    const report = await running;
     expect(report.error).toMatchObject({
       code: "DEADLINE",
       migration: slow.tag,
       statement: { index: 2 },
       retryable: true,
     });
-    expect(await activeSessions("pg_sleep(60)")).toEqual([]);
+    expect(await activeSessions("pg_sleep(3600)")).toEqual([]);
     expect(await exists("slow")).toBe(false);
     expect(await run(target, makeBundle(first), { executor })).toMatchObject({ status: "applied" });
   });
@@ -338,11 +342,17 @@ describe("migrate", () => {
   });
 
   test("names the holder when another run keeps the lock, and the statement that ends it", async () => {
-    const slow = makeMigration("0000_slow", 1_000, "select pg_sleep(3)");
+    await database.sqlAsOwner("create table gate (id int)");
+    const slow = makeMigration(
+      "0000_slow",
+      1_000,
+      "do $$ begin while not exists (select from gate) loop perform pg_sleep(0.01); end loop; end $$",
+    );
     const holder = run(target, makeBundle(slow));
-    await waitFor(async () => (await activeSessions("pg_sleep(3)")).length > 0);
+    await waitFor(async () => (await activeSessions("from gate")).length > 0);
 
     const report = await run(target, makeBundle(slow), { lockTimeoutMs: 300 });
+    await database.sqlAsOwner("insert into gate values (1)");
 
     expect(report.error).toMatchObject({ code: "LOCKED", retryable: true });
     expect(report.error?.message).toMatch(

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { runCli } from "../../bin/cli.ts";
 import { bundleHash } from "../../lib/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
@@ -11,6 +11,7 @@ import { startSecrets } from "../../local/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Ended, neonMigrate } from "../setup/neon-migrate.ts";
 import { expectAmendment, expectReport } from "../setup/report-schema.ts";
+import { waitFor } from "../setup/wait-for.ts";
 
 const FOLDERS = "tests/fixtures/folders";
 
@@ -215,6 +216,7 @@ describe("up, plan and status", () => {
 
   test("read a secret or a parameter with the credentials of a profile", async () => {
     const secrets = await startSecrets();
+    onTestFinished(() => secrets.stop());
     const home = mkdtempSync(join(scratch, "home-"));
     mkdirSync(join(home, ".aws"));
     const profile = "[deployer]\naws_access_key_id=AKIAPROFILE\naws_secret_access_key=local\n";
@@ -240,7 +242,6 @@ describe("up, plan and status", () => {
       ),
       await neonMigrate([...words, "--parameter", "/shop/database"], environment),
     ];
-    await secrets.stop();
 
     expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
     expect(ended.map((each) => reportOf(each).database?.name)).toEqual(
@@ -296,7 +297,10 @@ describe("up, plan and status", () => {
         entries: [{ idx: 0, version: "7", when: 1_950_000_000_000, tag: "0000_slow" }],
       }),
     );
-    writeFileSync(join(folder, "0000_slow.sql"), "create table s (a int); select pg_sleep(60);\n");
+    writeFileSync(
+      join(folder, "0000_slow.sql"),
+      "create table s (a int); select pg_sleep(3600);\n",
+    );
 
     const ended = await neonMigrate(
       ["up", "--folder", folder, "--relay", "--json", "--url", database.url],
@@ -407,13 +411,11 @@ describe("baseline and repair", () => {
 });
 
 async function untilSleeping(database: TestDatabase): Promise<void> {
-  const giveUp = Date.now() + 15_000;
-  while (Date.now() < giveUp) {
+  await waitFor(async () => {
     const rows = await database.sql(
       "select 1 from pg_stat_activity where datname = $1 and query like '%pg_sleep%' and pid <> pg_backend_pid() and state = 'active'",
       [database.name],
     );
-    if (rows.length > 0) return;
-  }
-  throw new Error("The slow migration did not start.");
+    return rows.length > 0;
+  });
 }

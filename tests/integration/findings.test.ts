@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Bundle } from "../../lib/bundle.ts";
 import { checkMigrations } from "../../lib/check/check.ts";
 import type { Target } from "../../lib/config.ts";
 import type { ReportedFinding } from "../../lib/findings.ts";
-import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { createTestDatabase, type Holder, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
@@ -16,13 +16,13 @@ beforeAll(async () => {
   target = targetOf(database.url, relay.address);
   await database.sqlAsOwner(`
     create schema other;
-    create table few (id int primary key, at timestamp, name varchar(20) not null);
+    create table few (id int primary key, at timestamp, name varchar(20) not null) with (autovacuum_enabled = off);
     insert into few select n, now(), n::text from generate_series(1, 12) n;
     create table none (id int);
-    create table many (id int, filler text);
+    create table many (id int, filler text) with (autovacuum_enabled = off);
     insert into many select n, repeat('x', 100) from generate_series(1, 20000) n;
     create table parts (id int) partition by range (id);
-    create table parts_1 partition of parts for values from (0) to (100000);
+    create table parts_1 partition of parts for values from (0) to (100000) with (autovacuum_enabled = off);
     insert into parts select n from generate_series(1, 40000) n;
     create index few_at on few (at);
     create table proven (id int, "Odd name" int, either int, constraint is_there check ("Odd name" is not null), check (either is not null or id > 0));
@@ -33,6 +33,13 @@ beforeAll(async () => {
 });
 
 afterAll(() => database.close());
+
+/** Keeps a lock on tables that later tests need, too: until it is released, or the test ends. */
+async function hold(text: string): Promise<Holder> {
+  const holder = await database.hold(text);
+  onTestFinished(() => holder.release());
+  return holder;
+}
 
 /** A bundle of one migration with the findings that the compiler would give it. */
 function bundleOf(...statements: readonly string[]): Bundle {
@@ -201,8 +208,8 @@ describe("plan", () => {
   });
 
   test("says who reads and writes a table at this moment", async () => {
-    const reader = await database.hold("select * from few limit 1");
-    const writer = await database.hold("update few set name = name where id = 1");
+    const reader = await hold("select * from few limit 1");
+    const writer = await hold("update few set name = name where id = 1");
 
     const findings = await planned("alter table few rename column name to title");
     await writer.release();
@@ -227,7 +234,7 @@ describe("plan", () => {
   });
 
   test("does not wait for a lock that somebody holds, and says that it does not know", async () => {
-    const holder = await database.hold("lock table few in access exclusive mode");
+    const holder = await hold("lock table few in access exclusive mode");
 
     const report = await run(target, bundleOf("create index on few (id)"), { action: "plan" });
     await holder.release();

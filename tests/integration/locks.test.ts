@@ -135,8 +135,8 @@ async function wanted(sql: string, relation: string, against: LockMode): Promise
     await running;
     return lockMode(mode);
   } finally {
-    await asking.end();
     await holder.end();
+    await asking.end();
   }
 }
 

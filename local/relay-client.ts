@@ -69,6 +69,11 @@ export class RelayClient {
     socket.on("error", () => undefined);
   }
 
+  /** How many pieces are under way to the client. */
+  get underWay(): number {
+    return this.#toClient.underWay;
+  }
+
   /** From here on, this one receives. */
   deliverTo(receiver: Receiver): void {
     this.#receiver = receiver;

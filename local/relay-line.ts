@@ -20,6 +20,11 @@ export class DelayLine {
     this.#timer ??= setTimeout(() => this.#arrive(), delayMs);
   }
 
+  /** How many pieces are under way. */
+  get underWay(): number {
+    return this.#waiting.length;
+  }
+
   /** Loses what is under way. */
   clear(): void {
     this.#waiting.length = 0;

@@ -34,6 +34,8 @@ export interface Relay {
   /** Sets every counter to zero; connections that are open go on and count from there. */
   resetStats(): void;
   setRoundTripMs(roundTripMs: number): void;
+  /** How many pieces are under way to clients: the server has sent them, and the latency holds them back. */
+  underWay(): number;
   /** Breaks every open connection, to the client without a close frame (1006). */
   cutAll(): void;
   /** Breaks the next connection once so many bytes have passed in one direction. Repeatable: one each. */
@@ -157,6 +159,7 @@ function controls(state: State, port: number, stop: () => Promise<void>): Relay 
     setRoundTripMs: (roundTripMs) => {
       conditions.roundTripMs = roundTripMs;
     },
+    underWay: () => [...state.open.keys()].reduce((pieces, client) => pieces + client.underWay, 0),
     cutAll: () => {
       for (const client of state.open.keys()) client.abort();
     },

@@ -180,7 +180,7 @@ describe("a function that is there", () => {
 
   test("is described for those who wait for it", async () => {
     const waited = await waitUntilFunctionActiveV2(
-      { client, maxWaitTime: 10 },
+      { client, maxWaitTime: 300 },
       { FunctionName: "neon-migrations" },
     );
     const { Configuration } = await client.send(new GetFunctionCommand({ FunctionName: ARN }));

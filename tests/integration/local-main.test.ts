@@ -9,72 +9,63 @@ import { relayPool } from "../setup/pool.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
-// It builds the function and starts a server of its own: 5 s alone, many times that on a busy machine.
-const DEADLINE_MS = 60_000;
+test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C", async () => {
+  const child = spawn(process.execPath, ["--import", "tsx", "local/main.ts"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const exit = once(child, "exit");
+  let output = "";
+  child.stdout.on("data", (text) => {
+    output += text;
+  });
+  await waitFor(() => output.includes("server.log"));
+  const printed = (pattern: RegExp) => pattern.exec(output)?.[1] ?? "";
+  const url = printed(/DATABASE_URL=(\S+)/);
+  const directory = dirname(printed(/(\S+server\.log)/));
+  const pool = relayPool(url, printed(/NEON_WS_PROXY=(\S+)/));
+  onTestFinished(() => pool.end());
+  const lambda = new LambdaClient({
+    endpoint: printed(/AWS_ENDPOINT_URL_LAMBDA=(\S+)/),
+    region: printed(/AWS_REGION=(\S+)/),
+    credentials: {
+      accessKeyId: printed(/AWS_ACCESS_KEY_ID=(\S+)/),
+      secretAccessKey: printed(/AWS_SECRET_ACCESS_KEY=(\S+)/),
+    },
+  });
 
-test(
-  "npm run local prints what to export, serves it, and ends cleanly on Ctrl-C",
-  async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", "local/main.ts"], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const exit = once(child, "exit");
-    let output = "";
-    child.stdout.on("data", (text) => {
-      output += text;
-    });
-    await waitFor(() => output.includes("server.log"), DEADLINE_MS);
-    const printed = (pattern: RegExp) => pattern.exec(output)?.[1] ?? "";
-    const url = printed(/DATABASE_URL=(\S+)/);
-    const directory = dirname(printed(/(\S+server\.log)/));
-    const pool = relayPool(url, printed(/NEON_WS_PROXY=(\S+)/));
-    const lambda = new LambdaClient({
-      endpoint: printed(/AWS_ENDPOINT_URL_LAMBDA=(\S+)/),
-      region: printed(/AWS_REGION=(\S+)/),
-      credentials: {
-        accessKeyId: printed(/AWS_ACCESS_KEY_ID=(\S+)/),
-        secretAccessKey: printed(/AWS_SECRET_ACCESS_KEY=(\S+)/),
-      },
-    });
+  const { Payload } = await lambda.send(new InvokeCommand({ FunctionName: "neon-migrations" }));
+  const { rows } = await pool.query("select current_user as name, count(*)::int from accounts");
+  const unsigned = await fetch(printed(/(http\S+\/migrations)$/m));
+  const before = existsSync(directory);
+  child.kill("SIGINT");
+  const [code] = await exit;
 
-    const { Payload } = await lambda.send(new InvokeCommand({ FunctionName: "neon-migrations" }));
-    const { rows } = await pool.query("select current_user as name, count(*)::int from accounts");
-    await pool.end();
-    const unsigned = await fetch(printed(/(http\S+\/migrations)$/m));
-    const before = existsSync(directory);
-    child.kill("SIGINT");
-    const [code] = await exit;
+  expect(expectReport(JSON.parse(Payload?.transformToString() ?? ""))).toMatchObject({
+    status: "applied",
+    warnings: [],
+  });
+  expect(rows).toEqual([{ name: "neondb_owner", count: 0 }]);
+  expect(unsigned.status).toBe(403);
+  expect([before, existsSync(directory)]).toEqual([true, false]);
+  expect(code).toBe(0);
+});
 
-    expect(expectReport(JSON.parse(Payload?.transformToString() ?? ""))).toMatchObject({
-      status: "applied",
-      warnings: [],
-    });
-    expect(rows).toEqual([{ name: "neondb_owner", count: 0 }]);
-    expect(unsigned.status).toBe(403);
-    expect([before, existsSync(directory)]).toEqual([true, false]);
-    expect(code).toBe(0);
-  },
-  DEADLINE_MS,
-);
+test("npm run local leaves nothing behind where it is stopped before it is up", async () => {
+  const scratch = mkdtempSync(join(tmpdir(), "local-main-"));
+  onTestFinished(() => rmSync(scratch, { recursive: true }));
+  const child = spawn(process.execPath, ["--import", "tsx", "local/main.ts"], {
+    env: { ...process.env, TMPDIR: scratch },
+    stdio: "ignore",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const exit = once(child, "exit");
+  const made = () => readdirSync(scratch).filter((name) => name.startsWith("neon-"));
 
-test(
-  "npm run local leaves nothing behind where it is stopped before it is up",
-  async () => {
-    const scratch = mkdtempSync(join(tmpdir(), "local-main-"));
-    onTestFinished(() => rmSync(scratch, { recursive: true }));
-    const child = spawn(process.execPath, ["--import", "tsx", "local/main.ts"], {
-      env: { ...process.env, TMPDIR: scratch },
-      stdio: "ignore",
-    });
-    const exit = once(child, "exit");
-    const made = () => readdirSync(scratch).filter((name) => name.startsWith("neon-"));
+  await waitFor(() => made().length > 0);
+  child.kill("SIGINT");
+  await exit;
 
-    await waitFor(() => made().length > 0, DEADLINE_MS);
-    child.kill("SIGINT");
-    await exit;
-
-    // The guard of the database outlives it.
-    await waitFor(() => made().length === 0, DEADLINE_MS);
-  },
-  DEADLINE_MS,
-);
+  // The guard of the database outlives it.
+  await waitFor(() => made().length === 0);
+});

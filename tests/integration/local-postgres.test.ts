@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { type LocalPostgres, type PostgresOptions, startPostgres } from "../../local/postgres.ts";
 import { runSql } from "../../local/postgres-admin.ts";
 import { createTestDatabase } from "../setup/database.ts";
@@ -63,6 +63,7 @@ describe("startPostgres", () => {
       ["--import", "tsx", "--input-type=module", "--eval", program],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
+    onTestFinished(() => void child.kill("SIGKILL"));
     const directory = await new Promise<string>((resolve) => {
       createInterface(child.stdout).once("line", resolve);
     });
@@ -76,7 +77,7 @@ describe("startPostgres", () => {
   test("keeps port and data across a restart, and ends the sessions", async () => {
     const postgres = await start();
     await postgres.admin.sql("create table kept (id int)");
-    const sleeping = runSql(postgres.url(), "select pg_sleep(60)", []);
+    const sleeping = runSql(postgres.url(), "select pg_sleep(3600)", []);
     const outcome = expect(sleeping).rejects.toMatchObject({ code: "57P01" });
     await waitFor(
       async () =>

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { startRelay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
@@ -105,9 +105,9 @@ describe("a relay in neon mode", () => {
 
   test("says that the compute cannot be reached", async () => {
     const relay = await startRelay({ target: { host: "127.0.0.1", port: 1 }, mode: "neon" });
+    onTestFinished(() => relay.stop());
 
     const outcome = await firstQuery(open(relay.address));
-    await relay.stop();
 
     expect(outcome).toMatchObject({ message: "Couldn't connect to compute node" });
   });

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from "node:net";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { startRelay } from "../../local/relay.ts";
+import { type Relay, startRelay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { firstQuery, usePools } from "../setup/pool.ts";
 import { waitFor } from "../setup/wait-for.ts";
@@ -17,45 +17,46 @@ const open = usePools(() => database.url);
 
 describe("a relay in plain mode", () => {
   test("reads from the server no faster than the client does", async () => {
-    const target = await listen((socket) => socket.write(Buffer.alloc(100_000_000)));
-    const relay = await startRelay({ target: target.address });
-    const socket = new WebSocket(`ws://${relay.address}`);
-    let received = 0;
-    socket.on("message", (bytes: Buffer) => {
-      received += bytes.length;
-    });
-    await new Promise((resolve) => socket.on("open", resolve));
-    socket.pause();
+    const target = await listen((socket) => socket.write(Buffer.alloc(60_000_000)));
+    const relay = await relayTo(target);
+    const slow = await openSocket(relay);
+    slow.socket.pause();
 
-    const passed = await settled(() => relay.stats().bytesToClient);
-    socket.resume();
-    await waitFor(() => received === 100_000_000);
-    await relay.stop();
-    await target.close();
+    // All are served in turn: meanwhile as much could have passed to the first one.
+    for (let others = 0; others < 3; others += 1) {
+      const quick = await openSocket(relay);
+      await waitFor(() => quick.received() === 60_000_000);
+    }
+    const passed = relay.stats().perConnection[0]?.bytesToClient;
+    slow.socket.resume();
+    await waitFor(() => slow.received() === 60_000_000);
 
     expect(passed).toBeLessThan(30_000_000);
   });
 
   test("reads from the client no faster than the server does", async () => {
-    let received = 0;
     const accepted: Socket[] = [];
+    const received: number[] = [];
     const target = await listen((socket) => {
+      const index = accepted.push(socket) - 1;
       socket.on("data", (bytes) => {
-        received += bytes.length;
+        received[index] = (received[index] ?? 0) + bytes.length;
       });
-      socket.pause();
-      accepted.push(socket);
+      if (index === 0) socket.pause();
     });
-    const relay = await startRelay({ target: target.address });
-    const socket = new WebSocket(`ws://${relay.address}`);
-    await new Promise((resolve) => socket.on("open", resolve));
-    for (let sent = 0; sent < 100; sent += 1) socket.send(Buffer.alloc(1_000_000));
+    const relay = await relayTo(target);
+    const slow = await openSocket(relay);
+    await waitFor(() => accepted.length === 1);
+    const quick = await openSocket(relay);
+    for (let sent = 0; sent < 60; sent += 1) {
+      for (const { socket } of [slow, quick]) socket.send(Buffer.alloc(1_000_000));
+    }
 
-    const passed = await settled(() => relay.stats().bytesToServer);
-    for (const each of accepted) each.resume();
-    await waitFor(() => received === 100_000_000);
-    await relay.stop();
-    await target.close();
+    // Both are served in turn: meanwhile as much could have passed from the first one.
+    await waitFor(() => received[1] === 60_000_000);
+    const passed = relay.stats().perConnection[0]?.bytesToServer;
+    accepted[0]?.resume();
+    await waitFor(() => received[0] === 60_000_000);
 
     expect(passed).toBeLessThan(30_000_000);
   });
@@ -71,10 +72,9 @@ describe("a relay in plain mode", () => {
   });
 
   test("looks like an open connection that breaks when the server cannot be reached", async () => {
-    const relay = await startRelay({ target: { host: "127.0.0.1", port: 1 } });
+    const relay = await relayTo({ address: { host: "127.0.0.1", port: 1 } });
 
     const outcome = await firstQuery(open(relay.address));
-    await relay.stop();
 
     expect(outcome).toMatchObject({ message: "Connection terminated unexpectedly" });
   });
@@ -101,27 +101,44 @@ describe("a relay in plain mode", () => {
   });
 });
 
-/** A TCP server that is no PostgreSQL. */
-async function listen(serve: (socket: Socket) => void) {
+/** Where a server listens. */
+interface Listener {
+  readonly address: { readonly host: string; readonly port: number };
+}
+
+/** A TCP server that is no PostgreSQL; it goes when the test ends. */
+async function listen(serve: (socket: Socket) => void): Promise<Listener> {
+  const sockets: Socket[] = [];
   const server = createServer((socket) => {
+    sockets.push(socket);
     socket.on("error", () => undefined);
     serve(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
-  const close = () => new Promise((resolve) => server.close(resolve));
-  return { address: { host: "127.0.0.1", port }, close };
+  return { address: { host: "127.0.0.1", port } };
 }
 
-/** What a counter stands at once it has started and moves no more. */
-async function settled(read: () => number): Promise<number> {
-  let last = 0;
-  let still = 0;
-  await waitFor(() => {
-    still = read() === last && last > 0 ? still + 1 : 0;
-    last = read();
-    return still === 10;
+/** A relay to any server; it goes when the test ends. */
+async function relayTo({ address }: Listener): Promise<Relay> {
+  const relay = await startRelay({ target: address });
+  onTestFinished(() => relay.stop());
+  return relay;
+}
+
+/** A WebSocket to a relay, that counts the bytes which come. */
+async function openSocket(relay: Relay) {
+  const socket = new WebSocket(`ws://${relay.address}`);
+  socket.on("error", () => undefined);
+  let received = 0;
+  socket.on("message", (bytes: Buffer) => {
+    received += bytes.length;
   });
-  return last;
+  await new Promise((resolve) => socket.on("open", resolve));
+  return { socket, received: () => received };
 }

@@ -1,4 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from "vitest";
 import { connect } from "../../lib/connect.ts";
 import type { Connection } from "../../lib/connection.ts";
 import { postgresFacts } from "../../lib/errors.ts";
@@ -29,7 +38,7 @@ async function withConnection<Result>(
 ): Promise<Result> {
   const connection = await connect(targetOf(database.url, relay.address), {
     requestId: "pipeline",
-    deadline: Date.now() + 60_000,
+    deadline: Number.POSITIVE_INFINITY,
     log: silentLog,
     opening: [],
   });
@@ -79,24 +88,33 @@ describe("a series that the server takes", () => {
   });
 
   test("gives each statement its own time and its own notices", async () => {
+    const wait = "select pg_advisory_xact_lock(8)";
+    const holder = await database.hold(wait);
     const started: number[] = [];
     const series = [
       insert("quick"),
-      plain("select pg_sleep(0.2)"),
+      plain(wait),
       plain("do $$ begin raise notice 'third'; end $$"),
       insert("quick too"),
     ];
+    // Time passes only where the test says so.
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
 
     const { durationsMs, notices } = await withConnection(async (connection) => {
-      const taken = await connection.sendAll(series, (index) => {
+      const sending = connection.sendAll(series, (index) => {
         started.push(index);
         connection.turnTo({ migration: `statement ${index}`, index });
       });
-      return { durationsMs: taken, notices: connection.notices() };
+      sending.catch(ignore);
+      await waitFor(() => started.length === 2);
+      vi.advanceTimersByTime(200);
+      await holder.release();
+      return { durationsMs: await sending, notices: connection.notices() };
     });
 
     expect(started).toEqual([0, 1, 2, 3, 4]);
-    expect(durationsMs.indexOf(Math.max(...durationsMs))).toBe(1);
+    expect(durationsMs.slice(0, 4)).toEqual([0, 200, 0, 0]);
     expect(notices).toEqual([{ severity: "NOTICE", message: "third", migration: "statement 2" }]);
   });
 
@@ -127,6 +145,7 @@ describe("a series that the server takes", () => {
       const sending = connection.sendAll(series, (index) => {
         reached = index;
       });
+      sending.catch(ignore);
       await waitFor(() => reached >= 600);
       const whileWaiting = reached;
       await holder.release();
@@ -138,16 +157,25 @@ describe("a series that the server takes", () => {
 
   test("may hold rows, empty statements and 40 MB in one piece, behind one that keeps the server busy", async () => {
     const large = "x".repeat(40_000_000);
+    const wait = "select pg_advisory_xact_lock(9)";
+    const holder = await database.hold(wait);
+    const { bytesToServer } = relay.stats();
     const series = inTransaction([
       // A server at work does not read: what follows waits on the way.
-      plain("select pg_sleep(0.3)"),
+      plain(wait),
       plain("select n, repeat('row ', 20) from generate_series(1, 20000) n"),
       plain("-- nothing"),
       plain(`insert into entries (note) values ('${large}')`),
       ...Array.from({ length: 8 }, () => insert("y".repeat(1_000_000))),
     ]);
 
-    await withConnection((connection) => connection.sendAll(series, ignore));
+    await withConnection(async (connection) => {
+      const sending = connection.sendAll(series, ignore);
+      sending.catch(ignore);
+      await waitFor(() => relay.stats().bytesToServer > bytesToServer + 40_000_000);
+      await holder.release();
+      await sending;
+    });
 
     const [sums] = await database.sqlAsOwner(
       "select count(*)::int as n, sum(length(note))::int as characters from entries",

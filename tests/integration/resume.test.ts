@@ -169,7 +169,9 @@ test("a partition whose detaching was broken off half way is detached to the end
   );
   await run(target, makeBundle(parts));
   const reader = await database.hold("select from parts");
-  const running = run(target, makeBundle(parts, detach));
+  // The lock is waited for until we break it off.
+  const running = run(target, makeBundle(parts, detach), { ddlLockTimeoutMs: 3_600_000 });
+  running.catch(() => undefined);
   await waitFor(async () => {
     const rows = await database.sql("select from pg_inherits where inhdetachpending");
     return rows.length > 0;

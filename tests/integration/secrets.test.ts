@@ -39,7 +39,7 @@ afterEach(() => {
 });
 
 async function run(settings: Readonly<Record<string, string>>): Promise<Report> {
-  const config = readConfig({ NEON_WS_PROXY: relay, CONNECT_TIMEOUT_MS: "10000", ...settings });
+  const config = readConfig({ NEON_WS_PROXY: relay, CONNECT_TIMEOUT_MS: "120000", ...settings });
   const report = await migrate(parseRequest({}), {
     bundle: BUNDLE,
     target: () => resolveTarget(config),

@@ -1,22 +1,21 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { DelayLine } from "../../local/relay-line.ts";
 
-/** A way to a relay as in production: TCP with a travel time, then TLS. */
+/**
+ * A way to a relay as in production: TCP, then TLS. An answer arrives when the client, who lives in the same process,
+ * has said everything that it says without one.
+ */
 export interface TlsFront {
   readonly port: number;
   /** Who had the word on the connection, in turn: `c` for the client, `s` for what it was answered. */
   readonly turns: string;
-  /** When the client was last answered, as `performance.now` counts. */
-  readonly answeredAt: number;
   stop(): Promise<void>;
 }
 
 /** What stands in front of which relay. */
 export interface TlsFrontOptions {
   readonly relayPort: number;
-  readonly roundTripMs: number;
   /** After so many answers the client is not heard any more, not even that it hangs up. Default: it always is. */
   readonly deafAfter?: number;
 }
@@ -29,32 +28,28 @@ export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront>
     join(socket, connect(options.relayPort, "127.0.0.1")),
   );
   const tlsPort = await listen(terminator);
-  const { deafAfter = Number.POSITIVE_INFINITY, roundTripMs } = options;
+  const { deafAfter = Number.POSITIVE_INFINITY } = options;
   let turns = "";
-  let answeredAt = 0;
   const note = (who: "c" | "s") => {
     if (!turns.endsWith(who)) turns += who;
   };
   const front = createServer({ allowHalfOpen: true }, (client) => {
     const server = connect(tlsPort, "127.0.0.1");
-    const [there, back] = [
-      new DelayLine(() => roundTripMs / 2),
-      new DelayLine(() => roundTripMs / 2),
-    ];
+    const back = new PoliteLine();
     const deaf = () => turns.replaceAll("c", "").length >= deafAfter;
     client.on("data", (bytes) => {
       note("c");
-      if (!deaf()) there.push(() => server.write(bytes));
+      back.heard();
+      if (!deaf()) server.write(bytes);
     });
     server.on("data", (bytes) =>
       back.push(() => {
         note("s");
-        answeredAt = performance.now();
         client.write(bytes);
       }),
     );
     client.on("end", () => {
-      if (!deaf()) there.push(() => server.end());
+      if (!deaf()) server.end();
     });
     server.on("close", () => back.push(() => client.destroy()));
     for (const socket of [client, server]) socket.on("error", () => undefined);
@@ -65,13 +60,39 @@ export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront>
     get turns() {
       return turns;
     },
-    get answeredAt() {
-      return answeredAt;
-    },
     stop: async () => {
       await Promise.all([front, terminator].map(close));
     },
   };
+}
+
+/** So often the event loop turns without a word of the client before it counts as silent. */
+const SILENT_TURNS = 50;
+
+/** Answers on their way, each of which arrives when the client has fallen silent. */
+class PoliteLine {
+  readonly #waiting: (() => void)[] = [];
+  #silentTurns = 0;
+  #turning = false;
+
+  push(deliver: () => void): void {
+    this.#waiting.push(deliver);
+    this.heard();
+    if (!this.#turning) this.#turn();
+  }
+
+  /** The client has said something: it may have more to say. */
+  heard(): void {
+    this.#silentTurns = 0;
+  }
+
+  #turn(): void {
+    this.#turning = this.#waiting.length > 0;
+    if (!this.#turning) return;
+    this.#silentTurns += 1;
+    if (this.#silentTurns > SILENT_TURNS) for (const deliver of this.#waiting.splice(0)) deliver();
+    setImmediate(() => this.#turn());
+  }
 }
 
 function join(one: Socket, other: Socket): void {

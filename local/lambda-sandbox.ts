@@ -15,6 +15,8 @@ export interface SandboxOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly functionArn: string;
   readonly timeoutMs: number;
+  /** Whether a call's time passes only when `leaveOnly` says so. Default false: by the clock. */
+  readonly movableClock?: boolean;
 }
 
 /** One call of the function. */
@@ -46,6 +48,7 @@ const RESPONSE_TOO_LARGE = {
   errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
 };
 const RUNTIME = fileURLToPath(new URL("./lambda-runtime.mjs", import.meta.url));
+const CLOCK = new URL("./lambda-clock.mjs", import.meta.url).href;
 
 interface Current {
   readonly job: Job;
@@ -65,6 +68,8 @@ export class Sandbox {
   #waiting: ServerResponse | null = null;
   #current: Current | null = null;
   #usable = true;
+  /** How far the function's clock is before ours. */
+  #aheadMs = 0;
 
   constructor(options: SandboxOptions) {
     this.#options = options;
@@ -78,19 +83,26 @@ export class Sandbox {
     return this.#usable;
   }
 
+  /** Whether the function has been handed an event that it has not answered yet. */
+  get busy(): boolean {
+    return (this.#current?.deliveredAt ?? null) !== null;
+  }
+
   /** Starts the process. Whether its code can be loaded turns out with the first call. */
   async start(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     const bound = this.#server.address();
     const port = typeof bound === "object" && bound !== null ? bound.port : 0;
     const { nodePath, taskRoot, environment, clientPath = RUNTIME } = this.#options;
-    const child = spawn(nodePath, [clientPath], {
+    const { movableClock = false } = this.#options;
+    const child = spawn(nodePath, [...(movableClock ? ["--import", CLOCK] : []), clientPath], {
       cwd: taskRoot,
       env: { ...environment, AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${port}` },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", ...(movableClock ? ["ipc" as const] : [])],
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
       createInterface(stream).on("line", (line) => this.#logs.push(line));
     }
     child.on("error", (error) => this.#exited(error.message));
@@ -109,7 +121,8 @@ export class Sandbox {
         if (current === null) return;
         clearTimeout(current.timer);
         this.#current = null;
-        const durationMs = Date.now() - (current.deliveredAt ?? Date.now());
+        const durationMs = this.#now() - (current.deliveredAt ?? this.#now());
+        this.#tellClock({ goAheadMs: this.#aheadMs });
         // What was written before the answer is in the pipe already; let it be read.
         await nextTurn();
         await nextTurn();
@@ -125,6 +138,25 @@ export class Sandbox {
   /** Stops the process in its tracks: it is killed when its time is over. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
+  }
+
+  /**
+   * Lets the time of the call under way pass until only so much of it is left; with 0 the process is killed.
+   * @throws Error where no call is under way, or its time passes by the clock
+   */
+  leaveOnly(leftMs: number): void {
+    const { movableClock = false, timeoutMs } = this.#options;
+    const deliveredAt = this.#current?.deliveredAt ?? null;
+    if (!movableClock || deliveredAt === null) {
+      throw new Error("No call is under way whose time could be let pass.");
+    }
+    if (leftMs <= 0) {
+      this.#timedOut(timeoutMs);
+      return;
+    }
+    const standAt = deliveredAt + timeoutMs - leftMs;
+    this.#aheadMs = standAt - Date.now();
+    this.#tellClock({ standAt });
   }
 
   /** Kills the process and frees the port. */
@@ -187,10 +219,10 @@ export class Sandbox {
   #deliver(): void {
     const [current, response] = [this.#current, this.#waiting];
     if (current === null || current.deliveredAt !== null || response === null) return;
-    const { timeoutMs, functionArn } = this.#options;
+    const { timeoutMs, functionArn, movableClock = false } = this.#options;
     clearTimeout(current.timer);
-    current.deliveredAt = Date.now();
-    current.timer = setTimeout(() => this.#timedOut(timeoutMs), timeoutMs);
+    current.deliveredAt = this.#now();
+    if (!movableClock) current.timer = setTimeout(() => this.#timedOut(timeoutMs), timeoutMs);
     this.#waiting = null;
     response.writeHead(200, {
       "content-type": "application/json",
@@ -200,6 +232,15 @@ export class Sandbox {
       "lambda-runtime-trace-id": "Root=1-00000000-000000000000000000000000;Sampled=0",
     });
     response.end(JSON.stringify(current.job.event ?? null));
+  }
+
+  #now(): number {
+    return Date.now() + this.#aheadMs;
+  }
+
+  /** See `lambda-clock.mjs`. A process that is gone needs no clock. */
+  #tellClock(word: { readonly standAt: number } | { readonly goAheadMs: number }): void {
+    if (this.#child?.connected === true) this.#child.send(word, () => undefined);
   }
 
   #timedOut(limitMs: number): void {

@@ -7,6 +7,10 @@ import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
 
+/** The function keeps ten seconds of its time for cancelling what runs, and another one for saying who holds the lock. */
+const CANCELLING_MS = 8_000;
+const GIVING_UP_MS = 10_500;
+
 let database: TestDatabase;
 let deployments: LocalDeployments;
 let environment: Record<string, string>;
@@ -37,11 +41,14 @@ function nextJob(name: string, jobId: string, continuationToken: unknown): unkno
 
 test("a job of CodePipeline goes on in a second call where the first ran out of time", async () => {
   const gate = await closeGate(database);
-  deployment = prepareDeployment(environment, 6_000);
+  deployment = prepareDeployment(environment, { movableClock: true });
   await deployment.deploy(accounts, booking, slow);
   const name = "codepipeline/job-with-json";
 
-  await deployment.deliver({ requestId: "first", event: recordedEvent(name) });
+  const delivering = deployment.deliver({ requestId: "first", event: recordedEvent(name) });
+  await gate.reached();
+  deployment.leaveOnly(CANCELLING_MS);
+  await delivering;
   const [first] = deployments.calls;
   await gate.open();
   const event = nextJob(
@@ -68,12 +75,16 @@ test("a job of CodePipeline goes on in a second call where the first ran out of 
 });
 
 test("a hook of ECS asks to be called again while another run holds the lock", async () => {
-  deployment = prepareDeployment(environment, 4_500);
+  const gate = await closeGate(database);
+  deployment = prepareDeployment(environment, { movableClock: true });
   await deployment.deploy(accounts, booking);
   const holder = await database.hold(`select pg_advisory_lock(${lockKey(DEFAULT_LEDGER)})`);
   const hook = Object(recordedEvent("ecs/pre-scale-up-with-details"));
 
-  const { payload: waiting } = await deployment.deliver({ requestId: "first", event: hook });
+  const delivering = deployment.deliver({ requestId: "first", event: hook });
+  await gate.queued();
+  deployment.leaveOnly(GIVING_UP_MS);
+  const { payload: waiting } = await delivering;
   await holder.release();
   const { hookDetails } = Object(waiting);
   const event = { ...hook, hookDetails };

@@ -12,7 +12,7 @@ beforeEach(async () => {
   database = await createTestDatabase();
   const relay = await database.startRelay({ mode: "neon" });
   const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
-  deployment = prepareDeployment(environment, 60_000);
+  deployment = prepareDeployment(environment);
 });
 
 afterEach(async () => {

@@ -88,8 +88,7 @@ describe.each(runtimes())("the built function in $name answers every recorded ev
         ...{ DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
         ...{ ...deployments.environment, ...queue.environment },
       },
-      60_000,
-      runtime,
+      { runtime },
     );
     await deployment.deploy(accounts);
     await deployment.deliver({ requestId: "first", event: {} });

@@ -23,7 +23,8 @@ const VERSIONS = {
   broken: { migrations: [accounts, booking, broken] },
   slow: { migrations: [accounts, booking, slow] },
   verbose: { migrations: [accounts, booking, verbose] },
-  brief: { migrations: [accounts, booking], timeoutMs: 2_000 },
+  timed: { migrations: [accounts, booking], movableClock: true },
+  slowTimed: { migrations: [accounts, booking, slow], movableClock: true },
 } as const;
 
 const stack = testStack(VERSIONS);
@@ -126,12 +127,12 @@ describe("deliveries", () => {
   });
 
   test("The process hangs until Lambda ends it, and the request is delivered again", async () => {
-    await stack.use("brief");
     const { bucket } = stack.cloudFormation;
     bucket.breakNext("silence");
-    const creating = create("brief");
+    const creating = create("timed");
     await waitFor(() => bucket.counts().connections === 1);
     stack.current().freeze();
+    stack.current().leaveOnly(0);
     const created = await creating;
 
     expectEnd(created);
@@ -214,9 +215,17 @@ describe("answers", () => {
   });
 
   test("A connection to S3 goes silent", async () => {
-    stack.cloudFormation.bucket.breakNext("silence");
+    const { bucket } = stack.cloudFormation;
+    bucket.breakNext("silence");
 
-    const created = await create("brief");
+    const creating = create("slowTimed");
+    await stack.gate.reached();
+    // Near the end of the function, though not so near that the run would be cancelled.
+    stack.current().leaveOnly(15_000);
+    await stack.gate.open();
+    await waitFor(() => bucket.counts().connections === 1);
+    stack.current().leaveOnly(6_000);
+    const created = await creating;
 
     expectEnd(created);
     expect(answers(created.exchanges[0])).toEqual([APPLIED]);
@@ -244,11 +253,14 @@ describe("answers", () => {
   test("There is no way to S3", async () => {
     await create("first");
     const { bucket } = stack.cloudFormation;
-    const properties = await stack.use("brief");
+    const properties = await stack.use("timed");
     stack.askInstead((request, deliver) => deliver(request));
     stack.restoreBeforeRollback("first");
     bucket.failPuts(Number.POSITIVE_INFINITY, 503);
+    const before = bucket.counts().connections;
     const updating = stack.cloudFormation.update(ID, properties);
+    await waitFor(() => bucket.counts().connections >= before + 2);
+    stack.current().leaveOnly(600);
     await waitFor(() => stack.ended.length === 2);
     bucket.failPuts(0, 503);
     const updated = await updating;

@@ -12,7 +12,7 @@ const VERSIONS = {
   broken: { migrations: [accounts, booking, broken] },
   slow: { migrations: [accounts, booking, slow] },
   homeless: { migrations: [accounts], environment: { DATABASE_URL: "" } },
-  brief: { migrations: [accounts, booking, slow], timeoutMs: 2_500 },
+  timed: { migrations: [accounts, booking, slow], movableClock: true },
 } as const;
 
 const stack = testStack(VERSIONS);
@@ -28,6 +28,9 @@ function logged(event: string): readonly Readonly<Record<string, unknown>>[] {
   const lines = stack.ended.flatMap(({ logs }) => logs.map((line) => JSON.parse(line)));
   return lines.filter((line) => line.event === event);
 }
+
+/** The function keeps ten seconds of its time for cancelling what runs, and the last five for answering anyway. */
+const CANCELLING_MS = 8_000;
 
 const there = { accounts: ["1: 100"], ledger: [1_000] };
 
@@ -158,7 +161,10 @@ describe("a deployment that fails", () => {
     await create("first");
     stack.restoreBeforeRollback("first");
 
-    const updated = await update("brief");
+    const updating = update("timed");
+    await stack.gate.reached();
+    stack.current().leaveOnly(CANCELLING_MS);
+    const updated = await updating;
 
     expectEnd(updated);
     expect(exchanged(updated)).toEqual([

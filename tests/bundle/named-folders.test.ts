@@ -29,7 +29,7 @@ beforeEach(async () => {
   database = await createTestDatabase();
   const relay = await database.startRelay({ mode: "neon" });
   const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
-  deployment = prepareDeployment(environment, 30_000);
+  deployment = prepareDeployment(environment);
   return async () => {
     await deployment.remove();
     await database.close();

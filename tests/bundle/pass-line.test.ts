@@ -313,7 +313,7 @@ describe.concurrent("the pass line", () => {
       const bouncer = await startPgBouncer({ url: scene.database.url });
       const relay = await startRelay({ target: bouncer });
       const environment = { DATABASE_URL: bouncer.url, NEON_WS_PROXY: relay.address };
-      const pooled = prepareDeployment(environment, 60_000);
+      const pooled = prepareDeployment(environment);
       context.onTestFinished(async () => {
         await pooled.remove();
         await relay.stop();

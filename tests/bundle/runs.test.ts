@@ -1,9 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+} from "vitest";
 import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import type { Relay } from "../../local/relay.ts";
 import { accounts, booking, broken, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
-import { type Deployment, prepareDeployment } from "../setup/deployment.ts";
+import { type Deployment, type DeploymentOptions, prepareDeployment } from "../setup/deployment.ts";
 import { type HeldQueue, startHeldQueue } from "../setup/held-queue.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
 import { expectReport, expectRun } from "../setup/report-schema.ts";
@@ -34,7 +45,7 @@ async function setUp(): Promise<void> {
     ...{ DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
     ...queue.environment,
   };
-  deployment = prepareDeployment(environment, 60_000);
+  deployment = prepareDeployment(environment);
 }
 
 async function tearDown(): Promise<void> {
@@ -46,10 +57,10 @@ async function tearDown(): Promise<void> {
 /** Replaces the deployment by one with other settings. */
 async function redeploy(
   changes: Readonly<Record<string, string>>,
-  timeoutMs = 60_000,
+  options: DeploymentOptions = {},
 ): Promise<void> {
   await deployment.remove();
-  deployment = prepareDeployment({ ...environment, ...changes }, timeoutMs);
+  deployment = prepareDeployment({ ...environment, ...changes }, options);
 }
 
 async function call(
@@ -80,6 +91,22 @@ const begin = () => call("POST", "/migrations", { Prefer: "respond-async, wait=1
 const look = ({ body }: Answer) => call("GET", body.statusUrl);
 const deliverLast = (requestId = "the-run") =>
   deployment.deliver({ requestId, event: queue.held.at(-1)?.event });
+
+/** Refuses connections on a port. Whenever some were refused, so much time passes that no other is worth while. */
+async function letTimeToConnectPass(port: number): Promise<void> {
+  let [refused, leftMs] = [0, 900_000];
+  const server = createServer((socket) => {
+    refused += 1;
+    if (refused % 2 === 0) {
+      leftMs -= 60_000;
+      deployment.leaveOnly(leftMs);
+    }
+    socket.on("error", () => undefined).destroy();
+  });
+  server.listen(port, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+}
 
 describe("a run", () => {
   beforeEach(setUp);
@@ -190,7 +217,7 @@ describe("a run", () => {
     await silence();
     const connected = await look(begun);
     await deployment.kill();
-    await waitFor(async () => !(await gate.busy()), 15_000);
+    await waitFor(async () => !(await gate.busy()));
     await silence();
     const lost = await look(begun);
 
@@ -202,12 +229,15 @@ describe("a run", () => {
   });
 
   test("the outcome is written down of a run whose time is over", async () => {
-    await closeGate(database);
-    await redeploy({}, 4_500);
+    const gate = await closeGate(database);
+    await redeploy({}, { movableClock: true });
     await deployment.deploy(accounts, booking, slow);
     const begun = await begin();
 
-    const { functionError } = await deliverLast();
+    const running = deliverLast();
+    await gate.reached();
+    deployment.leaveOnly(8_000);
+    const { functionError } = await running;
     const { body } = await look(begun);
 
     expect(functionError).toBeNull();
@@ -217,19 +247,20 @@ describe("a run", () => {
 
   test("a run whose database has gone when it ends says so to Lambda, and is lost in time", async () => {
     const gate = await closeGate(database);
-    await redeploy({ CONNECT_TIMEOUT_MS: "300" });
+    await redeploy({}, { movableClock: true });
     await deployment.deploy(accounts, booking, slow);
     const begun = await begin();
     const running = deliverLast();
     await gate.reached();
 
     await relay.stop();
+    await letTimeToConnectPass(relay.port);
     const { functionError, payload } = await running;
     const { address } = await database.startRelay({ mode: "neon" });
     await redeploy({ NEON_WS_PROXY: address });
     await deployment.deploy(accounts, booking, slow);
     // The server looks every second whether the run still lives.
-    await waitFor(async () => !(await gate.busy()), 15_000);
+    await waitFor(async () => !(await gate.busy()));
     await database.sql(`update ${RUNS} set seen_at = now() - interval '1 minute'`);
     const lost = await look(begun);
 

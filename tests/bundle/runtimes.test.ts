@@ -3,15 +3,16 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { LAMBDA_BUILD } from "../../bin/lambda-artefact.ts";
 import { LOCAL_FUNCTION_ARN, lambdaEnvironment } from "../../local/lambda.ts";
-import { type Outcome, Sandbox } from "../../local/lambda-sandbox.ts";
+import { type Outcome, Sandbox, type SandboxOptions } from "../../local/lambda-sandbox.ts";
 import { accounts, booking, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase } from "../setup/database.ts";
 import { type AuthoredMigration, prepareDeployment } from "../setup/deployment.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { type Runtime, runtimes } from "../setup/runtimes.ts";
+import { waitFor } from "../setup/wait-for.ts";
 
 /** A handler as people write it. */
 const NAIVE = `
@@ -72,12 +73,13 @@ type Call = (event: object) => Promise<Outcome>;
 async function inProcess<Result>(
   runtime: Runtime,
   folder: string,
-  use: (call: Call) => Promise<Result>,
-  { environment = {}, timeoutMs = 20_000 }: Partial<ConstructorParameters<typeof Sandbox>[0]> = {},
+  use: (call: Call, sandbox: Sandbox) => Promise<Result>,
+  { environment = {}, movableClock = false }: Partial<SandboxOptions> = {},
 ): Promise<Result> {
   const sandbox = new Sandbox({
     ...runtime,
-    ...{ taskRoot: folder, functionArn: LOCAL_FUNCTION_ARN, timeoutMs },
+    ...{ taskRoot: folder, functionArn: LOCAL_FUNCTION_ARN, timeoutMs: 900_000 },
+    movableClock,
     environment: { ...lambdaEnvironment(folder, LOCAL_FUNCTION_ARN), ...environment },
   });
   await sandbox.start();
@@ -86,7 +88,7 @@ async function inProcess<Result>(
     return await use((event) => {
       calls += 1;
       return sandbox.invoke({ requestId: `call-${calls}`, event });
-    });
+    }, sandbox);
   } finally {
     await sandbox.stop();
   }
@@ -160,11 +162,15 @@ describe.concurrent.each(runtimes())("in $name", (runtime) => {
       inProcess(
         runtime,
         folders.cornered,
-        async (call) => [
-          await call({ action, onFailure: "return" }),
-          await call({ action: "up", onFailure: "return" }),
-        ],
-        { timeoutMs: 3_000 },
+        async (call, sandbox) => {
+          const first = call({ action, onFailure: "return" });
+          if (action === "status") {
+            await waitFor(() => sandbox.busy);
+            sandbox.leaveOnly(1);
+          }
+          return [await first, await call({ action: "up", onFailure: "return" })];
+        },
+        { movableClock: true },
       );
 
     test.each([
@@ -183,38 +189,41 @@ describe.concurrent.each(runtimes())("in $name", (runtime) => {
     test("whose server accepts, and never answers", async () => {
       const sockets = new Set<Socket>();
       const mute = createServer((socket) => void sockets.add(socket));
+      onTestFinished(() => {
+        for (const socket of sockets) socket.destroy();
+        mute.close();
+      });
       await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
       const bound = mute.address();
       const port = typeof bound === "object" ? bound?.port : null;
       const environment = {
         DATABASE_URL: "postgres://app:secret@ep-mute.neon.tech/db",
         NEON_WS_PROXY: `127.0.0.1:${port}`,
+        CONNECT_TIMEOUT_MS: "900000",
       };
 
       const outcome = await inProcess(
         runtime,
         inject("assetFolder"),
-        (call) => call({ onFailure: "return" }),
-        { environment, timeoutMs: 4_000 },
+        async (call, sandbox) => {
+          const calling = call({ onFailure: "return" });
+          await waitFor(() => sockets.size > 0);
+          sandbox.leaveOnly(CANCELLING_MS);
+          return await calling;
+        },
+        { environment, movableClock: true },
       );
-      for (const socket of sockets) socket.destroy();
-      mute.close();
 
       expect(expectReport(outcome.payload).error?.code).toBe("DEADLINE");
     });
 
     test("whose server is lost without a word, and is not ended by what is left of it", async () => {
-      const { database, deployment, relay, gate } = await deploy(
-        runtime,
-        6_000,
-        accounts,
-        booking,
-        slow,
-      );
+      const { database, deployment, relay, gate } = await deploy(runtime, accounts, booking, slow);
 
       const calling = deployment.deliver({ requestId: "lost", event: RETURN });
       await gate.reached();
       relay.silence();
+      deployment.leaveOnly(CANCELLING_MS);
       const lost = await calling;
       relay.cutAll();
       relay.silence(false);
@@ -230,7 +239,7 @@ describe.concurrent.each(runtimes())("in $name", (runtime) => {
       const notice = "do $$ begin raise notice '%', repeat('ß', 4000000); end $$";
       const selects = "select 9223372036854775807::bigint, 'infinity'::timestamptz, 'NaN'::float8";
       const odd = { ...accounts, statements: [...accounts.statements, selects, notice] };
-      const { database, deployment } = await deploy(runtime, 20_000, odd);
+      const { database, deployment } = await deploy(runtime, odd);
 
       const applied = await deployment.deliver({ requestId: "applied", event: RETURN });
       await database.sql(
@@ -252,6 +261,8 @@ describe.concurrent.each(runtimes())("in $name", (runtime) => {
   });
 });
 
+/** The function keeps ten seconds of its time for cancelling what runs, and the last five for answering anyway. */
+const CANCELLING_MS = 8_000;
 const RETURN = { onFailure: "return" };
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -265,16 +276,12 @@ function saying({ payload }: Outcome): string {
 }
 
 /** The function in front of a database of its own. */
-async function deploy(
-  runtime: Runtime,
-  timeoutMs: number,
-  ...migrations: readonly AuthoredMigration[]
-) {
+async function deploy(runtime: Runtime, ...migrations: readonly AuthoredMigration[]) {
   const database = await createTestDatabase();
   const gate = await closeGate(database);
   const relay = await database.startRelay({ mode: "neon" });
   const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
-  const deployment = prepareDeployment(environment, timeoutMs, runtime);
+  const deployment = prepareDeployment(environment, { runtime, movableClock: true });
   cleanups.push(() => deployment.remove().then(() => database.close()));
   await deployment.deploy(...migrations);
   return { database, deployment, gate, relay };

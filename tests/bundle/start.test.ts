@@ -1,13 +1,17 @@
-import { execFileSync } from "node:child_process";
-import { expect, test } from "vitest";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { expect, onTestFinished, test } from "vitest";
 import { expectReport } from "../setup/report-schema.ts";
 
-test("npm start plays a whole deployment, ends with 0, and prints reports on request", () => {
-  const output = execFileSync(process.execPath, ["--import", "tsx", "local/start.ts", "--json"], {
-    encoding: "utf8",
-    timeout: 60_000,
+test("npm start plays a whole deployment, ends with 0, and prints reports on request", async () => {
+  const program = spawn(process.execPath, ["--import", "tsx", "local/start.ts", "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
   });
+  onTestFinished(() => void program.kill());
+  const [output, [exitCode]] = await Promise.all([text(program.stdout), once(program, "close")]);
 
+  expect(exitCode).toBe(0);
   const answers: readonly { readonly caller: string; readonly answer: unknown }[] =
     JSON.parse(output);
   expect(answers.map(({ caller }) => caller)).toHaveLength(8);

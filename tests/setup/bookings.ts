@@ -71,7 +71,7 @@ async function column(
 export interface Gate {
   /** Waits until a run stands at the gate that did not before. Returns its backend. */
   reached(before?: unknown): Promise<unknown>;
-  /** Waits until another run has asked for the migration lock in vain. */
+  /** Waits until another run has asked for the migration lock in vain, and does so again and again. */
   queued(): Promise<void>;
   /** Whether a backend holds the migration lock. */
   locked(backend: unknown): Promise<boolean>;
@@ -101,7 +101,10 @@ export async function closeGate(database: TestDatabase): Promise<Gate> {
     },
     queued: () =>
       waitFor(async () => {
-        const asking = await backends("state = 'idle' and query like '%pg_try_advisory_lock%'");
+        // The first time it asks in another way, and looks for a pooler before it waits.
+        const asking = await backends(
+          `state = 'idle' and query like '%pg_try_advisory_lock%true as "lasting"%'`,
+        );
         return asking.length > 0;
       }),
     locked: async (backend) => {

@@ -23,6 +23,8 @@ export interface Deployment {
   readonly ended: readonly Outcome[];
   /** How many processes were started so far. */
   starts(): number;
+  /** How many deliveries have not ended yet. */
+  underWay(): number;
   /** Replaces the code, as a deployment does. Returns the hash of its migrations. */
   deploy(...migrations: readonly AuthoredMigration[]): Promise<string>;
   /** Replaces the code by what is made of a Drizzle folder. Returns the hash of its migrations. */
@@ -35,17 +37,31 @@ export interface Deployment {
   kill(): Promise<void>;
   /** Stops every process in its tracks, so that its time runs out. */
   freeze(): void;
+  /**
+   * Lets the time of every call under way pass until only so many ms of it are left; with 0 Lambda ends it. Where the
+   * clock is not movable, it passes by itself.
+   */
+  leaveOnly(leftMs: number): void;
   /** Kills what runs, and deletes the code. */
   remove(): Promise<void>;
 }
 
+/** What a deployed function runs in. */
+export interface DeploymentOptions {
+  /** Default: the stand-in's own client, in our Node. */
+  readonly runtime?: Pick<Runtime, "nodePath" | "clientPath">;
+  /** Whether a call's time passes only when the test says so. Default false. */
+  readonly movableClock?: boolean;
+}
+
 const MAX_RETRIES = 2;
+/** As long as Lambda lets a function run. */
+const TIMEOUT_MS = 900_000;
 
 /** Prepares a function with the handler that would be deployed. */
 export function prepareDeployment(
   environment: Readonly<Record<string, string>>,
-  timeoutMs: number,
-  runtime: Pick<Runtime, "nodePath" | "clientPath"> = { nodePath: process.execPath },
+  { runtime = { nodePath: process.execPath }, movableClock = false }: DeploymentOptions = {},
 ): Deployment {
   const folder = mkdtempSync(join(tmpdir(), "deployment-"));
   const sandboxes = new Set<Sandbox>();
@@ -53,12 +69,14 @@ export function prepareDeployment(
   const options = {
     ...runtime,
     functionArn: LOCAL_FUNCTION_ARN,
-    timeoutMs,
+    timeoutMs: TIMEOUT_MS,
+    movableClock,
     environment: { ...lambdaEnvironment(folder, LOCAL_FUNCTION_ARN), ...environment },
     taskRoot: folder,
   };
   let idle: Sandbox[] = [];
   let starts = 0;
+  let underWay = 0;
   const start = async (): Promise<Sandbox> => {
     starts += 1;
     const sandbox = new Sandbox(options);
@@ -68,8 +86,10 @@ export function prepareDeployment(
   };
   const deliver = async (job: Job): Promise<Outcome> => {
     const ofThisCode = idle;
+    underWay += 1;
     const sandbox = ofThisCode.pop() ?? (await start());
     const outcome = await sandbox.invoke(job);
+    underWay -= 1;
     if (sandbox.usable) ofThisCode.push(sandbox);
     ended.push(outcome);
     return outcome;
@@ -91,6 +111,7 @@ export function prepareDeployment(
     functionArn: LOCAL_FUNCTION_ARN,
     ended,
     starts: () => starts,
+    underWay: () => underWay,
     deploy: async (...migrations) => {
       const drizzle = join(folder, "drizzle");
       writeDrizzleFolder(drizzle, migrations);
@@ -109,6 +130,11 @@ export function prepareDeployment(
     kill,
     freeze: () => {
       for (const sandbox of sandboxes) sandbox.freeze();
+    },
+    leaveOnly: (leftMs) => {
+      const busy = [...sandboxes].filter((sandbox) => sandbox.busy);
+      if (busy.length === 0) throw new Error("No call is under way.");
+      for (const sandbox of busy) sandbox.leaveOnly(leftMs);
     },
     remove: async () => {
       await kill();

@@ -37,10 +37,8 @@ export async function setScene({
 }: Pick<TestContext, "onTestFinished">): Promise<Scene> {
   const database = await createTestDatabase();
   const relay = await database.startRelay({ mode: "neon" });
-  const deployment = prepareDeployment(
-    { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
-    300_000,
-  );
+  const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  const deployment = prepareDeployment(environment);
   onTestFinished(async () => {
     await deployment.remove();
     await database.close();

@@ -13,12 +13,13 @@ import { closeGate, type Gate } from "./bookings.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type AuthoredMigration, type Deployment, prepareDeployment } from "./deployment.ts";
 import { untilNobodyIsLeft } from "./scene.ts";
+import { waitFor } from "./wait-for.ts";
 
 /** One version of the function. */
 export interface Version {
   readonly migrations: readonly AuthoredMigration[];
-  /** Default 300,000. */
-  readonly timeoutMs?: number;
+  /** Whether a call's time passes only when the test says so. Default false. */
+  readonly movableClock?: boolean;
   /** Beside the test's database. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -81,8 +82,9 @@ export function testStack<Name extends string>(
   };
   const use = (name: Name) => started().code.use(name);
   const reset: TestStack<Name>["reset"] = async ({ serviceToken = LOCAL_FUNCTION_ARN } = {}) => {
-    const { database } = started();
+    const { database, code } = started();
     await cloudFormation?.stop();
+    await code.end();
     await untilNobodyIsLeft(database);
     await database.sql(
       "drop schema if exists drizzle cascade; drop table if exists accounts; delete from gate",
@@ -151,6 +153,8 @@ async function prepare<Name extends string>(
 }
 
 type Code<Name extends string> = Pick<TestStack<Name>, "use" | "current"> & {
+  /** Ends every call that a failed test has left, and every repetition of it. */
+  end(): Promise<void>;
   remove(): Promise<void>;
 };
 
@@ -162,8 +166,8 @@ function startCode<Name extends string>(
   const known = new Map<Name, { readonly deployment: Deployment; readonly hash: string }>();
   let current: Deployment | null = null;
   const prepare = async (name: Name) => {
-    const { migrations, timeoutMs = 300_000, environment: other = {} } = versions[name];
-    const deployment = prepareDeployment({ ...environment, ...other }, timeoutMs);
+    const { migrations, movableClock = false, environment: other = {} } = versions[name];
+    const deployment = prepareDeployment({ ...environment, ...other }, { movableClock });
     const hash = await deployment.deploy(...migrations);
     return { deployment, hash };
   };
@@ -177,6 +181,15 @@ function startCode<Name extends string>(
     current: () => {
       if (current === null) throw new Error("No version of the function is deployed.");
       return current;
+    },
+    end: async () => {
+      for (const { deployment } of known.values()) {
+        if (deployment.underWay() === 0) continue;
+        await waitFor(async () => {
+          await deployment.kill();
+          return deployment.underWay() === 0;
+        });
+      }
     },
     remove: async () => {
       for (const { deployment } of known.values()) await deployment.remove();

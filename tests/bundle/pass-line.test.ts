@@ -1,11 +1,23 @@
-import { describe, expect, test } from "vitest";
-import { playRound } from "../../bench/traffic/rounds.ts";
-import { startTraffic } from "../../bench/traffic/traffic.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { drizzle } from "drizzle-orm/node-postgres";
+import { migrate } from "drizzle-orm/node-postgres/migrator";
+import { Client } from "pg";
+import { describe, expect, type TestContext, test } from "vitest";
 import { startRelay } from "../../local/relay.ts";
 import type { AuthoredMigration } from "../setup/deployment.ts";
-import { prepareDeployment } from "../setup/deployment.ts";
+import { prepareDeployment, writeDrizzleFolder } from "../setup/deployment.ts";
 import { pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";
-import { call, locksIn, outcome, type Scene, setScene, untilBlocked } from "../setup/scene.ts";
+import {
+  call,
+  locksIn,
+  outcome,
+  type Scene,
+  setScene,
+  untilBlocked,
+  untilQueued,
+} from "../setup/scene.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
 // What 27 tool configurations were measured in, and none of them passed as a whole (docs/operations.md). Each
@@ -27,7 +39,10 @@ function change(...statements: readonly string[]): AuthoredMigration {
 }
 
 const booked = "insert into accounts (id) values (3)";
+const read = "select from accounts";
 const write = "update accounts set email = email where id = 1";
+/** Needs the table for itself. */
+const addColumn = change("alter table accounts add column name text");
 
 /** Nothing that is not part of the application. */
 const TIDY = { checkpoints: 0, advisoryLocks: 0, sessions: 0 };
@@ -35,6 +50,43 @@ const TIDY = { checkpoints: 0, advisoryLocks: 0, sessions: 0 };
 async function ids({ database }: Scene): Promise<readonly unknown[]> {
   const rows = await database.sql("select id from accounts order by id");
   return rows.map(({ id }) => id);
+}
+
+/** Waits until so many sessions of a scene's database wait for a lock. */
+async function untilWaiting({ database }: Scene, count: number): Promise<void> {
+  await waitFor(async () => {
+    const rows = await database.sql(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return rows.length === count;
+  });
+}
+
+/** Fails the test when a promise does not settle in minutes. */
+async function untilSettled(promise: Promise<unknown>): Promise<void> {
+  let settled = false;
+  const note = () => {
+    settled = true;
+  };
+  promise.then(note, note);
+  await waitFor(() => settled);
+}
+
+/** Applies `addColumn` behind `accounts` with Drizzle's own migrator. */
+async function migrateByDrizzle(
+  { database }: Scene,
+  { onTestFinished }: Pick<TestContext, "onTestFinished">,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "pass-line-"));
+  const client = new Client({ connectionString: database.url });
+  client.on("error", () => undefined);
+  onTestFinished(async () => {
+    await client.end();
+    rmSync(folder, { recursive: true });
+  });
+  writeDrizzleFolder(folder, [accounts, addColumn]);
+  await client.connect();
+  await migrate(drizzle({ client }), { migrationsFolder: folder });
 }
 
 const times = <Result>(count: number, work: () => Promise<Result>): Promise<readonly Result[]> =>
@@ -130,12 +182,7 @@ describe.concurrent("the pass line", () => {
     const first = scene.again();
     await untilBlocked(scene.database, "concurrently");
     const second = scene.again();
-    await waitFor(async () => {
-      const rows = await scene.database.sql(
-        "select from pg_stat_activity where datname = current_database() and state = 'idle' and query like '%pg_try_advisory_lock%'",
-      );
-      return rows.length > 0;
-    });
+    await untilQueued(scene.database);
     await writer.release();
 
     expect([outcome(await first), outcome(await second)]).toEqual(["applied", "up-to-date"]);
@@ -229,27 +276,25 @@ describe.concurrent("the pass line", () => {
   });
 
   test("S7: an application goes on while a migration waits for a table that somebody holds", async (context) => {
-    const holdMs = 4_000;
-    const [scene, other] = [await setScene(context), await setScene(context)];
+    const scene = await setScene(context);
     await scene.up([accounts]);
-    const { url } = scene.database;
     const holder = await scene.database.hold("select from accounts");
-    const traffic = await startTraffic(url, { read: "select from accounts", write });
-    const byDrizzle = playRound("drizzle", { url: other.database.url, relay: "", holdMs });
-    const migrating = scene.up([accounts, change("alter table accounts add column name text")]);
-    await untilBlocked(scene.database, "alter table");
-    const blockedAt = Date.now();
-    await waitFor(() => Date.now() > blockedAt + holdMs);
+    const migrating = scene.up([accounts, addColumn]);
+    migrating.catch(() => undefined);
+
+    // They come behind a migration that waits, and are answered while the holder is still there: twice.
+    for (const requests of [
+      [read, write],
+      [read, write],
+    ]) {
+      await untilBlocked(scene.database, "alter table");
+      const answers = Promise.all(requests.map((each) => scene.database.sqlAsOwner(each)));
+      await untilSettled(answers);
+      await answers;
+    }
     await holder.release();
-    const { reads, writes } = await traffic.stop();
-    const drizzle = (await byDrizzle).service;
 
     expect(outcome(await migrating)).toBe("applied");
-    // The default lock time-out is 2 s; the rest is for a machine that is busy.
-    expect(Math.max(reads.worstMs, writes.worstMs)).toBeLessThan(3_500);
-    expect(Math.min(drizzle.reads.worstMs, drizzle.writes.worstMs)).toBeGreaterThan(3_500);
-    expect(reads.count).toBeGreaterThan(3 * drizzle.reads.count);
-    expect(writes.count).toBeGreaterThan(3 * drizzle.writes.count);
     expect(await scene.left()).toMatchObject({
       ...TIDY,
       tables: { accounts: "id email name" },
@@ -257,11 +302,34 @@ describe.concurrent("the pass line", () => {
     });
   });
 
+  test("S7: behind Drizzle's own migrator it waits until the holder is gone", async (context) => {
+    const scene = await setScene(context);
+    await scene.up([accounts]);
+    const holder = await scene.database.hold("select from accounts");
+    const migrating = migrateByDrizzle(scene, context);
+    migrating.catch(() => undefined);
+    await untilWaiting(scene, 1);
+    let answered = 0;
+    const requests = [read, write].map(async (request) => {
+      await scene.database.sqlAsOwner(request);
+      answered += 1;
+    });
+    const all = Promise.all([migrating, ...requests]);
+    all.catch(() => undefined);
+
+    await untilWaiting(scene, 3);
+    const before = answered;
+    await holder.release();
+    await all;
+
+    expect([before, answered]).toEqual([0, 2]);
+  });
+
   test("S8: after SIGKILL in the middle of a statement the next run, at once, does it all, and once", async (context) => {
     const scene = await setScene(context);
     await scene.up([accounts]);
     await scene.database.sqlAsOwner("create table hurry ()");
-    const sleep = "select pg_sleep(20) where not exists (select from hurry)";
+    const sleep = "select pg_sleep(86400) where not exists (select from hurry)";
     await scene.deployment.deploy(accounts, change(booked, sleep));
     void scene.again().catch(() => undefined);
     await waitFor(async () => {
@@ -272,12 +340,10 @@ describe.concurrent("the pass line", () => {
     });
 
     await scene.deployment.kill();
-    const killedAt = Date.now();
     await scene.database.sqlAsOwner("insert into hurry default values");
     const report = await scene.again();
 
     expect(outcome(report)).toBe("applied");
-    expect(Date.now() - killedAt).toBeLessThan(6_000);
     expect(await ids(scene)).toEqual([1, 2, 3]);
     expect(await scene.left()).toMatchObject({ ...TIDY, ledger: [1_000, 2_000] });
   });

@@ -1,5 +1,6 @@
 import type { TestDatabase } from "./database.ts";
 import type { AuthoredMigration } from "./deployment.ts";
+import { untilQueued } from "./scene.ts";
 import { waitFor } from "./wait-for.ts";
 
 export const accounts: AuthoredMigration = {
@@ -99,14 +100,7 @@ export async function closeGate(database: TestDatabase): Promise<Gate> {
       });
       return pid;
     },
-    queued: () =>
-      waitFor(async () => {
-        // The first time it asks in another way, and looks for a pooler before it waits.
-        const asking = await backends(
-          `state = 'idle' and query like '%pg_try_advisory_lock%true as "lasting"%'`,
-        );
-        return asking.length > 0;
-      }),
+    queued: () => untilQueued(database),
     locked: async (backend) => {
       const rows = await database.sql(
         "select from pg_locks where locktype = 'advisory' and granted and pid = $1",

@@ -143,7 +143,8 @@ export function prepareDeployment(
   };
 }
 
-function writeDrizzleFolder(folder: string, migrations: readonly AuthoredMigration[]): void {
+/** Writes a folder as drizzle-kit 0.x leaves it. */
+export function writeDrizzleFolder(folder: string, migrations: readonly AuthoredMigration[]): void {
   const entries = migrations.map(({ tag, when }, idx) => ({
     idx,
     version: "7",

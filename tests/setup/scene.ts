@@ -83,6 +83,18 @@ export async function untilBlocked(database: TestDatabase, statement: string): P
   });
 }
 
+/** Waits until a run has asked for the migration lock in vain, and does so again and again. */
+export async function untilQueued(database: TestDatabase): Promise<void> {
+  await waitFor(async () => {
+    // The first time it asks in another way, and looks for a pooler before it waits.
+    const rows = await database.sql(
+      `select from pg_stat_activity where datname = current_database() and state = 'idle'
+       and application_name like 'neon-migrate/%' and query like '%pg_try_advisory_lock%true as "lasting"%'`,
+    );
+    return rows.length > 0;
+  });
+}
+
 const OURS = `n.nspname not in ('pg_catalog', 'information_schema', 'drizzle') and n.nspname not like 'pg_toast%'`;
 
 async function lookAt(database: TestDatabase): Promise<Left> {

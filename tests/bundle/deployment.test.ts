@@ -1,12 +1,14 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from "vitest";
 import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
 import type { Relay } from "../../local/relay.ts";
 import { startSecrets } from "../../local/secrets.ts";
+import { accounts } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { prepareDeployment } from "../setup/deployment.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
@@ -201,20 +203,21 @@ test.each([
 ])(
   "a function that is nearly over answers before it is killed, while %s",
   async (_what, silent) => {
-    await lambda.stop();
-    lambda = startLambda({
-      handlerDirectory: inject("assetFolder"),
-      environment,
-      timeoutMs: 3_000,
-    });
+    const deployment = prepareDeployment(environment, { movableClock: true });
+    onTestFinished(() => deployment.remove());
+    await deployment.deploy(accounts);
     const holder = await database.hold("create schema drizzle");
-    const invoking = lambda.invoke({ onFailure: "return" });
+    // So patient that it is never between two attempts.
+    const event = { onFailure: "return", ddlLockTimeoutMs: 900_000 };
+    const delivering = deployment.deliver({ requestId: "late", event });
     const blocked =
       "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     await waitFor(async () => (await database.sql(blocked)).length > 0);
     relay.silence(silent);
+    // Ten seconds are kept for cancelling what runs, and the last five for answering anyway.
+    deployment.leaveOnly(8_000);
 
-    const { payload } = await invoking;
+    const { payload } = await delivering;
     await holder.release();
 
     expect(expectReport(payload).error?.code).toBe("DEADLINE");

@@ -1,4 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  expect,
+  inject,
+  onTestFinished,
+  test,
+} from "vitest";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
@@ -6,6 +18,15 @@ import { deploySource } from "../setup/local-function.ts";
 import { neonMigrate } from "../setup/neon-migrate.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { waitFor } from "../setup/wait-for.ts";
+
+/** Ends when there is a file. */
+const PATIENT = `
+import { existsSync } from "node:fs";
+export const handler = async () => {
+  while (!existsSync(process.env.GATE)) await new Promise((resolve) => setTimeout(resolve, 20));
+  return "done";
+};
+`;
 
 let database: TestDatabase;
 let lambda: LocalLambda;
@@ -68,15 +89,16 @@ test("ends with 1 and prints the report where the run failed", async () => {
 });
 
 test("leaves the function running when it is interrupted, and says so", async () => {
-  const slow = await deploySource(
-    "export const handler = () => new Promise((end) => setTimeout(end, 2_000, 'done'));",
-  );
-  service.deploy(slow);
+  const folder = mkdtempSync(join(tmpdir(), "invoke-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const gate = join(folder, "open");
+  service.deploy(await deploySource(PATIENT, { environment: { GATE: gate } }));
 
   const { exitCode, stdout } = await invoke(["--json"], async (kill) => {
     await waitFor(() => service.calls.length === 1);
     kill("SIGINT");
   });
+  writeFileSync(gate, "");
   const attempts = await service.calls[0]?.attempts;
 
   expect(exitCode).toBe(1);

@@ -38,7 +38,9 @@ const DATABASE = "faults";
 const TEMPLATE = "faults_before";
 const ROLE = "deployer";
 /** Nobody should ever wait so long; a run that does is unanswered. */
-const FUNCTION_TIMEOUT_MS = 60_000;
+const FUNCTION_TIMEOUT_MS = 300_000;
+/** On a busy machine a server that is started again may be away for longer than ten seconds. */
+const CONNECT_TIMEOUT_MS = "60000";
 
 /**
  * A crash must not take what was committed, as on Neon; deadlocks are to be found while a try lasts. With
@@ -66,7 +68,11 @@ export async function openStage(folderOf: (workload: Workload) => string): Promi
   const cold = (workload: Workload, way: Way = { relay, port }) =>
     startLambda({
       handlerDirectory: folderOf(workload),
-      environment: { DATABASE_URL: withPort(url, way.port), NEON_WS_PROXY: way.relay.address },
+      environment: {
+        DATABASE_URL: withPort(url, way.port),
+        NEON_WS_PROXY: way.relay.address,
+        CONNECT_TIMEOUT_MS,
+      },
       timeoutMs: FUNCTION_TIMEOUT_MS,
     });
   const cool = async (): Promise<void> => {

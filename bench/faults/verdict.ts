@@ -30,8 +30,8 @@ export interface Verdict {
 }
 
 const FOLLOW_UPS = 5;
-/** A server needs a moment to notice that a client is gone. */
-const SETTLE_MS = 2_000;
+/** A server needs a moment to notice that a client is gone, and a busy machine more of them. */
+const SETTLE_MS = 60_000;
 
 /** Disturbs a run, lets the next ones finish the work, and compares what is there with what should be. */
 export async function carryOut(attempt: Attempt, trial: Trial): Promise<Verdict> {

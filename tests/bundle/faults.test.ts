@@ -21,6 +21,9 @@ const TRIES: Readonly<Record<string, number>> = {
   "restart-immediate": 2,
 };
 
+/** What meets a run at any speed. */
+const MEETS_ANYWAY = ["cut", "commit", "race", "traffic", "deadlock"];
+
 /** What somebody does behind a run that nobody disturbed, and what the bench must say to it. */
 const SPOILT: Readonly<
   Record<string, { readonly sql: string; readonly found: readonly string[] }>
@@ -59,8 +62,8 @@ const SPOILT: Readonly<
   },
 };
 
-/** Alone it takes a tenth of it. */
-const BUSY_MACHINE_MS = 180_000;
+/** On two quiet cores it takes a fiftieth of it. */
+const BUSY_MACHINE_MS = 900_000;
 
 let results: readonly TryResult[];
 
@@ -102,7 +105,9 @@ test("whatever happens to a run, nothing is lost, doubled, unanswered or left be
 
   const bad = tried.filter(({ verdict }) => isBad(verdict));
   expect(bad.map((result) => renderFailure(result, `--seed ${SEED}`))).toEqual([]);
-  expect(tried.filter(({ verdict }) => verdict.recoveryMs !== null).length).toBeGreaterThan(25);
+  // Of the others the moment is drawn from how long a run took before: at another speed it may come too late.
+  const certain = tried.filter(({ scenario }) => MEETS_ANYWAY.includes(scenario));
+  expect(certain.filter(({ verdict }) => verdict.recoveryMs !== null).length).toBeGreaterThan(20);
 });
 
 test.each(Object.entries(SPOILT))("the bench notices when %s", (name, { found }) => {

@@ -171,6 +171,7 @@ describe("CloudFormation", () => {
 
 test("the database's address comes from Secrets Manager or SSM, read by the real clients", async () => {
   const secrets = await startSecrets();
+  onTestFinished(() => secrets.stop());
   secrets.set("db", JSON.stringify({ url: database.url }));
   secrets.set("/db", database.url);
   const { DATABASE_URL: _plain, ...rest } = environment;
@@ -184,11 +185,10 @@ test("the database's address comes from Secrets Manager or SSM, read by the real
   for (const reference of references) {
     const own = { ...rest, ...secrets.environment, ...reference };
     const other = startLambda({ handlerDirectory: inject("assetFolder"), environment: own });
+    onTestFinished(() => other.stop());
     const { payload } = await other.invoke({ onFailure: "return" });
     outcomes.push([expectReport(payload).status, expectReport(payload).error?.code]);
-    await other.stop();
   }
-  await secrets.stop();
 
   expect(outcomes).toEqual([
     ["applied", undefined],

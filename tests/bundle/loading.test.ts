@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { buildBare } from "../../bench/speed/bare.ts";
 import { startFunction } from "../../bench/speed/function-process.ts";
 import { buildLambda } from "../../bin/lambda-artefact.ts";
@@ -44,8 +44,8 @@ describe("what every start of the function loads", () => {
     for (const name of drizzle) rmSync(join(lacking, name));
 
     const lambda = startLambda({ handlerDirectory: lacking, environment });
+    onTestFinished(() => lambda.stop());
     const { payload } = await lambda.invoke({});
-    await lambda.stop();
 
     expect(drizzle).not.toEqual([]);
     expect(payload).toMatchObject({ errorType: "INTERNAL" });

@@ -1,7 +1,16 @@
 import { cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  inject,
+  onTestFinished,
+  test,
+} from "vitest";
 import type { Migration } from "../../lib/bundle.ts";
 import { startCloudFormation } from "../../local/cloudformation.ts";
 import {
@@ -284,9 +293,15 @@ describe("no trace of the password leaves the function", () => {
 
   test("when nobody caught what was thrown", async () => {
     const holder = await database.hold("create schema drizzle");
+    onTestFinished(() => holder.release());
+    const lambda = startLambda({
+      handlerDirectory: harmless,
+      environment: { NEON_WS_PROXY: relay, DATABASE_URL: url },
+    });
+    // Before the holder: what nobody waits for any more must not go on.
+    onTestFinished(() => lambda.stop());
 
-    const { payload, logs } = await play({ event: { bomb: 1, action: "up" } });
-    await holder.release();
+    const { payload, logs } = await lambda.invoke({ bomb: 1, action: "up" });
 
     expect(codeOf(payload)).toBe("INTERNAL");
     expect(JSON.stringify(payload)).toContain("[redacted]");
@@ -302,6 +317,7 @@ describe("no trace of the password leaves the function", () => {
       handlerDirectory: telling,
       environment: { NEON_WS_PROXY: relay, DATABASE_URL: url },
     });
+    onTestFinished(() => lambda.stop());
     const stack = await startCloudFormation({
       serviceToken: LOCAL_FUNCTION_ARN,
       invoke: async (event) => {
@@ -309,9 +325,9 @@ describe("no trace of the password leaves the function", () => {
       },
     });
 
+    onTestFinished(() => stack.stop());
+
     const { exchanges } = await stack.create("Run", properties());
-    await stack.stop();
-    await lambda.stop();
 
     expect(exchanges.map(({ status }) => status)).toEqual(["FAILED", "SUCCESS"]);
     expect(exchanges[0]?.reason).toContain(code);

@@ -10,6 +10,7 @@ import { refusePooler } from "./pooler.ts";
 import { type Progress, timed } from "./progress.ts";
 import { describeApplied } from "./report.ts";
 import { type RunResult, runMigrations } from "./run.ts";
+import { describeSession, type SessionFacts } from "./sessions.ts";
 
 /**
  * Takes the lock, plans, and carries the plan out.
@@ -29,11 +30,12 @@ export async function apply(self: Attempt): Promise<Status> {
  * first message is enough to see that nothing is pending; for more it is taken again, and the ledger read again.
  */
 async function planUnderLock(self: Attempt): Promise<Planned> {
-  const { connection } = self;
+  const { connection, progress } = self;
   const [lockAnswer, ledgerAnswer = []] = connection.opening;
   const { locked, lasting } = lockAnswer?.[0] ?? {};
   const first = locked === true ? decide(self, ledgerAnswer) : null;
   if (first?.plan.pending.length === 0) return first;
+  progress.doing = "looking for a pooler on the way";
   await refusePooler(connection);
   if (first !== null && lasting === true) return first;
   return decide(self, await waitForLock(self));
@@ -49,11 +51,18 @@ function decide(self: Attempt, answer: Rows): Planned {
 }
 
 async function waitForLock({ connection, request, target, progress, log }: Attempt): Promise<Rows> {
-  const options = { timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log };
+  progress.doing = "waiting for the migration lock";
+  const options = {
+    ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },
+    onHolder: (holder: SessionFacts) => {
+      progress.doing = `waiting for the migration lock of ${describeSession(holder)}`;
+    },
+  };
   const warnings = await timed(progress, "lockMs", () =>
     acquireLock(connection, target.ledger, options),
   );
   for (const { code, message } of warnings) progress.warn(code, message);
+  progress.doing = "reading the ledger";
   return await askForLedger(connection, target.ledger);
 }
 
@@ -67,7 +76,7 @@ function recoverDoubtful(plan: Plan, progress: Progress): void {
 
 /** Where the server shows that a statement needs another place than its text says, plans once more with that. */
 async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise<void> {
-  const { bundle, connection, log, target } = self;
+  const { bundle, connection, log, progress, target } = self;
   let plan = first;
   let ledger = firstLedger;
   let lessons = NO_LESSONS;
@@ -78,6 +87,7 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
     if (learned === null) throw failure.thrown;
     lessons = learned;
     log("plan.again", { ...lessons });
+    progress.doing = "planning once more";
     const answer = await askForLedger(connection, target.ledger);
     const again = makePlan(self, answer, lessons);
     ledger = again.ledger;
@@ -92,26 +102,46 @@ async function carryOut(
   plan: Plan,
   ledger: Ledger,
 ): Promise<RunResult["failure"]> {
-  const { failure, applied, done, warnings, ...result } = await runMigrations(plan, {
+  const { facts } = progress;
+  progress.doing = "preparing the ledger";
+  const result = await runMigrations(plan, {
     connection,
     ledger,
     mayFallBack: request.executor !== "drizzle",
-    patience: { lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
+    patience: {
+      ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
+      onWatch: (blockers) => {
+        progress.blockers = blockers;
+      },
+    },
+    onStart: (soFar) => {
+      progress.update = () => keep(soFar(), facts, progress);
+    },
   });
+  progress.update = null;
+  keep(result, facts, progress);
+  const { pending = [] } = progress.facts;
+  if (result.failure !== null) progress.inDoubt = new Set(pending.map(({ tag }) => tag));
+  return result.failure;
+}
+
+/** Keeps in the facts of the run how far a plan is carried out. @param before those before it */
+function keep(
+  { failure: _failure, applied, done, warnings, ...result }: RunResult,
+  before: Progress["facts"],
+  progress: Progress,
+): void {
   const tags = new Set(applied.map(({ tag }) => tag));
-  const pending = (progress.facts.pending ?? [])
-    .filter(({ tag }) => !tags.has(tag))
-    .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done }));
   progress.facts = {
     ...progress.facts,
     ...result,
-    applied: [...progress.facts.applied, ...applied],
-    latest: applied.at(-1)?.tag ?? progress.facts.latest ?? null,
-    pending,
+    applied: [...before.applied, ...applied],
+    latest: applied.at(-1)?.tag ?? before.latest ?? null,
+    pending: (before.pending ?? [])
+      .filter(({ tag }) => !tags.has(tag))
+      .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done })),
   };
   for (const { code, message } of warnings) progress.warn(code, message);
-  if (failure !== null) progress.inDoubt = new Set(pending.map(({ tag }) => tag));
-  return failure;
 }
 
 function readOnly({ database }: Connection): MigratorError {

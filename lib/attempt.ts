@@ -8,7 +8,8 @@ import { ledgerQuestion } from "./ledger-question.ts";
 import type { Log } from "./log.ts";
 import type { Attempt, Status } from "./planning.ts";
 import { openingLockQuestion } from "./pooler.ts";
-import { type Milestone, milestones, type Progress, timed } from "./progress.ts";
+import { factsOf, type Milestone, milestones, type Progress, timed } from "./progress.ts";
+import type { Report } from "./report.ts";
 import type { Request } from "./request.ts";
 
 /** What a run needs from outside. */
@@ -22,13 +23,20 @@ export interface Dependencies {
   readonly requestId: string;
   /** Epoch ms by which the work must have stopped; null means no limit from outside. */
   readonly deadline: number | null;
+  /** Epoch ms by which the connection is dropped where nothing else has helped. Default: some seconds behind the deadline. */
+  readonly dropBy?: number;
   readonly log: Log;
   /** Told how far the run is, statement by statement. Must be quick, and must not throw. */
   readonly onProgress?: (done: Milestone) => void;
+  /**
+   * Given, as soon as the run begins, what ends it from outside: it drops the connection, and makes the report
+   * of how far the run is. It waits for nothing.
+   */
+  readonly onStart?: (giveUp: (reason: unknown) => Report) => void;
 }
 
-/** How long a cancelled statement has to stop before its connection is dropped. */
-const CANCEL_GRACE_MS = 2_000;
+/** How long a statement has at most to be cancelled, on a session of its own, before its connection is dropped. */
+const CANCEL_GRACE_MS = 3_000;
 
 /**
  * Makes one attempt: connects with the question for the ledger, does what is asked for, and hangs up.
@@ -38,17 +46,22 @@ const CANCEL_GRACE_MS = 2_000;
 export async function attempt(
   request: Request,
   target: Target,
-  { bundle, requestId, log, onProgress }: Dependencies,
+  { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY }: Dependencies,
   progress: Progress,
 ): Promise<Status> {
   const { deadline } = progress;
   const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
   const opening = [...lock, ledgerQuestion(target.ledger)];
   const milestone = milestones(progress);
+  progress.doing = "connecting";
   const connection = await timed(progress, "connectMs", () =>
     connect(target, {
       ...{ requestId, deadline, log, opening },
-      onTurn: (place) => onProgress?.(milestone(place)),
+      onTurn: (place) => {
+        progress.place = place;
+        progress.doing = null;
+        onProgress?.(milestone(place));
+      },
     }),
   );
   log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
@@ -56,21 +69,23 @@ export async function attempt(
     for (const { code, message } of connection.warnings) progress.warn(code, message);
   }
   progress.facts = { ...progress.facts, database: connection.database };
-  const watchdog = setTimeout(
-    () => void connection.interrupt(deadlinePassed(request), CANCEL_GRACE_MS),
-    Math.max(deadline - Date.now(), 0),
-  );
+  progress.connection = connection;
+  const stop = () =>
+    connection.interrupt(
+      deadlinePassed(request),
+      Math.max(Math.min(CANCEL_GRACE_MS, dropBy - Date.now()), 1),
+      (helper) => progress.blockers?.look(helper) ?? Promise.resolve(),
+    );
+  const watchdog = setTimeout(() => void stop(), Math.max(deadline - Date.now(), 0));
   const self: Attempt = { request, target, bundle, connection, progress, log };
   try {
+    // The login may have come so late that the watchdog has not had its turn.
+    if (Date.now() >= progress.deadline) throw deadlinePassed(request);
     return request.action === "up" ? await apply(self) : await inspect(self);
   } finally {
     clearTimeout(watchdog);
-    const { notices, roundTrips } = progress.facts;
-    progress.facts = {
-      ...progress.facts,
-      notices: [...notices, ...connection.notices()],
-      roundTrips: roundTrips + connection.roundTrips(),
-    };
+    progress.facts = factsOf(progress);
+    progress.connection = null;
     await connection.close();
   }
 }
@@ -79,7 +94,7 @@ function deadlinePassed({ timeoutMs }: Request): MigratorError {
   const limit = timeoutMs === null ? "the function's time-out" : "timeoutMs";
   return new MigratorError(
     "DEADLINE",
-    `The time for this run is over, so what was running was cancelled and rolled back. Raise ${limit}, or split the migration.`,
+    `The time for this run is over, so it was stopped; what was not committed is rolled back. Raise ${limit}, or split the migration.`,
     { retryable: true },
   );
 }

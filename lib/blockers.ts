@@ -3,10 +3,12 @@ import { SESSION_COLUMNS, type SessionFacts } from "./sessions.ts";
 
 /** Who stands in the way of a session. */
 export interface Blockers {
-  /** Those for whom it waited when one last looked; empty when it did not wait. */
+  /** Those for whom it waited when one last looked; empty when it did not wait, or nobody looks any more. */
   present(): readonly SessionFacts[];
   /** Those for whom it last waited. */
   lastSeen(): readonly SessionFacts[];
+  /** Looks once more, from another session. Never rejects. */
+  look(helper: Connection): Promise<void>;
   /** Waits for an answer that is on its way. */
   settled(): Promise<void>;
   /** Looks no more. */
@@ -25,11 +27,25 @@ const MAX_INTERVAL_MS = 1_000;
 /** How long an answer may take. */
 const ANSWER_TIMEOUT_MS = 500;
 
-const QUESTION = `
-  select a.pid,${SESSION_COLUMNS}
-  from unnest(pg_blocking_pids($1::int)) as b (pid)
-  join pg_catalog.pg_stat_activity a on a.pid = b.pid
-`;
+const SESSIONS = `select a.pid,${SESSION_COLUMNS} from pg_catalog.pg_stat_activity a where a.pid = any`;
+
+const QUESTION = `${SESSIONS}(pg_blocking_pids($1::int))`;
+
+const HOLDERS = `${SESSIONS}(array(select l.pid from pg_catalog.pg_locks l
+  join pg_catalog.pg_class c on c.oid = l.relation where l.granted and $1 ~ ('\\m' || c.relname || '\\M')))
+  and a.datname = current_database() and a.pid <> pg_backend_pid()`;
+
+/**
+ * Asks the session that has waited in vain who has locks on relations that are named in a statement: for whom it waited can
+ * be seen only while it waits, and from beside, where nobody may have come to look in time.
+ * @returns nobody where that is not answered
+ */
+export async function findHolders(
+  connection: Connection,
+  statement = "",
+): Promise<readonly SessionFacts[]> {
+  return await connection.query<SessionFacts>(HOLDERS, [statement]).catch(() => []);
+}
 
 /**
  * Looks again and again for whom a session waits: that can be asked only while it waits, and only from
@@ -55,12 +71,16 @@ export function watchBlockers(
       };
     });
 
+  async function look(helper: Connection): Promise<void> {
+    present = await helper.query<SessionFacts>(QUESTION, [connection.backendPid]);
+    if (present.length > 0) lastSeen = present;
+  }
+
   async function lookFrom(helper: Connection): Promise<void> {
     while (!over) {
-      const answer = helper.query<SessionFacts>(QUESTION, [connection.backendPid]);
+      const answer = look(helper);
       asking = answer.catch(() => undefined);
-      present = await answer;
-      if (present.length > 0) lastSeen = present;
+      await answer;
       await pause();
     }
   }
@@ -73,8 +93,9 @@ export function watchBlockers(
 
   const watching = watch();
   return {
-    present: () => present,
+    present: () => (over ? [] : present),
     lastSeen: () => lastSeen,
+    look: (helper) => look(helper).catch(() => undefined),
     settled: async () => {
       let timer: NodeJS.Timeout | undefined;
       const tooLate = new Promise((resolve) => {

@@ -60,8 +60,13 @@ export interface Connection {
    * Stops what runs: the server is asked, through a second session, to cancel the statement, and if that
    * does not help within `graceMs`, the connection is dropped. From here on every query fails with `reason`.
    * Never rejects.
+   * @param before work for the second session before that: what waits can be seen only while it waits. Must not reject
    */
-  interrupt(reason: MigratorError, graceMs: number): Promise<void>;
+  interrupt(
+    reason: MigratorError,
+    graceMs: number,
+    before?: (helper: Connection) => Promise<void>,
+  ): Promise<void>;
   /**
    * Does work on a second session to the same place, which is closed behind it.
    * @returns null when that did not succeed within `timeoutMs`

@@ -1,4 +1,4 @@
-import { type Blockers, watchBlockers } from "./blockers.ts";
+import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
 import { backoffMs } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
@@ -12,6 +12,8 @@ export interface Patience {
   /** Epoch ms; no attempt is begun that could not end before. */
   readonly deadline: number;
   readonly log: Log;
+  /** Given what tells at any time for whom it waits. */
+  onWatch?(blockers: Blockers): void;
 }
 
 /** Nobody has let go of the lock in time. */
@@ -45,15 +47,18 @@ export async function withPatience<Result>(
   attempt: () => Promise<Result>,
 ): Promise<Result> {
   const blockers = watchBlockers(connection, patience);
+  patience.onWatch?.(blockers);
   try {
     for (let attempts = 1; ; attempts += 1) {
       try {
         return await attempt();
       } catch (thrown) {
-        const lost = lostAgainstOthers(thrown, blockers);
+        const lost = lostAgainstOthers(thrown, blockers, attempts);
         await blockers.settled();
         const pauseMs = nextPauseMs(lost, attempts, patience);
-        if (pauseMs === null) throw lockTimeout(lost, attempts, blockers.lastSeen());
+        if (pauseMs === null) {
+          throw await lockTimeout(lost, attempts, blockers.lastSeen(), connection);
+        }
         patience.log("transaction.retry", {
           attempt: attempts,
           sqlstate: lost.facts.sqlstate,
@@ -69,9 +74,13 @@ export async function withPatience<Result>(
 }
 
 /** @throws what was thrown, where it is nothing that passes by itself */
-function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
+function lostAgainstOthers(thrown: unknown, blockers: Blockers, attempts: number): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
-  if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
+  if (thrown.code === "DEADLINE") {
+    // Between two attempts it waits for nobody, and will again.
+    const present = blockers.present();
+    throw outOfTime(thrown, present.length > 0 || attempts === 1 ? present : blockers.lastSeen());
+  }
   if (thrown.code !== "MIGRATION_FAILED") throw thrown;
   if (whyLost(thrown) === undefined) throw thrown;
   return thrown;
@@ -98,8 +107,9 @@ function nextPauseMs(
   return leftMs < MIN_PAUSE_MS ? null : Math.min(wantedMs, leftMs);
 }
 
-function outOfTime(error: MigratorError, blockers: readonly SessionFacts[]): MigratorError {
-  if (blockers.length === 0) return error;
+/** The error for a run whose time was over while it waited for others. */
+export function outOfTime(error: unknown, blockers: readonly SessionFacts[]): unknown {
+  if (blockers.length === 0 || !(error instanceof MigratorError)) return error;
   return new MigratorError(
     error.code,
     `${error.message} It was waiting for others. ${blockedBy(blockers)} ${wayOut(blockers)}`,
@@ -107,16 +117,19 @@ function outOfTime(error: MigratorError, blockers: readonly SessionFacts[]): Mig
   );
 }
 
-function lockTimeout(
+async function lockTimeout(
   lost: MigratorError,
   attempts: number,
-  blockers: readonly SessionFacts[],
-): MigratorError {
+  seen: readonly SessionFacts[],
+  connection: Connection,
+): Promise<MigratorError> {
   const why = whyLost(lost) ?? "lost against others";
   const often = attempts === 1 ? "once" : `${attempts} times`;
+  const found = seen.length > 0 ? [] : await findHolders(connection, lost.facts.statement?.excerpt);
+  const who = found.length > 0 ? `${NOT_SEEN} ${named(found)}.` : blockedBy(seen);
   return new MigratorError(
     "LOCK_TIMEOUT",
-    `${lost.message} The transaction ${why}, ${often} until the time was over; it is rolled back. ${blockedBy(blockers)} ${wayOut(blockers)}`,
+    `${lost.message} The transaction ${why}, ${often} until the time was over; it is rolled back. ${who} ${wayOut([...seen, ...found])}`,
     { ...lost.facts, cause: lost, retryable: true },
   );
 }
@@ -124,7 +137,14 @@ function lockTimeout(
 function blockedBy(blockers: readonly SessionFacts[]): string {
   return blockers.length === 0
     ? "Who they are could not be seen."
-    : `Blocked by: ${blockers.map(describeSession).join("; ")}.`;
+    : `Blocked by: ${named(blockers)}.`;
+}
+
+/** Not all of those need to have stood in its way. */
+const NOT_SEEN = "Nobody came to see it wait. Locks on what it names have now:";
+
+function named(sessions: readonly SessionFacts[]): string {
+  return sessions.map(describeSession).join("; ");
 }
 
 function wayOut(blockers: readonly SessionFacts[]): string {

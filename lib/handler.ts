@@ -6,6 +6,7 @@ import { type Recognised, selectSource } from "./events/select.ts";
 import type { InvocationContext, Undone } from "./events/source.ts";
 import { createLog, type Log, type RunEnd } from "./log.ts";
 import { type Dependencies, migrate } from "./migrate.ts";
+import { type Moments, momentsOf } from "./moments.ts";
 import type { Milestone } from "./progress.ts";
 import { redact } from "./redact.ts";
 import { failedReport, type Report } from "./report.ts";
@@ -25,10 +26,6 @@ export interface HandlerOptions {
   /** Whether an error that nobody caught has nothing to do with the run, which then goes on. Default: it has. */
   readonly isStray?: (thrown: unknown) => boolean;
 }
-
-/** What is kept back of the remaining time for cancelling, and for answering, in ms at most. */
-const CANCEL_MARGIN_MS = 10_000;
-const ANSWER_MARGIN_MS = 5_000;
 
 /**
  * Makes the function that Lambda calls. It answers every event on every path, the deadline included; for as long as a call
@@ -60,13 +57,11 @@ async function answer(
 ): Promise<unknown> {
   const log = (options.logFor ?? createLog)(context.awsRequestId);
   const recognised = selectSource(event);
-  const remainingMs = context.getRemainingTimeInMillis();
-  const end = Date.now() + remainingMs;
-  const report = await reportFor(recognised, options, { context, log, end, uncaught });
+  const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
+  const report = await reportFor(recognised, options, { context, log, moments, uncaught });
   const next = report?.status === "failed" ? recognised.nextCall(report) : null;
   log(endOf(report, next), { source: recognised.source, report });
-  const answerBy = Math.floor(end - Math.min(500, remainingMs / 10));
-  return await recognised.respond(report, context, answerBy, next);
+  return await recognised.respond(report, context, moments.answerBy, next);
 }
 
 /** The last event of a call's log. An alarm counts the runs that failed, and no call that another one goes on for. */
@@ -79,30 +74,30 @@ function endOf(report: Report | null, next: Continuation | null): RunEnd {
 interface Arrival {
   readonly context: InvocationContext;
   readonly log: Log;
-  /** Epoch ms at which Lambda ends the function. */
-  readonly end: number;
+  readonly moments: Moments;
   /** The first error that nobody caught. */
   readonly uncaught: Promise<unknown>;
 }
 
-/** The report, in time: a run that hangs is answered for. */
+/** The report, in time: a run that hangs is answered for, and says how far it was. */
 async function reportFor(
   recognised: Recognised,
   options: HandlerOptions,
-  { context, log, end, uncaught }: Arrival,
+  { context, log, moments, uncaught }: Arrival,
 ): Promise<Report | null> {
-  const remainingMs = end - Date.now();
-  const deadline = end - Math.min(CANCEL_MARGIN_MS, remainingMs / 3);
-  const lastMoment = end - Math.min(ANSWER_MARGIN_MS, remainingMs / 6);
-  const secrets: string[] = [];
-  const failed = (thrown: unknown) => redact(failedReport(context.awsRequestId, thrown), secrets);
+  const call: Call = {
+    ...{ context, log, moments, secrets: [] },
+    giveUp: (reason) => failedReport(context.awsRequestId, reason),
+  };
+  const failed = (reason: unknown) => redact(call.giveUp(reason), call.secrets);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Report>((resolve) => {
     // It also keeps the process alive while nothing else does: a promise that never settles is answered.
-    timer = setTimeout(() => resolve(failed(hung())), Math.max(lastMoment - Date.now(), 0));
+    timer = setTimeout(() => resolve(failed(hung())), Math.max(moments.reportBy - Date.now(), 0));
   });
   try {
-    const working = work(recognised, options, { context, log, deadline, secrets });
+    const working = work(recognised, options, call);
+    recognised.prepare();
     return await Promise.race([working.catch(failed), uncaught.then(failed), late]);
   } finally {
     clearTimeout(timer);
@@ -113,16 +108,19 @@ async function reportFor(
 interface Call {
   readonly context: InvocationContext;
   readonly log: Log;
-  readonly deadline: number;
+  readonly moments: Moments;
   /** What must not leave the process; filled when the target is known. */
   readonly secrets: string[];
+  /** The report of a run that does not end by itself; the run's own as soon as it has begun. See `Dependencies`. */
+  giveUp: (reason: unknown) => Report;
 }
 
 async function work(
   recognised: Recognised,
   { bundle, run = migrate, onProgress }: HandlerOptions,
-  { context, log, deadline, secrets }: Call,
+  call: Call,
 ): Promise<Report | null> {
+  const { context, log, moments, secrets } = call;
   let known: Bundle | null = null;
   const read = async (): Promise<Bundle> => {
     known ??= typeof bundle === "function" ? await bundle() : bundle;
@@ -141,8 +139,12 @@ async function work(
       return target;
     },
     requestId: context.awsRequestId,
-    deadline,
+    deadline: moments.deadline,
+    dropBy: moments.dropBy,
     log,
+    onStart: (giveUp) => {
+      call.giveUp = giveUp;
+    },
     ...(onProgress === undefined ? {} : { onProgress }),
   };
   return await recognised.carryOut(request, dependencies, run);
@@ -159,7 +161,7 @@ function isTakenBack(bundle: Bundle, { from, to }: Undone): boolean {
 function hung(): MigratorError {
   return new MigratorError(
     "DEADLINE",
-    "The function's time is over and the run did not stop in time. Its connection ends with the function, and what was not committed is rolled back.",
+    "The function's time is over and the run did not stop in time. Its connection is dropped; then the server rolls back what was not committed.",
     { retryable: true },
   );
 }

@@ -27,6 +27,7 @@ export async function inspect(self: Attempt): Promise<Status> {
 
 /** Nothing about findings fails a run: without an answer they stand as they are. */
 async function gradeFindings({ connection, progress }: Attempt, plan: Plan): Promise<void> {
+  progress.doing = "grading findings";
   try {
     const findings = await gradedFindings(connection, plan);
     progress.facts = { ...progress.facts, findings };

@@ -18,6 +18,8 @@ export interface LockOptions {
    * a living one pauses for five seconds at the most.
    */
   readonly abandonedAfterMs?: number;
+  /** Told who holds it, whenever that was looked at. */
+  onHolder?(holder: SessionFacts): void;
 }
 
 /** Who holds the lock. */
@@ -121,6 +123,7 @@ async function endAbandoned(
 ): Promise<readonly Warning[]> {
   const afterMs = options.abandonedAfterMs ?? ABANDONED_AFTER_MS;
   const holder = await findHolder(connection, place, afterMs);
+  if (holder !== undefined) options.onHolder?.(holder);
   if (holder?.abandoned !== true) return [];
   await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
   options.log("lock.abandoned-session-ended", {

@@ -1,10 +1,11 @@
 import { attempt, type Dependencies } from "./attempt.ts";
 import type { Target } from "./config.ts";
 import { backoffMs } from "./connect.ts";
+import { outOfTime } from "./contention.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
 import type { Status } from "./planning.ts";
-import { type Progress, startProgress } from "./progress.ts";
+import { factsOf, located, type Progress, startProgress } from "./progress.ts";
 import { redact } from "./redact.ts";
 import { buildReport, failedReport, type Report } from "./report.ts";
 import type { Request } from "./request.ts";
@@ -32,8 +33,16 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
   const progress = startProgress(bundle, deadline);
   const secrets: string[] = [];
   const facts = () => ({
-    ...progress.facts,
+    ...factsOf(progress),
     timings: { ...progress.timings, totalMs: Date.now() - started },
+  });
+  const failed = (thrown: unknown) =>
+    redact(failedReport(requestId, located(thrown, progress), facts()), secrets);
+  dependencies.onStart?.((reason) => {
+    // Nothing more is begun, and what is going on loses its session: the lock is free.
+    progress.deadline = 0;
+    progress.connection?.abort();
+    return failed(outOfTime(reason, progress.blockers?.present() ?? []));
   });
   try {
     const findTarget = async () => {
@@ -45,7 +54,7 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
     const status = await runWithSecret(request, found, progress);
     return redact(buildReport(requestId, status, facts()), secrets);
   } catch (thrown) {
-    return redact(failedReport(requestId, thrown, facts()), secrets);
+    return failed(thrown);
   }
 }
 
@@ -55,6 +64,7 @@ async function runWithSecret(
   dependencies: Dependencies,
   progress: Progress,
 ): Promise<Status> {
+  progress.doing = "reading the connection string";
   const target = await dependencies.target();
   try {
     return await attemptUntilAnswered(request, target, dependencies, progress);
@@ -86,6 +96,7 @@ async function attemptUntilAnswered(
       if (!lost || late || attempts >= MAX_ATTEMPTS) throw thrown;
       dependencies.log("run.again", { attempts, sqlstate: thrown.facts.sqlstate });
       progress.warn("CONNECTION_LOST", `Attempt ${attempts} broke off. ${thrown.message}`);
+      progress.doing = "waiting to connect again";
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }

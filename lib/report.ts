@@ -167,7 +167,7 @@ export function failedReport(requestId: string, thrown: unknown, facts: RunFacts
 }
 
 function reportedError(thrown: unknown): ReportedError {
-  const error = thrown instanceof MigratorError ? thrown : internal(thrown);
+  const error = toMigratorError(thrown);
   const { facts } = error;
   return {
     code: error.code,
@@ -182,7 +182,9 @@ function reportedError(thrown: unknown): ReportedError {
   };
 }
 
-function internal(thrown: unknown): MigratorError {
+/** Whatever was thrown as one of ours: what was not foreseen is `INTERNAL`. */
+export function toMigratorError(thrown: unknown): MigratorError {
+  if (thrown instanceof MigratorError) return thrown;
   const cause = toError(thrown);
   const server = postgresFacts(thrown);
   return new MigratorError(

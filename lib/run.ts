@@ -29,11 +29,13 @@ export interface RunDependencies {
   /** Whether our own executor may take over; false when the caller insists on Drizzle's. */
   readonly mayFallBack: boolean;
   readonly patience: Patience;
+  /** Given what tells at any time how far the plan is carried out. */
+  onStart(soFar: () => RunResult): void;
 }
 
 /** Carries a plan out, one step after the other, and stops at the first that fails. Never rejects. */
 export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
-  const { connection, ledger, patience } = dependencies;
+  const { connection, ledger, patience, onStart } = dependencies;
   const { log } = patience;
   const applied: AppliedMigration[] = [];
   const warnings: Warning[] = [];
@@ -55,7 +57,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
     }
   }
 
-  const result = (failure: RunResult["failure"]): RunResult => ({
+  const result = (failure: RunResult["failure"] = null): RunResult => ({
     applied,
     executor: executor?.name ?? plan.executor,
     executorReason,
@@ -65,6 +67,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
     failure,
   });
 
+  onStart(result);
   try {
     for (const step of plan.steps) {
       const chosen: Executor = executor ?? (await createExecutor(plan, dependencies));
@@ -80,7 +83,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
       }
       for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
     }
-    return result(null);
+    return result();
   } catch (thrown) {
     return result({ thrown });
   }

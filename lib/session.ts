@@ -195,7 +195,7 @@ class Session implements Connection {
   }
 
   explain(thrown: unknown): unknown {
-    if (this.#interruption !== null) return this.#interruption;
+    if (this.#interruption !== null) return stopped(this.#interruption, thrown);
     if (thrown instanceof MigratorError) return thrown;
     const server = postgresFacts(thrown);
     if (server !== null && !endsSession(server)) return thrown;
@@ -220,13 +220,18 @@ class Session implements Connection {
     return this.#wire.roundTrips();
   }
 
-  async interrupt(reason: MigratorError, graceMs: number): Promise<void> {
+  async interrupt(
+    reason: MigratorError,
+    graceMs: number,
+    before?: (helper: Connection) => Promise<void>,
+  ): Promise<void> {
     this.#interruption ??= reason;
     const dropped = setTimeout(() => this.abort(), graceMs).unref();
     this.client.once("end", () => clearTimeout(dropped));
-    await this.beside(graceMs, (helper) =>
-      helper.query("select pg_cancel_backend($1::int)", [this.backendPid]),
-    );
+    await this.beside(graceMs, async (helper) => {
+      await before?.(helper);
+      return await helper.query("select pg_cancel_backend($1::int)", [this.backendPid]);
+    });
   }
 
   async beside<Result>(
@@ -272,4 +277,14 @@ class Session implements Connection {
     this.abort();
     await this.#pool.end();
   }
+}
+
+/** The reason of an interruption; without a word from the server nobody knows how what ran has ended. */
+function stopped(reason: MigratorError, thrown: unknown): MigratorError {
+  if (thrown instanceof MigratorError || postgresFacts(thrown) !== null) return reason;
+  return new MigratorError(
+    reason.code,
+    `${reason.message} The server did not confirm that: the next run finds out what was committed.`,
+    reason.facts,
+  );
 }

@@ -28,14 +28,14 @@ export const codedeploy: EventSource<HookEvent> = {
 
   toRequest: () => parseRequest(withPatience({})),
 
+  prepare: loadSdk,
+
   respond({ DeploymentId, LifecycleEventHookExecutionId }, report, _context, deadline) {
     const status = report?.status === "failed" ? "Failed" : "Succeeded";
     return callBack(
       "CodeDeploy",
       async (abortSignal) => {
-        const { CodeDeployClient, PutLifecycleEventHookExecutionStatusCommand } = await import(
-          "@aws-sdk/client-codedeploy"
-        );
+        const { CodeDeployClient, PutLifecycleEventHookExecutionStatusCommand } = await loadSdk();
         const command = new PutLifecycleEventHookExecutionStatusCommand({
           deploymentId: DeploymentId,
           lifecycleEventHookExecutionId: LifecycleEventHookExecutionId,
@@ -47,3 +47,7 @@ export const codedeploy: EventSource<HookEvent> = {
     );
   },
 };
+
+function loadSdk() {
+  return import("@aws-sdk/client-codedeploy");
+}

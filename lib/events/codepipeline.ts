@@ -76,6 +76,8 @@ export const codepipeline: EventSource<JobEvent> = {
   /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
   nextCall: nextCallBy(requestIn, continuationIn),
 
+  prepare: loadSdk,
+
   respond(event, report, context, deadline, next) {
     const jobId = text(jobIn(event).id);
     const answer = report === null ? null : answerTo(event, report, context, next);
@@ -83,7 +85,7 @@ export const codepipeline: EventSource<JobEvent> = {
       "CodePipeline",
       async (abortSignal) => {
         const { CodePipelineClient, PutJobFailureResultCommand, PutJobSuccessResultCommand } =
-          await import("@aws-sdk/client-codepipeline");
+          await loadSdk();
         const client = new CodePipelineClient(CALLBACK_CLIENT);
         if (answer?.failureDetails === undefined) {
           const command = new PutJobSuccessResultCommand({ jobId, ...answer?.success });
@@ -97,6 +99,10 @@ export const codepipeline: EventSource<JobEvent> = {
     );
   },
 };
+
+function loadSdk() {
+  return import("@aws-sdk/client-codepipeline");
+}
 
 function requestIn(event: JobEvent): Request {
   return parseRequest(withPatience(parametersIn(event)));

@@ -23,6 +23,8 @@ export interface Recognised {
     dependencies: Dependencies,
     run: typeof migrate,
   ): Promise<Report | null>;
+  /** Never throws: whatever goes wrong comes up again in `respond`. */
+  prepare(): void;
   nextCall(report: Report): Continuation | null;
   respond(
     report: Report | null,
@@ -58,6 +60,7 @@ function bind<Event>(source: EventSource<Event>, event: Event): Recognised {
     toRequest: (context) => source.toRequest(event, context),
     carryOut: (request, dependencies, run) =>
       source.carryOut?.(event, request, dependencies, run) ?? run(request, dependencies),
+    prepare: () => void source.prepare?.().catch(() => undefined),
     nextCall: (report) => source.nextCall?.(event, report) ?? null,
     respond: (report, context, deadline, next = null) =>
       source.respond(event, report, context, deadline, next),

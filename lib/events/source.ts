@@ -52,6 +52,8 @@ export interface EventSource<Event> {
    * Asked once for each report, so that the log and the answer say the same.
    */
   nextCall?(event: Event, report: Report): Continuation | null;
+  /** Loads what `respond` needs, while the run goes on: the time for the answer is short. Default: nothing. */
+  prepare?(): Promise<unknown>;
   /**
    * Gives the caller its answer: returns what the handler returns, or throws what it throws.
    * @param deadline epoch ms by which the answer must have left

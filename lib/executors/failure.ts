@@ -22,7 +22,9 @@ export function migrationFailed(
   index: number,
   exact = true,
 ): unknown {
-  if (thrown instanceof MigratorError) return interruptedAt(thrown, migration, index, exact);
+  if (thrown instanceof MigratorError) {
+    return interruptedAt(thrown, migration, index, exact ? {} : { others: " or behind it" });
+  }
   const server = postgresFacts(thrown);
   if (server === null) return thrown;
   const place = placeOf(migration, index, server.position);
@@ -39,20 +41,25 @@ export function migrationFailed(
   );
 }
 
-function interruptedAt(
+/**
+ * The same error, with the place where it came.
+ * @param others what is said where it may have been another statement
+ */
+export function interruptedAt(
   error: MigratorError,
   migration: Migration,
   index: number,
-  exact: boolean,
+  { how = "It came", others = "" },
 ): MigratorError {
   if (error.facts.statement !== undefined) return error;
   const place = placeOf(migration, index, null);
-  const others = exact ? "" : " or behind it";
   const where =
-    place === undefined ? "" : `, statement ${place.index} (line ${place.line})${others}`;
+    place === undefined
+      ? "behind its last statement"
+      : `statement ${place.index} (line ${place.line})${others}`;
   return new MigratorError(
     error.code,
-    `${error.message} It came in migration ${migration.tag}${where}.`,
+    `${error.message} ${how} in migration ${migration.tag}, ${where}.`,
     {
       ...error.facts,
       migration: migration.tag,

@@ -65,6 +65,8 @@ export async function sendTransaction(
   parts: readonly Part[],
   explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown = (thrown) => thrown,
 ): Promise<ReadonlyMap<Migration, number>> {
+  // Whatever comes before the server turns to its first statement came on the way to that.
+  connection.turnTo(placeOf(parts.find((part) => migrationOf(part) !== null)));
   try {
     const durationsMs = await connection.sendAll(parts, (index) =>
       connection.turnTo(placeOf(parts[index])),

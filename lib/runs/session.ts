@@ -1,6 +1,7 @@
 import type { Target } from "../config.ts";
 import type { connect } from "../connect.ts";
 import type { Connection, Rows } from "../connection.ts";
+import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Sending } from "../pipeline.ts";
 import type { RunRow } from "./record.ts";
@@ -44,7 +45,8 @@ export async function withRuns<Result>(
 ): Promise<Result> {
   const session = await openRuns(target, dependencies);
   const leftMs = Math.max(dependencies.deadline - Date.now(), 0);
-  const tooLate = setTimeout(() => session.connection.abort(), leftMs);
+  // Dropped at once: there is no migration to be cancelled, and the call has an answer to give.
+  const tooLate = setTimeout(() => void session.connection.interrupt(outOfTime(), 1), leftMs);
   try {
     return await work(session);
   } catch (thrown) {
@@ -79,4 +81,12 @@ export async function readRun(session: RunsSession, id: string): Promise<RunRow 
   const closed = homes.filter(({ exists, mayRead }) => exists && !mayRead);
   if (row === null && closed.length > 0) throw deniedRuns(closed, connection.database.role);
   return row;
+}
+
+function outOfTime(): MigratorError {
+  return new MigratorError(
+    "DEADLINE",
+    "The time for this call was over while it read or wrote the table of runs.",
+    { retryable: true },
+  );
 }

@@ -10,7 +10,7 @@ const POSTGRES = ["tests/setup/postgres.ts", "tests/setup/programs.ts"];
 
 /** Each has a short form in `npm test` and a long one in `npm run trials`. */
 const TRIED_OFTEN = [
-  "tests/bundle/{faults,runtimes}.test.ts",
+  "tests/bundle/{events,faults,runtimes,streaming}.test.ts",
   "tests/integration/fidelity.test.ts",
   "tests/unit/fuzz/**/*.test.ts",
 ];

@@ -7,8 +7,12 @@ import { openServer, type Server } from "../../bench/fidelity/server.ts";
 import { openSession, type Session } from "../../bench/fidelity/session.ts";
 import { tryFolder } from "../../bench/fidelity/trial.ts";
 import { preferMemory } from "../../local/memory.ts";
+import { isTrial } from "../setup/tries.ts";
 
 const FIXTURES = "tests/fixtures/fidelity";
+
+/** Between them they have most of the traps. */
+const MOST = ["everyday", "online"];
 
 let server: Server;
 
@@ -19,7 +23,7 @@ beforeAll(async () => {
 });
 
 describe("a folder with the traps of real ones", () => {
-  test.each(readdirSync(FIXTURES))(
+  test.each(isTrial() ? readdirSync(FIXTURES) : MOST)(
     "%s leaves what Drizzle leaves, alone and half and half",
     async (name) => {
       const result = await tryFolder(server, `${FIXTURES}/${name}`);

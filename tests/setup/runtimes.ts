@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { isTrial } from "./tries.ts";
 
 /** A Node and the program in it that fetches events and calls the handler. */
 export interface Runtime {
@@ -21,8 +22,10 @@ const THEIRS = [
   ["nodejs24.x", "node-24", CLIENT, CLIENT],
 ] as const;
 
-/** What the built function is tried in: the stand-in's client, and AWS' own where it is installed. */
+/** What the built function is tried in: the stand-in's client, and in trials AWS' own where it is installed. */
 export function runtimes(): readonly Runtime[] {
+  const standIn = { name: "the stand-in's client", nodePath: process.execPath };
+  if (!isTrial()) return [standIn];
   const path = (name: string) => fileURLToPath(new URL(name, INSTALLED));
   const installed = THEIRS.filter(([, , , needed]) => existsSync(path(needed)));
   const theirs = installed.map(([name, node, client]) => ({
@@ -30,5 +33,5 @@ export function runtimes(): readonly Runtime[] {
     nodePath: path(`node_modules/${node}/bin/node`),
     clientPath: path(client),
   }));
-  return [{ name: "the stand-in's client", nodePath: process.execPath }, ...theirs];
+  return [standIn, ...theirs];
 }

@@ -5,7 +5,7 @@ import { MigratorError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/select.ts";
 import { createHandler } from "../../lib/handler.ts";
 import { createLog, silentLog } from "../../lib/log.ts";
-import type { migrate } from "../../lib/migrate.ts";
+import { migrate } from "../../lib/migrate.ts";
 import { buildReport, failedReport } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
@@ -62,6 +62,62 @@ describe("a handler", () => {
       status: "failed",
       error: { code: "DEADLINE", retryable: true },
     });
+  });
+
+  test("says what a run was doing that never ends", async () => {
+    const handler = createHandler({
+      bundle: makeBundle(),
+      run: (request, dependencies) =>
+        migrate(request, { ...dependencies, target: () => new Promise(() => undefined) }),
+      logFor: () => silentLog,
+    });
+
+    const report = await handler({ onFailure: "return" }, context(600));
+
+    expect(report).toMatchObject({
+      error: { code: "DEADLINE", message: /It was reading the connection string\.$/ },
+    });
+  });
+
+  test("loads what the answer needs while the run goes on", async () => {
+    const sent: unknown[] = [];
+    let loaded = (): void => undefined;
+    const loading = new Promise<void>((resolve) => {
+      loaded = resolve;
+    });
+    vi.doMock("@aws-sdk/client-codepipeline", () => {
+      loaded();
+      const CodePipelineClient = class {
+        send(command: unknown) {
+          sent.push(command);
+          return Promise.resolve({});
+        }
+      };
+      return {
+        CodePipelineClient,
+        PutJobSuccessResultCommand: class {},
+        PutJobFailureResultCommand: class {},
+      };
+    });
+    // The run ends when the client is there: not before, and it must not have to wait for the run.
+    const run: typeof migrate = async (_request, { requestId }) => {
+      await loading;
+      return buildReport(requestId, "up-to-date", {});
+    };
+    const statuses: unknown[] = [];
+    const logFor =
+      () =>
+      (_event: string, fields: object = {}) => {
+        statuses.push(Object(Reflect.get(fields, "report")).status);
+      };
+
+    await createHandler({ bundle: makeBundle(), run, logFor })(
+      recordedEvent("codepipeline/job"),
+      context(),
+    );
+    vi.doUnmock("@aws-sdk/client-codepipeline");
+
+    expect([statuses.at(-1), sent.length]).toEqual(["up-to-date", 1]);
   });
 
   test("makes a report of a bundle that cannot be read", async () => {

@@ -79,7 +79,7 @@ describe("a handler", () => {
     });
   });
 
-  test("loads what the answer needs while the run goes on", async () => {
+  test("loads what the answer needs while the run goes on", async ({ onTestFinished }) => {
     const sent: unknown[] = [];
     let loaded = (): void => undefined;
     const loading = new Promise<void>((resolve) => {
@@ -111,11 +111,16 @@ describe("a handler", () => {
         statuses.push(Object(Reflect.get(fields, "report")).status);
       };
 
-    await createHandler({ bundle: makeBundle(), run, logFor })(
+    const handling = createHandler({ bundle: makeBundle(), run, logFor })(
       recordedEvent("codepipeline/job"),
       context(),
     );
-    vi.doUnmock("@aws-sdk/client-codepipeline");
+    onTestFinished(async () => {
+      loaded();
+      await handling;
+      vi.doUnmock("@aws-sdk/client-codepipeline");
+    });
+    await handling;
 
     expect([statuses.at(-1), sent.length]).toEqual(["up-to-date", 1]);
   });

@@ -83,7 +83,7 @@ describe("GIVEN an alarm on failure", () => {
     await handler(event, {
       awsRequestId: "r",
       invokedFunctionArn: "arn",
-      getRemainingTimeInMillis: () => 9_000,
+      getRemainingTimeInMillis: () => 900_000,
     });
     const message = lines.at(-1) ?? "";
     return [`2026-01-01T00:00:00.000Z\tr\tERROR\t${message}`, JSON.stringify({ message })];

@@ -67,7 +67,7 @@ beforeAll(async () => {
   await linkDependencies();
   await cp("drizzle", join(app, "drizzle"), { recursive: true });
   compiled = await compileApps();
-}, 120_000);
+});
 
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 

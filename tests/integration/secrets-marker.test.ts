@@ -108,7 +108,8 @@ describe("the command line shows no trace of the password", () => {
 
   test.each([
     ["CONNECT_TIMEOUT_MS", "CONFIG_INVALID"],
-    ["NEON_WS_PROXY", "UNREACHABLE"],
+    // A slow machine has no time left for the refusal.
+    ["NEON_WS_PROXY", "UNREACHABLE|CONNECT_TIMEOUT"],
     ["DATABASE_URL_SECRET", "SECRET_UNAVAILABLE"],
     ["DATABASE_URL_PARAMETER", "SECRET_UNAVAILABLE"],
   ])("when it stands in %s", async (name, code) => {
@@ -124,7 +125,9 @@ describe("the command line shows no trace of the password", () => {
 
     const ended = await neonMigrate(["status", "--folder", harmless, "--json"], environment);
 
-    expect(JSON.parse(ended.stdout)).toMatchObject({ error: { code } });
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      error: { code: expect.stringMatching(`^(${code})$`) },
+    });
     expectNoTrace(ended);
   });
 });

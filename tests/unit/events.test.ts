@@ -10,7 +10,7 @@ import { makeBundle, makeMigration } from "./make-migration.ts";
 const context = {
   awsRequestId: "request",
   invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
-  getRemainingTimeInMillis: () => 60_000,
+  getRemainingTimeInMillis: () => 900_000,
 };
 
 const POST = {
@@ -106,12 +106,11 @@ describe("an HTTP call", () => {
     expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
   });
 
-  test("is answered at once for a path of a hundred thousand slashes", () => {
-    const started = Date.now();
+  test("is answered at once for a path of two million slashes", () => {
+    // Gone through once for each of them, it would take longer than a test may.
+    const rawPath = `/migrations${"/".repeat(2_000_000)}x`;
 
-    const asked = askedBy({ ...POST, rawPath: `/migrations${"/".repeat(100_000)}x` });
-
-    expect([asked, Date.now() - started < 1_000]).toEqual(["NOT_FOUND", true]);
+    expect(askedBy({ ...POST, rawPath })).toBe("NOT_FOUND");
   });
 
   test("gets no password back from a method that is a connection string", () => {

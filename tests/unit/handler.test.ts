@@ -9,9 +9,10 @@ import { migrate } from "../../lib/migrate.ts";
 import { buildReport, failedReport } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
+import { waitFor } from "../setup/wait-for.ts";
 import { makeBundle } from "./make-migration.ts";
 
-const context = (remainingMs = 60_000) => ({
+const context = (remainingMs = 900_000) => ({
   awsRequestId: "request",
   invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
   getRemainingTimeInMillis: () => remainingMs,
@@ -186,7 +187,7 @@ describe("a handler", () => {
 
     const first = handler({}, context());
     const second = handler({ onFailure: "return" }, context());
-    await vi.waitFor(() => expect(ends).toHaveLength(2));
+    await waitFor(() => ends.length === 2);
     ends[0]?.();
     await first;
     process.emit("uncaughtException", new Error("late"));

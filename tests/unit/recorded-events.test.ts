@@ -6,7 +6,7 @@ import { recordedEvents } from "../setup/recorded-events.ts";
 const CONTEXT = {
   awsRequestId: "request",
   invokedFunctionArn: "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations",
-  getRemainingTimeInMillis: () => 60_000,
+  getRemainingTimeInMillis: () => 900_000,
 };
 
 /** The source that each recorded event belongs to, and the action it asks for: null for none, or a code. */

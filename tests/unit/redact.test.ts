@@ -33,19 +33,10 @@ describe("redact", () => {
   });
 
   test("takes linear time for what looks like many connection strings", () => {
-    const took = (strings: number): number => {
-      const before = process.cpuUsage();
-      redact("postgres://u:".repeat(strings), []);
-      const { user, system } = process.cpuUsage(before);
-      return user + system;
-    };
-    took(1_000);
+    // If each of them were followed to the end of the text, it would take longer than a test may.
+    const text = `${"postgres://u:".repeat(5_000)}${"x".repeat(50_000_000)}`;
 
-    const few = Math.min(...[1, 2, 3].map(() => took(2_000)));
-    const many = took(16_000);
-
-    // Eight times as many; quadratic would be 64 times as long.
-    expect(many / few).toBeLessThan(24);
+    expect(redact(text, []) === text).toBe(true);
   });
 
   test("does not tear holes into words for a short password", () => {

@@ -19,7 +19,7 @@ import { expectedRequest, isRecord, REQUEST } from "./request-oracle.ts";
 const CONTEXT = {
   awsRequestId: "request",
   invokedFunctionArn: FUNCTION_ARN,
-  getRemainingTimeInMillis: () => 60_000,
+  getRemainingTimeInMillis: () => 900_000,
 };
 
 const variants = (events: readonly unknown[], maxMutations?: number) =>

@@ -6,7 +6,7 @@ import { MigratorError } from "./errors.ts";
 import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
 
 /** How long the look from a second session may take before we give up. */
-const LOOK_TIMEOUT_MS = 5_000;
+const LOOK_TIMEOUT_MS = 15_000;
 
 /** How long a notification may be on its way. */
 const HEAR_TIMEOUT_MS = 2_000;
@@ -51,14 +51,17 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
   ]);
   if (answer?.[0]?.same !== true) return false;
   let timer: NodeJS.Timeout | undefined;
+  let late: (heard: boolean) => void = () => undefined;
   const heard = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), HEAR_TIMEOUT_MS);
+    late = resolve;
     client.on("notification", (message) => {
       if (message.channel === channel) resolve(true);
     });
   });
   try {
     await helper.query("select pg_notify($1::text, '')", [channel]);
+    // A process that stood still reads what has arrived meanwhile before it calls it late.
+    timer = setTimeout(() => setImmediate(() => late(false)), HEAR_TIMEOUT_MS);
     return await heard;
   } finally {
     clearTimeout(timer);

@@ -62,8 +62,10 @@ describe("deliveries", () => {
     if (exchange !== undefined) await stack.current().deliver(jobOf(exchange.request));
 
     expectEnd(created);
-    expect(exchange?.data.status).toBe("applied");
-    expect(answers(exchange)).toEqual([APPLIED, UP_TO_DATE, UP_TO_DATE]);
+    expect(exchange?.status).toBe("SUCCESS");
+    // Whose turn came second may be heard first.
+    expect(answers(exchange).slice(0, 2)).toEqual(expect.arrayContaining([APPLIED, UP_TO_DATE]));
+    expect(answers(exchange).slice(2)).toEqual([UP_TO_DATE]);
     expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
   });
 
@@ -266,6 +268,8 @@ describe("answers", () => {
     const updated = await updating;
 
     expectEnd(updated, ["No answer came."]);
+    // With time enough it tries eight times.
+    expect(updated.exchanges[0]?.puts.length).toBeLessThan(8);
     expect(exchanged(updated)).toEqual([
       ["Update", "FAILED", undefined, undefined],
       ["Update", "SUCCESS", "up-to-date", "0"],

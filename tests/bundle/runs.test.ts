@@ -265,7 +265,9 @@ describe("a run", () => {
     const lost = await look(begun);
 
     expect(functionError).toBe("Unhandled");
-    expect(payload).toMatchObject({ errorType: "UNREACHABLE" });
+    // The time may be over within an attempt that nobody has refused yet.
+    const gone = expect.stringMatching(/^(UNREACHABLE|CONNECT_TIMEOUT)$/);
+    expect(payload).toMatchObject({ errorType: gone });
     expect(lost.body).toMatchObject({ state: "lost", requestId: "the-run", report: null });
     expect(await written(database)).toEqual(WRITTEN.nothing);
   });

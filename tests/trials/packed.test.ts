@@ -9,19 +9,19 @@ import { appOf, snippetsOf } from "../setup/snippets.ts";
 
 const run = promisify(execFile);
 const node = (...words: readonly string[]) =>
-  run(process.execPath, words, { cwd: app, env: ENV }).catch(({ stdout, stderr }) => ({
+  run(process.execPath, words, { cwd: app, env: environment() }).catch(({ stdout, stderr }) => ({
     stdout,
     stderr,
   }));
 const TSC = resolve("node_modules/typescript/bin/tsc");
 
-/** Nothing of this process but the way to its programs and its folder for what is left: no loader, no account, no colours. */
-const ENV = {
+/** Nothing of this process but the way to its programs: no loader, no account, no colours. CDK leaves folders behind. */
+const environment = () => ({
   PATH: process.env.PATH,
   HOME: "/nonexistent",
-  TMPDIR: process.env.TMPDIR,
+  TMPDIR: scratch,
   CDK_VALIDATION: "false",
-};
+});
 
 let scratch = "";
 let app = "";

@@ -1,9 +1,9 @@
-import type { Bundle } from "../lib/bundle.ts";
-import { DEFAULT_LEDGER } from "../lib/config.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import { silentLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate.ts";
 import type { Report } from "../lib/report.ts";
 import { parseRequest } from "../lib/request.ts";
+import { DEFAULT_LEDGER } from "../lib/target/config.ts";
 
 /**
  * Runs a request in this process, as a bench measures it: through a relay, without a deadline from outside.

@@ -1,5 +1,5 @@
 import { relative, resolve } from "node:path";
-import type { Severity } from "../lib/findings.ts";
+import type { Severity } from "../lib/bundle/finding.ts";
 import type { CheckResult } from "./check-result.ts";
 
 const COMMANDS: Readonly<Record<Severity, string>> = {

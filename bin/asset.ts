@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, normalize, resolve, sep } from "node:path";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import { MigratorError } from "../lib/errors.ts";
-import { packageRoot } from "./package-root.ts";
+import { packageRoot } from "../lib/package-root.ts";
 
 /** One file of a Lambda asset. */
 export interface AssetFile {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { normalize } from "node:path";
 import pc from "picocolors";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { createLog, silentLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate.ts";

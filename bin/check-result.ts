@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import {
   countFindings,
   describeFinding,
@@ -7,7 +7,7 @@ import {
   type ReportedFinding,
   SEVERITIES,
   type Severity,
-} from "../lib/findings.ts";
+} from "../lib/bundle/finding.ts";
 import type { DatabaseFacts } from "../lib/report.ts";
 import { migrationFile } from "./migration-file.ts";
 

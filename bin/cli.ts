@@ -1,11 +1,11 @@
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../lib/package-root.ts";
 import { addAmendments } from "./amend-options.ts";
 import type { BundleOptions } from "./bundle-command.ts";
 import { addCheck } from "./check-options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { addInvoke } from "./invoke-options.ts";
 import { exitCodeWhenPending, withDatabase, withFolder, withRequest } from "./options.ts";
-import { packageVersion } from "./package-root.ts";
 import type { RunOptions } from "./run-command.ts";
 
 /**

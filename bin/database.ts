@@ -1,6 +1,6 @@
-import { type Config, readConfig, type Target } from "../lib/config.ts";
-import { parseEndpoint } from "../lib/endpoint.ts";
-import { resolveTarget } from "../lib/secret.ts";
+import { type Config, readConfig, type Target } from "../lib/target/config.ts";
+import { parseEndpoint } from "../lib/target/endpoint.ts";
+import { resolveTarget } from "../lib/target/secret.ts";
 import { type Relay, startRelay } from "../local/relay.ts";
 
 /** The database that a command line names. */

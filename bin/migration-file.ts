@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Layout } from "../lib/bundle.ts";
+import type { Layout } from "../lib/bundle/bundle.ts";
 
 /** Where a migration's file lies below its folder. */
 export function migrationFile(layout: Layout, tag: string): string {

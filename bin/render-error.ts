@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import type { StatementPlace } from "../lib/errors.ts";
 import type { Report, ReportedError } from "../lib/report.ts";
 import type { RenderOptions } from "./render.ts";

@@ -1,6 +1,6 @@
 import type { Colors } from "picocolors/types.js";
-import type { Bundle } from "../lib/bundle.ts";
-import { countFindings, type ReportedFinding, type Severity } from "../lib/findings.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
+import { countFindings, type ReportedFinding, type Severity } from "../lib/bundle/finding.ts";
 import type { CheckResult, FiledFinding } from "./check-result.ts";
 import { counted } from "./counted.ts";
 

@@ -1,5 +1,5 @@
 import type { Colors } from "picocolors/types.js";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import type { AppliedMigration, Drift, PendingMigration, Report } from "../lib/report.ts";
 import { counted } from "./counted.ts";
 import { renderError } from "./render-error.ts";

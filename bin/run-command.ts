@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import pc from "picocolors";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { createLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate.ts";

@@ -1,7 +1,7 @@
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import { RULES } from "../lib/check/rules.ts";
+import { packageVersion } from "../lib/package-root.ts";
 import type { CheckResult, FiledFinding } from "./check-result.ts";
-import { packageVersion } from "./package-root.ts";
 
 /**
  * The findings as a SARIF 2.1.0 log, which code scanning of GitHub, GitLab and Azure reads.

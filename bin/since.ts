@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { Bundle } from "../lib/bundle.ts";
+import type { Bundle } from "../lib/bundle/bundle.ts";
 import { MigratorError } from "../lib/errors.ts";
 import { migrationFile } from "./migration-file.ts";
 

@@ -4,7 +4,7 @@ import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import type { IStringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
-import { parseEndpoint } from "../lib/endpoint.ts";
+import { parseEndpoint } from "../lib/target/endpoint.ts";
 
 /**
  * Where the connection string is. A secret or a parameter may hold the string itself, JSON with it in a

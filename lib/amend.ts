@@ -1,7 +1,6 @@
 import { type AmendmentRequest, type Proposal, proposeChanges } from "./amendments.ts";
 import { checkBaseline } from "./baseline-check.ts";
-import type { Bundle, Warning } from "./bundle.ts";
-import type { Target } from "./config.ts";
+import type { Bundle, Warning } from "./bundle/bundle.ts";
 import { connect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { withPatience } from "./contention.ts";
@@ -13,6 +12,7 @@ import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { openingLockQuestion, refusePooler } from "./pooler.ts";
 import type { DatabaseFacts, LedgerFacts } from "./report.ts";
+import type { Target } from "./target/config.ts";
 
 /** What amending a ledger needs from outside. */
 export interface AmendOptions {

@@ -1,4 +1,4 @@
-import type { Bundle, Migration, Warning } from "./bundle.ts";
+import type { Bundle, Migration, Warning } from "./bundle/bundle.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -9,7 +9,6 @@ import {
   findCheckpoint,
   nameOf,
 } from "./checkpoints.ts";
-import type { LedgerPlace } from "./config.ts";
 import { MigratorError } from "./errors.ts";
 import { createLedgerStatements, ledgerRowInsert } from "./ledger.ts";
 import { chooseHome, chooseWritePlace, type Ledger, type LedgerRow } from "./ledger-home.ts";
@@ -17,8 +16,9 @@ import type { Places } from "./ledger-question.ts";
 import { type Matching, matchRows } from "./match.ts";
 import { mergeLedgers } from "./merge-ledgers.ts";
 import type { Sending } from "./pipeline.ts";
-import { quotePlace } from "./quote.ts";
+import { quotePlace } from "./postgres/names.ts";
 import type { LedgerFacts } from "./report.ts";
+import type { LedgerPlace } from "./target/config.ts";
 
 /** What somebody asks to have put right in a ledger. */
 export type AmendmentRequest =

@@ -7,10 +7,10 @@ import { acquireLock } from "./lock.ts";
 import type { Plan } from "./plan.ts";
 import { type Attempt, makePlan, type Planned, type Status } from "./planning.ts";
 import { refusePooler } from "./pooler.ts";
+import { describeSession, type SessionFacts } from "./postgres/activity.ts";
 import { type Progress, timed } from "./progress.ts";
 import { describeApplied } from "./report.ts";
 import { type RunResult, runMigrations } from "./run.ts";
-import { describeSession, type SessionFacts } from "./sessions.ts";
 
 /**
  * Takes the lock, plans, and carries the plan out.

@@ -1,6 +1,5 @@
 import { apply } from "./apply.ts";
-import type { Bundle } from "./bundle.ts";
-import type { Target } from "./config.ts";
+import type { Bundle } from "./bundle/bundle.ts";
 import { connect } from "./connect.ts";
 import { MigratorError } from "./errors.ts";
 import { inspect } from "./inspect.ts";
@@ -11,6 +10,7 @@ import { openingLockQuestion } from "./pooler.ts";
 import { factsOf, type Milestone, milestones, type Progress, timed } from "./progress.ts";
 import type { Report } from "./report.ts";
 import type { Request } from "./request.ts";
+import type { Target } from "./target/config.ts";
 
 /** What a run needs from outside. */
 export interface Dependencies {

@@ -1,5 +1,5 @@
 import { upTo } from "./amendments.ts";
-import type { Bundle, ObjectName, Warning } from "./bundle.ts";
+import type { Bundle, ObjectName, Warning } from "./bundle/bundle.ts";
 import { type MadeTable, tablesMadeBy } from "./compile/tables.ts";
 import type { Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";

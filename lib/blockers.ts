@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { SESSION_COLUMNS, type SessionFacts } from "./sessions.ts";
+import { SESSION_COLUMNS, type SessionFacts } from "./postgres/activity.ts";
 
 /** Who stands in the way of a session. */
 export interface Blockers {

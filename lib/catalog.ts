@@ -1,7 +1,7 @@
-import type { ObjectName } from "./bundle.ts";
+import type { ObjectName } from "./bundle/bundle.ts";
+import type { PlacedFinding, Question } from "./bundle/finding.ts";
 import type { Connection, Rows } from "./connection.ts";
-import type { PlacedFinding, Question } from "./findings.ts";
-import { quoteLiteral } from "./quote.ts";
+import { quoteLiteral } from "./postgres/names.ts";
 
 /** What the catalog of a live database says about one finding. */
 export interface CatalogAnswer {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { DIGEST_LENGTH, type Migration } from "./bundle.ts";
-import type { LedgerPlace } from "./config.ts";
+import { DIGEST_LENGTH, type Migration } from "./bundle/bundle.ts";
 import type { Sending } from "./pipeline.ts";
-import { placeBeside, quotePlace } from "./quote.ts";
+import { placeBeside, quotePlace } from "./postgres/names.ts";
+import type { LedgerPlace } from "./target/config.ts";
 
 /** How far a migration came that cannot be rolled back as a whole. */
 export interface Checkpoint {

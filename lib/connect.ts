@@ -1,4 +1,3 @@
-import type { Target } from "./config.ts";
 import {
   connectDeadline,
   connectError,
@@ -7,10 +6,11 @@ import {
   refusesPipelinedLogin,
 } from "./connect-errors.ts";
 import type { Connection, Whereabouts } from "./connection.ts";
-import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { openSession } from "./session.ts";
+import type { Target } from "./target/config.ts";
+import { type Endpoint, parseEndpoint } from "./target/endpoint.ts";
 
 /** What opening a connection needs beside the target. */
 export interface ConnectOptions {

@@ -1,5 +1,5 @@
 import type { PoolClient } from "@neondatabase/serverless";
-import type { Warning } from "./bundle.ts";
+import type { Warning } from "./bundle/bundle.ts";
 import type { MigratorError } from "./errors.ts";
 import type { Sending } from "./pipeline.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";

@@ -3,7 +3,7 @@ import { backoffMs } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { describeSession, type SessionFacts } from "./sessions.ts";
+import { describeSession, type SessionFacts } from "./postgres/activity.ts";
 
 /** How patiently a transaction waits for the locks of others. */
 export interface Patience {

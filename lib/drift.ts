@@ -1,6 +1,6 @@
-import type { Bundle } from "./bundle.ts";
+import type { Bundle } from "./bundle/bundle.ts";
+import { isCosmeticEdit } from "./bundle/cosmetic-edit.ts";
 import { editedStatements } from "./checkpoints.ts";
-import { isCosmeticEdit } from "./cosmetic.ts";
 import type { Matching } from "./match.ts";
 import type { PlannedMigration } from "./plan.ts";
 import type { Drift } from "./report.ts";

@@ -1,7 +1,7 @@
-import type { Bundle, Migration, Warning } from "./bundle.ts";
+import type { Bundle, Migration, Warning } from "./bundle/bundle.ts";
 import type { Ledger, LedgerRow } from "./ledger-home.ts";
 import { type Matching, toSecond } from "./match.ts";
-import { quoteLiteral, quotePlace } from "./quote.ts";
+import { quoteLiteral, quotePlace } from "./postgres/names.ts";
 
 /** How many migrations a warning names; its statement covers all of them. */
 const SHOWN = 5;

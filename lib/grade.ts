@@ -1,6 +1,6 @@
+import type { ColumnType, Finding, Question, Severity, TypeReference } from "./bundle/finding.ts";
 import type { CatalogAnswer, ColumnFacts, TableFacts } from "./catalog.ts";
-import type { ColumnType, Finding, Question, Severity, TypeReference } from "./findings.ts";
-import { isKeptAsItIs } from "./type-change.ts";
+import { isKeptAsItIs } from "./postgres/types.ts";
 
 /** How bad a finding is in this very database, and by what. */
 export interface Grade {

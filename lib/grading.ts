@@ -1,6 +1,6 @@
+import { describeFinding, findingsOf, type ReportedFinding } from "./bundle/finding.ts";
 import { askCatalog } from "./catalog.ts";
 import type { Connection } from "./connection.ts";
-import { describeFinding, findingsOf, type ReportedFinding } from "./findings.ts";
 import { gradeFinding } from "./grade.ts";
 import type { Plan } from "./plan.ts";
 

@@ -1,4 +1,4 @@
-import type { Warning } from "./bundle.ts";
+import type { Warning } from "./bundle/bundle.ts";
 
 /** What a server answers to it. */
 export interface Greeting {

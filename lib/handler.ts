@@ -1,5 +1,4 @@
-import { type Bundle, headHashes } from "./bundle.ts";
-import { readConfig } from "./config.ts";
+import { type Bundle, headHashes } from "./bundle/bundle.ts";
 import { MigratorError } from "./errors.ts";
 import type { Continuation } from "./events/patience.ts";
 import { type Recognised, selectSource } from "./events/select.ts";
@@ -10,7 +9,8 @@ import { type Moments, momentsOf } from "./moments.ts";
 import type { Milestone } from "./progress.ts";
 import { redact } from "./redact.ts";
 import { failedReport, type Report } from "./report.ts";
-import { resolveTarget } from "./secret.ts";
+import { readConfig } from "./target/config.ts";
+import { resolveTarget } from "./target/secret.ts";
 import { catchUncaught } from "./uncaught.ts";
 
 /** What a handler is made of. */

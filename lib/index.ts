@@ -1,11 +1,12 @@
-export type { Bundle, Migration, Statement, Warning } from "./bundle.ts";
+export type { Bundle, Migration, Statement, Warning } from "./bundle/bundle.ts";
 export {
-  type Config,
-  type DatabaseUrlReference,
-  type LedgerPlace,
-  readConfig,
-  type Target,
-} from "./config.ts";
+  type Finding,
+  findingsOf,
+  type PlacedFinding,
+  type ReportedFinding,
+  type Severity,
+} from "./bundle/finding.ts";
+export { readBundle } from "./bundle/read-bundle.ts";
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -14,19 +15,18 @@ export {
   type StatementPlace,
 } from "./errors.ts";
 export type { InvocationContext } from "./events/source.ts";
-export {
-  type Finding,
-  findingsOf,
-  type PlacedFinding,
-  type ReportedFinding,
-  type Severity,
-} from "./findings.ts";
 export { createHandler } from "./handler.ts";
 export { createLog, type Log, silentLog } from "./log.ts";
 export { type Dependencies, migrate } from "./migrate.ts";
-export { readBundle } from "./read-bundle.ts";
 export type { Report, ReportedError } from "./report.ts";
 export { parseRequest, type Request } from "./request.ts";
 export type { RunRecord } from "./runs/record.ts";
-export { resolveTarget } from "./secret.ts";
 export { createStreamingHandler } from "./streamify.ts";
+export {
+  type Config,
+  type DatabaseUrlReference,
+  type LedgerPlace,
+  readConfig,
+  type Target,
+} from "./target/config.ts";
+export { resolveTarget } from "./target/secret.ts";

@@ -1,8 +1,8 @@
-import type { Layout, Warning } from "./bundle.ts";
+import type { Layout, Warning } from "./bundle/bundle.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
-import type { LedgerPlace } from "./config.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
-import { quoteIdentifier, quotePlace } from "./quote.ts";
+import { quoteIdentifier, quotePlace } from "./postgres/names.ts";
+import type { LedgerPlace } from "./target/config.ts";
 
 /** The record of what is applied, as it was read. */
 export interface Ledger {

@@ -1,6 +1,5 @@
-import type { Layout } from "./bundle.ts";
+import type { Layout } from "./bundle/bundle.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
-import type { LedgerPlace } from "./config.ts";
 import type { Connection, Rows } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import {
@@ -12,7 +11,8 @@ import {
   type Ledger,
   type LedgerRow,
 } from "./ledger-home.ts";
-import { quoteIdentifier, quoteLiteral, quotePlace } from "./quote.ts";
+import { quoteIdentifier, quoteLiteral, quotePlace } from "./postgres/names.ts";
+import type { LedgerPlace } from "./target/config.ts";
 
 /** Where the ledger goes when its own schema cannot be created. */
 const FALLBACK_SCHEMA = "public";

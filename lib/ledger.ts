@@ -1,7 +1,7 @@
-import type { Migration } from "./bundle.ts";
+import type { Migration } from "./bundle/bundle.ts";
 import type { WritePlace } from "./ledger-home.ts";
 import type { Sending } from "./pipeline.ts";
-import { quoteIdentifier, quotePlace } from "./quote.ts";
+import { quoteIdentifier, quotePlace } from "./postgres/names.ts";
 
 /** What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle creates it. */
 export function createLedgerStatements(target: WritePlace): readonly string[] {

@@ -1,4 +1,4 @@
-import type { Bundle } from "./bundle.ts";
+import type { Bundle } from "./bundle/bundle.ts";
 import { MigratorError } from "./errors.ts";
 
 /** What a first attempt has shown about the statements of this bundle that their texts do not say. */

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import type { Warning } from "./bundle.ts";
-import type { LedgerPlace } from "./config.ts";
+import type { Warning } from "./bundle/bundle.ts";
 import { APPLICATION_PREFIX, type Connection } from "./connection.ts";
 import { MigratorError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { describeSession, SESSION_COLUMNS, type SessionFacts } from "./sessions.ts";
+import { describeSession, SESSION_COLUMNS, type SessionFacts } from "./postgres/activity.ts";
+import type { LedgerPlace } from "./target/config.ts";
 
 /** How long, and by whose clock, to wait for the lock. */
 export interface LockOptions {

@@ -1,5 +1,5 @@
 import type { Change, Proposal } from "./amendments.ts";
-import type { Bundle, Migration } from "./bundle.ts";
+import type { Bundle, Migration } from "./bundle/bundle.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -18,7 +18,7 @@ import {
 import type { Places } from "./ledger-question.ts";
 import { type Matching, matchRows } from "./match.ts";
 import type { Sending } from "./pipeline.ts";
-import { quoteIdentifier, quotePlace } from "./quote.ts";
+import { quoteIdentifier, quotePlace } from "./postgres/names.ts";
 
 /** Two ledgers that both hold something, and what each says about the bundle. */
 interface Merge {

@@ -1,14 +1,14 @@
 import { attempt, type Dependencies } from "./attempt.ts";
-import type { Target } from "./config.ts";
 import { backoffMs } from "./connect.ts";
 import { outOfTime } from "./contention.ts";
-import { parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
 import type { Status } from "./planning.ts";
 import { factsOf, located, type Progress, startProgress } from "./progress.ts";
 import { redact } from "./redact.ts";
 import { buildReport, failedReport, type Report } from "./report.ts";
 import type { Request } from "./request.ts";
+import type { Target } from "./target/config.ts";
+import { parseEndpoint } from "./target/endpoint.ts";
 
 export type { Dependencies } from "./attempt.ts";
 

@@ -1,4 +1,13 @@
-import type { Bundle, Migration, Warning } from "./bundle.ts";
+import type { Bundle, Migration, Warning } from "./bundle/bundle.ts";
+import {
+  cutSteps,
+  oneTransaction,
+  type Separation,
+  type Step,
+  type StepOptions,
+  separations,
+  slicesOf,
+} from "./bundle/steps.ts";
 import { type Checkpoint, findCheckpoint, interruptedStatement } from "./checkpoints.ts";
 import { findDrift } from "./drift.ts";
 import { warnOfNames } from "./drizzle-names.ts";
@@ -15,15 +24,6 @@ import {
 } from "./policies.ts";
 import type { Drift } from "./report.ts";
 import type { Request } from "./request.ts";
-import {
-  cutSteps,
-  oneTransaction,
-  type Separation,
-  type Step,
-  type StepOptions,
-  separations,
-  slicesOf,
-} from "./steps.ts";
 
 /** What would be done, as data: it can be printed, compared and tested without a database. */
 export interface Plan {

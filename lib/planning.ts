@@ -1,5 +1,4 @@
-import type { Bundle } from "./bundle.ts";
-import type { Target } from "./config.ts";
+import type { Bundle } from "./bundle/bundle.ts";
 import type { Connection, Rows } from "./connection.ts";
 import { pendingFindings } from "./grading.ts";
 import type { Ledger } from "./ledger-home.ts";
@@ -10,6 +9,7 @@ import { type Plan, planMigrations } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { describePending, type Report } from "./report.ts";
 import type { Request } from "./request.ts";
+import type { Target } from "./target/config.ts";
 
 /** How an attempt ends that does not fail. */
 export type Status = Exclude<Report["status"], "failed">;

@@ -1,6 +1,6 @@
-import type { Bundle, Migration, Warning } from "./bundle.ts";
+import type { Bundle, Migration, Warning } from "./bundle/bundle.ts";
+import { isCosmeticEdit } from "./bundle/cosmetic-edit.ts";
 import { editedStatements, nameOf } from "./checkpoints.ts";
-import { isCosmeticEdit } from "./cosmetic.ts";
 import { isEdited } from "./drift.ts";
 import { MigratorError } from "./errors.ts";
 import type { Ledger } from "./ledger-home.ts";

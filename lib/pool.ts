@@ -1,7 +1,7 @@
 import { Client, Pool } from "@neondatabase/serverless";
-import type { Target } from "./config.ts";
 import { APPLICATION_PREFIX, type SessionOptions } from "./connection.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Target } from "./target/config.ts";
+import type { Endpoint } from "./target/endpoint.ts";
 import type { Wire } from "./wire.ts";
 
 /** NAMEDATALEN - 1: PostgreSQL cuts an application name there. */

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { Target } from "./config.ts";
 import type { Connection } from "./connection.ts";
-import { parseEndpoint } from "./endpoint.ts";
 import { MigratorError } from "./errors.ts";
 import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
+import type { Target } from "./target/config.ts";
+import { parseEndpoint } from "./target/endpoint.ts";
 
 /** How long the look from a second session may take before we give up. */
 const LOOK_TIMEOUT_MS = 15_000;

@@ -1,5 +1,5 @@
 import type { Blockers } from "./blockers.ts";
-import type { Bundle } from "./bundle.ts";
+import type { Bundle } from "./bundle/bundle.ts";
 import type { Connection, Whereabouts } from "./connection.ts";
 import { type ErrorCode, MigratorError } from "./errors.ts";
 import { interruptedAt } from "./executors/failure.ts";

@@ -1,4 +1,4 @@
-import { parseEndpoint } from "./endpoint.ts";
+import { parseEndpoint } from "./target/endpoint.ts";
 
 /** What stands in the place of a secret. */
 const REDACTED = "[redacted]";

@@ -1,4 +1,4 @@
-import { SEVERITIES } from "./findings.ts";
+import { SEVERITIES } from "./bundle/finding.ts";
 import { replaceTexts, shortened } from "./redact.ts";
 import type { Report } from "./report.ts";
 

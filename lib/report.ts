@@ -1,4 +1,5 @@
-import type { Migration, Warning } from "./bundle.ts";
+import type { Migration, Warning } from "./bundle/bundle.ts";
+import type { ReportedFinding } from "./bundle/finding.ts";
 import {
   type ErrorCode,
   MigratorError,
@@ -6,7 +7,6 @@ import {
   type StatementPlace,
   toError,
 } from "./errors.ts";
-import type { ReportedFinding } from "./findings.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
 export interface Report {

@@ -1,4 +1,5 @@
-import type { Warning } from "./bundle.ts";
+import type { Warning } from "./bundle/bundle.ts";
+import { lockTimeoutOf, type Step, slicesOf } from "./bundle/steps.ts";
 import type { Connection } from "./connection.ts";
 import { type Patience, withPatience } from "./contention.ts";
 import { MigratorError } from "./errors.ts";
@@ -7,7 +8,6 @@ import { createStatementsExecutor } from "./executors/statements.ts";
 import type { Ledger } from "./ledger-home.ts";
 import type { ExecutorReason, Plan } from "./plan.ts";
 import type { AppliedMigration, LedgerFacts } from "./report.ts";
-import { lockTimeoutOf, type Step, slicesOf } from "./steps.ts";
 
 /** What became of a plan. Partial success is normal: what committed stays. */
 export interface RunResult {

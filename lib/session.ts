@@ -1,16 +1,16 @@
 import type { Pool, PoolClient, QueryResultRow } from "@neondatabase/serverless";
-import type { Warning } from "./bundle.ts";
-import type { Target } from "./config.ts";
+import type { Warning } from "./bundle/bundle.ts";
 import { connectTimeout } from "./connect-errors.ts";
 import type { Connection, Rows, SessionOptions, Whereabouts } from "./connection.ts";
 import { connectionLost, endsSession } from "./connection-lost.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { MigratorError, postgresFacts } from "./errors.ts";
 import { disconnectsUnwatched, GREETING, type Greeting } from "./greeting.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createPool } from "./pool.ts";
 import { shortened } from "./redact.ts";
 import type { DatabaseFacts, Notice } from "./report.ts";
+import type { Target } from "./target/config.ts";
+import type { Endpoint } from "./target/endpoint.ts";
 import { createWire, type Wire } from "./wire.ts";
 
 /** How long the goodbye may take. */

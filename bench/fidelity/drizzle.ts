@@ -3,7 +3,7 @@ import type { MigrationMeta } from "drizzle-orm/migrator";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import type { Client } from "pg";
-import { chunksOf, type Migration } from "../../lib/bundle.ts";
+import { chunksOf, type Migration } from "../../lib/bundle/bundle.ts";
 
 /** What `migrate()` of drizzle-orm 0.45 calls; its types keep it to Drizzle's own modules. */
 interface Drizzle0 {

@@ -1,4 +1,4 @@
-import type { Bundle, Layout, Migration } from "../../lib/bundle.ts";
+import type { Bundle, Layout, Migration } from "../../lib/bundle/bundle.ts";
 import { postgresFacts } from "../../lib/errors.ts";
 import { migrateByDrizzle0, migrateByDrizzle1 } from "./drizzle.ts";
 import { createLedger, replay } from "./replay.ts";

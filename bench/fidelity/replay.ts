@@ -1,4 +1,4 @@
-import { type Layout, type Migration, statementText } from "../../lib/bundle.ts";
+import { type Layout, type Migration, statementText } from "../../lib/bundle/bundle.ts";
 import { postgresFacts } from "../../lib/errors.ts";
 import type { Session } from "./session.ts";
 

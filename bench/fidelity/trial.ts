@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import type { Bundle, Migration } from "../../lib/bundle.ts";
-import { bundleHash } from "../../lib/bundle.ts";
+import type { Bundle, Migration } from "../../lib/bundle/bundle.ts";
+import { bundleHash } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
 import type { Report } from "../../lib/report.ts";

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
-import { DEFAULT_LEDGER } from "../../lib/config.ts";
 import { GREETING } from "../../lib/greeting.ts";
 import { ledgerQuestion } from "../../lib/ledger-question.ts";
 import { cautiousLockQuestion } from "../../lib/lock.ts";
+import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
 import { startPostgres } from "../../local/postgres.ts";
 import {
   ByteQueue,

@@ -2,7 +2,7 @@ import { Client, Pool } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
 import { migrate as drizzleMigrate } from "drizzle-orm/neon-serverless/migrator";
 import { WebSocket } from "ws";
-import { readBundle } from "../../lib/read-bundle.ts";
+import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { migrateThrough } from "../migrate-through.ts";
 import type { Workload } from "./workload.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import type { Ledger, LedgerRow } from "../../lib/ledger-home.ts";
 import { planMigrations } from "../../lib/plan.ts";
-import { readBundle } from "../../lib/read-bundle.ts";
 import { buildReport, describePending } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { Planned } from "./growth.ts";

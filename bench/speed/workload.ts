@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 
 /** Ordinary migrations, as a folder for Drizzle and as a compiled bundle for us. */

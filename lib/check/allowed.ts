@@ -1,5 +1,5 @@
-import type { Migration, Statement } from "../bundle.ts";
-import type { RuleId } from "./rule-ids.ts";
+import type { Migration, Statement } from "../bundle/bundle.ts";
+import type { RuleId } from "../bundle/rule-ids.ts";
 
 /** Whether its author lets a statement break a rule: `-- neon-migrate: allow <rule>` above it, or at the head of its file. */
 export function isAllowed(

@@ -1,7 +1,7 @@
-import { type Migration, type Statement, statementText } from "../bundle.ts";
+import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
+import type { Finding } from "../bundle/finding.ts";
+import { cutSteps, slicesOf } from "../bundle/steps.ts";
 import { parseTree, type Tree } from "../compile/parser.ts";
-import type { Finding } from "../findings.ts";
-import { cutSteps, slicesOf } from "../steps.ts";
 import { isAllowed } from "./allowed.ts";
 import { History, REPLAYED_KINDS } from "./history.ts";
 import type { Checked, Problem, Rule } from "./rule.ts";

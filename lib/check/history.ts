@@ -1,5 +1,5 @@
-import type { ObjectName } from "../bundle.ts";
-import type { ColumnType } from "../findings.ts";
+import type { ObjectName } from "../bundle/bundle.ts";
+import type { ColumnType } from "../bundle/finding.ts";
 import {
   type AlterCommand,
   addedColumn,

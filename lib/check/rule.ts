@@ -1,7 +1,7 @@
-import type { Migration, ObjectName, Statement } from "../bundle.ts";
-import type { Question, Severity } from "../findings.ts";
+import type { Migration, ObjectName, Statement } from "../bundle/bundle.ts";
+import type { Question, Severity } from "../bundle/finding.ts";
+import type { RuleId } from "../bundle/rule-ids.ts";
 import type { History } from "./history.ts";
-import type { RuleId } from "./rule-ids.ts";
 import type { Node } from "./tree.ts";
 
 /** One rule of `check`. */

@@ -1,6 +1,6 @@
-import type { ObjectName } from "../bundle.ts";
-import type { ColumnType } from "../findings.ts";
-import { quoteIdentifier } from "../quote.ts";
+import type { ObjectName } from "../bundle/bundle.ts";
+import type { ColumnType } from "../bundle/finding.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
 
 /** A node of PostgreSQL's parse tree, or what stands behind its name: fields by their names. */
 export type Node = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
-import type { ObjectName, Touched } from "../bundle.ts";
+import type { ObjectName, Touched } from "../bundle/bundle.ts";
 import { list, type Node, nodes, record, relation, text } from "../check/tree.ts";
-import { type LockMode, strongerLock } from "../locks.ts";
+import { type LockMode, strongerLock } from "../postgres/locks.ts";
 
 /**
  * The subcommands of ALTER TABLE that take less than ACCESS EXCLUSIVE on the table itself.

@@ -1,4 +1,4 @@
-import type { AloneReason, Effect, StatementMode } from "../bundle.ts";
+import type { AloneReason, Effect, StatementMode } from "../bundle/bundle.ts";
 import { list, type Node, option, qualified, record, relation, text } from "../check/tree.ts";
 
 /** How a statement stands to transactions, and what a later run can find of it. */

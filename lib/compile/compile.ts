@@ -6,7 +6,7 @@ import {
   type Migration,
   migrationName,
   type Warning,
-} from "../bundle.ts";
+} from "../bundle/bundle.ts";
 import { readsTree, startCheck, type Unchecked } from "../check/check.ts";
 import { type MigratorError, toError } from "../errors.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";

@@ -1,5 +1,5 @@
-import type { FileDirectives, StatementDirectives } from "../bundle.ts";
-import { RULE_IDS, type RuleId } from "../check/rule-ids.ts";
+import type { FileDirectives, StatementDirectives } from "../bundle/bundle.ts";
+import { RULE_IDS, type RuleId } from "../bundle/rule-ids.ts";
 import { quoted } from "../redact.ts";
 import { scanTokens, type Token } from "./scanner.ts";
 

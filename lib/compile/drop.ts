@@ -1,6 +1,6 @@
-import type { ObjectName, Touched } from "../bundle.ts";
+import type { ObjectName, Touched } from "../bundle/bundle.ts";
 import { list, type Node } from "../check/tree.ts";
-import type { LockMode } from "../locks.ts";
+import type { LockMode } from "../postgres/locks.ts";
 import { kindOf, objectName, on, PARTS_OF_TABLES, partOfTable, RELATIONS } from "./touched.ts";
 
 /** What views can be made of. */

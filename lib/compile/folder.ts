@@ -1,7 +1,7 @@
 import { type Dirent, readFileSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Layout, Warning } from "../bundle.ts";
+import type { Layout, Warning } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
 import { backwardEntries, type JournalEntry, parseJournal } from "./journal.ts";
 

@@ -1,4 +1,4 @@
-import type { Warning } from "../bundle.ts";
+import type { Warning } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
 import { quoted } from "../redact.ts";
 

@@ -1,5 +1,5 @@
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
-import type { Touched } from "../bundle.ts";
+import type { Touched } from "../bundle/bundle.ts";
 import { type Classification, classify } from "./classify.ts";
 import { leadingBlanks, scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
 import { touchesOf } from "./touches.ts";

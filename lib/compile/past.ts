@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Migration } from "../bundle.ts";
-import { variantHashes } from "../cosmetic.ts";
+import type { Migration } from "../bundle/bundle.ts";
+import { variantHashes } from "../bundle/cosmetic-edit.ts";
 import { type Cut, cutStatements } from "./statements.ts";
 
 /** A migration with the file that it was read from. */

@@ -1,6 +1,6 @@
-import type { Touched } from "../bundle.ts";
+import type { Touched } from "../bundle/bundle.ts";
 import { list, type Node, nodes, record, relation, text } from "../check/tree.ts";
-import type { LockMode } from "../locks.ts";
+import type { LockMode } from "../postgres/locks.ts";
 
 /** A table in a query, with the lock that reading or changing it there takes. */
 export type Read = Touched & { readonly lock: LockMode };

@@ -1,4 +1,4 @@
-import { STATEMENT_BREAKPOINT } from "../bundle.ts";
+import { STATEMENT_BREAKPOINT } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
 import type { MigrationFile } from "./folder.ts";
 import { parseRanges, type Range } from "./parser.ts";

@@ -4,7 +4,7 @@ import {
   type Statement,
   type StatementDirectives,
   UNPARSED,
-} from "../bundle.ts";
+} from "../bundle/bundle.ts";
 import {
   type ChunkDirectives,
   DirectiveProblem,

@@ -1,4 +1,4 @@
-import { type Migration, type ObjectName, UNPARSED } from "../bundle.ts";
+import { type Migration, type ObjectName, UNPARSED } from "../bundle/bundle.ts";
 import { dropped, keyOf, list, type Node, record, relation } from "../check/tree.ts";
 import { loadParser, parseTree } from "./parser.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DIGEST_LENGTH } from "../bundle.ts";
+import { DIGEST_LENGTH } from "../bundle/bundle.ts";
 import { scanTokens } from "./scanner.ts";
 
 /** What a statement says, whatever comments and blanks stand between its words. */

@@ -1,6 +1,6 @@
-import type { ObjectName, Touched } from "../bundle.ts";
+import type { ObjectName, Touched } from "../bundle/bundle.ts";
 import { nameOf, qualified, record, relation, strings, text } from "../check/tree.ts";
-import type { LockMode } from "../locks.ts";
+import type { LockMode } from "../postgres/locks.ts";
 
 /** Something touched, with the lock on it where there is one. */
 export function on(kind: string, name: ObjectName, lock?: LockMode): Touched {

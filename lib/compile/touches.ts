@@ -1,4 +1,4 @@
-import type { Touched } from "../bundle.ts";
+import type { Touched } from "../bundle/bundle.ts";
 import {
   list,
   type Node,
@@ -10,7 +10,7 @@ import {
   relation,
   text,
 } from "../check/tree.ts";
-import { LOCK_MODES, type LockMode, strongerLock } from "../locks.ts";
+import { LOCK_MODES, type LockMode, strongerLock } from "../postgres/locks.ts";
 import { alterTableLock, alterTableOthers, referencedByAll } from "./alter-table.ts";
 import { drop } from "./drop.ts";
 import { tablesIn } from "./queries.ts";

@@ -1,12 +1,12 @@
-import { readConfig } from "../config.ts";
 import { connect } from "../connect.ts";
 import { MigratorError } from "../errors.ts";
 import { createLog } from "../log.ts";
 import { redact } from "../redact.ts";
 import { failedReport, type Report } from "../report.ts";
 import type { RunRecord } from "../runs/record.ts";
-import { resolveTarget } from "../secret.ts";
-import { callerOf } from "./caller.ts";
+import { readConfig } from "../target/config.ts";
+import { resolveTarget } from "../target/secret.ts";
+import { callerOf } from "./http/identity.ts";
 import {
   type HttpAnswer,
   type HttpEvent,

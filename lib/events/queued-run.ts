@@ -1,10 +1,10 @@
-import { readConfig } from "../config.ts";
 import { connect } from "../connect.ts";
 import { createLog } from "../log.ts";
 import { fitReport } from "../report-size.ts";
 import { parseRequest } from "../request.ts";
 import type { RunEvent } from "../runs/invoke.ts";
-import { resolveTarget } from "../secret.ts";
+import { readConfig } from "../target/config.ts";
+import { resolveTarget } from "../target/secret.ts";
 import { type EventSource, isRecord } from "./source.ts";
 
 /** A load balancer takes 1 MB for an answer; and a row is no place for a book. */

@@ -5,11 +5,11 @@ import {
   type Statement,
   statementText,
   type Warning,
-} from "../bundle.ts";
+} from "../bundle/bundle.ts";
 import type { Checkpoint } from "../checkpoints.ts";
 import type { Connection } from "../connection.ts";
 import { MigratorError, postgresFacts, toError } from "../errors.ts";
-import { quoteName } from "../quote.ts";
+import { quoteName } from "../postgres/names.ts";
 import { migrationFailed } from "./failure.ts";
 import { dropBrokenTwins, dropInvalid, indexesOf } from "./invalid-indexes.ts";
 import { setsLockTimeout } from "./session-reset.ts";

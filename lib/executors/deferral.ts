@@ -1,4 +1,4 @@
-import { chunksOf, type Migration } from "../bundle.ts";
+import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection.ts";
 import { isPrivilegeError } from "../ledger-home.ts";
 import { type AppliedMigration, describeApplied } from "../report.ts";

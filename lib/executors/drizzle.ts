@@ -1,10 +1,10 @@
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import { NeonSession } from "drizzle-orm/neon-serverless";
 import { PgDialect } from "drizzle-orm/pg-core";
-import { chunksOf, type Migration } from "../bundle.ts";
-import type { LedgerPlace } from "../config.ts";
+import { chunksOf, type Migration } from "../bundle/bundle.ts";
+import type { Step } from "../bundle/steps.ts";
 import type { Connection } from "../connection.ts";
-import type { Step } from "../steps.ts";
+import type { LedgerPlace } from "../target/config.ts";
 import { deferTransaction } from "./deferral.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
 

@@ -1,7 +1,7 @@
-import type { Warning } from "../bundle.ts";
-import type { LedgerPlace } from "../config.ts";
+import type { Warning } from "../bundle/bundle.ts";
+import type { Step } from "../bundle/steps.ts";
 import type { AppliedMigration } from "../report.ts";
-import type { Step } from "../steps.ts";
+import type { LedgerPlace } from "../target/config.ts";
 
 /** One of the two ways to apply migrations. Both leave the same database and the same ledger rows. */
 export interface Executor {

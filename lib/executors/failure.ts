@@ -1,4 +1,4 @@
-import { type Migration, type Statement, statementText } from "../bundle.ts";
+import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import {
   MigratorError,
   type PostgresFacts,

@@ -1,6 +1,6 @@
-import type { Migration, ObjectName, Warning } from "../bundle.ts";
+import type { Migration, ObjectName, Warning } from "../bundle/bundle.ts";
 import type { Connection } from "../connection.ts";
-import { quoteName } from "../quote.ts";
+import { quoteName } from "../postgres/names.ts";
 
 /** An index, as far as it matters whether a build of it came to an end. */
 export interface IndexFacts {

@@ -1,4 +1,4 @@
-import { type Migration, statementText, UNPARSED } from "../bundle.ts";
+import { type Migration, statementText, UNPARSED } from "../bundle/bundle.ts";
 import { WATCH_DISCONNECTS } from "../greeting.ts";
 import { lockTimeoutPart, type Part } from "./transaction.ts";
 

@@ -1,4 +1,5 @@
-import { type Migration, statementText } from "../bundle.ts";
+import { type Migration, statementText } from "../bundle/bundle.ts";
+import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../bundle/steps.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -13,7 +14,6 @@ import { MigratorError } from "../errors.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger.ts";
 import { chooseWritePlace, explainLedgerError, type Ledger } from "../ledger-home.ts";
 import { describeApplied } from "../report.ts";
-import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../steps.ts";
 import { runAlone } from "./alone.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
 import { ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";

@@ -1,7 +1,7 @@
-import { type Migration, statementText } from "../bundle.ts";
+import { type Migration, statementText } from "../bundle/bundle.ts";
+import { lockTimeoutOf } from "../bundle/steps.ts";
 import type { Connection, Whereabouts } from "../connection.ts";
 import { SendFailure, type Sending } from "../pipeline.ts";
-import { lockTimeoutOf } from "../steps.ts";
 import { bookkeepingFailed, commitFailed, migrationFailed } from "./failure.ts";
 
 /** One thing to send within a transaction, and what it is part of. */

@@ -1,9 +1,9 @@
-import type { Target } from "../config.ts";
 import { MigratorError } from "../errors.ts";
 import type { Dependencies, migrate } from "../migrate.ts";
 import type { Milestone } from "../progress.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
+import type { Target } from "../target/config.ts";
 import { askHomes, type RunsSession, readRun, withRuns } from "./session.ts";
 import { type Following, showSigns } from "./signs.ts";
 import { claimRun, finishRun } from "./table.ts";

@@ -1,5 +1,5 @@
 import { MigratorError, postgresFacts } from "../errors.ts";
-import { quoteIdentifier, quotePlace } from "../quote.ts";
+import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
 import type { RunsHome } from "./table.ts";
 
 const INSUFFICIENT_PRIVILEGE = "42501";

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Target } from "../config.ts";
 import type { Connection } from "../connection.ts";
 import { MigratorError, postgresFacts } from "../errors.ts";
 import type { Report } from "../report.ts";
 import type { Request } from "../request.ts";
+import type { Target } from "../target/config.ts";
 import { invokeItself } from "./invoke.ts";
 import { describeRun, type RunRecord, type RunRow } from "./record.ts";
 import { type RunsDependencies, type RunsSession, readRun, withRuns } from "./session.ts";

@@ -1,9 +1,9 @@
-import type { Target } from "../config.ts";
 import type { connect } from "../connect.ts";
 import type { Connection, Rows } from "../connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Sending } from "../pipeline.ts";
+import type { Target } from "../target/config.ts";
 import type { RunRow } from "./record.ts";
 import { deniedRuns, explainRefusal } from "./refusals.ts";
 import { type RunsHome, readHomes, runsQuestion, selectRun } from "./table.ts";

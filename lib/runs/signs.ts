@@ -1,6 +1,6 @@
-import type { Target } from "../config.ts";
 import { MigratorError } from "../errors.ts";
 import type { Milestone } from "../progress.ts";
+import type { Target } from "../target/config.ts";
 import { askHomes, openRuns, type RunsDependencies, type RunsSession } from "./session.ts";
 import { touchRun } from "./table.ts";
 

@@ -1,7 +1,7 @@
-import type { LedgerPlace } from "../config.ts";
 import type { Rows } from "../connection.ts";
 import type { Sending } from "../pipeline.ts";
-import { placeBeside, quoteIdentifier, quoteLiteral, quotePlace } from "../quote.ts";
+import { placeBeside, quoteIdentifier, quoteLiteral, quotePlace } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/config.ts";
 import { deniedRuns } from "./refusals.ts";
 
 /** How many runs the table remembers. */

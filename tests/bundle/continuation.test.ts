@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { DEFAULT_LEDGER } from "../../lib/config.ts";
 import { lockKey } from "../../lib/lock.ts";
+import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
 import { type LocalDeployments, startDeployments } from "../../local/deployments.ts";
 import { accounts, booking, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";

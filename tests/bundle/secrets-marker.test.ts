@@ -11,7 +11,7 @@ import {
   onTestFinished,
   test,
 } from "vitest";
-import type { Migration } from "../../lib/bundle.ts";
+import type { Migration } from "../../lib/bundle/bundle.ts";
 import { startCloudFormation } from "../../local/cloudformation.ts";
 import {
   type Invocation,

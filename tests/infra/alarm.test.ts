@@ -2,9 +2,9 @@ import { Match, Template } from "aws-cdk-lib/assertions";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { describe, expect, test } from "vitest";
+import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { createHandler } from "../../lib/handler.ts";
 import { createLog } from "../../lib/log.ts";
-import { readBundle } from "../../lib/read-bundle.ts";
 import { scene } from "../setup/synthesis.ts";
 
 describe("GIVEN an alarm on failure", () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { lockQuestion } from "../../lib/lock.ts";
+import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import type { Relay } from "../../local/relay.ts";
 import { amend } from "../setup/amend.ts";
 import type { TestDatabase } from "../setup/database.ts";

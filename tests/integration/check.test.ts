@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tagsSince } from "../../bin/since.ts";
-import type { Bundle } from "../../lib/bundle.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { neonMigrate } from "../setup/neon-migrate.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { Target } from "../../lib/config.ts";
 import { connect } from "../../lib/connect.ts";
+import type { Target } from "../../lib/target/config.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../local/relay.ts";
 import { stopClock, stopDate } from "../setup/clock.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Target } from "../../lib/config.ts";
+import type { Target } from "../../lib/target/config.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Migration } from "../../lib/bundle.ts";
-import type { Target } from "../../lib/config.ts";
+import type { Migration } from "../../lib/bundle/bundle.ts";
+import type { Target } from "../../lib/target/config.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { Bundle } from "../../lib/bundle.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import type { ReportedFinding } from "../../lib/bundle/finding.ts";
 import { checkMigrations } from "../../lib/check/check.ts";
-import type { Target } from "../../lib/config.ts";
-import type { ReportedFinding } from "../../lib/findings.ts";
+import type { Target } from "../../lib/target/config.ts";
 import { createTestDatabase, type Holder, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";

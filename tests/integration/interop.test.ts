@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import type { Report } from "../../lib/report.ts";
 import { drizzle0, drizzle1, type Line, useInterop } from "../setup/interop.ts";
 

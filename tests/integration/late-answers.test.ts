@@ -1,11 +1,11 @@
 import { describe, expect, type TestContext, test } from "vitest";
-import { DEFAULT_LEDGER } from "../../lib/config.ts";
 import { createHandler } from "../../lib/handler.ts";
 import { lockKey } from "../../lib/lock.ts";
 import { silentLog } from "../../lib/log.ts";
 import { type Dependencies, migrate } from "../../lib/migrate.ts";
 import type { Report } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
 import { createTestDatabase } from "../setup/database.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { targetOf } from "../setup/run.ts";

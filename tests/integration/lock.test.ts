@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { connect } from "../../lib/connect.ts";
 import { acquireLock, lockQuestion } from "../../lib/lock.ts";
 import { silentLog } from "../../lib/log.ts";
+import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import { stopDate } from "../setup/clock.ts";
 import type { TestDatabase } from "../setup/database.ts";
 import { createTestTarget } from "../setup/run.ts";

@@ -1,9 +1,9 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import type { Touched } from "../../lib/bundle.ts";
+import type { Touched } from "../../lib/bundle/bundle.ts";
 import { loadParser } from "../../lib/compile/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
-import { type LockMode, strongerLock } from "../../lib/locks.ts";
+import { type LockMode, strongerLock } from "../../lib/postgres/locks.ts";
 import { databaseUrl } from "../../local/postgres-admin.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { LOCK_SCHEMA, LOCK_SECTIONS } from "../setup/lock-samples.ts";

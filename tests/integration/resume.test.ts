@@ -1,7 +1,7 @@
 import pc from "picocolors";
 import { beforeEach, describe, expect, test } from "vitest";
 import { renderReport } from "../../bin/render.ts";
-import type { Target } from "../../lib/config.ts";
+import type { Target } from "../../lib/target/config.ts";
 import type { TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";

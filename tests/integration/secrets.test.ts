@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { readConfig } from "../../lib/config.ts";
 import { silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate.ts";
 import type { Report } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { resolveTarget } from "../../lib/secret.ts";
+import { readConfig } from "../../lib/target/config.ts";
+import { resolveTarget } from "../../lib/target/secret.ts";
 import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectReport } from "../setup/report-schema.ts";

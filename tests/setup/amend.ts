@@ -1,8 +1,8 @@
 import { type Amendment, amendLedger } from "../../lib/amend.ts";
 import type { AmendmentRequest } from "../../lib/amendments.ts";
-import type { Bundle } from "../../lib/bundle.ts";
-import type { Target } from "../../lib/config.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { silentLog } from "../../lib/log.ts";
+import type { Target } from "../../lib/target/config.ts";
 import { expectAmendment } from "./report-schema.ts";
 
 /** How an amendment is asked for in a test. */

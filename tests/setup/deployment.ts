@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inject } from "vitest";
 import { writeAsset } from "../../bin/asset.ts";
-import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { LOCAL_FUNCTION_ARN, lambdaEnvironment } from "../../local/lambda.ts";
 import { type Job, type Outcome, Sandbox } from "../../local/lambda-sandbox.ts";

@@ -1,9 +1,9 @@
-import type { Bundle } from "../../lib/bundle.ts";
-import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { type Log, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate.ts";
 import type { Report } from "../../lib/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import type { Relay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";

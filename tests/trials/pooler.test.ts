@@ -1,8 +1,8 @@
 import { Client } from "pg";
 import { beforeEach, describe, expect, test } from "vitest";
-import { DEFAULT_LEDGER, type Target } from "../../lib/config.ts";
 import { lockQuestion } from "../../lib/lock.ts";
 import type { Report } from "../../lib/report.ts";
+import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import { runSql } from "../../local/postgres-admin.ts";
 import { startRelay } from "../../local/relay.ts";
 import { amend } from "../setup/amend.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type AmendmentRequest, type Proposal, proposeChanges } from "../../lib/amendments.ts";
-import type { Bundle, Migration } from "../../lib/bundle.ts";
+import type { Bundle, Migration } from "../../lib/bundle/bundle.ts";
 import { type Checkpoint, checkpointOf } from "../../lib/checkpoints.ts";
 import { MigratorError } from "../../lib/errors.ts";
 import type { FoundLedger, Home, LedgerRow } from "../../lib/ledger-home.ts";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Bundle, bundleHash } from "../../lib/bundle.ts";
+import { type Bundle, bundleHash } from "../../lib/bundle/bundle.ts";
+import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import { readBundle } from "../../lib/read-bundle.ts";
 
 const HASH_DIFFERS = "the text of 0000_init does not match its hash";
 const OUTSIDE = "a statement of 0000_init lies outside its file";

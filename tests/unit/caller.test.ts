@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { callerOf } from "../../lib/events/caller.ts";
+import { callerOf } from "../../lib/events/http/identity.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
 
 const by = (authorizer: object) => callerOf({ requestContext: { authorizer } });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../lib/config.ts";
+import { readConfig } from "../../lib/target/config.ts";
 
 const ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/database-AbCdEf";
 

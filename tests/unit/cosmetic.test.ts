@@ -4,12 +4,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Bundle } from "../../lib/bundle.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { isCosmeticEdit } from "../../lib/bundle/cosmetic-edit.ts";
+import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { digestTokens } from "../../lib/compile/tokens.ts";
-import { isCosmeticEdit } from "../../lib/cosmetic.ts";
 import { planMigrations } from "../../lib/plan.ts";
-import { readBundle } from "../../lib/read-bundle.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { makeBundle, makeLedger, makeMigration, rowOf } from "./make-migration.ts";
 

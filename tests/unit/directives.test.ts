@@ -2,12 +2,12 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { STATEMENT_BREAKPOINT } from "../../lib/bundle.ts";
+import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
+import { cutSteps, lockTimeoutOf, slicesOf } from "../../lib/bundle/steps.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { loadParser } from "../../lib/compile/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import { cutSteps, lockTimeoutOf, slicesOf } from "../../lib/steps.ts";
 import { makeMigration } from "./make-migration.ts";
 
 beforeAll(loadParser);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseEndpoint } from "../../lib/endpoint.ts";
 import { MigratorError } from "../../lib/errors.ts";
+import { parseEndpoint } from "../../lib/target/endpoint.ts";
 
 describe("parseEndpoint", () => {
   test("takes a connection string apart and leaves out what means nothing over a WebSocket", () => {

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Touched } from "../../lib/bundle.ts";
+import type { Touched } from "../../lib/bundle/bundle.ts";
 import { loadParser } from "../../lib/compile/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
-import { strongestLock } from "../../lib/locks.ts";
+import { strongestLock } from "../../lib/postgres/locks.ts";
 import { LOCK_SECTIONS, type LockSection } from "../setup/lock-samples.ts";
 
 beforeAll(loadParser);
@@ -38,7 +38,7 @@ describe("docs/locks.md", () => {
   const HEAD = `# Locks
 
 Which table locks the statements of a migration take, and on what. A bundle carries this for each of its statements
-(\`touches\` in \`lib/bundle.ts\`), decided from the parse tree when it is compiled. Every row is run against a real server by
+(\`touches\` in \`lib/bundle/bundle.ts\`), decided from the parse tree when it is compiled. Every row is run against a real server by
 \`tests/integration/locks.test.ts\`, which compares it with \`pg_locks\`; this page is written by \`tests/unit/locks.test.ts\`
 (\`npx vitest run --project unit --update tests/unit/locks.test.ts\`). PostgreSQL 18; what PostgreSQL locks, from the weakest to the strongest:
 

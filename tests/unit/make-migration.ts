@@ -6,7 +6,7 @@ import {
   migrationName,
   STATEMENT_BREAKPOINT,
   type Statement,
-} from "../../lib/bundle.ts";
+} from "../../lib/bundle/bundle.ts";
 import { loadParser } from "../../lib/compile/parser.ts";
 import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
 import type { Home, Ledger, LedgerRow } from "../../lib/ledger-home.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { oneTransaction, slicesOf } from "../../lib/bundle/steps.ts";
 import { planMigrations } from "../../lib/plan.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { oneTransaction, slicesOf } from "../../lib/steps.ts";
 import { makeBundle, makeLedger, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table a ()");

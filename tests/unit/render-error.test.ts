@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { expect, test } from "vitest";
 import { renderReport } from "../../bin/render.ts";
-import type { Layout } from "../../lib/bundle.ts";
+import type { Layout } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
 import { failedReport } from "../../lib/report.ts";

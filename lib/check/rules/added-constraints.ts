@@ -1,4 +1,4 @@
-import type { ObjectName } from "../../bundle.ts";
+import type { ObjectName } from "../../bundle/bundle.ts";
 import { clauseAt } from "../source.ts";
 import {
   addedColumn,

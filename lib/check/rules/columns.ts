@@ -1,7 +1,7 @@
-import type { ObjectName } from "../../bundle.ts";
-import type { ColumnType, TypeReference } from "../../findings.ts";
-import { quoteIdentifier } from "../../quote.ts";
-import { isKeptAsItIs } from "../../type-change.ts";
+import type { ObjectName } from "../../bundle/bundle.ts";
+import type { ColumnType, TypeReference } from "../../bundle/finding.ts";
+import { quoteIdentifier } from "../../postgres/names.ts";
+import { isKeptAsItIs } from "../../postgres/types.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { clauseAt } from "../source.ts";
 import {

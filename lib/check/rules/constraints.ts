@@ -1,6 +1,6 @@
-import type { ObjectName } from "../../bundle.ts";
-import type { Question } from "../../findings.ts";
-import { quoteIdentifier } from "../../quote.ts";
+import type { ObjectName } from "../../bundle/bundle.ts";
+import type { Question } from "../../bundle/finding.ts";
+import { quoteIdentifier } from "../../postgres/names.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import {
   addedConstraint,

@@ -1,5 +1,5 @@
-import type { ObjectName } from "../../bundle.ts";
-import { quoteIdentifier } from "../../quote.ts";
+import type { ObjectName } from "../../bundle/bundle.ts";
+import { quoteIdentifier } from "../../postgres/names.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { alterCommands, dropped, nodes, record, relation, sqlName, text } from "../tree.ts";
 

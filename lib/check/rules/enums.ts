@@ -1,4 +1,4 @@
-import { statementText } from "../../bundle.ts";
+import { statementText } from "../../bundle/bundle.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { qualified, sqlName, strings } from "../tree.ts";
 

@@ -1,4 +1,4 @@
-import type { ObjectName } from "../../bundle.ts";
+import type { ObjectName } from "../../bundle/bundle.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { dropped, record, relation, sqlName, text } from "../tree.ts";
 

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "../../quote.ts";
+import { quoteIdentifier } from "../../postgres/names.ts";
 import type { Rule } from "../rule.ts";
 import { nodes, record, relation, sqlName, text } from "../tree.ts";
 import { NEON_EXTENSIONS } from "./neon-extensions.ts";

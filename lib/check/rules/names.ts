@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "../../quote.ts";
+import { quoteIdentifier } from "../../postgres/names.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
 /** NAMEDATALEN - 1. */

@@ -1,5 +1,5 @@
-import type { ObjectName, Statement } from "../../bundle.ts";
-import { type LockMode, strongerLock } from "../../locks.ts";
+import type { ObjectName, Statement } from "../../bundle/bundle.ts";
+import { type LockMode, strongerLock } from "../../postgres/locks.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { keyOf, list, type Node, record, relation, sqlName } from "../tree.ts";
 

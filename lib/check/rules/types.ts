@@ -1,7 +1,7 @@
-import type { ColumnType } from "../../findings.ts";
-import { quoteIdentifier } from "../../quote.ts";
+import type { ColumnType } from "../../bundle/finding.ts";
+import type { RuleId } from "../../bundle/rule-ids.ts";
+import { quoteIdentifier } from "../../postgres/names.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
-import type { RuleId } from "../rule-ids.ts";
 import {
   addedColumn,
   alterCommands,

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { type Finding, isFinding } from "../../../lib/bundle/finding.ts";
+import { RULE_IDS, type RuleId } from "../../../lib/bundle/rule-ids.ts";
 import { checkMigrations } from "../../../lib/check/check.ts";
-import { RULE_IDS, type RuleId } from "../../../lib/check/rule-ids.ts";
 import { RULES } from "../../../lib/check/rules.ts";
 import { loadParser, parseRanges } from "../../../lib/compile/parser.ts";
-import { type Finding, isFinding } from "../../../lib/findings.ts";
 import { makeMigration } from "../make-migration.ts";
 
 const FIXTURES = "tests/fixtures/rules";

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import { type Bundle, bundleHash, chunksOf } from "../../../lib/bundle.ts";
+import { type Bundle, bundleHash, chunksOf } from "../../../lib/bundle/bundle.ts";
+import { readBundle } from "../../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
-import { readBundle } from "../../../lib/read-bundle.ts";
 import { hostileValue, mutants } from "./mutations.ts";
 import { outcomeOf } from "./outcome.ts";
 import { isRecord } from "./request-oracle.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseEndpoint } from "../../../lib/endpoint.ts";
+import { parseEndpoint } from "../../../lib/target/endpoint.ts";
 import { hostileText, mutantTexts } from "./mutations.ts";
 import { outcomeOf, PASSWORD } from "./outcome.ts";
 

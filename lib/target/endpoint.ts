@@ -1,5 +1,5 @@
-import type { Warning } from "./bundle.ts";
-import { MigratorError } from "./errors.ts";
+import type { Warning } from "../bundle/bundle.ts";
+import { MigratorError } from "../errors.ts";
 
 /** Where to log in and as whom: a connection string, taken apart. */
 export interface Endpoint {

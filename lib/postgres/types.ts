@@ -1,4 +1,4 @@
-import type { ColumnType } from "./findings.ts";
+import type { ColumnType } from "../bundle/finding.ts";
 
 /**
  * Whether the values of one type are valid as another as they are, so that a change of type rewrites nothing.

@@ -1,5 +1,5 @@
-import type { Warning } from "./bundle.ts";
-import { MigratorError } from "./errors.ts";
+import type { Warning } from "../bundle/bundle.ts";
+import { MigratorError } from "../errors.ts";
 
 /** The settings of one function or one shell, as the environment gives them. */
 export interface Config {

@@ -1,5 +1,5 @@
-import type { ObjectName } from "./bundle.ts";
-import type { LedgerPlace } from "./config.ts";
+import type { ObjectName } from "../bundle/bundle.ts";
+import type { LedgerPlace } from "../target/config.ts";
 
 /** Writes an identifier so that PostgreSQL reads it as it stands. */
 export function quoteIdentifier(name: string): string {

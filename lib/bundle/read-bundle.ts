@@ -1,4 +1,7 @@
 import { createHash } from "node:crypto";
+import { MigratorError } from "../errors.ts";
+import { LOCK_MODES } from "../postgres/locks.ts";
+import { quoted } from "../redact.ts";
 import {
   ALONE_REASONS,
   type Bundle,
@@ -16,11 +19,8 @@ import {
   type Touched,
   type Warning,
 } from "./bundle.ts";
-import { RULE_IDS } from "./check/rule-ids.ts";
-import { MigratorError } from "./errors.ts";
-import { type Finding, isFinding } from "./findings.ts";
-import { LOCK_MODES } from "./locks.ts";
-import { quoted } from "./redact.ts";
+import { type Finding, isFinding } from "./finding.ts";
+import { RULE_IDS } from "./rule-ids.ts";
 
 /**
  * Reads a compiled bundle and refuses a damaged one.

@@ -1,4 +1,4 @@
-import type { Statement, Touched } from "./bundle.ts";
+import type { Statement, Touched } from "../bundle/bundle.ts";
 
 /** PostgreSQL's table locks, from the weakest to the strongest (PostgreSQL documentation, "Explicit Locking"). */
 export const LOCK_MODES = [

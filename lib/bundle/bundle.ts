@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { RuleId } from "./check/rule-ids.ts";
-import type { Finding } from "./findings.ts";
-import type { LockMode } from "./locks.ts";
+import type { LockMode } from "../postgres/locks.ts";
+import type { Finding } from "./finding.ts";
+import type { RuleId } from "./rule-ids.ts";
 
 /** All migrations of one deployment: plain JSON, made by `compileBundle`, read by everything else. */
 export interface Bundle {

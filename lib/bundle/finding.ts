@@ -1,5 +1,5 @@
 import type { ObjectName } from "./bundle.ts";
-import { RULE_IDS, type RuleId } from "./check/rule-ids.ts";
+import { RULE_IDS, type RuleId } from "./rule-ids.ts";
 
 /**
  * How bad a finding is. `error`: it stops traffic for as long as a table is large, loses data, breaks the

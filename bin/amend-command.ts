@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import pc from "picocolors";
-import { type Amendment, amendLedger } from "../lib/amend.ts";
-import type { AmendmentRequest } from "../lib/amendments.ts";
+import { type Amendment, amendLedger } from "../lib/amend/amend.ts";
+import type { AmendmentRequest } from "../lib/amend/propose.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { createLog } from "../lib/log.ts";
-import { redact } from "../lib/redact.ts";
-import { failedReport, type Report } from "../lib/report.ts";
+import { redact } from "../lib/report/redact.ts";
+import { failedReport, type Report } from "../lib/report/report.ts";
 import { parseRequest } from "../lib/request.ts";
 import { type DatabaseOptions, openDatabase } from "./database.ts";
 import { EXIT_CODE } from "./exit-code.ts";

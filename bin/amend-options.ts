@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AmendmentRequest } from "../lib/amendments.ts";
+import type { AmendmentRequest } from "../lib/amend/propose.ts";
 import type { AmendCommandOptions } from "./amend-command.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { choice, withDatabase } from "./options.ts";

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { normalize } from "node:path";
 import pc from "picocolors";
+import { type AssetFile, portable, writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
-import { failedReport, type Report } from "../lib/report.ts";
-import { type AssetFile, portable, writeAsset } from "./asset.ts";
+import { tagsSince } from "../lib/compile/since.ts";
+import { failedReport, type Report } from "../lib/report/report.ts";
 import { checkBundle, type FiledFinding } from "./check-result.ts";
 import { counted } from "./counted.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { renderReport } from "./render.ts";
-import { tagsSince } from "./since.ts";
 
 /** What `bundle` is called with. */
 export interface BundleOptions {

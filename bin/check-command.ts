@@ -3,9 +3,10 @@ import { normalize } from "node:path";
 import pc from "picocolors";
 import type { Bundle } from "../lib/bundle/bundle.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
+import { tagsSince } from "../lib/compile/since.ts";
 import { createLog, silentLog } from "../lib/log.ts";
-import { migrate } from "../lib/migrate.ts";
-import { failedReport, type Report } from "../lib/report.ts";
+import { migrate } from "../lib/migrate/migrate.ts";
+import { failedReport, type Report } from "../lib/report/report.ts";
 import { parseRequest } from "../lib/request.ts";
 import { annotations } from "./annotations.ts";
 import {
@@ -20,7 +21,6 @@ import { EXIT_CODE } from "./exit-code.ts";
 import { renderReport } from "./render.ts";
 import { renderFindings } from "./render-findings.ts";
 import { toSarif } from "./sarif.ts";
-import { tagsSince } from "./since.ts";
 
 /** What `check` is called with. */
 export interface CheckOptions extends DatabaseOptions {

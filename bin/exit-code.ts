@@ -1,4 +1,4 @@
-import type { Report } from "../lib/report.ts";
+import type { Report } from "../lib/report/report.ts";
 
 /** What the process ends with; others script against it. */
 export const EXIT_CODE = {

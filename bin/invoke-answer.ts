@@ -1,5 +1,5 @@
 import { ERROR_CODES, type ErrorCode, MigratorError } from "../lib/errors.ts";
-import { failedReport, type Report } from "../lib/report.ts";
+import { failedReport, type Report } from "../lib/report/report.ts";
 import { lookWith } from "./invoke-errors.ts";
 import type { FunctionAnswer } from "./invoke-function.ts";
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import pc from "picocolors";
 import { MigratorError } from "../lib/errors.ts";
 import { createLog, type Log } from "../lib/log.ts";
-import { failedReport, type Report } from "../lib/report.ts";
+import { failedReport, type Report } from "../lib/report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
 import { EXIT_CODE, exitCodeFor } from "./exit-code.ts";
 import { eventIn, renderLogLine, tailLines } from "./function-log.ts";

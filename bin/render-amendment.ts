@@ -1,6 +1,6 @@
 import type { Colors } from "picocolors/types.js";
-import type { Amendment } from "../lib/amend.ts";
-import type { Report } from "../lib/report.ts";
+import type { Amendment } from "../lib/amend/amend.ts";
+import type { Report } from "../lib/report/report.ts";
 import { counted } from "./counted.ts";
 import { renderHeading } from "./render.ts";
 import { renderError } from "./render-error.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Bundle } from "../lib/bundle/bundle.ts";
 import type { StatementPlace } from "../lib/errors.ts";
-import type { Report, ReportedError } from "../lib/report.ts";
+import type { Report, ReportedError } from "../lib/report/report.ts";
 import type { RenderOptions } from "./render.ts";
 
 /** How much of a long line is shown on each side of the caret. */

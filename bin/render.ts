@@ -1,6 +1,6 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../lib/bundle/bundle.ts";
-import type { AppliedMigration, Drift, PendingMigration, Report } from "../lib/report.ts";
+import type { AppliedMigration, Drift, PendingMigration, Report } from "../lib/report/report.ts";
 import { counted } from "./counted.ts";
 import { renderError } from "./render-error.ts";
 import { findingLines } from "./render-findings.ts";

@@ -1,5 +1,5 @@
 import type { Bundle } from "../lib/bundle/bundle.ts";
-import { RULES } from "../lib/check/rules.ts";
+import { RULES } from "../lib/compile/check/rules.ts";
 import { packageVersion } from "../lib/package-root.ts";
 import type { CheckResult, FiledFinding } from "./check-result.ts";
 

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import type { Bundle } from "../lib/bundle/bundle.ts";
 import { readBundle } from "../lib/bundle/read-bundle.ts";
 import { MigratorError } from "../lib/errors.ts";
-import { createHandler } from "../lib/handler.ts";
-import { createStreamingHandler } from "../lib/streamify.ts";
+import { createHandler } from "../lib/handler/handler.ts";
+import { createStreamingHandler } from "../lib/handler/streaming-handler.ts";
 
 /** Reads `bundle.json` beside this file. Nothing of it happens at import: an error there reaches no caller. */
 function bundleBesideHandler(): Bundle {

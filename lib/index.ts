@@ -14,14 +14,14 @@ export {
   MigratorError,
   type StatementPlace,
 } from "./errors.ts";
-export type { InvocationContext } from "./events/source.ts";
-export { createHandler } from "./handler.ts";
+export type { InvocationContext } from "./events/caller.ts";
+export { createHandler } from "./handler/handler.ts";
+export { createStreamingHandler } from "./handler/streaming-handler.ts";
 export { createLog, type Log, silentLog } from "./log.ts";
-export { type Dependencies, migrate } from "./migrate.ts";
-export type { Report, ReportedError } from "./report.ts";
+export { type Dependencies, migrate } from "./migrate/migrate.ts";
+export type { RunRecord } from "./queued-runs/record.ts";
+export type { Report, ReportedError } from "./report/report.ts";
 export { parseRequest, type Request } from "./request.ts";
-export type { RunRecord } from "./runs/record.ts";
-export { createStreamingHandler } from "./streamify.ts";
 export {
   type Config,
   type DatabaseUrlReference,

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeAsset } from "../bin/asset.ts";
 import { counted } from "../bin/counted.ts";
 import { buildLambda } from "../bin/lambda-artefact.ts";
+import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { startFunctionUrl } from "./function-url.ts";
 import { type Greeting, greeting } from "./greeting.ts";

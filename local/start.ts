@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pc from "picocolors";
-import { writeAsset } from "../bin/asset.ts";
 import { buildLambda } from "../bin/lambda-artefact.ts";
+import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
-import type { Report } from "../lib/report.ts";
+import type { Report } from "../lib/report/report.ts";
 import { startCloudFormation } from "./cloudformation.ts";
 import { type LocalLambda, startLambda } from "./lambda.ts";
 import { type LocalPostgres, startPostgres } from "./postgres.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Report } from "../../lib/report.ts";
+import type { Report } from "../../lib/report/report.ts";
 import type { LocalLambda } from "../../local/lambda.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Report } from "../../lib/report.ts";
+import type { Report } from "../../lib/report/report.ts";
 import type { Stage } from "./stage.ts";
 import { compareStates, readLeftovers, readState } from "./state.ts";
 import { type Attempt, type Disturbance, fire, type Shot, succeeded, type Trial } from "./trial.ts";

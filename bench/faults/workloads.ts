@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAsset } from "../../bin/asset.ts";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
+import { writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 
 /** Migrations whose double run shows, and the executor that they are for. */

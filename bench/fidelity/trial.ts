@@ -3,7 +3,7 @@ import type { Bundle, Migration } from "../../lib/bundle/bundle.ts";
 import { bundleHash } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import type { Report } from "../../lib/report.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { migrateThrough } from "../migrate-through.ts";
 import { type Facts, readCatalog, readContents } from "./catalog.ts";
 import { compareFacts, type Difference, withoutChance } from "./compare.ts";

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
-import { GREETING } from "../../lib/greeting.ts";
-import { ledgerQuestion } from "../../lib/ledger-question.ts";
-import { cautiousLockQuestion } from "../../lib/lock.ts";
+import { GREETING } from "../../lib/connection/opening.ts";
+import { cautiousLockQuestion } from "../../lib/ledger/lock.ts";
+import { ledgerQuestion } from "../../lib/ledger/read.ts";
 import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
 import { startPostgres } from "../../local/postgres.ts";
 import {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { MigratorError } from "../errors.ts";
 import { LOCK_MODES } from "../postgres/locks.ts";
-import { quoted } from "../redact.ts";
+import { quoted } from "../report/redact.ts";
 import {
   ALONE_REASONS,
   type Bundle,

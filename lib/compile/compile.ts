@@ -7,12 +7,12 @@ import {
   migrationName,
   type Warning,
 } from "../bundle/bundle.ts";
-import { readsTree, startCheck, type Unchecked } from "../check/check.ts";
 import { type MigratorError, toError } from "../errors.ts";
+import { readsTree, startCheck, type Unchecked } from "./check/check.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
-import { loadParser, type Tree } from "./parser.ts";
-import { sameInThePast } from "./past.ts";
-import { directiveError, sqlError } from "./sql-problem.ts";
+import { sameInThePast } from "./git-history.ts";
+import { directiveError, sqlError } from "./problem.ts";
+import { loadParser, type Tree } from "./sql/parser.ts";
 import { type Cut, cutStatements } from "./statements.ts";
 
 /**

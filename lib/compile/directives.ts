@@ -1,7 +1,7 @@
 import type { FileDirectives, StatementDirectives } from "../bundle/bundle.ts";
 import { RULE_IDS, type RuleId } from "../bundle/rule-ids.ts";
-import { quoted } from "../redact.ts";
-import { scanTokens, type Token } from "./scanner.ts";
+import { quoted } from "../report/redact.ts";
+import { scanTokens, type Token } from "./sql/scanner.ts";
 
 /** What the directive comments of one chunk say. */
 export interface ChunkDirectives {

@@ -1,6 +1,6 @@
 import type { Warning } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
-import { quoted } from "../redact.ts";
+import { quoted } from "../report/redact.ts";
 
 /** One migration as drizzle-kit's `meta/_journal.json` names it. */
 export interface JournalEntry {

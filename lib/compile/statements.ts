@@ -12,16 +12,16 @@ import {
   readDirectives,
   unparsedStatement,
 } from "./directives.ts";
-import { type Parse, parseRanges, type Range } from "./parser.ts";
 import {
   isTorn,
   type Misdirection,
   rangesBefore,
   type SqlProblem,
   statementAround,
-} from "./sql-problem.ts";
+} from "./problem.ts";
+import { type Parse, parseRanges, type Range } from "./sql/parser.ts";
 
-import { digestTokens } from "./tokens.ts";
+import { digestTokens } from "./sql/tokens.ts";
 
 /** A migration's statements and what its directives say of the whole file, or what is wrong with its text. */
 export type Cut =

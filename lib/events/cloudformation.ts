@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { MigratorError } from "../errors.ts";
-import type { Report } from "../report.ts";
+import type { Report } from "../report/report.ts";
 import { parseRequest } from "../request.ts";
-import { attributesOf, reasonOf } from "./outcome.ts";
-import { withPatience } from "./patience.ts";
-import { type EventSource, type InvocationContext, isRecord } from "./source.ts";
+import { type EventSource, type InvocationContext, isRecord } from "./caller.ts";
+import { withPatience } from "./continuation.ts";
+import { attributesOf, reasonOf } from "./summary.ts";
 
 type CustomResourceEvent = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 import { parseRequest } from "../request.ts";
 import { CALLBACK_CLIENT, callBack } from "./callback.ts";
-import { withPatience } from "./patience.ts";
-import { type EventSource, isRecord } from "./source.ts";
+import { type EventSource, isRecord } from "./caller.ts";
+import { withPatience } from "./continuation.ts";
 
 interface HookEvent {
   readonly DeploymentId: string;

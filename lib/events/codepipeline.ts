@@ -1,17 +1,17 @@
 import { type ErrorCode, MigratorError } from "../errors.ts";
-import { shortened } from "../redact.ts";
-import type { Report } from "../report.ts";
+import { shortened } from "../report/redact.ts";
+import type { Report } from "../report/report.ts";
 import { parseRequest, type Request } from "../request.ts";
 import { CALLBACK_CLIENT, callBack } from "./callback.ts";
-import { attributesOf, reasonOf } from "./outcome.ts";
+import { type EventSource, type InvocationContext, isRecord } from "./caller.ts";
 import {
   type Continuation,
   nextCallBy,
   readContinuation,
   remainderOf,
   withPatience,
-} from "./patience.ts";
-import { type EventSource, type InvocationContext, isRecord } from "./source.ts";
+} from "./continuation.ts";
+import { attributesOf, reasonOf } from "./summary.ts";
 
 type JobEvent = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,9 @@
 import { MigratorError } from "../errors.ts";
-import { quoted } from "../redact.ts";
-import type { Report } from "../report.ts";
-import { fitReport } from "../report-size.ts";
+import { fitReport } from "../report/fit.ts";
+import { quoted } from "../report/redact.ts";
+import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
-import { type EventSource, isRecord } from "./source.ts";
+import { type EventSource, isRecord } from "./caller.ts";
 
 /** What deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
 const TOOL_KEYS = [

@@ -1,12 +1,12 @@
 import { parseRequest, type Request } from "../request.ts";
+import { type EventSource, isRecord } from "./caller.ts";
 import {
   type Continuation,
   nextCallBy,
   readContinuation,
   remainderOf,
   withPatience,
-} from "./patience.ts";
-import { type EventSource, isRecord } from "./source.ts";
+} from "./continuation.ts";
 
 type HookEvent = Readonly<Record<string, unknown>>;
 

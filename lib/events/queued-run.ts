@@ -1,11 +1,11 @@
-import { connect } from "../connect.ts";
+import { connect } from "../connection/connect.ts";
 import { createLog } from "../log.ts";
-import { fitReport } from "../report-size.ts";
+import type { RunEvent } from "../queued-runs/invoke-itself.ts";
+import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
-import type { RunEvent } from "../runs/invoke.ts";
 import { readConfig } from "../target/config.ts";
 import { resolveTarget } from "../target/secret.ts";
-import { type EventSource, isRecord } from "./source.ts";
+import { type EventSource, isRecord } from "./caller.ts";
 
 /** A load balancer takes 1 MB for an answer; and a row is no place for a book. */
 const MAX_REPORT_BYTES = 500_000;
@@ -29,7 +29,7 @@ export const queuedRun: EventSource<RunEvent> = {
   toRequest: (event) => parseRequest(event["neon-migrate.run"].request),
 
   async carryOut(event, request, dependencies, run) {
-    const { followRun } = await import("../long-runs.ts");
+    const { followRun } = await import("../queued-runs/queued-runs.ts");
     const { requestId, log, deadline } = dependencies;
     const runId = event["neon-migrate.run"].id;
     return await followRun(request, dependencies, run, {
@@ -41,7 +41,7 @@ export const queuedRun: EventSource<RunEvent> = {
   /** @throws MigratorError where the outcome cannot be written down: then somebody should hear of it */
   async respond(event, report, { awsRequestId }, deadline) {
     if (report === null) return null;
-    const { recordOutcome } = await import("../long-runs.ts");
+    const { recordOutcome } = await import("../queued-runs/queued-runs.ts");
     const kept = fitReport(report, MAX_REPORT_BYTES);
     await recordOutcome(await resolveTarget(readConfig()), kept, {
       runId: event["neon-migrate.run"].id,

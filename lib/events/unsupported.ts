@@ -1,5 +1,5 @@
 import { MigratorError } from "../errors.ts";
-import { type EventSource, isRecord } from "./source.ts";
+import { type EventSource, isRecord } from "./caller.ts";
 
 /** What gives away the events that people connect by mistake. */
 const MARKERS: readonly (readonly [string, string])[] = [

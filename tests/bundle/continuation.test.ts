@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { lockKey } from "../../lib/lock.ts";
+import { lockKey } from "../../lib/ledger/lock.ts";
 import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
 import { type LocalDeployments, startDeployments } from "../../local/deployments.ts";
 import { accounts, booking, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";

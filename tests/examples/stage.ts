@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { portable, writeAsset } from "../../bin/asset.ts";
 import { buildLambda } from "../../bin/lambda-artefact.ts";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { portable, writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { type LocalLambda, startLambda } from "../../local/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";

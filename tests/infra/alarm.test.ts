@@ -3,7 +3,7 @@ import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { describe, expect, test } from "vitest";
 import { readBundle } from "../../lib/bundle/read-bundle.ts";
-import { createHandler } from "../../lib/handler.ts";
+import { createHandler } from "../../lib/handler/handler.ts";
 import { createLog } from "../../lib/log.ts";
 import { scene } from "../setup/synthesis.ts";
 

@@ -11,7 +11,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { ExampleStack } from "../../infra/example-stack.ts";
 import { NeonMigrations, type RunRequest } from "../../infra/neon-migrations.ts";
-import { attributesOf } from "../../lib/events/outcome.ts";
+import { attributesOf } from "../../lib/events/summary.ts";
 import { parseRequest, type Request } from "../../lib/request.ts";
 import { ownSecret, runOf, scene } from "../setup/synthesis.ts";
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { lockQuestion } from "../../lib/lock.ts";
+import { lockQuestion } from "../../lib/ledger/lock.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import type { Relay } from "../../local/relay.ts";
 import { amend } from "../setup/amend.ts";

@@ -3,9 +3,9 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { tagsSince } from "../../bin/since.ts";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
+import { tagsSince } from "../../lib/compile/since.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { neonMigrate } from "../setup/neon-migrate.ts";
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../lib/connect.ts";
+import { connect } from "../../lib/connection/connect.ts";
 import type { Target } from "../../lib/target/config.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../local/relay.ts";
 import { stopClock, stopDate } from "../setup/clock.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import type { ReportedFinding } from "../../lib/bundle/finding.ts";
-import { checkMigrations } from "../../lib/check/check.ts";
+import { checkMigrations } from "../../lib/compile/check/check.ts";
 import type { Target } from "../../lib/target/config.ts";
 import { createTestDatabase, type Holder, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
-import type { Report } from "../../lib/report.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { drizzle0, drizzle1, type Line, useInterop } from "../setup/interop.ts";
 
 const interop = useInterop();

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from "vitest";
+import { invokeItself } from "../../lib/queued-runs/invoke-itself.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { invokeItself } from "../../lib/runs/invoke.ts";
 import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import { startLambdaService } from "../../local/lambda-service.ts";
 import { startLoopback } from "../../local/loopback.ts";

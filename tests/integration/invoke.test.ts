@@ -6,7 +6,7 @@ import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { reportIn } from "../../bin/invoke-answer.ts";
 import { callFunction, type FunctionCall } from "../../bin/invoke-function.ts";
-import { buildReport, failedReport, type Report } from "../../lib/report.ts";
+import { buildReport, failedReport, type Report } from "../../lib/report/report.ts";
 import { type LambdaOptions, LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
 import { stopDate } from "../setup/clock.ts";

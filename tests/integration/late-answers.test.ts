@@ -1,9 +1,9 @@
 import { describe, expect, type TestContext, test } from "vitest";
-import { createHandler } from "../../lib/handler.ts";
-import { lockKey } from "../../lib/lock.ts";
+import { createHandler } from "../../lib/handler/handler.ts";
+import { lockKey } from "../../lib/ledger/lock.ts";
 import { silentLog } from "../../lib/log.ts";
-import { type Dependencies, migrate } from "../../lib/migrate.ts";
-import type { Report } from "../../lib/report.ts";
+import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
 import { createTestDatabase } from "../setup/database.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { connect } from "../../lib/connect.ts";
-import { acquireLock, lockQuestion } from "../../lib/lock.ts";
+import { connect } from "../../lib/connection/connect.ts";
+import { acquireLock, lockQuestion } from "../../lib/ledger/lock.ts";
 import { silentLog } from "../../lib/log.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import { stopDate } from "../setup/clock.ts";

@@ -1,7 +1,7 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Touched } from "../../lib/bundle/bundle.ts";
-import { loadParser } from "../../lib/compile/parser.ts";
+import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
 import { type LockMode, strongerLock } from "../../lib/postgres/locks.ts";
 import { databaseUrl } from "../../local/postgres-admin.ts";

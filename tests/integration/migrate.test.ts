@@ -366,7 +366,7 @@ describe("migrate", () => {
     ["null", null],
     ["an ErrorEvent", { type: "error", message: "", error: new Error("socket hang up") }],
   ])("makes a proper report of %s that is thrown", async (_name, thrown) => {
-    const { migrate } = await import("../../lib/migrate.ts");
+    const { migrate } = await import("../../lib/migrate/migrate.ts");
     const { parseRequest } = await import("../../lib/request.ts");
     const report = await migrate(parseRequest({}), {
       bundle: makeBundle(first),

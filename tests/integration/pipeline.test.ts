@@ -8,11 +8,11 @@ import {
   test,
   vi,
 } from "vitest";
-import { connect } from "../../lib/connect.ts";
-import type { Connection } from "../../lib/connection.ts";
+import { connect } from "../../lib/connection/connect.ts";
+import type { Connection } from "../../lib/connection/connection.ts";
+import { SendFailure, type Sending } from "../../lib/connection/pipeline.ts";
 import { postgresFacts } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
-import { SendFailure, type Sending } from "../../lib/pipeline.ts";
 import type { Relay } from "../../local/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { targetOf } from "../setup/run.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RULE_IDS, type RuleId } from "../../lib/bundle/rule-ids.ts";
-import { checkMigrations } from "../../lib/check/check.ts";
-import { loadParser, parseRanges } from "../../lib/compile/parser.ts";
+import { checkMigrations } from "../../lib/compile/check/check.ts";
+import { loadParser, parseRanges } from "../../lib/compile/sql/parser.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { makeMigration } from "../unit/make-migration.ts";
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { silentLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate.ts";
-import type { Report } from "../../lib/report.ts";
+import { migrate } from "../../lib/migrate/migrate.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { readConfig } from "../../lib/target/config.ts";
 import { resolveTarget } from "../../lib/target/secret.ts";

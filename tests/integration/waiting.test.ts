@@ -1,6 +1,6 @@
 import { describe, expect, type TestContext, test } from "vitest";
 import type { Log } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate.ts";
+import { migrate } from "../../lib/migrate/migrate.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { createTestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";

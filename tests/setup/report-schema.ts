@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect } from "vitest";
-import type { Amendment } from "../../lib/amend.ts";
-import type { Report } from "../../lib/report.ts";
-import type { RunRecord } from "../../lib/runs/record.ts";
+import type { Amendment } from "../../lib/amend/amend.ts";
+import type { RunRecord } from "../../lib/queued-runs/record.ts";
+import type { Report } from "../../lib/report/report.ts";
 
 /** Returns a value as what a published schema describes, and fails the test where it is not that. */
 function published<Value>(name: string): (value: unknown) => Value {

@@ -1,7 +1,7 @@
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { type Log, silentLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate.ts";
-import type { Report } from "../../lib/report.ts";
+import { migrate } from "../../lib/migrate/migrate.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
 import type { Relay } from "../../local/relay.ts";

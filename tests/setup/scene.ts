@@ -1,5 +1,5 @@
 import type { TestContext } from "vitest";
-import type { Report } from "../../lib/report.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type AuthoredMigration, type Deployment, prepareDeployment } from "./deployment.ts";
 import { expectReport } from "./report-schema.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import type { Report } from "../../lib/report.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { upgradeFolder } from "../drizzle-1/drizzle.ts";
 import { copyExample, raiseTimes, setTimes } from "../setup/folders.ts";
 import { drizzle0, drizzle1, useInterop } from "../setup/interop.ts";

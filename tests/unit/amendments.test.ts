@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type AmendmentRequest, type Proposal, proposeChanges } from "../../lib/amendments.ts";
+import { type AmendmentRequest, type Proposal, proposeChanges } from "../../lib/amend/propose.ts";
 import type { Bundle, Migration } from "../../lib/bundle/bundle.ts";
-import { type Checkpoint, checkpointOf } from "../../lib/checkpoints.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import type { FoundLedger, Home, LedgerRow } from "../../lib/ledger-home.ts";
-import type { Places } from "../../lib/ledger-question.ts";
+import { type Checkpoint, checkpointOf } from "../../lib/ledger/checkpoints.ts";
+import type { FoundLedger, Home, LedgerRow } from "../../lib/ledger/home.ts";
+import type { Places } from "../../lib/ledger/read.ts";
 import { makeBundle, makeHome, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table a ()");

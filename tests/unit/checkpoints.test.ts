@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { checkpointOf, editedStatements, interruptedStatement } from "../../lib/checkpoints.ts";
+import {
+  checkpointOf,
+  editedStatements,
+  interruptedStatement,
+} from "../../lib/ledger/checkpoints.ts";
 import { makeMigration } from "./make-migration.ts";
 
 function stoppedIn(...statements: readonly string[]) {

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { loadParser } from "../../lib/compile/parser.ts";
+import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
 
 beforeAll(loadParser);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { describe, expect, test } from "vitest";
 import { type Bundle, bundleHash, chunksOf, statementText } from "../../lib/bundle/bundle.ts";
-import { checkMigrations } from "../../lib/check/check.ts";
+import { checkMigrations } from "../../lib/compile/check/check.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { connectError, refusesPipelinedLogin } from "../../lib/connect-errors.ts";
+import { connectError, refusesPipelinedLogin } from "../../lib/connection/errors.ts";
 
 /** What the driver makes of an ErrorResponse. */
 function serverError(code: string, message: string): Error {

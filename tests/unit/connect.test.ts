@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { backoffMs } from "../../lib/connect.ts";
+import { backoffMs } from "../../lib/connection/connect.ts";
 
 describe("backoffMs", () => {
   test.each([

@@ -8,8 +8,8 @@ import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { isCosmeticEdit } from "../../lib/bundle/cosmetic-edit.ts";
 import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { digestTokens } from "../../lib/compile/tokens.ts";
-import { planMigrations } from "../../lib/plan.ts";
+import { digestTokens } from "../../lib/compile/sql/tokens.ts";
+import { planMigrations } from "../../lib/plan/plan-migrations.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { makeBundle, makeLedger, makeMigration, rowOf } from "./make-migration.ts";
 

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import { cutSteps, lockTimeoutOf, slicesOf } from "../../lib/bundle/steps.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { loadParser } from "../../lib/compile/parser.ts";
+import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
 import { MigratorError } from "../../lib/errors.ts";
 import { makeMigration } from "./make-migration.ts";

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { selectSource } from "../../lib/events/select.ts";
+import { selectSource } from "../../lib/events/recognise.ts";
 import { recordedEvents } from "../setup/recorded-events.ts";
 
 const page = readFileSync("docs/events.md", "utf8");

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../lib/errors.ts";
-import { selectSource } from "../../lib/events/select.ts";
-import { createHandler } from "../../lib/handler.ts";
+import { selectSource } from "../../lib/events/recognise.ts";
+import { createHandler } from "../../lib/handler/handler.ts";
 import { silentLog } from "../../lib/log.ts";
-import { buildReport, failedReport } from "../../lib/report.ts";
+import { buildReport, failedReport } from "../../lib/report/report.ts";
 import type { Request } from "../../lib/request.ts";
 import { makeBundle, makeMigration } from "./make-migration.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { reportIn } from "../../bin/invoke-answer.ts";
-import { buildReport, failedReport } from "../../lib/report.ts";
+import { buildReport, failedReport } from "../../lib/report/report.ts";
 
 const progress = JSON.stringify({ type: "progress", event: "statement", done: 1, total: 9 });
 const lastLine = (report: object) => JSON.stringify({ type: "report", report });

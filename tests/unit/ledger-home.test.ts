@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../lib/errors.ts";
-import { chooseHome, chooseWritePlace } from "../../lib/ledger-home.ts";
+import { chooseHome, chooseWritePlace } from "../../lib/ledger/home.ts";
 import { makeHome, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = rowOf(makeMigration("0000_first", 1_000, "select 1"), 1);

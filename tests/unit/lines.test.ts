@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { startLines } from "../../lib/lines.ts";
+import { startLines } from "../../lib/handler/lines.ts";
 
 let written: string[];
 let opened: number;

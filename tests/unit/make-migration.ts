@@ -7,9 +7,9 @@ import {
   STATEMENT_BREAKPOINT,
   type Statement,
 } from "../../lib/bundle/bundle.ts";
-import { loadParser } from "../../lib/compile/parser.ts";
+import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
-import type { Home, Ledger, LedgerRow } from "../../lib/ledger-home.ts";
+import type { Home, Ledger, LedgerRow } from "../../lib/ledger/home.ts";
 
 await loadParser();
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { matchRows } from "../../lib/match.ts";
+import { matchRows } from "../../lib/plan/match.ts";
 import { makeBundle, makeMigration, rowOf } from "./make-migration.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table a ()");

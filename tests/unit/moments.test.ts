@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { momentsOf } from "../../lib/moments.ts";
+import { momentsOf } from "../../lib/handler/moments.ts";
 
 test("a call of many minutes keeps 10 s back for cancelling, 7 for dropping, 5 for the report, half a second for the answer", () => {
   expect(momentsOf(1_000_000, 900_000)).toEqual({

@@ -6,8 +6,8 @@ import {
   readContinuation,
   remainderOf,
   withPatience,
-} from "../../lib/events/patience.ts";
-import { failedReport, type PendingMigration, type Report } from "../../lib/report.ts";
+} from "../../lib/events/continuation.ts";
+import { failedReport, type PendingMigration, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 
 const BEGUN = { since: 1_000, applied: 2, done: 1 };

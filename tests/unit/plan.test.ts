@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { oneTransaction, slicesOf } from "../../lib/bundle/steps.ts";
-import { planMigrations } from "../../lib/plan.ts";
+import { planMigrations } from "../../lib/plan/plan-migrations.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { makeBundle, makeLedger, makeMigration, rowOf } from "./make-migration.ts";
 

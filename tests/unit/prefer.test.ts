@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { prefersAsync } from "../../lib/events/prefer.ts";
+import { prefersAsync } from "../../lib/events/http/prefer.ts";
 
 test.each([
   ["respond-async"],

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { milestones, startProgress } from "../../lib/progress.ts";
-import type { RunFacts } from "../../lib/report.ts";
+import { milestones, startProgress } from "../../lib/migrate/progress.ts";
+import type { RunFacts } from "../../lib/report/report.ts";
 import { makeBundle } from "./make-migration.ts";
 
 /** A run that has these migrations to apply, of three statements each. */

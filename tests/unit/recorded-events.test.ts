@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../lib/errors.ts";
-import { selectSource } from "../../lib/events/select.ts";
+import { selectSource } from "../../lib/events/recognise.ts";
 import { recordedEvents } from "../setup/recorded-events.ts";
 
 const CONTEXT = {

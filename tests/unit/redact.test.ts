@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { redact } from "../../lib/redact.ts";
+import { redact } from "../../lib/report/redact.ts";
 
 describe("redact", () => {
   test("replaces a known secret in every text, however deep, and keeps the rest", () => {

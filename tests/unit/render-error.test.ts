@@ -7,7 +7,7 @@ import { renderReport } from "../../bin/render.ts";
 import type { Layout } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";
-import { failedReport } from "../../lib/report.ts";
+import { failedReport } from "../../lib/report/report.ts";
 import { writeJournaledFolder, writeNamedFolder } from "../setup/folders.ts";
 import { makeBundle } from "./make-migration.ts";
 

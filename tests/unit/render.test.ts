@@ -1,7 +1,7 @@
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import { type RenderOptions, renderReport } from "../../bin/render.ts";
-import { buildReport, type Report } from "../../lib/report.ts";
+import { buildReport, type Report } from "../../lib/report/report.ts";
 
 const plain: RenderOptions = {
   action: "status",

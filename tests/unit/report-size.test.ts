@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../lib/errors.ts";
-import { buildReport, failedReport, type Report } from "../../lib/report.ts";
-import { fitReport } from "../../lib/report-size.ts";
+import { fitReport } from "../../lib/report/fit.ts";
+import { buildReport, failedReport, type Report } from "../../lib/report/report.ts";
 import { expectReport } from "../setup/report-schema.ts";
 
 function reportOf(migrations: number, noticeLength = 0): Report {

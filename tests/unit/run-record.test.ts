@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeRun, type RunRow } from "../../lib/runs/record.ts";
+import { describeRun, type RunRow } from "../../lib/queued-runs/record.ts";
 
 const at = "2026-11-25T08:00:00.000Z";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
-import { loadParser } from "../../lib/compile/parser.ts";
+import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
 
 beforeAll(loadParser);

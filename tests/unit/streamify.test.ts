@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { streamify } from "../../lib/streamify.ts";
+import { streamify } from "../../lib/handler/streaming-handler.ts";
 
 afterEach(() => {
   vi.unstubAllGlobals();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { createWire } from "../../lib/wire.ts";
+import { createWire } from "../../lib/connection/websocket.ts";
 
 test("a message that is small does not wait for a large one behind it", async () => {
   const server = new WebSocketServer({ port: 0 });

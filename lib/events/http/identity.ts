@@ -1,5 +1,5 @@
-import { type HttpEvent, headerValues } from "../http.ts";
-import { isRecord } from "../source.ts";
+import { isRecord } from "../caller.ts";
+import { type HttpEvent, headerValues } from "./http.ts";
 
 /** Where a token names its owner, the best name first. */
 const CLAIMS = ["email", "username", "cognito:username", "client_id", "sub"];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { findingsOf } from "../../../lib/bundle/finding.ts";
-import { isAllowed } from "../../../lib/check/allowed.ts";
-import { checkMigrations } from "../../../lib/check/check.ts";
+import { isAllowed } from "../../../lib/compile/check/allowed.ts";
+import { checkMigrations } from "../../../lib/compile/check/check.ts";
 import { makeMigration } from "../make-migration.ts";
 
 /** Each text is a migration; the findings of all of them as `migration:line:column rule`. */

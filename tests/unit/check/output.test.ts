@@ -4,7 +4,7 @@ import { annotations } from "../../../bin/annotations.ts";
 import { checkBundle, type FailOn } from "../../../bin/check-result.ts";
 import { findingLines, renderFindings } from "../../../bin/render-findings.ts";
 import { toSarif } from "../../../bin/sarif.ts";
-import { checkMigrations } from "../../../lib/check/check.ts";
+import { checkMigrations } from "../../../lib/compile/check/check.ts";
 import { makeBundle, makeMigration } from "../make-migration.ts";
 
 const migrations = [

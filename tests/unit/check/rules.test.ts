@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Finding, isFinding } from "../../../lib/bundle/finding.ts";
 import { RULE_IDS, type RuleId } from "../../../lib/bundle/rule-ids.ts";
-import { checkMigrations } from "../../../lib/check/check.ts";
-import { RULES } from "../../../lib/check/rules.ts";
-import { loadParser, parseRanges } from "../../../lib/compile/parser.ts";
+import { checkMigrations } from "../../../lib/compile/check/check.ts";
+import { RULES } from "../../../lib/compile/check/rules.ts";
+import { loadParser, parseRanges } from "../../../lib/compile/sql/parser.ts";
 import { makeMigration } from "../make-migration.ts";
 
 const FIXTURES = "tests/fixtures/rules";

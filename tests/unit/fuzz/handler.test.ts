@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/select.ts";
-import { createHandler } from "../../../lib/handler.ts";
+import { selectSource } from "../../../lib/events/recognise.ts";
+import { createHandler } from "../../../lib/handler/handler.ts";
 import { silentLog } from "../../../lib/log.ts";
-import { type Dependencies, migrate } from "../../../lib/migrate.ts";
+import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
 import { makeBundle } from "../make-migration.ts";
 import {
   CLOUDFORMATION,

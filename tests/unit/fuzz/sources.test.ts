@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/select.ts";
+import { selectSource } from "../../../lib/events/recognise.ts";
 import type { Request } from "../../../lib/request.ts";
 import {
   CLOUDFORMATION,

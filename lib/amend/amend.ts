@@ -1,0 +1,170 @@
+import type { Bundle, Warning } from "../bundle/bundle.ts";
+import { connect } from "../connection/connect.ts";
+import type { Connection } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
+import { withPatience } from "../execute/contention.ts";
+import { type Part, sendTransaction } from "../execute/transaction.ts";
+import { deniedAmendment, isPrivilegeError } from "../ledger/home.ts";
+import { acquireLock } from "../ledger/lock.ts";
+import { openingLockQuestion, refusePooler } from "../ledger/pooler.ts";
+import { askForLedger, readPlaces } from "../ledger/read.ts";
+import type { Log } from "../log.ts";
+import type { DatabaseFacts, LedgerFacts } from "../report/report.ts";
+import type { Target } from "../target/config.ts";
+import { checkBaseline } from "./baseline.ts";
+import { type AmendmentRequest, type Proposal, proposeChanges } from "./propose.ts";
+
+/** What amending a ledger needs from outside. */
+export interface AmendOptions {
+  readonly bundle: Bundle;
+  readonly target: Target;
+  readonly requestId: string;
+  /** Whether to write; otherwise the changes are only shown. */
+  readonly write: boolean;
+  /** How long to wait for another run, in ms. */
+  readonly lockTimeoutMs: number;
+  readonly log: Log;
+}
+
+/** What was, or would be, written. */
+export interface Amendment {
+  readonly schemaVersion: 1;
+  readonly requestId: string;
+  /** Empty where everything is as it should be. */
+  readonly changes: readonly AmendedRow[];
+  /** Whether the changes were written; false also where there are none. */
+  readonly written: boolean;
+  readonly database: DatabaseFacts;
+  /** The ledger that counts once the changes are written. */
+  readonly ledger: LedgerFacts;
+  readonly warnings: readonly Warning[];
+}
+
+/** One change, as a person reads it. */
+export interface AmendedRow {
+  /** Tag of the migration that it is about; null where it is about none of the folder. */
+  readonly migration: string | null;
+  readonly summary: string;
+}
+
+/** What connecting, reading and writing may take beside the wait for another run, in ms. */
+const WORK_MS = 60_000;
+/** How long one statement waits for a table lock: for so long others queue behind it. */
+const TABLE_LOCK_TIMEOUT_MS = 2_000;
+/** For how long it is tried again. */
+const TABLE_PATIENCE_MS = 15_000;
+/** How long a cancelled statement has to stop before its connection is dropped. */
+const CANCEL_GRACE_MS = 2_000;
+
+/**
+ * Puts a ledger right, without running anything: shows what it would write, and writes only when told to,
+ * under the migration lock, in one transaction. What is shown is read without the lock, as `plan` does; what
+ * is written is decided again under it.
+ * @throws MigratorError `BASELINE_MISMATCH` where the database lacks tables that a baseline claims, and as
+ *   `connect`, `acquireLock`, `withPatience` and `proposeChanges`
+ */
+export async function amendLedger(
+  request: AmendmentRequest,
+  options: AmendOptions,
+): Promise<Amendment> {
+  const { target, requestId, write, lockTimeoutMs, log } = options;
+  const deadline = Date.now() + target.connectTimeoutMs + lockTimeoutMs + WORK_MS;
+  const opening = write ? [openingLockQuestion(target)] : [];
+  const connection = await connect(target, { requestId, deadline, log, opening });
+  const watchdog = setTimeout(
+    () => void connection.interrupt(deadlinePassed(), CANCEL_GRACE_MS),
+    Math.max(deadline - Date.now(), 0),
+  );
+  try {
+    const ended = write ? await takeLock(connection, options, deadline) : [];
+    const proposal = await propose(connection, request, options);
+    const { changes, ledger, warnings } = proposal;
+    const written = write && changes.length > 0;
+    if (written) await writeChanges(connection, proposal, log);
+    return {
+      schemaVersion: 1,
+      requestId,
+      changes: changes.map(({ migration, summary }) => ({ migration, summary })),
+      written,
+      database: connection.database,
+      ledger,
+      warnings: [...connection.warnings, ...ended, ...warnings],
+    };
+  } finally {
+    clearTimeout(watchdog);
+    await connection.close();
+  }
+}
+
+/** A lock that came with the login counts only where it outlasts the first message. */
+async function takeLock(
+  connection: Connection,
+  { target, lockTimeoutMs, log }: AmendOptions,
+  deadline: number,
+): Promise<readonly Warning[]> {
+  if (connection.readOnly) throw readOnly(connection);
+  await refusePooler(connection);
+  const { locked, lasting } = connection.opening[0]?.[0] ?? {};
+  if (locked === true && lasting === true) return [];
+  return await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
+}
+
+async function propose(
+  connection: Connection,
+  request: AmendmentRequest,
+  { bundle, target }: AmendOptions,
+): Promise<Proposal> {
+  const answer = await askForLedger(connection, target.ledger);
+  const { role } = connection.database;
+  const proposal = proposeChanges(request, bundle, readPlaces(answer, role), role);
+  if (request.kind !== "baseline" || proposal.changes.length === 0) return proposal;
+  const tags = new Set(proposal.changes.flatMap(({ migration }) => migration ?? []));
+  const warnings = await checkBaseline(connection, bundle, {
+    to: request.to,
+    tags,
+    gone: request.gone ?? [],
+  });
+  return { ...proposal, warnings: [...proposal.warnings, ...warnings] };
+}
+
+async function writeChanges(
+  connection: Connection,
+  { changes }: Proposal,
+  log: Log,
+): Promise<void> {
+  const parts: readonly Part[] = [
+    { kind: "begin", text: "begin" },
+    { kind: "setting", text: `set local lock_timeout = ${TABLE_LOCK_TIMEOUT_MS}` },
+    ...changes
+      .flatMap(({ sendings }) => sendings)
+      .map((sending): Part => ({ kind: "ledger", ...sending })),
+    { kind: "commit", text: "commit" },
+  ];
+  const { role } = connection.database;
+  const tables = changes.flatMap((change) => change.tables);
+  const patience = {
+    lockTimeoutMs: TABLE_LOCK_TIMEOUT_MS,
+    deadline: Date.now() + TABLE_PATIENCE_MS,
+    log,
+  };
+  await withPatience(connection, patience, () =>
+    sendTransaction(connection, parts, (thrown) =>
+      isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown,
+    ),
+  );
+}
+
+function deadlinePassed(): MigratorError {
+  return new MigratorError(
+    "DEADLINE",
+    "The database did not answer in time. Run the same command without --yes: it shows what is left to write.",
+    { retryable: true },
+  );
+}
+
+function readOnly({ database }: Connection): MigratorError {
+  return new MigratorError(
+    "READ_ONLY",
+    `A ledger can be written only where the database can be: ${database.host} is a replica, or the role's transactions are read-only. Nothing was written. Use the primary's host.`,
+  );
+}

@@ -1,0 +1,98 @@
+import type { Bundle, ObjectName, Warning } from "../bundle/bundle.ts";
+import { type MadeTable, tablesMadeBy } from "../compile/sql/tables.ts";
+import type { Connection } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
+import { upTo } from "./propose.ts";
+
+/** What a baseline says about a database. */
+export interface BaselineClaim {
+  readonly to: string;
+  /** Tags of the migrations that get a row. */
+  readonly tags: ReadonlySet<string>;
+  /** Tables, as `name` or `schema.name`, that need not be there. */
+  readonly gone: readonly string[];
+}
+
+/** How many tables an error names. */
+const MAX_NAMED = 10;
+
+/**
+ * Looks whether the database has what a baseline claims. One that claims too much would leave tables
+ * missing for ever; one that claims too little only makes the next run fail, so it is merely warned of.
+ * @throws MigratorError `BASELINE_MISMATCH`, naming the tables that are missing, and who would make them
+ */
+export async function checkBaseline(
+  connection: Connection,
+  bundle: Bundle,
+  { to, tags, gone }: BaselineClaim,
+): Promise<readonly Warning[]> {
+  const claimed = upTo(bundle, to);
+  const made = await tablesMadeBy(claimed);
+  const names = new Set(made.map(({ table }) => display(table)));
+  const later = (await tablesMadeBy(bundle.migrations.slice(claimed.length))).filter(
+    ({ table }) => !names.has(display(table)),
+  );
+  const present = await findTables(connection, [...made, ...later]);
+  const lacking = made.filter(
+    (each) => tags.has(each.tag) && !present.has(each) && !isGone(each, gone),
+  );
+  if (lacking.length > 0) throw mismatch(lacking);
+  const early = later.filter((each) => present.has(each));
+  return early.length === 0 ? [] : [tooShort(early, to)];
+}
+
+/**
+ * The catalog is asked, because `to_regclass` raises where a schema is closed to us. A name without a
+ * schema is looked for along the search path, as the migration's own statement did.
+ */
+async function findTables(
+  connection: Connection,
+  tables: readonly MadeTable[],
+): Promise<ReadonlySet<MadeTable>> {
+  const rows = await connection.query<{ rank: number }>(
+    `
+    select t.rank::int as "rank"
+    from unnest($1::text[], $2::text[]) with ordinality as t (schema, name, rank)
+    where exists (
+      select from pg_catalog.pg_class c
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relname = t.name::name and c.relkind in ('r', 'p', 'f', 'v', 'm')
+        and case when t.schema is null then pg_catalog.pg_table_is_visible(c.oid) else n.nspname = t.schema::name end
+    )
+    `,
+    [tables.map(({ table }) => table.schema), tables.map(({ table }) => table.name)],
+  );
+  const ranks = new Set(rows.map(({ rank }) => rank));
+  return new Set(tables.filter((_table, index) => ranks.has(index + 1)));
+}
+
+function isGone({ table: { schema, name } }: MadeTable, gone: readonly string[]): boolean {
+  const bare = schema === null || schema === "public";
+  return gone.includes(`${schema ?? "public"}.${name}`) || (bare && gone.includes(name));
+}
+
+function display({ schema, name }: ObjectName): string {
+  return schema === null || schema === "public" ? name : `${schema}.${name}`;
+}
+
+function listed(tables: readonly MadeTable[]): string {
+  const shown = tables.slice(0, MAX_NAMED).map(({ table, tag }) => `${display(table)} (${tag})`);
+  const more = tables.length - shown.length;
+  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+function mismatch(lacking: readonly MadeTable[]): MigratorError {
+  const [first] = lacking;
+  return new MigratorError(
+    "BASELINE_MISMATCH",
+    `The database lacks tables that these migrations create: ${listed(lacking)}. Nothing was written. Baseline up to an earlier migration and apply the rest with "neon-migrate up"; or, for a table that was dropped by hand or by a DO block, say so: --gone ${first === undefined ? "TABLE" : display(first.table)}.`,
+    first === undefined ? {} : { migration: first.tag },
+  );
+}
+
+function tooShort(early: readonly MadeTable[], to: string): Warning {
+  return {
+    code: "BASELINE_SHORT",
+    message: `The database has tables already that migrations behind ${to} create: ${listed(early)}. If these were applied too, baseline up to them; "neon-migrate up" would fail there and leave nothing behind.`,
+  };
+}

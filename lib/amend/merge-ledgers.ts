@@ -1,0 +1,207 @@
+import type { Bundle, Migration } from "../bundle/bundle.ts";
+import type { Sending } from "../connection/pipeline.ts";
+import { MigratorError } from "../errors.ts";
+import {
+  type Checkpoint,
+  checkpointDelete,
+  checkpointPlace,
+  checkpointUpsert,
+  createCheckpoints,
+} from "../ledger/checkpoints.ts";
+import {
+  chooseHome,
+  chooseWritePlace,
+  type FoundLedger,
+  type LedgerRow,
+  type WritePlace,
+} from "../ledger/home.ts";
+import type { Places } from "../ledger/read.ts";
+import { type Matching, matchRows } from "../plan/match.ts";
+import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
+import type { Change, Proposal } from "./propose.ts";
+
+/** Two ledgers that both hold something, and what each says about the bundle. */
+interface Merge {
+  readonly into: FoundLedger;
+  readonly from: FoundLedger;
+  readonly intoMatching: Matching;
+  readonly fromMatching: Matching;
+  readonly target: WritePlace;
+}
+
+/**
+ * Makes one ledger of two: what only the other one has goes to the configured place, and what was read
+ * there, and no more, is deleted. A migration that both have keeps the row of the configured place.
+ * @throws MigratorError `REQUEST_INVALID` for a row whose 1.0 name nobody knows, `LEDGER_SPLIT` for
+ *   checkpoints that contradict each other, and as `chooseWritePlace`
+ */
+export function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: string): Proposal {
+  const [into, from] = found.filter(
+    ({ rows, checkpoints }) => rows.length > 0 || checkpoints.length > 0,
+  );
+  const ledger = chooseHome(homes, into === undefined ? found : [into], bundle.layout);
+  const facts = { ...ledger.place, format: ledger.format };
+  if (into === undefined || from === undefined) {
+    return { changes: [], ledger: facts, warnings: ledger.warnings };
+  }
+  const merge: Merge = {
+    into,
+    from,
+    intoMatching: matchRows(bundle, into.rows),
+    fromMatching: matchRows(bundle, from.rows),
+    target: chooseWritePlace(ledger, role),
+  };
+  const checkpoints = mergeCheckpoints(bundle, merge);
+  const changes = [...mergeRows(merge), ...checkpoints, ...emptied(from)];
+  return { changes, ledger: facts, warnings: [] };
+}
+
+/** In the order of their times, as if they had been written where they belong. */
+function mergeRows(merge: Merge): readonly Change[] {
+  const { into, from, intoMatching, fromMatching } = merge;
+  const migrationOf = new Map(
+    Array.from(fromMatching.rowOf, ([migration, row]) => [row, migration]),
+  );
+  const named = [into, from].every(({ home }) => home.columns.includes("name"));
+  // Two migrations of the 1.0 layout can have equal times and hashes.
+  const keyOf = ({ when, hash, name }: LedgerRow) =>
+    JSON.stringify([when, hash, named ? name : null]);
+  const kept = new Set(into.rows.map(keyOf));
+  return from.rows
+    .toSorted((one, other) => (one.when ?? 0) - (other.when ?? 0) || one.id - other.id)
+    .flatMap((row) => {
+      const migration = migrationOf.get(row);
+      const twin = migration && intoMatching.rowOf.get(migration);
+      if (migration !== undefined && twin !== undefined)
+        return leftOut(merge, migration, row, twin);
+      const repeated = kept.has(keyOf(row));
+      kept.add(keyOf(row));
+      return repeated && migration === undefined ? [] : [copied(merge, migration, row)];
+    });
+}
+
+/** Two rows for one migration that do not say the same: worth a line, for somebody has to know. */
+function leftOut(
+  { into, from }: Merge,
+  { tag }: Migration,
+  row: LedgerRow,
+  twin: LedgerRow,
+): readonly Change[] {
+  if (row.hash === twin.hash) return [];
+  const summary = `leave out ${tag}, row ${row.id} of ${quotePlace(from.home)} with hash ${row.hash}: ${quotePlace(into.home)} has it with hash ${twin.hash}`;
+  return [{ migration: tag, summary, sendings: [], tables: [] }];
+}
+
+function copied(merge: Merge, migration: Migration | undefined, row: LedgerRow): Change {
+  const { from, target } = merge;
+  const name = row.name ?? migration?.name ?? null;
+  if (target.format === "1.0" && name === null) throw nameless(merge, row);
+  const what = migration?.tag ?? row.name ?? `hash ${row.hash}, which the folder does not know`;
+  return {
+    migration: migration?.tag ?? null,
+    summary: `insert row ${row.id} of ${quotePlace(from.home)} into ${quotePlace(target.place)}: ${what}`,
+    sendings: [copyRow(merge, row, name)],
+    tables: [target.place, from.home],
+  };
+}
+
+/** On the server, so that nothing of the row is lost on the way. */
+function copyRow({ into, from, target }: Merge, { id }: LedgerRow, name: string | null): Sending {
+  const named = into.home.columns.includes("name");
+  const dated = into.home.columns.includes("applied_at");
+  // Drizzle 1.0 itself writes null where it takes a row over from the 0.x format.
+  const appliedAt = from.home.columns.includes("applied_at") ? "applied_at" : "null";
+  const columns = ["hash", "created_at", ...(named ? ["name"] : [])].map(quoteIdentifier);
+  const values = ["hash", "created_at", ...(named ? ["$2::text"] : [])];
+  return {
+    text: `
+      insert into ${quotePlace(target.place)} (${[...columns, ...(dated ? ["applied_at"] : [])].join(", ")})
+      select ${[...values, ...(dated ? [appliedAt] : [])].join(", ")} from ${quotePlace(from.home)} where id = $1::int
+    `,
+    values: [String(id), ...(named ? [name ?? ""] : [])],
+  };
+}
+
+/** By id: a row that another tool writes meanwhile must not be lost. */
+function emptied({ home, rows, checkpoints }: FoundLedger): readonly Change[] {
+  const count = rows.length === 1 ? "the 1 row" : `the ${rows.length} rows`;
+  const ids = `{${rows.map(({ id }) => id).join(",")}}`;
+  const sending = {
+    text: `delete from ${quotePlace(home)} where id = any($1::int[])`,
+    values: [ids],
+  };
+  const deletion: Change = {
+    migration: null,
+    summary: `delete ${count} of ${quotePlace(home)}`,
+    sendings: [sending],
+    tables: [home],
+  };
+  const place = checkpointPlace(home);
+  const forgotten = checkpoints.map((checkpoint) => ({
+    migration: checkpoint.tag,
+    summary: `delete the checkpoint of ${checkpoint.tag} in ${quotePlace(place)}`,
+    sendings: [checkpointDelete(home, checkpoint)],
+    tables: [place],
+  }));
+  return [...(rows.length === 0 ? [] : [deletion]), ...forgotten];
+}
+
+/** How far a migration came that is half applied counts only where neither ledger has it complete. */
+function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
+  const { into, from, target } = merge;
+  const place = checkpointPlace(target.place);
+  const open = from.checkpoints.filter((each) => !isComplete(bundle, merge, each));
+  const moved = open.filter((each) => {
+    const twin = into.checkpoints.find(({ tag, name }) => tag === each.tag || name === each.name);
+    if (twin !== undefined && !same(twin, each)) throw contradicting(merge, each, twin);
+    return twin === undefined;
+  });
+  const create = into.home.checkpointsExist ? [] : [{ text: createCheckpoints(target.place) }];
+  return [
+    ...moved.map((checkpoint, index) => ({
+      migration: checkpoint.tag,
+      summary: `insert the checkpoint of ${checkpoint.tag} into ${quotePlace(place)}: ${checkpoint.done === 1 ? "1 statement is" : `${checkpoint.done} statements are`} done`,
+      sendings: [...(index === 0 ? create : []), checkpointUpsert(target.place, checkpoint)],
+      tables: [place],
+    })),
+    ...into.checkpoints
+      .filter((each) => isComplete(bundle, merge, each))
+      .map((checkpoint) => ({
+        migration: checkpoint.tag,
+        summary: `delete the checkpoint of ${checkpoint.tag} in ${quotePlace(place)}: a ledger has it as applied`,
+        sendings: [checkpointDelete(target.place, checkpoint)],
+        tables: [place],
+      })),
+  ];
+}
+
+function isComplete(
+  { migrations }: Bundle,
+  { intoMatching, fromMatching }: Merge,
+  { tag, name }: Checkpoint,
+): boolean {
+  const migration =
+    migrations.find((each) => each.tag === tag) ?? migrations.find((each) => each.name === name);
+  if (migration === undefined) return false;
+  return intoMatching.rowOf.has(migration) || fromMatching.rowOf.has(migration);
+}
+
+function same(one: Checkpoint, other: Checkpoint): boolean {
+  return one.done === other.done && one.running === other.running && one.digests === other.digests;
+}
+
+function nameless({ from, target }: Merge, { id, hash }: LedgerRow): MigratorError {
+  return new MigratorError(
+    "REQUEST_INVALID",
+    `Row ${id} of ${quotePlace(from.home)} (hash ${hash.slice(0, 12)}…) belongs to no migration of this folder, and ${quotePlace(target.place)} needs a name for it, without which Drizzle 1.0 would run it again. Merge with the folder that has this migration. Nothing was written.`,
+  );
+}
+
+function contradicting({ into, from }: Merge, one: Checkpoint, other: Checkpoint): MigratorError {
+  const [first, second] = [into, from].map(({ home }) => quotePlace(checkpointPlace(home)));
+  return new MigratorError(
+    "LEDGER_SPLIT",
+    `Migration ${one.tag} is half applied, and ${first} says that ${other.done} of its statements are done, ${second} that ${one.done} are. Look how far it came, delete the row of the wrong one by hand, and repeat. Nothing was written.`,
+    { migration: one.tag },
+  );
+}

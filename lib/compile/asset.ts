@@ -1,0 +1,75 @@
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { basename, join, normalize, resolve, sep } from "node:path";
+import type { Bundle } from "../bundle/bundle.ts";
+import { MigratorError } from "../errors.ts";
+import { packageRoot } from "../package-root.ts";
+
+/** One file of a Lambda asset. */
+export interface AssetFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+const ELSEWHERE = "Name another folder with --out.";
+
+/** What an earlier `bundle` left: another handler has chunks of other names. */
+const OURS = /^(?:index|part-[\w-]+|aws-sdk-[\w-]+)\.mjs(?:\.LEGAL\.txt)?$/;
+
+/**
+ * Writes the prebuilt handler and the bundle into a folder. Equal migrations make equal bytes.
+ * @param handler default: the one that the package ships
+ * @throws MigratorError `CONFIG_INVALID` where the handler is missing or the folder cannot be written
+ */
+export async function writeAsset(
+  bundle: Bundle,
+  out: string,
+  handler: string = join(packageRoot(), "dist", "lambda"),
+): Promise<readonly AssetFile[]> {
+  const names = await handlerFiles(handler);
+  if (resolve(out) === resolve(handler)) {
+    throw new MigratorError("CONFIG_INVALID", `${out} is the handler's own place. ${ELSEWHERE}`);
+  }
+  try {
+    await mkdir(out, { recursive: true });
+    const stale = (await readdir(out)).filter((name) => OURS.test(name));
+    for (const name of stale) await rm(join(out, name));
+    for (const name of names) await cp(join(handler, name), join(out, name));
+    await writeFile(join(out, "bundle.json"), `${JSON.stringify(bundle)}\n`);
+    return await Promise.all([...names, "bundle.json"].map((name) => fileIn(out, name)));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MigratorError(
+      "CONFIG_INVALID",
+      `The asset cannot be written to ${out}: ${reason}. ${ELSEWHERE}`,
+      { cause },
+    );
+  }
+}
+
+async function handlerFiles(handler: string): Promise<readonly string[]> {
+  const names = existsSync(handler) ? await readdir(handler) : [];
+  if (names.includes("index.mjs")) return names.filter((name) => OURS.test(name)).sort();
+  throw new MigratorError(
+    "CONFIG_INVALID",
+    `The prebuilt handler is missing: ${join(handler, "index.mjs")} does not exist. Build it with "npm run bundle", or install the package again.`,
+  );
+}
+
+async function fileIn(folder: string, name: string): Promise<AssetFile> {
+  return { name, bytes: (await stat(join(folder, name))).size };
+}
+
+/**
+ * The bundle as it leaves this machine: warnings name the folder by its last name only, so that equal
+ * migrations make equal bytes wherever they lie.
+ */
+export function portable(bundle: Bundle, folder: string): Bundle {
+  const prefix = `${normalize(folder).replace(/[/\\]$/, "")}${sep}`;
+  const name = `${basename(resolve(folder))}/`;
+  const warnings = bundle.warnings.map(({ code, message }) => ({
+    code,
+    message: message.replaceAll(prefix, name),
+  }));
+  return { ...bundle, warnings };
+}

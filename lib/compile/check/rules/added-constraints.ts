@@ -1,0 +1,117 @@
+import type { ObjectName } from "../../../bundle/bundle.ts";
+import { clauseAt } from "../../sql/clause.ts";
+import {
+  addedColumn,
+  addedConstraint,
+  alterCommands,
+  columnConstraints,
+  type Node,
+  sqlName,
+  strings,
+  text,
+} from "../../sql/tree.ts";
+
+/** A constraint that an ALTER TABLE adds to a table that was there before. */
+export interface Added {
+  readonly constraint: Node;
+  /** As it was written, its name left out. */
+  readonly clause: string;
+  /** As it was written, else as PostgreSQL would call it. */
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly at: number;
+  /** What adds the new column that it stands with, without it; null where it stands alone. */
+  readonly addColumn: string | null;
+  /** That column's name, or an empty text. */
+  readonly column: string;
+}
+
+/**
+ * The constraints that an ALTER TABLE adds and PostgreSQL checks against the rows that are there: not what is NOT
+ * VALID or made from an index.
+ */
+export function addedConstraints(node: Node, sql: string, table: ObjectName): readonly Added[] {
+  return alterCommands(node).flatMap((command) => {
+    const single = addedConstraint(command);
+    const column = addedColumn(command);
+    const constraints =
+      single === null ? (column === null ? [] : columnConstraints(column)) : [single];
+    return constraints
+      .filter((each) => each.skip_validation !== true && each.indexname === undefined)
+      .filter((each) => column === null || readsRows(each, column))
+      .map((constraint) => describeAdded(constraint, column, sql, table));
+  });
+}
+
+/** A new column without a default holds nulls only, and PostgreSQL then skips the comparison of a foreign key. */
+function readsRows({ contype }: Node, column: Node): boolean {
+  if (contype !== "CONSTR_FOREIGN") return true;
+  return columnConstraints(column).some((each) => each.contype === "CONSTR_DEFAULT");
+}
+
+const SUFFIXES: Readonly<Record<string, string>> = {
+  CONSTR_CHECK: "check",
+  CONSTR_FOREIGN: "fkey",
+  CONSTR_UNIQUE: "key",
+  CONSTR_PRIMARY: "pkey",
+  CONSTR_EXCLUSION: "excl",
+};
+
+function describeAdded(
+  constraint: Node,
+  column: Node | null,
+  sql: string,
+  table: ObjectName,
+): Added {
+  const inline = column === null ? [] : [text(column.colname)];
+  const keys = [...strings(constraint.keys), ...strings(constraint.fk_attrs)];
+  const columns = keys.length > 0 ? keys : inline;
+  const kind = text(constraint.contype);
+  const parts = [table.name, ...(kind === "CONSTR_PRIMARY" ? [] : columns), SUFFIXES[kind] ?? ""];
+  const at = Number(constraint.location ?? 0);
+  const clause = clauseAt(sql, at).replace(/^constraint\s+(?:"(?:[^"]|"")+"|\S+)\s+/i, "");
+  const name = text(constraint.conname) || parts.join("_");
+  const own = inlineClause(clause, column);
+  const described = { constraint, clause: own, name, columns, at, column: inline[0] ?? "" };
+  return {
+    ...described,
+    addColumn: column === null ? null : withoutClause(column, own, sql, table),
+  };
+}
+
+function withoutClause(column: Node, clause: string, sql: string, table: ObjectName): string {
+  const source = clauseAt(sql, Number(column.location ?? 0));
+  const start = source.indexOf(clause);
+  const rest = `${source
+    .slice(0, start)
+    .replace(/\bconstraint\s+\S+\s*$/i, "")
+    .trimEnd()}${source.slice(start + clause.length)}`;
+  return `ALTER TABLE ${sqlName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
+}
+
+/** Behind a column's constraint stand its others, up to the comma: of these only the first is meant. */
+function inlineClause(clause: string, column: Node | null): string {
+  if (column === null) return clause;
+  const check = /^check\s*\(/i.exec(clause);
+  if (check !== null) {
+    const open = check[0].length;
+    return clause.slice(0, open + clauseLength(clause.slice(open)) + 1);
+  }
+  const word = /^(?:unique|primary\s+key)/i.exec(clause)?.[0];
+  if (word !== undefined) return word;
+  return (
+    /^references\s+\S+\s*(?:\([^)]*\))?(?:\s+on\s+(?:delete|update)\s+(?:cascade|restrict|no\s+action|set\s+(?:null|default)))*/i.exec(
+      clause,
+    )?.[0] ?? clause
+  );
+}
+
+function clauseLength(inside: string): number {
+  let depth = 0;
+  for (const [at, character] of Array.from(inside).entries()) {
+    if (character === "(") depth += 1;
+    if (character === ")") depth -= 1;
+    if (depth < 0) return at;
+  }
+  return inside.length;
+}

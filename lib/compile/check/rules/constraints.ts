@@ -1,0 +1,217 @@
+import type { ObjectName } from "../../../bundle/bundle.ts";
+import type { Question } from "../../../bundle/finding.ts";
+import { quoteIdentifier } from "../../../postgres/names.ts";
+import {
+  addedConstraint,
+  alterCommands,
+  keyOf,
+  type Node,
+  relation,
+  sqlName,
+  strings,
+  text,
+} from "../../sql/tree.ts";
+import type { Checked, Problem, Rule } from "../rule.ts";
+import { type Added, addedConstraints } from "./added-constraints.ts";
+
+const SCAN: Question = { kind: "scan", index: null };
+
+/** Rules about constraints that make PostgreSQL read a whole table under a strong lock. */
+export const CONSTRAINT_RULES: readonly Rule[] = [
+  {
+    id: "check-without-not-valid",
+    severity: "error",
+    summary:
+      "Adding a CHECK reads the whole table while nobody else may read or write it, unless it is added NOT VALID and validated later.",
+    kinds: ["AlterTableStmt"],
+    check: (statement) =>
+      constraintProblems(statement, "CONSTR_CHECK", (table, { clause, name, at, addColumn }) => ({
+        message: `${sqlName(table)} is read from end to end under an ACCESS EXCLUSIVE lock to check ${quoteIdentifier(name)}.`,
+        rewrite: apart(addColumn, notValid(table, name, clause)),
+        at,
+      })),
+  },
+  {
+    id: "foreign-key-without-not-valid",
+    severity: "error",
+    summary:
+      "Adding a foreign key compares all rows while writes to both tables are blocked, unless it is added NOT VALID and validated later.",
+    kinds: ["AlterTableStmt"],
+    check: (statement) =>
+      constraintProblems(
+        statement,
+        "CONSTR_FOREIGN",
+        (table, { constraint, clause, name, at, addColumn, column }) => ({
+          message: `Neither ${sqlName(table)} nor ${sqlName(relation(constraint.pktable))} takes writes while all rows are compared for ${quoteIdentifier(name)}.`,
+          rewrite: apart(
+            addColumn,
+            notValid(
+              table,
+              name,
+              addColumn === null ? clause : `FOREIGN KEY (${quoteIdentifier(column)}) ${clause}`,
+            ),
+          ),
+          at,
+        }),
+      ),
+  },
+  {
+    id: "unique-constraint-without-index",
+    severity: "error",
+    summary:
+      "Adding a unique constraint or a primary key builds its index while nobody else may read or write the table.",
+    kinds: ["AlterTableStmt"],
+    check: (statement) =>
+      ["CONSTR_UNIQUE", "CONSTR_PRIMARY"].flatMap((contype) =>
+        constraintProblems(
+          statement,
+          contype,
+          (table, { constraint, name, at, columns, addColumn }) => {
+            const add = addColumn === null ? "" : `${addColumn}\n`;
+            return {
+              message: `${sqlName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built.`,
+              rewrite: `${add}${uniqueIndex(table, name, columns, constraint)}\n${fromIndex(table, name, constraint)}`,
+              at,
+            };
+          },
+        ),
+      ),
+  },
+  {
+    id: "exclusion-constraint",
+    severity: "error",
+    summary:
+      "An exclusion constraint builds its index while nobody else may read or write the table, and PostgreSQL has no online form of it.",
+    kinds: ["AlterTableStmt"],
+    check: (statement) =>
+      constraintProblems(statement, "CONSTR_EXCLUSION", (table, { clause, name, at }) => {
+        const copy = { ...table, name: `${table.name}_new` };
+        return {
+          message: `${sqlName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built, and there is no online form of that.`,
+          rewrite: `CREATE TABLE ${sqlName(copy)} (LIKE ${sqlName(table)} INCLUDING ALL, CONSTRAINT ${quoteIdentifier(name)} ${clause});\n-- Copy the rows in batches, keep both in step by a trigger, then let the names change places.`,
+          at,
+        };
+      }),
+  },
+  {
+    id: "not-null-without-check",
+    severity: "error",
+    summary:
+      "SET NOT NULL reads the whole table while nobody else may read or write it, unless a validated CHECK already proves it.",
+    kinds: ["AlterTableStmt"],
+    check: setNotNull,
+  },
+  {
+    id: "validated-in-same-transaction",
+    severity: "warning",
+    summary:
+      "A constraint that is validated in the transaction that adds it keeps the strong lock of the adding while all rows are read.",
+    kinds: ["AlterTableStmt"],
+    check: validatedTogether,
+  },
+];
+
+function constraintProblems(
+  { node, text: sql, isNew }: Checked,
+  contype: string,
+  describe: (table: ObjectName, added: Added) => Problem,
+): readonly Problem[] {
+  const table = relation(node.relation);
+  if (isNew(table)) return [];
+  return addedConstraints(node, sql, table)
+    .filter(({ constraint }) => constraint.contype === contype)
+    .map((added) => ({ table, asks: SCAN, ...describe(table, added) }));
+}
+
+function uniqueIndex(
+  table: ObjectName,
+  name: string,
+  columns: readonly string[],
+  { nulls_not_distinct: notDistinct, including }: Node,
+): string {
+  const names = (each: readonly string[]): string => each.map(quoteIdentifier).join(", ");
+  const payload = strings(including);
+  const include = payload.length === 0 ? "" : ` INCLUDE (${names(payload)})`;
+  const nulls = notDistinct === true ? " NULLS NOT DISTINCT" : "";
+  return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${sqlName(table)} (${names(columns)})${include}${nulls};`;
+}
+
+function fromIndex(
+  table: ObjectName,
+  name: string,
+  { contype, deferrable, initdeferred }: Node,
+): string {
+  const what = contype === "CONSTR_PRIMARY" ? "PRIMARY KEY" : "UNIQUE";
+  const deferred = initdeferred === true ? " INITIALLY DEFERRED" : "";
+  const when = deferrable === true ? ` DEFERRABLE${deferred}` : "";
+  return `ALTER TABLE ${sqlName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${what} USING INDEX ${quoteIdentifier(name)}${when};`;
+}
+
+function notValid(table: ObjectName, name: string, clause: string): string {
+  const constraint = quoteIdentifier(name);
+  return `ALTER TABLE ${sqlName(table)} ADD CONSTRAINT ${constraint} ${clause} NOT VALID;\nALTER TABLE ${sqlName(table)} VALIDATE CONSTRAINT ${constraint};`;
+}
+
+/** Each statement commits by itself, so that no lock of one is kept by the next. */
+function apart(first: string | null, then: string): string {
+  const before =
+    first === null
+      ? ""
+      : `${first}
+`;
+  return `-- neon-migrate: no-transaction
+${before}${then}`;
+}
+
+function setNotNull({ node, isNew, history }: Checked): readonly Problem[] {
+  const table = relation(node.relation);
+  if (isNew(table)) return [];
+  return alterCommands(node)
+    .filter(
+      ({ subtype, name }) => subtype === "AT_SetNotNull" && !history.provesNotNull(table, name),
+    )
+    .map(({ name }) => {
+      const constraint = `${table.name}_${name}_not_null`;
+      const column = quoteIdentifier(name);
+      const alter = `ALTER TABLE ${sqlName(table)}`;
+      return {
+        message: `${sqlName(table)} is read from end to end under an ACCESS EXCLUSIVE lock to see that ${column} has no nulls.`,
+        rewrite: `${apart(null, notValid(table, constraint, `CHECK (${column} IS NOT NULL)`))}\n${alter} ALTER COLUMN ${column} SET NOT NULL;\n${alter} DROP CONSTRAINT ${quoteIdentifier(constraint)};`,
+        table,
+        asks: { kind: "not-null", column: name },
+      };
+    });
+}
+
+function validatedTogether(statement: Checked): readonly Problem[] {
+  const table = relation(statement.node.relation);
+  const validated = alterCommands(statement.node).filter(
+    ({ subtype }) => subtype === "AT_ValidateConstraint",
+  );
+  if (validated.length === 0 || statement.isNew(table)) return [];
+  const added = addedTogether(statement, table);
+  return validated
+    .filter(({ name }) => added.has(name))
+    .map(({ name }) => ({
+      message: `${quoteIdentifier(name)} was added in this transaction, so that its lock on ${sqlName(table)} is kept while all rows are read.`,
+      rewrite: `-- neon-migrate: no-transaction\n-- The statement that adds it, and behind it:\nALTER TABLE ${sqlName(table)} VALIDATE CONSTRAINT ${quoteIdentifier(name)};`,
+      table,
+      asks: SCAN,
+    }));
+}
+
+function addedTogether(
+  { together, index, nodeAt }: Checked,
+  table: ObjectName,
+): ReadonlySet<string> {
+  const before = together.filter((each) => each <= index).map(nodeAt);
+  const same = before.filter((each) => keyOf(relation(each.relation)) === keyOf(table));
+  return new Set(same.flatMap(notValidNames));
+}
+
+function notValidNames(node: Node): readonly string[] {
+  return alterCommands(node)
+    .map(addedConstraint)
+    .filter((each) => each?.skip_validation === true)
+    .map((each) => text(each?.conname));
+}

@@ -1,0 +1,82 @@
+import { statementText } from "../../../bundle/bundle.ts";
+import { qualified, sqlName, strings } from "../../sql/tree.ts";
+import type { Checked, Problem, Rule } from "../rule.ts";
+
+/** Rules about enums, whose values PostgreSQL can add but not take away. */
+export const ENUM_RULES: readonly Rule[] = [
+  {
+    id: "enum-value-used-in-same-migration",
+    severity: "warning",
+    summary:
+      "A new enum value cannot be used in the transaction that adds it, so that this migration takes more than one and is not atomic.",
+    kinds: ["AlterEnumStmt"],
+    check: usedValue,
+  },
+  {
+    id: "enum-value-removed",
+    severity: "error",
+    summary:
+      "An enum is put in the place of another to lose a value: every column of that type is written anew, and a row that still has the value makes it fail.",
+    kinds: ["CreateEnumStmt"],
+    check: ({ node, history, tag }) => {
+      const type = qualified(node.typeName);
+      const before = history.enumGoneIn(tag, type);
+      if (before === null) return [];
+      const values = strings(node.vals);
+      const removed = before.filter((value) => !values.includes(value));
+      const added = values.filter((value) => !before.includes(value));
+      const known = before.length > 0;
+      const lost = known
+        ? `, and rows that hold ${removed.map(quote).join(", ")} make it fail`
+        : "";
+      if (known && removed.length === 0) {
+        return [
+          {
+            message: `Every column of the type ${sqlName(type)} is written anew, although no value of it is removed.`,
+            rewrite:
+              added
+                .map((value) => `ALTER TYPE ${sqlName(type)} ADD VALUE ${quote(value)};`)
+                .join("\n") || `-- Leave ${sqlName(type)} as it is.`,
+          },
+        ];
+      }
+      return [
+        {
+          message: `Every column of the type ${sqlName(type)} is written anew${lost}.`,
+          rewrite: `-- Leave ${known ? removed.map(quote).join(", ") : "the value"} in the type, and keep it out of the rows by a CHECK that is added NOT VALID and validated.`,
+        },
+      ];
+    },
+  },
+];
+
+/** The statement that adds the value is the one to be moved. */
+function usedValue({ statement, index, migration }: Checked): readonly Problem[] {
+  const { effect } = statement;
+  if (effect?.kind !== "adds-enum-value") return [];
+  const isNew = migration.statements
+    .slice(0, index)
+    .some(
+      (each) =>
+        each.effect?.kind === "creates-type" && sqlName(each.effect.type) === sqlName(effect.type),
+    );
+  if (isNew) return [];
+  const user = migration.statements
+    .slice(index + 1)
+    .find(
+      (each) =>
+        each.effect?.kind !== "adds-enum-value" &&
+        statementText(migration, each).includes(quote(effect.value)),
+    );
+  if (user === undefined) return [];
+  return [
+    {
+      message: `${quote(effect.value)} is used in line ${user.line} and must be committed before, so that this migration cannot be rolled back as a whole.`,
+      rewrite: `ALTER TYPE ${sqlName(effect.type)} ADD VALUE ${quote(effect.value)};\n-- and what uses it in a migration of its own.`,
+    },
+  ];
+}
+
+function quote(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}

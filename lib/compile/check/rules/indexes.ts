@@ -1,0 +1,79 @@
+import type { ObjectName } from "../../../bundle/bundle.ts";
+import { dropped, record, relation, sqlName, text } from "../../sql/tree.ts";
+import type { Checked, Problem, Rule } from "../rule.ts";
+
+const CREATE_INDEX = /^(create\s+(?:unique\s+)?index)\b/i;
+
+/** Rules about indexes that are built, dropped or rebuilt while everybody waits. */
+export const INDEX_RULES: readonly Rule[] = [
+  {
+    id: "index-not-concurrent",
+    severity: "error",
+    summary:
+      "Building an index without CONCURRENTLY blocks every write to its table until it is built.",
+    kinds: ["IndexStmt"],
+    check: ({ node, text: sql, isNew, history }) => {
+      const table = relation(node.relation);
+      if (node.concurrent === true || isNew(table)) return [];
+      const partitioned = history.isPartitioned(table);
+      // On the partitioned table alone an index is a name only; its partitions get theirs one by one.
+      if (partitioned && record(node.relation).inh !== true) return [];
+      return [
+        {
+          message: `${sqlName(table)} takes no writes while this index is built.`,
+          rewrite: partitioned
+            ? `${sql.replace(/\bon\s+(?!only\b)/i, "ON ONLY ")};\n-- Then for each partition: CREATE INDEX CONCURRENTLY on it, and ALTER INDEX … ATTACH PARTITION.`
+            : `${sql.replace(CREATE_INDEX, "$1 CONCURRENTLY")};`,
+          table,
+          asks: { kind: "scan", index: null },
+        },
+      ];
+    },
+  },
+  {
+    id: "index-dropped-not-concurrent",
+    severity: "warning",
+    summary:
+      "Dropping an index without CONCURRENTLY waits for every query on its table, and all later ones wait behind it.",
+    kinds: ["DropStmt"],
+    check: droppedIndexes,
+  },
+  {
+    id: "reindex-not-concurrent",
+    severity: "error",
+    summary:
+      "REINDEX without CONCURRENTLY blocks writes to the table, and reads by that index, until it is done.",
+    kinds: ["ReindexStmt"],
+    check: ({ node, text: sql, isNew }) => {
+      const of = relation(node.relation);
+      if (/\bconcurrently\b/i.test(sql) || isNew(of)) return [];
+      const isIndex = node.kind === "REINDEX_OBJECT_INDEX";
+      const named = node.relation !== undefined;
+      return [
+        {
+          message: `${named ? sqlName(of) : `${text(node.name) || "the database"}`} takes no writes while its indexes are rebuilt.`,
+          rewrite: `${sql.replace(/\b(index|table|schema|database|system)\b/i, "$1 CONCURRENTLY")};`,
+          ...(named && !isIndex ? { table: of } : {}),
+          ...(named ? { asks: { kind: "scan", index: isIndex ? of : null } } : {}),
+        },
+      ];
+    },
+  },
+];
+
+function droppedIndexes({ node, history, isNew, tag }: Checked): readonly Problem[] {
+  if (node.removeType !== "OBJECT_INDEX" || node.concurrent === true) return [];
+  return dropped(node).flatMap((index) => {
+    const table: ObjectName | null = history.tableOfIndex(index);
+    if (table !== null && (isNew(table) || history.createdIn(table) === tag)) return [];
+    const of = table === null ? "Its table" : sqlName(table);
+    return [
+      {
+        message: `${of} is locked against reads and writes until ${sqlName(index)} is gone, and that waits for every query that runs on it.`,
+        rewrite: `DROP INDEX CONCURRENTLY ${node.missing_ok === true ? "IF EXISTS " : ""}${sqlName(index)};`,
+        ...(table === null ? {} : { table }),
+        asks: { kind: "scan", index },
+      } satisfies Problem,
+    ];
+  });
+}

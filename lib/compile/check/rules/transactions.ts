@@ -1,0 +1,146 @@
+import type { ObjectName, Statement } from "../../../bundle/bundle.ts";
+import { type LockMode, strongerLock } from "../../../postgres/locks.ts";
+import { keyOf, list, type Node, record, relation, sqlName } from "../../sql/tree.ts";
+import type { Checked, Problem, Rule } from "../rule.ts";
+
+/** Rules about what one transaction holds together. */
+export const TRANSACTION_RULES: readonly Rule[] = [
+  {
+    id: "backfill-with-ddl",
+    severity: "error",
+    summary:
+      "An UPDATE of a whole table keeps the locks of the DDL in its transaction for as long as it takes.",
+    kinds: ["UpdateStmt"],
+    check: backfill,
+  },
+  {
+    id: "concurrently-by-commit",
+    severity: "warning",
+    summary:
+      "A COMMIT in front of CONCURRENTLY is not needed here: such a statement stands alone by itself, and what is left of a failed run is cleaned up.",
+    kinds: ["IndexStmt", "DropStmt", "ReindexStmt", "AlterTableStmt"],
+    check: ({ index, migration, statement, text: sql }) => {
+      if (statement.mode !== "alone" || !endsTransaction(migration.statements[index - 1]))
+        return [];
+      return [
+        {
+          message:
+            "The COMMIT above ends the transaction for all that follows; CONCURRENTLY does not need it.",
+          rewrite: `-- neon-migrate: no-transaction\n${sql};`,
+        },
+      ];
+    },
+  },
+  {
+    id: "transaction-control",
+    severity: "warning",
+    summary:
+      "A migration that begins or ends transactions itself cannot be rolled back as a whole.",
+    kinds: ["TransactionStmt"],
+    check: ({ statement, migration, index, text: sql }) => {
+      const next = migration.statements[index + 1];
+      const concurrent = endsTransaction(statement) && next?.mode === "alone";
+      if (statement.mode === "transactional" || concurrent) return [];
+      return [
+        {
+          message: `${sql.split(/\s/, 1)[0]?.toUpperCase()} cuts this migration in parts: what comes before it stays when what comes behind it fails.`,
+          rewrite:
+            "-- Leave it out. Or, where each statement shall commit by itself, say so at the head of the file:\n-- neon-migrate: no-transaction",
+        },
+      ];
+    },
+  },
+  {
+    id: "several-exclusive-locks",
+    severity: "warning",
+    summary:
+      "A transaction that locks several tables against reads and writes keeps the first locked while it waits for the next, and may deadlock with the application.",
+    kinds: [
+      "AlterTableStmt",
+      "DropStmt",
+      "TruncateStmt",
+      "RenameStmt",
+      "LockStmt",
+      "CreatePolicyStmt",
+      "AlterPolicyStmt",
+    ],
+    check: severalLocks,
+  },
+];
+
+function endsTransaction(statement: Statement | undefined): boolean {
+  return statement?.mode === "commit" || statement?.mode === "rollback";
+}
+
+function backfill({ node, isNew, together, migration, text: sql }: Checked): readonly Problem[] {
+  const table = relation(node.relation);
+  if (isNew(table) || !isWholeTable(node.whereClause)) return [];
+  const ddl = together.find((each) => {
+    const other = migration.statements[each];
+    // What writes rows takes less than SHARE.
+    return other !== undefined && tablesLocked(other, "SHARE").some((locked) => !isNew(locked));
+  });
+  const line = ddl === undefined ? undefined : migration.statements[ddl]?.line;
+  if (line === undefined) return [];
+  return [
+    {
+      message: `Every row of ${sqlName(table)} is written while the transaction holds the lock of the DDL in line ${line}.`,
+      rewrite: `-- In a migration of its own, as often as it finds rows:\n${inBatches(sql, node, table)};`,
+      table,
+      asks: { kind: "scan", index: null },
+    },
+  ];
+}
+
+/** What was done already must not meet the condition again, so an UPDATE without one has none to give. */
+function inBatches(sql: string, { whereClause }: Node, table: ObjectName): string {
+  if (whereClause === undefined)
+    return `${sql} WHERE /* a batch of rows that are not done yet */ false`;
+  const condition = sql.slice(sql.search(/\bwhere\b(?!.*\bwhere\b)/is));
+  return `${sql} AND ctid = ANY (ARRAY(SELECT ctid FROM ${sqlName(table)} ${condition} LIMIT 10000))`;
+}
+
+/** `WHERE column IS NULL` is how backfills say "all rows". */
+function isWholeTable(where: unknown): boolean {
+  if (where === undefined) return true;
+  const { NullTest, A_Const, BoolExpr } = record(where);
+  if (NullTest !== undefined) return record(NullTest).nulltesttype === "IS_NULL";
+  if (A_Const !== undefined) return record(record(A_Const).boolval).boolval === true;
+  return list(record(BoolExpr).args).length > 0 && list(record(BoolExpr).args).every(isWholeTable);
+}
+
+/** The tables that a transaction has locked so far, by the list of its statements. */
+const HELD = new WeakMap<readonly number[], Map<string, ObjectName>>();
+
+function severalLocks({ statement, text: sql, together, isNew }: Checked): readonly Problem[] {
+  const here = tablesLocked(statement, "ACCESS EXCLUSIVE").filter((table) => !isNew(table));
+  const held = HELD.get(together) ?? new Map<string, ObjectName>();
+  const before = held.size;
+  for (const table of here) held.set(keyOf(table), table);
+  HELD.set(together, held);
+  const [first, second] = held.values();
+  // Said once for a transaction, where the second table is locked.
+  if (first === undefined || second === undefined || before > 1) return [];
+  return [
+    {
+      message: `${sqlName(first)} stays locked against reads and writes while this waits for ${sqlName(second)}.`,
+      rewrite: `-- neon-migrate: no-transaction\n${sql};`,
+      table: second,
+      asks: { kind: "use" },
+    },
+  ];
+}
+
+/** The tables that a statement locks at least as strongly. What is no table, or found through one only, is left out. */
+function tablesLocked(
+  { touches = [] }: Pick<Statement, "touches">,
+  atLeast: LockMode,
+): readonly ObjectName[] {
+  return touches
+    .filter(({ kind, lock }) => kind === "table" && lock !== undefined && !isWeaker(lock, atLeast))
+    .map(({ schema, name }) => ({ schema, name }));
+}
+
+function isWeaker(lock: LockMode, than: LockMode): boolean {
+  return lock !== than && strongerLock(lock, than) === than;
+}

@@ -1,0 +1,118 @@
+import { STATEMENT_BREAKPOINT } from "../bundle/bundle.ts";
+import { MigratorError } from "../errors.ts";
+import type { MigrationFile } from "./folder.ts";
+import { parseRanges, type Range } from "./sql/parser.ts";
+
+/** Why a migration's text cannot be cut into statements, and where. */
+export interface SqlProblem {
+  /** PostgreSQL's own words. */
+  readonly message: string;
+  /** From 1, in the file. */
+  readonly line: number;
+  /** From 1, in UTF-16 units. */
+  readonly column: number;
+  /** Number of the statement in the migration, from 1. */
+  readonly index: number;
+  /** The statement's text, as far as its end can be told. */
+  readonly text: string;
+  /** Whether the split at a breakpoint tore apart what PostgreSQL could read in one piece. */
+  readonly torn: boolean;
+}
+
+/** A directive that cannot be followed, and why. */
+export interface Misdirection {
+  readonly message: string;
+  /** From 1, in the file. */
+  readonly line: number;
+  /** From 1, in UTF-16 units. */
+  readonly column: number;
+  /** Number of the statement that it stands above or in, from 1. */
+  readonly index: number;
+}
+
+/** An error inside a long function body is looked for that many semicolons back, then given up. */
+const MAX_STEPS_BACK = 50;
+
+/** The statements before an error: the parser itself gives up the whole text. */
+export function rangesBefore(text: string, offset: number): readonly Range[] {
+  let cut = offset;
+  for (let step = 0; step < MAX_STEPS_BACK && cut > 0; step += 1) {
+    cut = text.lastIndexOf(";", cut - 1);
+    if (cut < 0) return [];
+    const parse = parseRanges(text.slice(0, cut + 1));
+    // The last semicolon may also be part of a literal or a comment: then it ends no statement.
+    if (parse.ok && parse.ranges.at(-1)?.next === cut + 1) return parse.ranges;
+  }
+  return [];
+}
+
+/** The text of the statement that begins at `from` and has its error at `offset`. */
+export function statementAround(chunk: string, from: number, offset: number): string {
+  const semicolon = chunk.indexOf(";", offset);
+  return chunk.slice(from, semicolon < 0 ? chunk.length : semicolon).trim();
+}
+
+/** Whether a breakpoint lies inside a statement, a literal or a comment of a chunk that has an error. */
+export function isTorn(sql: string, chunkStart: number, chunkLength: number): boolean {
+  if (chunkStart + chunkLength < sql.length) {
+    // To PostgreSQL a breakpoint is an ordinary comment, so the rest of the file can be read as one.
+    const joined = parseRanges(sql.slice(chunkStart));
+    if (joined.ok || joined.offset > chunkLength) return true;
+  }
+  const breakpoint = chunkStart - STATEMENT_BREAKPOINT.length;
+  if (breakpoint <= 0) return false;
+  const before = sql.lastIndexOf(STATEMENT_BREAKPOINT, breakpoint - 1);
+  return parseRanges(sql.slice(Math.max(before, 0))).ok;
+}
+
+/** The error for a migration that PostgreSQL's parser cannot read. */
+export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorError {
+  const { tag, path, sql } = file;
+  const { line, column, index, text, torn } = problem;
+  const statement = { index, line, column, excerpt: text.slice(0, 500) };
+  const whole = parseRanges(sql);
+  if (whole.ok && whole.ranges.length === 0) {
+    return new MigratorError(
+      "PULL_BASELINE",
+      `${path}, line ${line}, column ${column}: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
+      { migration: tag, statement, detail: caretExcerpt(sql, line, column) },
+    );
+  }
+  const facts = { migration: tag, statement, detail: caretExcerpt(sql, line, column) };
+  return new MigratorError(
+    "SQL_INVALID",
+    `${path}, line ${line}, column ${column}: ${problem.message}. Correct this statement${torn ? ", or move the statement breakpoint out of it" : ""}.`,
+    { ...facts, hint: torn ? TORN_HINT : NEWER_HINT },
+  );
+}
+
+/** The error for a directive comment that cannot be followed: it is never passed over in silence. */
+export function directiveError(
+  { tag, path, sql }: MigrationFile,
+  { line, column, index, message }: Misdirection,
+): MigratorError {
+  const excerpt = (sql.split("\n", line).at(-1) ?? "").trim().slice(0, 500);
+  const statement = { index, line, column, excerpt };
+  return new MigratorError(
+    "DIRECTIVE_INVALID",
+    `${path}, line ${line}, column ${column}: this directive cannot be followed: ${message}.`,
+    { migration: tag, statement, detail: caretExcerpt(sql, line, column) },
+  );
+}
+
+const NEWER_HINT =
+  'If the statement is right, and only this parser is older than the server, let it through: "-- neon-migrate: unparsed" on the line above.';
+
+const TORN_HINT = `A "${STATEMENT_BREAKPOINT}" lies inside a literal, a comment or a statement here. Drizzle splits the file there all the same, so move it behind the statement's end.`;
+
+/** How much of a long line is shown on each side of an error. */
+const EXCERPT_REACH = 60;
+
+/** The line of an error with a caret under its place. */
+function caretExcerpt(sql: string, line: number, column: number): string {
+  const text = (sql.split("\n", line).at(-1) ?? "").replace(/\r$/, "");
+  const from = Math.max(0, column - 1 - EXCERPT_REACH);
+  const shown = text.slice(from, column - 1 + EXCERPT_REACH);
+  const indent = text.slice(from, column - 1).replace(/[^\t]/gu, " ");
+  return `${shown}\n${indent}^`;
+}

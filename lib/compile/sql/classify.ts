@@ -1,0 +1,156 @@
+import type { AloneReason, Effect, StatementMode } from "../../bundle/bundle.ts";
+import { list, type Node, option, qualified, record, relation, text } from "./tree.ts";
+
+/** How a statement stands to transactions, and what a later run can find of it. */
+export interface Classification {
+  readonly mode: StatementMode;
+  readonly effect: Effect | null;
+  readonly why?: AloneReason;
+}
+
+const TRANSACTIONAL: Classification = { mode: "transactional", effect: null };
+const REPEATABLE: Effect = { kind: "repeatable" };
+
+/**
+ * Says from the parse tree whether a statement may run inside a transaction. What only the catalog knows
+ * (REINDEX of a partitioned table, a procedure that commits) counts as transactional here.
+ * Source: the calls of PreventInTransactionBlock in PostgreSQL 18.
+ */
+export function classify(stmt: Node): Classification {
+  const [name = ""] = Object.keys(stmt);
+  const node = record(stmt[name]);
+  return CLASSIFIERS[name]?.(node) ?? TRANSACTIONAL;
+}
+
+const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null>> = {
+  TransactionStmt: transactionControl,
+  IndexStmt: (node) => (node.concurrent === true ? alone("concurrently", buildsIndex(node)) : null),
+  DropStmt: (node) => (node.concurrent === true ? alone("concurrently", dropsIndexes(node)) : null),
+  ReindexStmt: reindex,
+  AlterTableStmt: detach,
+  VacuumStmt: (node) => (node.is_vacuumcmd === true ? alone("vacuum", REPEATABLE) : null),
+  ClusterStmt: (node) => (node.relation === undefined ? alone("many-relations", REPEATABLE) : null),
+  DiscardStmt: (node) => (node.target === "DISCARD_ALL" ? alone("session", REPEATABLE) : null),
+  AlterSystemStmt: () => alone("cluster-settings", REPEATABLE),
+  AlterDatabaseStmt: (node) =>
+    hasOption(node, "tablespace") ? alone("tablespace", REPEATABLE) : null,
+  AlterSubscriptionStmt: (node) =>
+    /REFRESH|PUBLICATION/.test(String(node.kind)) ? alone("subscription", REPEATABLE) : null,
+  CreatedbStmt: (node) =>
+    alone("database", { kind: "creates", object: "database", name: text(node.dbname) }),
+  DropdbStmt: (node) =>
+    alone("database", { kind: "drops", object: "database", name: text(node.dbname) }),
+  CreateTableSpaceStmt: (node) =>
+    alone("tablespace", { kind: "creates", object: "tablespace", name: text(node.tablespacename) }),
+  DropTableSpaceStmt: (node) =>
+    alone("tablespace", { kind: "drops", object: "tablespace", name: text(node.tablespacename) }),
+  CreateSubscriptionStmt: createSubscription,
+  DropSubscriptionStmt: (node) =>
+    alone("subscription", { kind: "drops", object: "subscription", name: text(node.subname) }),
+  AlterEnumStmt: addsEnumValue,
+  CreateEnumStmt: (node) => ({
+    mode: "transactional",
+    effect: { kind: "creates-type", type: qualified(node.typeName) },
+  }),
+  SelectStmt: (node) =>
+    setsConfig(node) ? { mode: "transactional", effect: { kind: "sets" } } : null,
+  VariableSetStmt: (node) =>
+    node.is_local === true || node.name === "TRANSACTION"
+      ? null
+      : { mode: "transactional", effect: { kind: "sets" } },
+};
+
+function alone(why: AloneReason, effect: Effect): Classification {
+  return { mode: "alone", effect, why };
+}
+
+function transactionControl({ kind, chain }: Node): Classification | null {
+  switch (kind) {
+    case "TRANS_STMT_BEGIN":
+    case "TRANS_STMT_START":
+      return { mode: "begin", effect: null };
+    case "TRANS_STMT_COMMIT":
+      return { mode: chain === true ? "commit-and-begin" : "commit", effect: null };
+    case "TRANS_STMT_ROLLBACK":
+      return { mode: chain === true ? "rollback-and-begin" : "rollback", effect: null };
+    case "TRANS_STMT_PREPARE":
+    case "TRANS_STMT_COMMIT_PREPARED":
+    case "TRANS_STMT_ROLLBACK_PREPARED":
+      return alone("two-phase-commit", { kind: "unknown" });
+    default:
+      return null;
+  }
+}
+
+function buildsIndex(node: Node): Effect {
+  const table = relation(node.relation);
+  const index = typeof node.idxname === "string" ? node.idxname : null;
+  return { kind: "builds-index", table, index };
+}
+
+function dropsIndexes({ objects }: Node): Effect {
+  const lists = list(objects).map((each) => record(record(each).List).items);
+  return { kind: "drops-indexes", indexes: lists.map(qualified) };
+}
+
+function reindex(node: Node): Classification | null {
+  const whole = /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind));
+  const concurrently = list(node.params).some(
+    (param) => record(record(param).DefElem).defname === "concurrently",
+  );
+  if (concurrently) {
+    return alone("concurrently", {
+      kind: "rebuilds-indexes",
+      of: whole ? null : relation(node.relation),
+    });
+  }
+  return whole ? alone("many-relations", REPEATABLE) : null;
+}
+
+function detach(node: Node): Classification | null {
+  for (const each of list(node.cmds)) {
+    const command = record(record(each).AlterTableCmd);
+    const partition = record(record(command.def).PartitionCmd);
+    if (command.subtype === "AT_DetachPartition" && partition.concurrent === true) {
+      return alone("concurrently", {
+        kind: "detaches",
+        table: relation(node.relation),
+        partition: relation(partition.name),
+      });
+    }
+  }
+  return null;
+}
+
+/** Without a slot to create, and without a connection, nothing outside the database is touched. */
+function createSubscription(node: Node): Classification | null {
+  for (const name of ["create_slot", "connect"]) {
+    const value = record(record(option(node.options, name)).arg);
+    const off = /^(false|off|0)$/.test(String(record(value.String).sval ?? ""));
+    if (off) return null;
+  }
+  return alone("subscription", {
+    kind: "creates",
+    object: "subscription",
+    name: text(node.subname),
+  });
+}
+
+function addsEnumValue(node: Node): Classification | null {
+  if (node.oldVal !== undefined || typeof node.newVal !== "string") return null;
+  const type = qualified(node.typeName);
+  return { mode: "transactional", effect: { kind: "adds-enum-value", type, value: node.newVal } };
+}
+
+/** `select set_config(name, value, false)`, as pg_dump writes it at the head of its files. */
+function setsConfig({ targetList }: Node): boolean {
+  return list(targetList).some((target) => {
+    const { funcname, args } = record(record(record(record(target).ResTarget).val).FuncCall);
+    const local = record(record(list(args)[2]).A_Const).boolval;
+    return qualified(funcname).name === "set_config" && record(local).boolval !== true;
+  });
+}
+
+function hasOption({ options }: Node, name: string): boolean {
+  return option(options, name) !== undefined;
+}

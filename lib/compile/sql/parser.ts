@@ -1,0 +1,139 @@
+import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
+import type { Touched } from "../../bundle/bundle.ts";
+import { type Classification, classify } from "./classify.ts";
+import { leadingBlanks, scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
+import { touchesOf } from "./touches.ts";
+
+/** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
+export interface Range {
+  /** Its first token; comments and blanks before it are left out. */
+  readonly start: number;
+  /** Just behind its last token; comments, blanks and the semicolon are left out. */
+  readonly end: number;
+  /** Just behind its semicolon; null for a last statement that has none. */
+  readonly next: number | null;
+  /** The name of its parse node: `CreateStmt`, `TransactionStmt` … */
+  readonly kind: string;
+  readonly classification: Classification;
+  readonly touches: readonly Touched[];
+  /**
+   * Its parse tree, where `parseTree` of its own text would give the same: its places are counted from its
+   * first token. Null where it is not, and for what is long: such a tree takes a hundred times the text's memory.
+   */
+  readonly tree: Tree | null;
+}
+
+/** A statement's parse tree: one key, the name of its node. */
+export type Tree = Readonly<Record<string, unknown>>;
+
+/** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
+export type Parse =
+  | { readonly ok: true; readonly ranges: readonly Range[] }
+  | { readonly ok: false; readonly message: string; readonly offset: number };
+
+const MAX_MESSAGE_LENGTH = 200;
+const MAX_KEPT_LENGTH = 10_000;
+
+/** Makes the parser ready; `parseRanges` is synchronous after that. */
+export async function loadParser(): Promise<void> {
+  await loadModule();
+}
+
+/** Cuts a text into statements with the parser of PostgreSQL 18. A text without any has no ranges. */
+export function parseRanges(text: string): Parse {
+  // Without the line's end that a breakpoint leaves in front, most trees count from their first token.
+  const blanks = leadingBlanks(text);
+  const rest = text.slice(blanks);
+  if (rest === "") return { ok: true, ranges: [] };
+  try {
+    const { stmts = [] } = parseText(rest);
+    const toUnits = unitsOfBytes(rest);
+    return {
+      ok: true,
+      ranges: stmts.map(({ stmt = {}, stmt_location = 0, stmt_len }) => {
+        const start = toUnits(stmt_location);
+        const end = stmt_len === undefined ? rest.length : toUnits(stmt_location + stmt_len);
+        const trimmed = trimComments(rest.slice(start, end));
+        const first = start + trimmed.start;
+        return {
+          start: blanks + first,
+          end: blanks + start + trimmed.end,
+          next: stmt_len === undefined ? null : blanks + end + 1,
+          kind: Object.keys(stmt)[0] ?? "",
+          classification: classify(stmt),
+          touches: touchesOf(stmt),
+          tree: first === 0 && end <= MAX_KEPT_LENGTH ? asTree(stmt) : null,
+        };
+      }),
+    };
+  } catch (error) {
+    if (!hasSqlDetails(error)) throw error;
+    const offset = blanks + unitsOfCodePoints(rest, error.sqlDetails?.cursorPosition ?? 0);
+    return { ok: false, message: firstLine(error.message), offset };
+  }
+}
+
+/**
+ * The parse tree of one statement.
+ * @throws where the text holds none; only for text that a migration was cut from
+ */
+export function parseTree(text: string): Tree {
+  const stmt = parseText(text).stmts?.[0]?.stmt;
+  if (stmt === undefined) throw new Error("A statement of a compiled bundle has no parse tree.");
+  return asTree(stmt);
+}
+
+/** The parser's own types name each node; a reader by key needs none of them. */
+function asTree(stmt: object): Tree {
+  return stmt as Tree;
+}
+
+/**
+ * PostgreSQL reads `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner
+ * hands out comments as tokens; so what it refuses is tried again with its line comments blanked.
+ */
+function parseText(text: string): ReturnType<typeof parseSync> {
+  try {
+    return parseSync(text);
+  } catch (error) {
+    const blanked = withoutLineComments(text);
+    if (blanked === null) throw error;
+    try {
+      return parseSync(blanked);
+    } catch {
+      throw error;
+    }
+  }
+}
+
+/** The text with spaces for its line comments, byte for byte; null when it has none, or no tokens. */
+function withoutLineComments(text: string): string | null {
+  if (!text.includes("--")) return null;
+  try {
+    const comments = scanBytes(text).filter(({ tokenName }) => tokenName === "SQL_COMMENT");
+    const bytes = Buffer.from(text);
+    for (const { start, end } of comments) bytes.fill(" ", start, end);
+    return comments.length === 0 ? null : bytes.toString("utf8");
+  } catch {
+    // An unterminated literal or comment, of which the parser has already said where it begins.
+    return null;
+  }
+}
+
+/** The message about an unterminated literal repeats the whole text from there on, megabytes perhaps. */
+function firstLine(message: string): string {
+  const shown = (message.split("\n", 1)[0] ?? "").trimEnd().slice(0, MAX_MESSAGE_LENGTH);
+  return shown === message ? message : `${shown}…`;
+}
+
+/** The parser counts the place of an error in code points, from 0. */
+function unitsOfCodePoints(text: string, target: number): number {
+  let units = 0;
+  let points = 0;
+  for (const character of text) {
+    if (points === target) return units;
+    units += character.length;
+    points += 1;
+  }
+  return units;
+}

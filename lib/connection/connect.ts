@@ -1,0 +1,102 @@
+import { MigratorError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Target } from "../target/config.ts";
+import { type Endpoint, parseEndpoint } from "../target/endpoint.ts";
+import type { Connection, Whereabouts } from "./connection.ts";
+import {
+  connectDeadline,
+  connectError,
+  connectTimeout,
+  mostAttempts,
+  refusesPipelinedLogin,
+} from "./errors.ts";
+import { openSession } from "./session.ts";
+
+/** What opening a connection needs beside the target. */
+export interface ConnectOptions {
+  readonly requestId: string;
+  /** Epoch ms after which no attempt is made any more. */
+  readonly deadline: number;
+  readonly log: Log;
+  /** Statements to send along with the login; see `Connection.opening`. */
+  readonly opening: readonly string[];
+  /** See `SessionOptions`. */
+  readonly onTurn?: (place: Whereabouts) => void;
+}
+
+/**
+ * Opens the one session of a run. Attempts that may pass are repeated, with backoff and jitter, until
+ * the target's connect timeout or the deadline: a sleeping compute takes seconds to wake.
+ * @throws MigratorError `UNREACHABLE`, `CONNECT_TIMEOUT`, `LOGIN_FAILED`, `DATABASE_NOT_FOUND`,
+ *   `ENDPOINT_UNAVAILABLE`, `DATABASE_URL_INVALID`, `DEADLINE`
+ */
+export async function connect(target: Target, options: ConnectOptions): Promise<Connection> {
+  const endpoint = parseEndpoint(target.url);
+  const started = Date.now();
+  const until = Math.min(started + target.connectTimeoutMs, options.deadline);
+  const outOfTime = (error: MigratorError) =>
+    error.code === "CONNECT_TIMEOUT" && until === options.deadline
+      ? connectDeadline(error, endpoint.host)
+      : error;
+  for (let attempt = 1, last: MigratorError | null = null; ; attempt += 1) {
+    const timeoutMs = until - Date.now();
+    if (timeoutMs <= 0) {
+      throw outOfTime(last ?? connectTimeout(endpoint.host, Date.now() - started, null));
+    }
+    const outcome = await attemptOnce(endpoint, target, { ...options, timeoutMs });
+    if (!(outcome instanceof MigratorError)) return outcome;
+    last = withEarlier(outcome, last, endpoint.host, Date.now() - started);
+    const pauseMs = backoffMs(attempt);
+    if (Date.now() + pauseMs >= until) throw outOfTime(last);
+    if (last.facts.retryable !== true || attempt >= mostAttempts(last)) throw last;
+    options.log("connect.retry", { attempt, code: last.code });
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/**
+ * Sends the password ahead, as Neon's proxy allows, which saves two round trips; where a server wants
+ * to be asked first (SCRAM on a plain PostgreSQL), logs in the slow way.
+ */
+async function attemptOnce(
+  endpoint: Endpoint,
+  target: Target,
+  options: ConnectOptions & { readonly timeoutMs: number },
+): Promise<Connection | MigratorError> {
+  const ways = endpoint.password === null ? [false] : [true, false];
+  let last: unknown = null;
+  for (const pipelined of ways) {
+    try {
+      return await openSession(endpoint, target, { ...options, pipelined });
+    } catch (thrown) {
+      if (isBug(thrown)) throw thrown;
+      last = thrown;
+      if (!refusesPipelinedLogin(thrown)) break;
+    }
+  }
+  return last instanceof MigratorError ? last : connectError(last, endpoint.host);
+}
+
+/** The last attempt may have had no more than a few ms: what an earlier one was told says more. */
+function withEarlier(
+  outcome: MigratorError,
+  earlier: MigratorError | null,
+  host: string,
+  waitedMs: number,
+): MigratorError {
+  const isSilence = outcome.code === "CONNECT_TIMEOUT" && earlier !== null;
+  return isSilence ? connectTimeout(host, waitedMs, earlier) : outcome;
+}
+
+/** A mistake in the program must not be reported as trouble with the network. */
+function isBug(thrown: unknown): boolean {
+  return (
+    thrown instanceof TypeError || thrown instanceof RangeError || thrown instanceof ReferenceError
+  );
+}
+
+/** 200 ms doubling up to 5 s, of which a random half is taken off so that many callers spread out. */
+export function backoffMs(attempt: number): number {
+  const full = Math.min(100 * 2 ** attempt, 5_000);
+  return full / 2 + Math.random() * (full / 2);
+}

@@ -1,0 +1,100 @@
+import type { PoolClient } from "@neondatabase/serverless";
+import type { Warning } from "../bundle/bundle.ts";
+import type { MigratorError } from "../errors.ts";
+import type { DatabaseFacts, Notice } from "../report/report.ts";
+import type { Sending } from "./pipeline.ts";
+
+/** What the application name of every session of ours begins with; the request id follows. */
+export const APPLICATION_PREFIX = "neon-migrate/";
+
+/** The rows of one statement. */
+export type Rows = readonly Readonly<Record<string, unknown>>[];
+
+/** Where in the migrations a session is. */
+export interface Whereabouts {
+  /** The migration's tag. */
+  readonly migration: string;
+  /** Index, from 0, of the statement that runs; the number of statements behind the last one. */
+  readonly index: number;
+}
+
+/** One session on one backend: the lock, the ledger and the transactions of a run share it. */
+export interface Connection {
+  /** The server's own number for this session; on Neon the one in the login is made up by its proxy. */
+  readonly backendPid: number;
+  readonly database: DatabaseFacts;
+  /** Whether this session can write at all: a replica or a read-only role cannot. */
+  readonly readOnly: boolean;
+  readonly warnings: readonly Warning[];
+  /** The answers to the statements that were sent along with the login. */
+  readonly opening: readonly Rows[];
+  /**
+   * Sends one statement and waits for its rows.
+   * @throws the driver's error where the server refused it; MigratorError `CONNECTION_LOST` where the
+   *   connection went away, with the first thing that went wrong as its cause
+   */
+  query<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+  /** Sends several statements without parameters in one message, and waits for the rows of each. */
+  batch(statements: readonly string[]): Promise<readonly Rows[]>;
+  /** The pinned client, for Drizzle's session. Send through `query` wherever possible. */
+  readonly client: PoolClient;
+  /** Turns what a query on `client` threw into what `query` would have thrown. */
+  explain(thrown: unknown): unknown;
+  /**
+   * From here on the server is at this place: what it says on the side belongs to its migration, and is not kept
+   * where that is null.
+   */
+  turnTo(place: Whereabouts | null): void;
+  notices(): readonly Notice[];
+  roundTrips(): number;
+  /**
+   * Sends a series of statements without waiting, and stops at the first that fails.
+   * @param onStart called with the index of the statement that the server turns to
+   * @returns how long each took, in ms
+   * @throws SendFailure with what `query` would have thrown as its cause
+   */
+  sendAll(series: readonly Sending[], onStart: (index: number) => void): Promise<readonly number[]>;
+  /** Like `query`, but sent even after an interruption: what cleans up must still run. */
+  cleanUp(text: string, values?: readonly unknown[]): Promise<void>;
+  /**
+   * Stops what runs: the server is asked, through a second session, to cancel the statement, and if that
+   * does not help within `graceMs`, the connection is dropped. From here on every query fails with `reason`.
+   * Never rejects.
+   * @param before work for the second session before that: what waits can be seen only while it waits. Must not reject
+   */
+  interrupt(
+    reason: MigratorError,
+    graceMs: number,
+    before?: (helper: Connection) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * Does work on a second session to the same place, which is closed behind it.
+   * @returns null when that did not succeed within `timeoutMs`
+   */
+  beside<Result>(
+    timeoutMs: number,
+    work: (helper: Connection) => Promise<Result>,
+  ): Promise<Result | null>;
+  /** The process id of the login: differs from `backendPid` where a proxy or a pooler made it up. */
+  readonly announcedPid: number | null;
+  /** @throws the reason of the interruption, if there was one */
+  assertLive(): void;
+  /** Drops the connection at once. The server notices within about a second. */
+  abort(): void;
+  /** Says goodbye without waiting for the other side; the session ends, and its lock with it. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** How one session is opened. */
+export interface SessionOptions {
+  /** Whether the password goes out before the server asks for it, as Neon allows. */
+  readonly pipelined: boolean;
+  /** Shown in `pg_stat_activity` as part of the application name, so that an operator finds the run. */
+  readonly requestId: string;
+  /** How long it may take to the first answer. */
+  readonly timeoutMs: number;
+  /** Statements to send along with the login: their answers cost no round trip. */
+  readonly opening: readonly string[];
+  /** Told whenever the server turns to another statement of a migration. Must not throw. */
+  readonly onTurn?: (place: Whereabouts) => void;
+}

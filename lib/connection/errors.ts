@@ -1,0 +1,160 @@
+import { type ErrorCode, MigratorError, postgresFacts, toError } from "../errors.ts";
+
+/** How one kind of failure on the way to the database is reported. */
+interface Verdict {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  readonly advice: string;
+}
+
+const LOGIN: Verdict = {
+  code: "LOGIN_FAILED",
+  retryable: false,
+  advice: "Check the user and the password in the connection string.",
+};
+const DENIED: Verdict = {
+  code: "LOGIN_FAILED",
+  retryable: false,
+  advice: "Check the connection string, its options included, and whether the role may CONNECT.",
+};
+const DATABASE: Verdict = {
+  code: "DATABASE_NOT_FOUND",
+  retryable: false,
+  advice: "Check the database name in the connection string, or create the database.",
+};
+const WAKING: Verdict = {
+  code: "ENDPOINT_UNAVAILABLE",
+  retryable: true,
+  advice: "The compute is starting, stopping or full. Try again in a moment.",
+};
+const BLOCKED: Verdict = {
+  code: "ENDPOINT_UNAVAILABLE",
+  retryable: false,
+  advice:
+    "Look at the project in the Neon console: the endpoint, its quota and its allowed addresses.",
+};
+const WITHOUT_XML: Verdict = {
+  code: "ENDPOINT_UNAVAILABLE",
+  retryable: false,
+  advice:
+    "This PostgreSQL is built without libxml, which reading the ledger needs. Neon's is built with it; take one that is.",
+};
+const REFUSED: Verdict = {
+  code: "UNREACHABLE",
+  retryable: false,
+  advice: "Check the host in the connection string.",
+};
+const NETWORK: Verdict = {
+  code: "UNREACHABLE",
+  retryable: true,
+  advice: "Check the host in the connection string and the way out of the network.",
+};
+
+/** Neon's proxy says so during maintenance, which passes, and over quota, which does not. */
+const TEMPORARY = /endpoint is temporarily unavailable/;
+const TEMPORARY_ATTEMPTS = 3;
+
+/** What PostgreSQL itself says before the login is through, by SQLSTATE. */
+const BY_SQLSTATE: Readonly<Record<string, Verdict>> = {
+  "28P01": LOGIN,
+  "28000": LOGIN,
+  "3D000": DATABASE,
+  "42501": DENIED,
+  "55000": BLOCKED,
+  "57014": WAKING,
+  "53300": WAKING,
+  "57P01": WAKING,
+  "57P02": WAKING,
+  "57P03": WAKING,
+};
+
+/** Connection exceptions, a lack of resources, an operator at work. */
+const PASSING_CLASSES: readonly string[] = ["08", "53", "57"];
+const PROXY_SQLSTATE = "XX000";
+
+/**
+ * What Neon's proxy says. All of it carries SQLSTATE XX000, so the text is all there is to go by
+ * (source: error texts of neondatabase/neon, `proxy/src`). First match wins.
+ */
+const BY_PROXY_TEXT: readonly (readonly [RegExp, Verdict])[] = [
+  [/^unsupported XML feature/, WITHOUT_XML],
+  [/^password authentication failed/, LOGIN],
+  [/^database ".*" does not exist/, DATABASE],
+  [/^permission denied for database/, DENIED],
+  [TEMPORARY, WAKING],
+  [/endpoint cannot be found|endpoint is disabled|quota|exceeded/i, BLOCKED],
+  [/IP address .* not allowed|blocked network|VPC endpoint/i, BLOCKED],
+  [
+    /^(Endpoint ID is not specified|Inconsistent project name|unsupported startup parameter)/,
+    REFUSED,
+  ],
+  [/^Control plane request failed|^Couldn't connect to compute node/, WAKING],
+  [/permit to connect|^Too many connections|^Authentication timed out|^Internal error/, WAKING],
+  [/the database system is (starting up|shutting down)|connection slots are reserved/, WAKING],
+];
+
+/**
+ * Says what a failed login really was. The driver reports all of these on the first query, so without
+ * this a wrong password would look like a failed statement.
+ * @param thrown the driver's error, an `ErrorEvent` of the WebSocket included
+ * @param host the host that was tried, for the message
+ */
+export function connectError(thrown: unknown, host: string): MigratorError {
+  const server = postgresFacts(thrown);
+  const text = server?.message ?? toError(thrown).message;
+  const verdict = server === null ? byTransport(text) : byServer(server.sqlstate, text);
+  const facts = { cause: thrown, retryable: verdict.retryable };
+  const what = verdict.code === "UNREACHABLE" ? "could not be reached" : "did not let us in";
+  return new MigratorError(
+    verdict.code,
+    `${host} ${what}: ${text === "" ? "no reason was given" : text}. ${verdict.advice}`,
+    server === null ? facts : { ...facts, sqlstate: server.sqlstate },
+  );
+}
+
+/** The error for a connection that did not come about in time. */
+export function connectTimeout(host: string, waitedMs: number, last: unknown): MigratorError {
+  const seen = last === null ? "" : ` The last attempt failed with: ${toError(last).message}`;
+  return new MigratorError(
+    "CONNECT_TIMEOUT",
+    `${host} did not answer the first query within ${waitedMs} ms.${seen} Raise CONNECT_TIMEOUT_MS if the compute wakes slowly; otherwise check the host and the way out of the network.`,
+    { cause: last ?? undefined, retryable: true },
+  );
+}
+
+/** The error for a connection that had not come about when the whole run's time was over. */
+export function connectDeadline(timeout: MigratorError, host: string): MigratorError {
+  const { cause } = timeout.facts;
+  const seen =
+    cause === undefined ? "" : ` The last attempt failed with: ${toError(cause).message}`;
+  return new MigratorError(
+    "DEADLINE",
+    `The time for this run was over before ${host} answered the first query.${seen} Raise the function's time-out, or timeoutMs, if the compute wakes slowly; otherwise check the host and the way out of the network.`,
+    { cause: timeout, retryable: true },
+  );
+}
+
+/** How often to try where this is the answer, at the most: not everything that may pass is worth the whole time. */
+export function mostAttempts({ message }: MigratorError): number {
+  return TEMPORARY.test(message) ? TEMPORARY_ATTEMPTS : Number.POSITIVE_INFINITY;
+}
+
+/** Whether the server refused the password that was sent before it asked (it wants SCRAM, or none at all). */
+export function refusesPipelinedLogin(thrown: unknown): boolean {
+  return postgresFacts(thrown)?.sqlstate === "08P01";
+}
+
+function byServer(sqlstate: string, text: string): Verdict {
+  const verdict = BY_SQLSTATE[sqlstate];
+  if (verdict !== undefined) return verdict;
+  const known = BY_PROXY_TEXT.find(([pattern]) => pattern.test(text));
+  if (known !== undefined) return known[1];
+  // The proxy hands on what Neon's control plane has to say to the user.
+  if (sqlstate === PROXY_SQLSTATE) return BLOCKED;
+  return PASSING_CLASSES.includes(sqlstate.slice(0, 2)) ? WAKING : DENIED;
+}
+
+/** A 4xx answer to the WebSocket upgrade will be the same next time; everything else may pass. */
+function byTransport(text: string): Verdict {
+  return /Unexpected server response: 4\d\d/.test(text) ? REFUSED : NETWORK;
+}

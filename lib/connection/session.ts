@@ -1,0 +1,290 @@
+import type { Pool, PoolClient, QueryResultRow } from "@neondatabase/serverless";
+import type { Warning } from "../bundle/bundle.ts";
+import { MigratorError, postgresFacts } from "../errors.ts";
+import { shortened } from "../report/redact.ts";
+import type { DatabaseFacts, Notice } from "../report/report.ts";
+import type { Target } from "../target/config.ts";
+import type { Endpoint } from "../target/endpoint.ts";
+import type { Connection, Rows, SessionOptions, Whereabouts } from "./connection.ts";
+import { connectionLost, endsSession } from "./connection-lost.ts";
+import { createPool } from "./driver.ts";
+import { connectTimeout } from "./errors.ts";
+import { disconnectsUnwatched, GREETING, type Greeting } from "./opening.ts";
+import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
+import { createWire, type Wire } from "./websocket.ts";
+
+/** How long the goodbye may take. */
+const CLOSE_TIMEOUT_MS = 250;
+/** A notice in a loop must not fill the report, nor long ones the memory. */
+const MAX_NOTICES = 1_000;
+const MAX_NOTICE_CHARACTERS = 1_000_000;
+
+/**
+ * Opens one session and proves that it works: the driver calls a connection open before the server has
+ * seen the password, so only the first answer counts.
+ * @throws the driver's error, or MigratorError `CONNECT_TIMEOUT`
+ */
+export async function openSession(
+  endpoint: Endpoint,
+  target: Target,
+  options: SessionOptions,
+): Promise<Connection> {
+  const session = new Session(endpoint, target, options);
+  try {
+    return await session.open();
+  } catch (thrown) {
+    session.abort();
+    throw thrown;
+  }
+}
+
+class Session implements Connection {
+  readonly #endpoint: Endpoint;
+  readonly #target: Target;
+  readonly #options: SessionOptions;
+  readonly #wire: Wire;
+  readonly #pool: Pool;
+  #client: PoolClient | null = null;
+  #greeting: Greeting | null = null;
+  #opening: readonly Rows[] = [];
+  #firstError: unknown = null;
+  #noticesOf: string | null = null;
+  readonly #notices: Notice[] = [];
+  #noticeRoom = MAX_NOTICE_CHARACTERS;
+  #interruption: MigratorError | null = null;
+  #closed = false;
+
+  constructor(endpoint: Endpoint, target: Target, options: SessionOptions) {
+    this.#options = options;
+    this.#endpoint = endpoint;
+    this.#target = target;
+    this.#wire = createWire(options.timeoutMs);
+    this.#pool = createPool(endpoint, target, this.#wire, options);
+    this.#pool.on("error", (error: unknown) => this.#remember(error));
+    this.#pool.on("connect", (client: PoolClient) => this.#watch(client));
+  }
+
+  async open(): Promise<this> {
+    const { timeoutMs } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(connectTimeout(this.#endpoint.host, timeoutMs, this.#firstError));
+        this.abort();
+      }, timeoutMs);
+    });
+    try {
+      await Promise.race([this.#greet(), timeout]);
+      return this;
+    } catch (thrown) {
+      throw thrown instanceof MigratorError ? thrown : (this.#firstError ?? thrown);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #greet(): Promise<void> {
+    this.#client = await this.#pool.connect();
+    const results = await this.batch([...GREETING, ...this.#options.opening]);
+    const row = results[GREETING.length - 1]?.[0];
+    if (row === undefined) throw new Error("The server answered the greeting without a row.");
+    // The statement above made this row; its shape is ours.
+    this.#greeting = row as unknown as Greeting;
+    this.#opening = results.slice(GREETING.length);
+  }
+
+  #watch(client: PoolClient): void {
+    client.on("error", (error: unknown) => this.#remember(error));
+    client.on("notice", ({ severity = "NOTICE", message = "" }) => {
+      const isFull = this.#notices.length >= MAX_NOTICES || this.#noticeRoom <= 0;
+      if (this.#noticesOf === null || isFull) return;
+      const shown = shortened(message, this.#noticeRoom);
+      this.#noticeRoom -= shown.length;
+      this.#notices.push({ severity, message: shown, migration: this.#noticesOf });
+    });
+  }
+
+  #remember(error: unknown): void {
+    this.#firstError ??= error;
+  }
+
+  get client(): PoolClient {
+    if (this.#client === null) throw new Error("The connection is not open.");
+    return this.#client;
+  }
+
+  get #facts(): Greeting {
+    if (this.#greeting === null) throw new Error("The connection is not open.");
+    return this.#greeting;
+  }
+
+  get backendPid(): number {
+    return this.#facts.pid;
+  }
+
+  get database(): DatabaseFacts {
+    const { name, role, version } = this.#facts;
+    return { host: this.#endpoint.host, name, serverVersion: version, role };
+  }
+
+  get readOnly(): boolean {
+    return this.#facts.readOnly;
+  }
+
+  get warnings(): readonly Warning[] {
+    return [
+      ...this.#target.warnings,
+      ...this.#endpoint.warnings,
+      ...disconnectsUnwatched(this.#facts),
+    ];
+  }
+
+  get opening(): readonly Rows[] {
+    return this.#opening;
+  }
+
+  async batch(statements: readonly string[]): Promise<readonly Rows[]> {
+    this.assertLive();
+    try {
+      // For several statements the driver answers with a list, which its types do not know.
+      const results: unknown = await this.client.query(statements.join(";\n"));
+      return (Array.isArray(results) ? results : [results]).map(({ rows }) => rows ?? []);
+    } catch (thrown) {
+      throw this.#greeting === null ? thrown : this.explain(thrown);
+    }
+  }
+
+  async query<Row extends object>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<readonly Row[]> {
+    this.assertLive();
+    return await this.#send<Row>(text, values);
+  }
+
+  async sendAll(
+    series: readonly Sending[],
+    onStart: (index: number) => void,
+  ): Promise<readonly number[]> {
+    try {
+      this.assertLive();
+      const pipeline = new Pipeline(series, onStart);
+      this.client.query(pipeline);
+      return await pipeline.done;
+    } catch (thrown) {
+      const { index, exact, cause } =
+        thrown instanceof SendFailure ? thrown : new SendFailure(0, true, thrown);
+      throw new SendFailure(index, exact, this.explain(cause));
+    }
+  }
+
+  async cleanUp(text: string, values: readonly unknown[] = []): Promise<void> {
+    await this.#send(text, values);
+  }
+
+  async #send<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+  ): Promise<readonly Row[]> {
+    try {
+      const result = await this.client.query<Row & QueryResultRow>(text, [...values]);
+      return result.rows ?? [];
+    } catch (thrown) {
+      throw this.explain(thrown);
+    }
+  }
+
+  explain(thrown: unknown): unknown {
+    if (this.#interruption !== null) return stopped(this.#interruption, thrown);
+    if (thrown instanceof MigratorError) return thrown;
+    const server = postgresFacts(thrown);
+    if (server !== null && !endsSession(server)) return thrown;
+    this.#remember(thrown);
+    return connectionLost(this.#firstError);
+  }
+
+  assertLive(): void {
+    if (this.#interruption !== null) throw this.#interruption;
+  }
+
+  turnTo(place: Whereabouts | null): void {
+    this.#noticesOf = place?.migration ?? null;
+    if (place !== null) this.#options.onTurn?.(place);
+  }
+
+  notices(): readonly Notice[] {
+    return this.#notices;
+  }
+
+  roundTrips(): number {
+    return this.#wire.roundTrips();
+  }
+
+  async interrupt(
+    reason: MigratorError,
+    graceMs: number,
+    before?: (helper: Connection) => Promise<void>,
+  ): Promise<void> {
+    this.#interruption ??= reason;
+    const dropped = setTimeout(() => this.abort(), graceMs).unref();
+    this.client.once("end", () => clearTimeout(dropped));
+    await this.beside(graceMs, async (helper) => {
+      await before?.(helper);
+      return await helper.query("select pg_cancel_backend($1::int)", [this.backendPid]);
+    });
+  }
+
+  async beside<Result>(
+    timeoutMs: number,
+    work: (helper: Connection) => Promise<Result>,
+  ): Promise<Result | null> {
+    const options = { ...this.#options, timeoutMs, opening: [] };
+    const helper = new Session(this.#endpoint, this.#target, options);
+    const tooLate = setTimeout(() => helper.abort(), timeoutMs);
+    try {
+      await helper.open();
+      return await work(helper);
+    } catch {
+      // What was asked for beside the run is never a reason for the run to fail.
+      return null;
+    } finally {
+      clearTimeout(tooLate);
+      await helper.close();
+    }
+  }
+
+  get announcedPid(): number | null {
+    const pid: unknown = Reflect.get(this.client, "processID");
+    return typeof pid === "number" ? pid : null;
+  }
+
+  abort(): void {
+    this.#wire.terminate();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#client !== null) {
+      let timer: NodeJS.Timeout | undefined;
+      const tooLate = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+      });
+      this.#client.release(true);
+      await Promise.race([this.#wire.goodbyeSent, tooLate]);
+      clearTimeout(timer);
+    }
+    this.abort();
+    await this.#pool.end();
+  }
+}
+
+/** The reason of an interruption; without a word from the server nobody knows how what ran has ended. */
+function stopped(reason: MigratorError, thrown: unknown): MigratorError {
+  if (thrown instanceof MigratorError || postgresFacts(thrown) !== null) return reason;
+  return new MigratorError(
+    reason.code,
+    `${reason.message} The server did not confirm that: the next run finds out what was committed.`,
+    reason.facts,
+  );
+}

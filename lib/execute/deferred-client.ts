@@ -1,0 +1,128 @@
+import { chunksOf, type Migration } from "../bundle/bundle.ts";
+import type { Connection } from "../connection/connection.ts";
+import { isPrivilegeError } from "../ledger/home.ts";
+import { type AppliedMigration, describeApplied } from "../report/report.ts";
+import { BootstrapRefused } from "./executor.ts";
+import { sessionResetParts } from "./session-reset.ts";
+import { bookkeepingFailed } from "./statement-errors.ts";
+import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
+
+/** What Drizzle's session is given in place of the pinned client. */
+export interface DeferringClient {
+  readonly client: Connection["client"];
+  /** The first thing that went wrong, as what it was; null if nothing did. */
+  firstFailure(): unknown;
+  /** What was committed. */
+  applied(): readonly AppliedMigration[];
+}
+
+/** One thing that the migrator is expected to send between its `begin` and its `commit`. */
+interface Expected {
+  readonly migration: Migration;
+  /** The chunk's text; null for the ledger row, whose text is Drizzle's own. */
+  readonly chunk: string | null;
+}
+
+/** What Drizzle's session asks a client for. */
+interface Query {
+  readonly text: string;
+}
+
+const NO_ROWS = { rows: [], rowCount: 0 };
+
+/**
+ * A client that holds back what Drizzle's migrator sends between its `begin` and its `commit`, and sends
+ * it in one go at `commit`: the migrator waits for each statement, which costs a round trip each. What
+ * prepares the ledger before that travels in one go, too.
+ *
+ * It knows what the migrator must send: for each migration its chunks and its ledger row. A migration that
+ * the migrator would pass over in silence is so noticed before anything is sent, an error is told apart
+ * by where it happened, and a `rollback` that fails cannot hide the first error.
+ */
+export function deferTransaction(
+  connection: Connection,
+  migrations: readonly Migration[],
+  lockTimeoutMs: number,
+): DeferringClient {
+  const expected = migrations.flatMap(expectedOf);
+  const parts: Part[] = [];
+  const creations: string[] = [];
+  let applied: readonly AppliedMigration[] = [];
+  let failure: unknown = null;
+  let deferring = false;
+
+  async function bookkeep(query: Query, values: unknown[]): Promise<unknown> {
+    if (query.text.trim() === "begin" && creations.length === 0) {
+      deferring = true;
+      parts.push(...beginParts(query.text, lockTimeoutMs));
+      return NO_ROWS;
+    }
+    // The migrator does not look at what these answer: they travel along with its question for the newest row.
+    if (/^\s*create\b/i.test(query.text)) {
+      creations.push(query.text);
+      return NO_ROWS;
+    }
+    return await ask({ ...query, text: [...creations.splice(0), query.text].join(";\n") }, values);
+  }
+
+  async function ask(query: Query, values: unknown[]): Promise<unknown> {
+    connection.assertLive();
+    try {
+      // For several statements the driver answers with a list, which its types do not know.
+      const results: unknown = await connection.client.query(query, values);
+      return Array.isArray(results) ? results.at(-1) : results;
+    } catch (thrown) {
+      const explained = connection.explain(thrown);
+      throw isPrivilegeError(explained)
+        ? new BootstrapRefused(thrown)
+        : bookkeepingFailed(explained);
+    }
+  }
+
+  async function defer(query: Query, values: unknown[]): Promise<unknown> {
+    const next = expected.shift();
+    if (next === undefined) {
+      if (query.text !== "commit") throw surprise(query);
+      parts.push({ kind: "commit", text: query.text });
+      const durationsMs = await sendTransaction(connection, parts);
+      applied = Array.from(durationsMs, ([migration, ms]) =>
+        describeApplied(migration, Math.round(ms)),
+      );
+    } else if (next.chunk === null) {
+      const { migration } = next;
+      const row = { text: query.text, values: values.map(String) };
+      parts.push(
+        ...statementParts(migration, lockTimeoutMs),
+        ...sessionResetParts(migration, lockTimeoutMs),
+        { kind: "ledger-row", migration, ...row },
+      );
+    } else if (query.text !== next.chunk) {
+      throw surprise(query);
+    }
+    return NO_ROWS;
+  }
+
+  async function query(sent: Query, values: unknown[] = []): Promise<unknown> {
+    // Whatever was sent is rolled back already; the migrator's own rollback has nothing left to do.
+    if (failure !== null) return NO_ROWS;
+    try {
+      return await (deferring ? defer(sent, values) : bookkeep(sent, values));
+    } catch (thrown) {
+      failure = thrown;
+      throw thrown;
+    }
+  }
+
+  // Drizzle's session calls nothing but `query` on a client that is no Pool (neon-serverless/session).
+  const client = { query } as unknown as Connection["client"];
+  return { client, firstFailure: () => failure, applied: () => applied };
+}
+
+function expectedOf(migration: Migration): readonly Expected[] {
+  const chunks = chunksOf(migration).map((chunk) => ({ migration, chunk }));
+  return [...chunks, { migration, chunk: null }];
+}
+
+function surprise({ text }: Query): Error {
+  return new Error(`Drizzle's migrator did not send what was pending, but: ${text.slice(0, 80)}`);
+}

@@ -1,0 +1,119 @@
+import type { Warning } from "../bundle/bundle.ts";
+import { lockTimeoutOf, type Step, slicesOf } from "../bundle/steps.ts";
+import type { Connection } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
+import type { Ledger } from "../ledger/home.ts";
+import type { ExecutorReason, Plan } from "../plan/plan-migrations.ts";
+import type { AppliedMigration, LedgerFacts } from "../report/report.ts";
+import { type Patience, withPatience } from "./contention.ts";
+import { type AppliedStep, BootstrapRefused, type Executor } from "./executor.ts";
+import { createStatementsExecutor } from "./statements-executor.ts";
+
+/** What became of a plan. Partial success is normal: what committed stays. */
+export interface RunResult {
+  readonly applied: readonly AppliedMigration[];
+  readonly executor: Plan["executor"];
+  readonly executorReason: ExecutorReason | null;
+  readonly ledger: LedgerFacts;
+  readonly warnings: readonly Warning[];
+  /** How many statements of each migration are done now, by its tag, as far as this run has come. */
+  readonly done: ReadonlyMap<string, number>;
+  /** What stopped the run; null when everything that was pending is applied. */
+  readonly failure: { readonly thrown: unknown } | null;
+}
+
+/** What carrying out a plan needs. */
+export interface RunDependencies {
+  readonly connection: Connection;
+  readonly ledger: Ledger;
+  /** Whether our own executor may take over; false when the caller insists on Drizzle's. */
+  readonly mayFallBack: boolean;
+  readonly patience: Patience;
+  /** Given what tells at any time how far the plan is carried out. */
+  onStart(soFar: () => RunResult): void;
+}
+
+/** Carries a plan out, one step after the other, and stops at the first that fails. Never rejects. */
+export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
+  const { connection, ledger, patience, onStart } = dependencies;
+  const { log } = patience;
+  const applied: AppliedMigration[] = [];
+  const warnings: Warning[] = [];
+  const statementsDone = new Map<string, number>();
+  let { place } = ledger;
+  let { executorReason } = plan;
+  let executor: Executor | null = null;
+
+  async function applyOrFallBack(chosen: Executor, step: Step): Promise<AppliedStep> {
+    try {
+      return await chosen.apply(step);
+    } catch (thrown) {
+      if (!(thrown instanceof BootstrapRefused)) throw thrown;
+      if (!dependencies.mayFallBack) throw insisted(thrown);
+      executorReason = "schema-creation-blocked";
+      log("executor.fallback", { reason: executorReason });
+      executor = createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
+      return await executor.apply(step);
+    }
+  }
+
+  const result = (failure: RunResult["failure"] = null): RunResult => ({
+    applied,
+    executor: executor?.name ?? plan.executor,
+    executorReason,
+    ledger: { ...place, format: ledger.format },
+    warnings,
+    done: statementsDone,
+    failure,
+  });
+
+  onStart(result);
+  try {
+    for (const step of plan.steps) {
+      const chosen: Executor = executor ?? (await createExecutor(plan, dependencies));
+      executor = chosen;
+      const done = await withPatience(connection, patienceFor(step, patience), () =>
+        applyOrFallBack(executor ?? chosen, step),
+      );
+      applied.push(...done.applied);
+      place = done.place;
+      warnings.push(...done.warnings);
+      for (const { migration, done: count } of slicesOf(step)) {
+        statementsDone.set(migration.tag, count);
+      }
+      for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
+    }
+    return result();
+  } catch (thrown) {
+    return result({ thrown });
+  }
+}
+
+/** Directives may make some statements wait longer, or all of them shorter. */
+function patienceFor(step: Step, patience: Patience): Patience {
+  const waitsMs = slicesOf(step).flatMap(({ migration, statements }) =>
+    statements.map((index) => lockTimeoutOf(migration, index, patience.lockTimeoutMs)),
+  );
+  const longestMs = waitsMs.reduce((most, each) => Math.max(most, each), 0);
+  return waitsMs.length === 0 ? patience : { ...patience, lockTimeoutMs: longestMs };
+}
+
+/** Drizzle is half as large as all the rest that a run loads: only a run that needs it does. */
+async function createExecutor(
+  plan: Plan,
+  { connection, ledger, patience }: RunDependencies,
+): Promise<Executor> {
+  if (plan.executor === "statements") {
+    return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
+  }
+  const { createDrizzleExecutor } = await import("./drizzle-executor.ts");
+  return createDrizzleExecutor(connection, ledger.place, patience.lockTimeoutMs);
+}
+
+function insisted(cause: BootstrapRefused): MigratorError {
+  return new MigratorError(
+    "EXECUTOR_UNSUITABLE",
+    `Drizzle's own migrator cannot run here: the role may not create the ledger's schema or table, which it always tries. Send "executor": "auto", or grant the role CREATE on the database.`,
+    { cause, sqlstate: "42501" },
+  );
+}

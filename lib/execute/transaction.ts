@@ -1,0 +1,134 @@
+import { type Migration, statementText } from "../bundle/bundle.ts";
+import { lockTimeoutOf } from "../bundle/steps.ts";
+import type { Connection, Whereabouts } from "../connection/connection.ts";
+import { SendFailure, type Sending } from "../connection/pipeline.ts";
+import { bookkeepingFailed, commitFailed, migrationFailed } from "./statement-errors.ts";
+
+/** One thing to send within a transaction, and what it is part of. */
+export type Part =
+  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "checkpoint" | "commit" })
+  | (Sending & {
+      readonly kind: "statement";
+      readonly migration: Migration;
+      readonly index: number;
+    })
+  | (Sending & { readonly kind: "ledger-row"; readonly migration: Migration });
+
+/**
+ * How a transaction begins: a statement that waits for a lock makes everybody queue behind it.
+ * @param lockTimeoutMs null leaves what the session has
+ */
+export function beginParts(begin: string, lockTimeoutMs: number | null): readonly Part[] {
+  const first: Part = { kind: "begin", text: begin };
+  return lockTimeoutMs === null ? [first] : [first, lockTimeoutPart(lockTimeoutMs)];
+}
+
+/**
+ * All statements of a migration, or those with these indexes, in order. Where a directive gives one another
+ * lock time-out, that is set around it.
+ */
+export function statementParts(
+  migration: Migration,
+  lockTimeoutMs: number,
+  indexes: readonly number[] = Array.from(migration.statements.keys()),
+): readonly Part[] {
+  let inForceMs = lockTimeoutMs;
+  const switchTo = (wantedMs: number): readonly Part[] => {
+    if (wantedMs === inForceMs) return [];
+    inForceMs = wantedMs;
+    return [lockTimeoutPart(wantedMs)];
+  };
+  const parts = indexes.flatMap((index): readonly Part[] => {
+    const statement = migration.statements[index];
+    if (statement === undefined) return [];
+    const text = statementText(migration, statement);
+    const setting = switchTo(lockTimeoutOf(migration, index, lockTimeoutMs));
+    return [...setting, { kind: "statement", text, migration, index, mayLag: true }];
+  });
+  return [...parts, ...switchTo(lockTimeoutMs)];
+}
+
+/** How long a statement behind it may wait for a lock at a time. */
+export function lockTimeoutPart(ms: number): Part {
+  return { kind: "setting", text: `set local lock_timeout = ${ms}` };
+}
+
+/**
+ * Sends a whole transaction, its `begin` and `commit` included, and waits for the answer to all of it.
+ * @returns how long each migration in it took, in ms
+ * @param explainLedger turns a refusal of our own bookkeeping into what it means
+ * @throws MigratorError naming migration and statement; the transaction is rolled back, and a ROLLBACK
+ *   that fails does not hide the first error
+ */
+export async function sendTransaction(
+  connection: Connection,
+  parts: readonly Part[],
+  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown = (thrown) => thrown,
+): Promise<ReadonlyMap<Migration, number>> {
+  // Whatever comes before the server turns to its first statement came on the way to that.
+  connection.turnTo(placeOf(parts.find((part) => migrationOf(part) !== null)));
+  try {
+    const durationsMs = await connection.sendAll(parts, (index) =>
+      connection.turnTo(placeOf(parts[index])),
+    );
+    return durationsOf(parts, durationsMs);
+  } catch (thrown) {
+    connection.turnTo(null);
+    await rollBack(connection);
+    if (!(thrown instanceof SendFailure)) throw thrown;
+    throw explain(parts, thrown, explainLedger);
+  }
+}
+
+function migrationOf(part: Part | undefined): Migration | null {
+  return part !== undefined && "migration" in part ? part.migration : null;
+}
+
+function placeOf(part: Part | undefined): Whereabouts | null {
+  const migration = migrationOf(part);
+  if (part === undefined || migration === null) return null;
+  const index = part.kind === "statement" ? part.index : migration.statements.length;
+  return { migration: migration.tag, index };
+}
+
+/** A ROLLBACK that fails means that the session is gone, and with it the transaction: nothing to add. */
+async function rollBack(connection: Connection): Promise<void> {
+  try {
+    await connection.cleanUp("rollback");
+  } catch {
+    // The first error is the one that is reported.
+  }
+}
+
+function explain(
+  parts: readonly Part[],
+  { index, exact, cause }: SendFailure,
+  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
+): unknown {
+  const part = parts[index];
+  if (part === undefined) return cause;
+  switch (part.kind) {
+    case "statement":
+      return migrationFailed(cause, part.migration, part.index, exact);
+    case "commit":
+      return commitFailed(
+        cause,
+        parts.flatMap((each) => (each.kind === "ledger-row" ? [each.migration] : [])),
+      );
+    default:
+      return bookkeepingFailed(explainLedger(cause, part.kind));
+  }
+}
+
+function durationsOf(
+  parts: readonly Part[],
+  durationsMs: readonly number[],
+): ReadonlyMap<Migration, number> {
+  const totals = new Map<Migration, number>();
+  for (const [index, part] of parts.entries()) {
+    const migration = migrationOf(part);
+    if (migration === null) continue;
+    totals.set(migration, (totals.get(migration) ?? 0) + (durationsMs[index] ?? 0));
+  }
+  return totals;
+}

@@ -1,0 +1,75 @@
+import type { Milestone } from "../migrate/progress.ts";
+import type { ResponseStream } from "./streaming-handler.ts";
+
+/** Lines of JSON to a caller, as long as there is one. */
+export interface Lines {
+  /** Says something that has happened. */
+  tell(fact: { readonly event: string } & Readonly<Record<string, unknown>>): void;
+  /** Takes note of how far the run is; said at the next opportunity. */
+  progress(done: Milestone): void;
+  /** Writes this as the last, whatever is told later; `open` is for what has not begun yet. */
+  finish(text: string, open: () => ResponseStream): void;
+  /** Whether an error is that of the stream, because the caller has gone. */
+  isBroken(thrown: unknown): boolean;
+  /** Ends the answer. */
+  end(): void;
+}
+
+/** How often at most a caller hears how far a run is. */
+const TICK_MS = 250;
+/** Whoever stands between may take a connection for dead on which nothing comes. */
+const ALIVE_EVERY_MS = 10_000;
+
+/**
+ * Starts lines on a stream.
+ * @param open begins the answer: called with the first line, since nothing of its status can be changed then
+ */
+export function startLines(stream: ResponseStream, open: () => ResponseStream): Lines {
+  const errors: unknown[] = [];
+  let sink: ResponseStream | null = null;
+  let wroteAt = Date.now();
+  let untold: Milestone | null = null;
+  let finished = false;
+  stream.on("error", (error) => errors.push(error));
+
+  function write(text: string, opener: () => ResponseStream = open): void {
+    if (finished || errors.length > 0) return;
+    sink ??= opener();
+    sink.write(text);
+    wroteAt = Date.now();
+  }
+
+  function say(fact: object): void {
+    write(`${JSON.stringify({ type: "progress", ...fact })}\n`);
+  }
+
+  function sayHowFar(): void {
+    if (untold === null) return;
+    say({ event: "statement", ...untold });
+    untold = null;
+  }
+
+  const ticking = setInterval(() => {
+    sayHowFar();
+    if (Date.now() - wroteAt >= ALIVE_EVERY_MS) say({ event: "alive" });
+  }, TICK_MS);
+
+  return {
+    tell: (fact) => {
+      sayHowFar();
+      say(fact);
+    },
+    progress: (done) => {
+      untold = done;
+    },
+    finish: (text, opener) => {
+      clearInterval(ticking);
+      write(text, opener);
+      finished = true;
+    },
+    isBroken: (thrown) => errors.includes(thrown),
+    end: () => {
+      if (errors.length === 0) sink?.end();
+    },
+  };
+}

@@ -1,0 +1,164 @@
+import { createHash } from "node:crypto";
+import { DIGEST_LENGTH, type Migration } from "../bundle/bundle.ts";
+import type { Sending } from "../connection/pipeline.ts";
+import { placeBeside, quotePlace } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/config.ts";
+
+/** How far a migration came that cannot be rolled back as a whole. */
+export interface Checkpoint {
+  readonly tag: string;
+  /** What a 1.0 ledger calls the migration: `drizzle-kit up` changes tags, and not this. */
+  readonly name: string;
+  /** Of the file when this was written, as in the ledger. */
+  readonly hash: string;
+  /** How many statements are done. */
+  readonly done: number;
+  /**
+   * What they said, concatenated: a digest for each whole block of them, and for each statement behind the last block;
+   * and one more for the statement that was begun, where its outcome can be found in the catalog. Earlier versions have
+   * written a digest for every statement.
+   */
+  readonly digests: string;
+  /** Index of the statement that was begun outside a transaction; null when none is. */
+  readonly running: number | null;
+  /** For an index without a name: object ids of the indexes that its table had before. */
+  readonly before: readonly number[] | null;
+}
+
+/**
+ * So many statements that are done share one digest: a checkpoint is written for each statement, and one that grew
+ * with every statement would cost a file of thousands megabytes of write-ahead log.
+ */
+const BLOCK = 64;
+
+/** The table of checkpoints stands beside the ledger. */
+export function checkpointPlace(ledger: LedgerPlace): LedgerPlace {
+  return placeBeside(ledger, "checkpoints");
+}
+
+/** What creates the table. `if not exists` would ask for the right to create even where it exists. */
+export function createCheckpoints(ledger: LedgerPlace): string {
+  return `
+    create table ${quotePlace(checkpointPlace(ledger))} (
+      tag text primary key,
+      name text not null,
+      hash text not null,
+      done integer not null,
+      digests text not null,
+      running integer,
+      before jsonb,
+      updated_at timestamp with time zone not null default now()
+    )
+  `;
+}
+
+/** What a checkpoint of a migration looks like after `done` statements. */
+export function checkpointOf(
+  migration: Migration,
+  done: number,
+  running: number | null,
+  before: readonly number[] | null = null,
+): Checkpoint {
+  const { tag, name, hash } = migration;
+  const effect = running === null ? null : (migration.statements[running]?.effect ?? null);
+  const findable = effect !== null && effect.kind !== "unknown";
+  const begun = findable ? digestOf(migration, done, 1) : "";
+  const digests = rangesOf(done, BLOCK).map(({ from, size }) => digestOf(migration, from, size));
+  return { tag, name, hash, done, digests: digests.join("") + begun, running, before };
+}
+
+/**
+ * The statement in which an earlier run stopped, by its index; null where none did, or where another
+ * statement stands in its place now: what has not run may be edited.
+ */
+export function interruptedStatement(
+  migration: Migration,
+  checkpoint: Checkpoint | null | undefined,
+): number | null {
+  if (checkpoint === null || checkpoint === undefined) return null;
+  const { running, done, digests } = checkpoint;
+  const was = digests.slice(rangesOf(done, blockOf(checkpoint)).length * DIGEST_LENGTH);
+  return was === "" || was === digestOf(migration, done, 1) ? running : null;
+}
+
+/** What writes a checkpoint over the one before it. */
+export function checkpointUpsert(ledger: LedgerPlace, checkpoint: Checkpoint): Sending {
+  const { tag, name, hash, done, digests, running, before } = checkpoint;
+  return {
+    text: `
+      insert into ${quotePlace(checkpointPlace(ledger))} as c (tag, name, hash, done, digests, running, before)
+      values ($1::text, $2::text, $3::text, $4::int, $5::text, nullif($6::int, -1), $7::jsonb)
+      on conflict (tag) do update set
+        name = excluded.name, hash = excluded.hash, done = excluded.done, digests = excluded.digests,
+        running = excluded.running, before = excluded.before, updated_at = now()
+    `,
+    values: [tag, name, hash, String(done), digests, String(running ?? -1), JSON.stringify(before)],
+  };
+}
+
+/** What removes the checkpoint of a migration that is complete. */
+export function checkpointDelete(
+  ledger: LedgerPlace,
+  { tag, name }: Pick<Migration, "tag" | "name">,
+): Sending {
+  return {
+    text: `delete from ${quotePlace(checkpointPlace(ledger))} where tag = $1::text or name = $2::text`,
+    values: [tag, name],
+  };
+}
+
+/** The checkpoint of a migration, by its tag, or by its name where the layout was changed meanwhile. */
+export function findCheckpoint(
+  checkpoints: readonly Checkpoint[],
+  { tag, name }: Migration,
+): Checkpoint | undefined {
+  const byTag = checkpoints.find((each) => each.tag === tag);
+  return byTag ?? checkpoints.find((each) => each.name === name);
+}
+
+/** Statements that stand behind each other, by the index of the first. */
+export interface Range {
+  readonly from: number;
+  readonly size: number;
+}
+
+/**
+ * Where a statement that was run is no longer what it was, comments and blanks apart.
+ * @returns the first such statement, as near as it is known; null when all that has run stands unchanged at the head of
+ *   the file
+ */
+export function editedStatements(migration: Migration, checkpoint: Checkpoint): Range | null {
+  const ranges = rangesOf(checkpoint.done, blockOf(checkpoint));
+  const edited = ranges.find(({ from, size }, index) => {
+    const was = checkpoint.digests.slice(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH);
+    return digestOf(migration, from, size) !== was;
+  });
+  return edited ?? null;
+}
+
+/** Them in words that a verb in the singular can follow. */
+export function nameOf({ from, size }: Range): string {
+  return size === 1 ? `statement ${from + 1}` : `one of statements ${from + 1} to ${from + size}`;
+}
+
+/** How many statements share a digest: one of an earlier version has one for each. */
+function blockOf({ done, digests }: Checkpoint): number {
+  return digests.length < done * DIGEST_LENGTH ? BLOCK : 1;
+}
+
+/** What the digests of a checkpoint stand for. */
+function rangesOf(done: number, block: number): readonly Range[] {
+  const whole = Math.floor(done / block);
+  return Array.from({ length: whole + (done % block) }, (_, index) =>
+    index < whole
+      ? { from: index * block, size: block }
+      : { from: whole * (block - 1) + index, size: 1 },
+  );
+}
+
+/** Of one statement what the bundle says; of a block the digest of these. */
+function digestOf({ statements }: Migration, from: number, size: number): string {
+  const digests = statements.slice(from, from + size).map(({ digest }) => digest);
+  if (digests.length < 2) return digests.join("");
+  return createHash("sha256").update(digests.join("")).digest("hex").slice(0, DIGEST_LENGTH);
+}

@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import type { Warning } from "../bundle/bundle.ts";
+import { APPLICATION_PREFIX, type Connection } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { describeSession, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
+import type { LedgerPlace } from "../target/config.ts";
+
+/** How long, and by whose clock, to wait for the lock. */
+export interface LockOptions {
+  /** How long to wait for another run, in ms. */
+  readonly timeoutMs: number;
+  /** Epoch ms after which waiting is pointless. */
+  readonly deadline: number;
+  readonly log: Log;
+  /**
+   * After how long without a sign of life a run of ours counts as dead, and is ended. Default 30,000 ms:
+   * a living one pauses for five seconds at the most.
+   */
+  readonly abandonedAfterMs?: number;
+  /** Told who holds it, whenever that was looked at. */
+  onHolder?(holder: SessionFacts): void;
+}
+
+/** Who holds the lock. */
+interface Holder extends SessionFacts {
+  /** Whether it is a run of this migrator, of our own role, that sends nothing while it holds the lock. */
+  readonly abandoned: boolean;
+}
+
+const POLL_MIN_MS = 50;
+const POLL_MAX_MS = 1_000;
+const ABANDONED_AFTER_MS = 30_000;
+/** Who holds the lock must still be asked before the deadline. */
+const ANSWER_MARGIN_MS = 1_000;
+
+/**
+ * The key of a ledger's advisory lock: the first 64 bits, signed, of the SHA-256 of its configured
+ * place. Advisory locks are per database, so the database is not part of it.
+ */
+export function lockKey(place: LedgerPlace): string {
+  const name = `neon-lambda-migrator\n${place.schema}\n${place.table}`;
+  return createHash("sha256").update(name).digest().readBigInt64BE(0).toString();
+}
+
+/** The statement that takes the lock if it is free; answers one row with `locked` and `lasting`. */
+export function lockQuestion(place: LedgerPlace): string {
+  return `select pg_try_advisory_lock(${lockKey(place)}::bigint) as "locked", true as "lasting"`;
+}
+
+/**
+ * The same, where a transaction pooler may stand in between: on its backend a session's lock would stay
+ * behind when we are gone. The lock is the session's only where our application name came to the backend
+ * with its login: a pooler logs in under its own name, or none, and sets ours afterwards (PgBouncer,
+ * `varcache_apply`). That name is what the setting falls back to, for this transaction, when it is set to null.
+ * Elsewhere the lock is not `lasting`: it ends with the implicit transaction of the message that this statement is
+ * part of.
+ */
+export function cautiousLockQuestion(place: LedgerPlace): string {
+  const key = `${lockKey(place)}::bigint`;
+  return `
+    select
+      case when "lasting" then pg_try_advisory_lock(${key}) else pg_try_advisory_xact_lock(${key}) end as "locked",
+      "lasting"
+    from (select set_config('application_name', null, true) like '${APPLICATION_PREFIX}%' as "lasting") session
+  `;
+}
+
+/**
+ * Waits for the ledger's advisory lock. It is polled with a try-lock, outside any transaction: a session
+ * that *blocks* on the lock holds a snapshot, and the holder's own CREATE INDEX CONCURRENTLY would wait
+ * for that snapshot: a deadlock. The lock belongs to the session and ends with it, however it ends.
+ * @returns a warning for each abandoned session that had to be ended
+ * @throws MigratorError `LOCKED` when another run still holds it after `timeoutMs`, naming the holder
+ */
+export async function acquireLock(
+  connection: Connection,
+  place: LedgerPlace,
+  options: LockOptions,
+): Promise<readonly Warning[]> {
+  const started = Date.now();
+  const until = Math.min(started + options.timeoutMs, options.deadline - ANSWER_MARGIN_MS);
+  const warnings: Warning[] = [];
+  options.log("lock.waiting", { timeoutMs: options.timeoutMs });
+  for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
+    const leftMs = until - Date.now();
+    if (leftMs <= 0) throw await locked(connection, place, Date.now() - started);
+    const jitteredMs = pauseMs / 2 + Math.random() * (pauseMs / 2);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(jitteredMs, leftMs)));
+    const [row] = await connection.query<{ locked: boolean }>(lockQuestion(place));
+    if (row?.locked === true) return warnings;
+    if (pauseMs === POLL_MAX_MS) warnings.push(...(await endAbandoned(connection, place, options)));
+  }
+}
+
+async function findHolder(
+  connection: Connection,
+  place: LedgerPlace,
+  abandonedAfterMs: number,
+): Promise<Holder | undefined> {
+  const [holder] = await connection.query<Holder>(
+    `
+    select
+      l.pid,${SESSION_COLUMNS},
+      a.usename = current_user and a.application_name like $2 and a.state like 'idle%'
+        and a.state_change < now() - $3::int * interval '1 millisecond' as "abandoned"
+    from pg_catalog.pg_locks l
+    left join pg_catalog.pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+      and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
+      and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
+    `,
+    [lockKey(place), `${APPLICATION_PREFIX}%`, abandonedAfterMs],
+  );
+  return holder;
+}
+
+/** A runner that was frozen or cut off without a word leaves its session, and the lock, behind. */
+async function endAbandoned(
+  connection: Connection,
+  place: LedgerPlace,
+  options: LockOptions,
+): Promise<readonly Warning[]> {
+  const afterMs = options.abandonedAfterMs ?? ABANDONED_AFTER_MS;
+  const holder = await findHolder(connection, place, afterMs);
+  if (holder !== undefined) options.onHolder?.(holder);
+  if (holder?.abandoned !== true) return [];
+  await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
+  options.log("lock.abandoned-session-ended", {
+    pid: holder.pid,
+    idleSeconds: holder.stateSeconds,
+  });
+  const message = `A run that had died still held the migration lock and was ended: ${describeSession(holder)}.`;
+  return [{ code: "ABANDONED_SESSION_ENDED", message }];
+}
+
+async function locked(
+  connection: Connection,
+  place: LedgerPlace,
+  waitedMs: number,
+): Promise<MigratorError> {
+  const holder = await findHolder(connection, place, ABANDONED_AFTER_MS);
+  const who = holder === undefined ? "It has just ended" : `It is ${describeSession(holder)}`;
+  const wayOut =
+    holder === undefined
+      ? "Try again."
+      : `Wait for it, raise lockTimeoutMs, or end it with: select pg_terminate_backend(${holder.pid});`;
+  return new MigratorError(
+    "LOCKED",
+    `Another run holds the migration lock and did not release it within ${waitedMs} ms. ${who}. ${wayOut}`,
+    { retryable: true },
+  );
+}

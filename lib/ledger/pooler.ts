@@ -1,0 +1,86 @@
+import { randomBytes } from "node:crypto";
+import type { Connection } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
+import type { Target } from "../target/config.ts";
+import { parseEndpoint } from "../target/endpoint.ts";
+import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
+
+/** How long the look from a second session may take before we give up. */
+const LOOK_TIMEOUT_MS = 15_000;
+
+/** How long a notification may be on its way. */
+const HEAR_TIMEOUT_MS = 2_000;
+
+/** Neon's own hosts: their proxy makes process ids up, but a direct one is no pooler. */
+const NEON_HOST = /\.neon\.(tech|build)$/;
+
+/** The statement that takes the lock within the first message, when nothing is known yet of the way. */
+export function openingLockQuestion({ url, ledger }: Target): string {
+  const { host } = parseEndpoint(url);
+  return NEON_HOST.test(host) ? lockQuestion(ledger) : cautiousLockQuestion(ledger);
+}
+
+/**
+ * Refuses a transaction pooler between us and the server: it would hand our session, and the lock with
+ * it, to others between two statements. Process ids alone do not tell: a busy pool may by chance give us
+ * the same backend again, and the second session another. So the session has to show what none has that
+ * goes through such a pooler: it is attached to its backend also while it is idle.
+ * @throws MigratorError `POOLED_CONNECTION`, also when no second session came about to find it out
+ */
+export async function refusePooler(connection: Connection): Promise<void> {
+  const { host } = connection.database;
+  const genuine = connection.announcedPid === connection.backendPid;
+  if (genuine || NEON_HOST.test(host)) return;
+  const attached = await connection.beside(LOOK_TIMEOUT_MS, (helper) =>
+    isAttached(connection, helper),
+  );
+  connection.assertLive();
+  if (attached === null) throw undecided(host);
+  if (!attached) throw pooled(host);
+}
+
+/** Whether a notification from the second session reaches the first while that one sends nothing. */
+async function isAttached(connection: Connection, helper: Connection): Promise<boolean> {
+  const { backendPid, client } = connection;
+  if (helper.backendPid === backendPid) return false;
+  const channel = `neon_migrate_${randomBytes(8).toString("hex")}`;
+  const [, answer] = await connection.batch([
+    // On another backend than ours it would listen for ever.
+    `do $$ begin if pg_backend_pid() = ${backendPid} then listen ${channel}; end if; end $$`,
+    `select pg_backend_pid() = ${backendPid} as "same"`,
+  ]);
+  if (answer?.[0]?.same !== true) return false;
+  let timer: NodeJS.Timeout | undefined;
+  let late: (heard: boolean) => void = () => undefined;
+  const heard = new Promise<boolean>((resolve) => {
+    late = resolve;
+    client.on("notification", (message) => {
+      if (message.channel === channel) resolve(true);
+    });
+  });
+  try {
+    await helper.query("select pg_notify($1::text, '')", [channel]);
+    // A process that stood still reads what has arrived meanwhile before it calls it late.
+    timer = setTimeout(() => setImmediate(() => late(false)), HEAR_TIMEOUT_MS);
+    return await heard;
+  } finally {
+    clearTimeout(timer);
+    // Behind a pooler this may miss the backend that listens; nobody ever calls on that channel again.
+    await connection.query(`unlisten ${channel}`);
+  }
+}
+
+function pooled(host: string): MigratorError {
+  return new MigratorError(
+    "POOLED_CONNECTION",
+    `Between us and ${host} stands a transaction pooler, through which a session lock protects nothing. Nothing was run. Use the direct host of the database in the connection string.`,
+  );
+}
+
+function undecided(host: string): MigratorError {
+  return new MigratorError(
+    "POOLED_CONNECTION",
+    `Between us and ${host} stands a pooler or a proxy, and no second session came about within ${LOOK_TIMEOUT_MS} ms that could tell whether it keeps sessions apart. Nothing was run. Use the direct host of the database in the connection string, or let the pooler open two sessions at once.`,
+    { retryable: true },
+  );
+}

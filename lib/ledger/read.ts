@@ -1,0 +1,228 @@
+import type { Layout } from "../bundle/bundle.ts";
+import type { Connection, Rows } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
+import { quoteIdentifier, quoteLiteral, quotePlace } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/config.ts";
+import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
+import {
+  chooseHome,
+  deniedRead,
+  type FoundLedger,
+  type Home,
+  hiddenRows,
+  type Ledger,
+  type LedgerRow,
+} from "./home.ts";
+
+/** Where the ledger goes when its own schema cannot be created. */
+const FALLBACK_SCHEMA = "public";
+
+/** What every version of Drizzle's table has. */
+const REQUIRED_COLUMNS = ["id", "hash", "created_at"];
+
+/**
+ * The statement that finds the ledger and reads it; it writes nothing. A table that may be missing or closed
+ * to us cannot be named in plain SQL without an error, so what reads it is a text, which `query_to_xml`
+ * runs where it can be run. A fresh backend pays for every part of PostgreSQL that it touches first: this
+ * costs it a quarter of what a block of PL/pgSQL and the catalogs do, which is why it asks functions.
+ */
+export function ledgerQuestion(configured: LedgerPlace): string {
+  const schemas = [...new Set([configured.schema, FALLBACK_SCHEMA])];
+  const places = schemas.map((schema) => placeValues({ ...configured, schema }));
+  return `
+    select
+      h.schema as "schema",
+      ${quoteLiteral(configured.table)} as "table",
+      n.oid is not null as "schemaExists",
+      n.open as "open",
+      l.oid is not null as "tableExists",
+      has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",
+      has_schema_privilege(n.oid, 'CREATE') as "mayCreateTable",
+      has_table_privilege(l.oid, 'SELECT') as "mayRead",
+      row_security_active(l.oid) as "policed",
+      has_table_privilege(l.oid, 'INSERT') as "mayInsert",
+      case when l.answer::text like '%"id":%'
+        then has_sequence_privilege(pg_get_serial_sequence(h.ledger, 'id'), 'USAGE') end as "mayCount",
+      l.answer as "ledger",
+      k.oid is not null as "checkpointsExist",
+      has_table_privilege(k.oid, 'SELECT') as "mayReadCheckpoints",
+      case when has_table_privilege(k.oid, 'SELECT')
+        then query_to_xml(h.read_checkpoints, false, true, '') end as "checkpoints"
+    from (values ${places.join(", ")})
+      as h(schema, namespace, ledger, read_ledger, seek_ledger, checkpoints, read_checkpoints)
+    cross join lateral (
+      select
+        to_regnamespace(h.namespace)::oid as oid,
+        has_schema_privilege(to_regnamespace(h.namespace), 'USAGE') as open
+    ) n
+    cross join lateral (
+      select oid, query_to_xml(case
+        when has_table_privilege(oid, 'SELECT') then h.read_ledger
+        when not n.open then h.seek_ledger end, false, true, '') as answer
+      from (select case when n.open then to_regclass(h.ledger)::oid end as oid) found
+    ) l
+    cross join lateral (select case when n.open then to_regclass(h.checkpoints)::oid end as oid) k
+  `;
+}
+
+function placeValues(ledger: LedgerPlace): string {
+  const checkpoints = checkpointPlace(ledger);
+  const namespace = quoteIdentifier(ledger.schema);
+  const values = [
+    ledger.schema,
+    namespace,
+    quotePlace(ledger),
+    everyRow(ledger),
+    // `to_regclass` refuses to look into a schema that is closed to us; the catalog shows what is in it.
+    `select 1 from pg_catalog.pg_class where relnamespace = ${quoteLiteral(namespace)}::regnamespace and relname = ${quoteLiteral(ledger.table)}`,
+    quotePlace(checkpoints),
+    everyRow(checkpoints),
+  ];
+  return `(${values.map(quoteLiteral).join(", ")})`;
+}
+
+/** All rows as JSON, with the columns that there are; of an empty table one row of nulls, for their names. */
+function everyRow(place: LedgerPlace): string {
+  return `select json_agg(r) as rows from (select t.* from (select) as once left join ${quotePlace(place)} as t on true) as r`;
+}
+
+/** Asks it anew, on a session that stands. */
+export async function askForLedger(connection: Connection, configured: LedgerPlace): Promise<Rows> {
+  return await connection.query<Row>(ledgerQuestion(configured));
+}
+
+/** What is answered for one place. Null where there is nothing that could be asked. */
+interface Answer {
+  readonly schema: string;
+  readonly table: string;
+  readonly schemaExists: boolean;
+  readonly open: boolean | null;
+  readonly tableExists: boolean;
+  readonly mayCreateSchema: boolean;
+  readonly mayCreateTable: boolean | null;
+  readonly mayRead: boolean | null;
+  /** Whether row-level security decides which rows we see. */
+  readonly policed: boolean | null;
+  readonly mayInsert: boolean | null;
+  /** Whether the sequence of `id` may be used; null also where it has none. */
+  readonly mayCount: boolean | null;
+  /** XML: the rows of the table, or, where its schema is closed, whether there is one. */
+  readonly ledger: string | null;
+  readonly checkpointsExist: boolean;
+  readonly mayReadCheckpoints: boolean | null;
+  readonly checkpoints: string | null;
+}
+
+/** A row of a table whose columns are not known beforehand. */
+type Row = Rows[number];
+
+/** Every place that was looked at, and the ledgers that were found there. */
+export interface Places {
+  /** The configured place first. */
+  readonly homes: readonly Home[];
+  readonly found: readonly FoundLedger[];
+}
+
+/**
+ * Reads the answer to `ledgerQuestion`.
+ * @param role for the GRANTs in an error
+ * @throws MigratorError `LEDGER_DENIED`, `LEDGER_UNKNOWN_FORMAT`
+ */
+export function readPlaces(rows: Rows, role: string): Places {
+  if (rows.length === 0) throw new Error("The question for the ledger was not answered.");
+  // The statement above made these rows; their shape is ours.
+  const answers = rows as unknown as readonly Answer[];
+  const read = answers.map((answer) => {
+    const rows = answer.mayRead === true ? jsonIn(answer.ledger) : [];
+    return { answer, rows, home: homeOf(answer, Object.keys(rows[0] ?? {})) };
+  });
+  return {
+    homes: read.map(({ home }) => home),
+    found: read
+      .filter(({ home }) => home.tableExists)
+      .map(({ answer, rows, home }) => foundAt(home, rows, answer, role)),
+  };
+}
+
+/**
+ * Reads the answer to `ledgerQuestion` and says which ledger counts.
+ * @param layout of the bundle: says which format a ledger gets that does not exist yet
+ * @throws MigratorError as `readPlaces`, and `LEDGER_SPLIT`
+ */
+export function readLedger(rows: Rows, role: string, layout: Layout): Ledger {
+  const { homes, found } = readPlaces(rows, role);
+  return chooseHome(homes, found, layout);
+}
+
+function homeOf(answer: Answer, columns: readonly string[]): Home {
+  const { schema, table, schemaExists, mayCreateSchema, checkpointsExist } = answer;
+  const hidden = answer.open === false && answer.ledger !== "";
+  return {
+    schema,
+    table,
+    schemaExists,
+    tableExists: answer.tableExists || hidden,
+    mayCreateSchema,
+    mayCreateTable: answer.mayCreateTable === true,
+    mayRead: answer.mayRead === true,
+    mayInsert: answer.mayInsert === true && answer.mayCount !== false,
+    columns,
+    checkpointsExist,
+    mayReadCheckpoints: answer.mayReadCheckpoints === true,
+  };
+}
+
+function foundAt(
+  home: Home,
+  rows: readonly Row[],
+  { checkpoints, policed }: Answer,
+  role: string,
+): FoundLedger {
+  if (!home.mayRead || (home.checkpointsExist && !home.mayReadCheckpoints)) {
+    throw deniedRead(home, role);
+  }
+  const missing = REQUIRED_COLUMNS.filter((column) => !home.columns.includes(column));
+  if (missing.length > 0) throw unknownFormat(home, `it has no column ${missing.join(", ")}`);
+  const written = rows.filter((row) => Object.values(row).some((value) => value !== null));
+  if (policed === true && written.length === 0) throw hiddenRows(home, role);
+  return {
+    home,
+    rows: written.map((row) => ledgerRow(home, row)).toSorted((one, other) => one.id - other.id),
+    // Our own table, written by `checkpointUpsert`.
+    checkpoints: jsonIn(checkpoints).filter(({ tag }) => tag !== null) as unknown as Checkpoint[],
+  };
+}
+
+function ledgerRow(home: Home, { id, hash, created_at: when, name }: Row): LedgerRow {
+  if (!Number.isFinite(Number(id)) || !Number.isFinite(Number(when))) {
+    throw unknownFormat(home, "its id or created_at holds no number");
+  }
+  return {
+    id: Number(id),
+    hash: String(hash),
+    when: when === null ? null : Number(when),
+    name: typeof name === "string" ? name : null,
+  };
+}
+
+function unknownFormat(home: Home, why: string): MigratorError {
+  return new MigratorError(
+    "LEDGER_UNKNOWN_FORMAT",
+    `The table ${quotePlace(home)} is not a Drizzle ledger: ${why}. Set LEDGER_SCHEMA and LEDGER_TABLE to where drizzle.config.ts keeps it.`,
+  );
+}
+
+const ESCAPED: Readonly<Record<string, string>> = {
+  ...{ "&lt;": "<", "&gt;": ">", "&amp;": "&" },
+  // Between the tokens of a `json`, which is handed on as it was written.
+  "&#x0d;": "\r",
+};
+
+/** The rows that `everyRow` has made, out of the XML around them. */
+function jsonIn(xml: string | null): readonly Row[] {
+  const [, text] = /<rows>(.*)<\/rows>/s.exec(xml ?? "") ?? [];
+  if (text === undefined) return [];
+  return JSON.parse(
+    text.replace(/&(?:lt|gt|amp|#x0d);/g, (escaped) => ESCAPED[escaped] ?? escaped),
+  );
+}

@@ -1,0 +1,34 @@
+import type { Migration } from "../bundle/bundle.ts";
+import type { Sending } from "../connection/pipeline.ts";
+import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
+import type { WritePlace } from "./home.ts";
+
+/** What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle creates it. */
+export function createLedgerStatements(target: WritePlace): readonly string[] {
+  const schema = `create schema if not exists ${quoteIdentifier(target.place.schema)}`;
+  const named = ", name text, applied_at timestamp with time zone default now()";
+  const table = `
+    create table if not exists ${quotePlace(target.place)} (
+      id serial primary key,
+      hash text not null,
+      created_at bigint${target.format === "1.0" ? named : ""}
+    )
+  `;
+  return [...(target.createSchema ? [schema] : []), ...(target.createTable ? [table] : [])];
+}
+
+/**
+ * What records one migration, with Drizzle's columns and Drizzle's values. A row without a name in a 1.0
+ * ledger would make Drizzle 1.0 run the migration again.
+ */
+export function ledgerRowInsert(
+  { place, format }: Pick<WritePlace, "place" | "format">,
+  { hash, when, name }: Migration,
+): Sending {
+  const columns = format === "1.0" ? `"hash", "created_at", "name"` : `"hash", "created_at"`;
+  const parameters = format === "1.0" ? "$1::text, $2::bigint, $3::text" : "$1::text, $2::bigint";
+  return {
+    text: `insert into ${quotePlace(place)} (${columns}) values (${parameters})`,
+    values: [hash, String(when), ...(format === "1.0" ? [name] : [])],
+  };
+}

@@ -1,0 +1,42 @@
+import type { Bundle } from "../bundle/bundle.ts";
+import { isCosmeticEdit } from "../bundle/cosmetic-edit.ts";
+import { editedStatements } from "../ledger/checkpoints.ts";
+import type { Drift } from "../report/report.ts";
+import type { Matching } from "./match.ts";
+import type { PlannedMigration } from "./plan-migrations.ts";
+
+/**
+ * Where bundle and ledger disagree.
+ * @param newest when the newest applied migration was made
+ */
+export function findDrift(
+  { migrations }: Bundle,
+  matching: Matching,
+  pending: readonly PlannedMigration[],
+  newest: number,
+): Drift {
+  const modified = migrations.flatMap((migration) => {
+    const row = matching.rowOf.get(migration);
+    if (row === undefined || row.hash === migration.hash) return [];
+    if (isCosmeticEdit(migration, row.hash)) return [];
+    return [{ tag: migration.tag, ledgerHash: row.hash, bundleHash: migration.hash }];
+  });
+  const edited = pending.filter(isEdited).map(({ migration: { tag, hash }, checkpoint }) => ({
+    tag,
+    ledgerHash: checkpoint?.hash ?? "",
+    bundleHash: hash,
+  }));
+  return {
+    modified: [...modified, ...edited],
+    unknown: matching.unknown.map(({ hash, when, name }) => ({ hash, when, name })),
+    outOfOrder: pending
+      .map(({ migration }) => migration)
+      .filter(({ when }) => when < newest)
+      .map(({ tag, hash, when }) => ({ tag, hash, when })),
+  };
+}
+
+/** Whether something that was run already is no longer what it was. What was not may be edited freely. */
+export function isEdited({ migration, checkpoint }: PlannedMigration): boolean {
+  return checkpoint !== null && editedStatements(migration, checkpoint) !== null;
+}

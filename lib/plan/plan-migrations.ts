@@ -1,0 +1,190 @@
+import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import {
+  cutSteps,
+  oneTransaction,
+  type Separation,
+  type Step,
+  type StepOptions,
+  separations,
+  slicesOf,
+} from "../bundle/steps.ts";
+import type { MigratorError } from "../errors.ts";
+import { type Checkpoint, findCheckpoint, interruptedStatement } from "../ledger/checkpoints.ts";
+import type { Ledger, LedgerRow } from "../ledger/home.ts";
+import type { Drift } from "../report/report.ts";
+import type { Request } from "../request.ts";
+import { findDrift } from "./drift.ts";
+import { warnOfNames } from "./drizzle-names.ts";
+import { type Lessons, NO_LESSONS } from "./lessons.ts";
+import { matchRows, toSecond } from "./match.ts";
+import {
+  cosmeticEdits,
+  type Policy,
+  refusalOf,
+  strayCheckpoints,
+  toleratedDrift,
+} from "./policies.ts";
+
+/** What would be done, as data: it can be printed, compared and tested without a database. */
+export interface Plan {
+  readonly applied: readonly Migration[];
+  /** In the order in which they will be applied. */
+  readonly pending: readonly PlannedMigration[];
+  /** What is done one after the other. */
+  readonly steps: readonly Step[];
+  /** Whether everything that is pending shares one transaction. */
+  readonly atomic: boolean;
+  /** Null when nothing is pending. */
+  readonly executor: "drizzle" | "statements" | null;
+  /** Why Drizzle's own migrator is not used; null when it is. */
+  readonly executorReason: ExecutorReason | null;
+  readonly drift: Drift;
+  readonly warnings: readonly Warning[];
+  /** What the request's policies forbid; null when the plan may be carried out. */
+  readonly refusal: MigratorError | null;
+}
+
+/** A pending migration, and why Drizzle's own migrator would pass it over. */
+export interface PlannedMigration {
+  readonly migration: Migration;
+  readonly reasons: readonly ExecutorReason[];
+  /** How far an earlier run came with it; null where none did. */
+  readonly checkpoint: Checkpoint | null;
+}
+
+/** Why our own executor is taken. */
+export type ExecutorReason =
+  | "schema-creation-blocked"
+  | "out-of-order"
+  | "behind-watermark"
+  | "named-ledger"
+  | "half-applied"
+  | Separation
+  | "requested";
+
+/**
+ * Decides what is to be done, by set difference between bundle and ledger. Pure.
+ * @returns a plan for every input; what the policies forbid is its `refusal`
+ */
+export function planMigrations(
+  bundle: Bundle,
+  ledger: Ledger,
+  policy: Policy,
+  lessons: Lessons = NO_LESSONS,
+): Plan {
+  const matching = matchRows(bundle, ledger.rows);
+  const pending = bundle.migrations.filter((migration) => !matching.rowOf.has(migration));
+  const newest = newestOf(bundle, ledger.rows);
+  const checkpoints = new Map(
+    pending.map((migration) => [migration, findCheckpoint(ledger.checkpoints, migration)]),
+  );
+  const options: StepOptions = {
+    done: (migration) => checkpoints.get(migration)?.done ?? 0,
+    mustStandAlone: (migration, index) =>
+      lessons.standAlone.some((each) => each.tag === migration.tag && each.index === index) ||
+      interruptedStatement(migration, checkpoints.get(migration)) === index,
+    commitEveryEnumValue: lessons.commitEveryEnumValue,
+  };
+  const separated = separations(pending, options);
+  const halves = pending.filter((migration) => checkpoints.get(migration) !== undefined);
+  const together = policy.transaction !== "each" && separated.size === 0 && halves.length === 0;
+  const steps = planSteps(pending, together, options);
+  const skipped = skippedByDrizzle(steps, ledger.rows);
+  const planned = pending.map((migration) => ({
+    migration,
+    checkpoint: checkpoints.get(migration) ?? null,
+    reasons: [
+      ...(halves.includes(migration) ? ["half-applied" as const] : []),
+      ...[separated.get(migration) ?? []].flat(),
+      ...(skipped.has(migration) ? [skippedReason(migration, newest)] : []),
+    ],
+  }));
+  const drift = findDrift(bundle, matching, planned, newest);
+  const necessity = planned.flatMap(({ reasons }) => reasons)[0] ?? named(ledger);
+  return {
+    applied: bundle.migrations.filter((migration) => matching.rowOf.has(migration)),
+    pending: planned,
+    steps,
+    atomic:
+      halves.length === 0 && steps.length <= 1 && steps.every(({ kind }) => kind === "transaction"),
+    ...selectExecutor(pending.length > 0, policy.executor, necessity),
+    drift,
+    warnings: [
+      ...matching.warnings,
+      ...toleratedDrift(drift, policy, pending),
+      ...cosmeticEdits(matching),
+      ...warnOfNames(bundle, ledger, matching),
+      ...strayCheckpoints(bundle, ledger),
+    ],
+    refusal: refusalOf({
+      drift,
+      pending: planned,
+      policy,
+      necessity: pending.length > 0 ? necessity : null,
+      separated: separated.size > 0,
+    }),
+  };
+}
+
+function planSteps(
+  pending: readonly Migration[],
+  together: boolean,
+  options: StepOptions,
+): readonly Step[] {
+  if (pending.length === 0) return [];
+  if (together) return [oneTransaction(pending)];
+  return pending.flatMap((migration) => cutSteps(migration, options));
+}
+
+function skippedReason({ when }: Migration, newest: number): ExecutorReason {
+  return when < newest ? "out-of-order" : "behind-watermark";
+}
+
+/** Of two times that were kept with different precision the coarser one counts. */
+function newestOf({ layout }: Bundle, rows: readonly LedgerRow[]): number {
+  const newest = watermarkOf(rows);
+  return layout === "1.0" ? toSecond(newest) : newest;
+}
+
+function watermarkOf(rows: readonly LedgerRow[]): number {
+  return rows.reduce(
+    (newest, { when }) => Math.max(newest, when ?? newest),
+    Number.NEGATIVE_INFINITY,
+  );
+}
+
+/**
+ * The pending migrations that Drizzle 0.x would pass over in silence: it reads one row per run, the one
+ * with the highest `created_at` (a null sorts first and counts as 0), and applies what is newer.
+ */
+function skippedByDrizzle(
+  steps: readonly Step[],
+  rows: readonly LedgerRow[],
+): ReadonlySet<Migration> {
+  const skipped = new Set<Migration>();
+  const hasNull = rows.some(({ when }) => when === null);
+  let watermark = hasNull ? 0 : watermarkOf(rows);
+  for (const step of steps) {
+    const slices = slicesOf(step);
+    const done = slices.filter(({ completes }) => completes).map(({ migration }) => migration);
+    for (const migration of done) if (migration.when <= watermark) skipped.add(migration);
+    if (!hasNull) watermark = Math.max(watermark, ...done.map(({ when }) => when));
+  }
+  return skipped;
+}
+
+/** Drizzle 0.45 leaves `name` null in a 1.0 ledger, and Drizzle 1.0 would then run that migration again. */
+function named(ledger: Ledger): ExecutorReason | null {
+  return ledger.format === "1.0" ? "named-ledger" : null;
+}
+
+function selectExecutor(
+  anyPending: boolean,
+  wanted: Request["executor"],
+  necessity: ExecutorReason | null,
+): Pick<Plan, "executor" | "executorReason"> {
+  if (!anyPending) return { executor: null, executorReason: null };
+  if (necessity !== null) return { executor: "statements", executorReason: necessity };
+  if (wanted === "statements") return { executor: "statements", executorReason: "requested" };
+  return { executor: "drizzle", executorReason: null };
+}

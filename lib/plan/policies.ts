@@ -1,0 +1,164 @@
+import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import { isCosmeticEdit } from "../bundle/cosmetic-edit.ts";
+import { MigratorError } from "../errors.ts";
+import { editedStatements, nameOf } from "../ledger/checkpoints.ts";
+import type { Ledger } from "../ledger/home.ts";
+import type { Drift } from "../report/report.ts";
+import type { Request } from "../request.ts";
+import { isEdited } from "./drift.ts";
+import type { Matching } from "./match.ts";
+import type { ExecutorReason, PlannedMigration } from "./plan-migrations.ts";
+
+/** What a request says about drift and transactions. */
+export type Policy = Pick<
+  Request,
+  "transaction" | "outOfOrder" | "modified" | "ahead" | "executor"
+>;
+
+/** What a request is held against. */
+interface Judged {
+  readonly drift: Drift;
+  readonly pending: readonly PlannedMigration[];
+  readonly policy: Policy;
+  /** Why Drizzle's own migrator cannot apply what is pending; null where it can. */
+  readonly necessity: ExecutorReason | null;
+  /** Whether something that is pending cannot share a transaction with the rest. */
+  readonly separated: boolean;
+}
+
+/** What the request's policies forbid; null where the plan may be carried out. */
+export function refusalOf(judged: Judged): MigratorError | null {
+  return refuseEdited(judged.pending) ?? refuseDrift(judged) ?? refuseManner(judged);
+}
+
+/** Where to go on cannot be told once the part that was run has changed. */
+function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | null {
+  const edited = pending.find(isEdited);
+  const range = edited?.checkpoint && editedStatements(edited.migration, edited.checkpoint);
+  if (edited === undefined || range === null || range === undefined) return null;
+  const { tag, hash } = edited.migration;
+  return new MigratorError(
+    "MODIFIED",
+    `Migration ${tag} is half applied: ${edited.checkpoint?.done} of its statements are done, and ${nameOf(range)} of these was changed since (file hash ${short(edited.checkpoint?.hash ?? "")} then, ${short(hash)} now). Restore what has run, and change only what has not; or, if the database already looks as the file says, take it as it is with "neon-migrate repair --accept ${tag}".`,
+    { migration: tag },
+  );
+}
+
+function refuseDrift({ drift, policy }: Judged): MigratorError | null {
+  const { modified, unknown, outOfOrder } = drift;
+  const [changed] = modified;
+  if (changed !== undefined && policy.modified === "error") {
+    return new MigratorError(
+      "MODIFIED",
+      `${list(modified.map(({ tag }) => tag))} no longer what was applied (${hashes(changed)}). Restore the file and add a new migration for the change; or take the file as it is now with "neon-migrate repair --accept ${changed.tag}".`,
+      { migration: changed.tag },
+    );
+  }
+  if (unknown.length > 0 && policy.ahead === "error") {
+    return new MigratorError(
+      "AHEAD",
+      `The database is ahead: ${rows(unknown)} to no migration of this bundle. Deploy the code that has them, or send "ahead": "warn".`,
+    );
+  }
+  const [late] = outOfOrder;
+  if (late !== undefined && policy.outOfOrder === "error") {
+    return new MigratorError(
+      "OUT_OF_ORDER",
+      `${list(outOfOrder.map(({ tag }) => tag))} pending, but older than the newest applied one; Drizzle would skip this in silence. Generate it again so that it comes last, or apply it where it is with "outOfOrder": "apply".`,
+      { migration: late.tag },
+    );
+  }
+  return null;
+}
+
+/** How to apply what is pending may be asked for, and not be possible. */
+function refuseManner({ policy, necessity, separated }: Judged): MigratorError | null {
+  if (policy.transaction === "all" && separated) {
+    return new MigratorError(
+      "NOT_ATOMIC",
+      `What is pending cannot share one transaction, as "transaction": "all" asks (${necessity}). Send "auto", or ship the statement that cannot in a deployment of its own.`,
+    );
+  }
+  if (policy.executor === "drizzle" && necessity !== null) {
+    return new MigratorError(
+      "EXECUTOR_UNSUITABLE",
+      `Drizzle's own migrator cannot apply what is pending (${necessity}). Send "executor": "auto".`,
+    );
+  }
+  return null;
+}
+
+/** What a policy lets pass is still said, with its way out: who reads only the warnings must see it. */
+export function toleratedDrift(
+  { modified, unknown }: Drift,
+  policy: Policy,
+  pending: readonly Migration[],
+): readonly Warning[] {
+  const changed = modified.filter(({ tag }) => !pending.some((each) => each.tag === tag));
+  const [first] = changed;
+  const warnings: Warning[] = [];
+  if (first !== undefined && policy.modified === "warn") {
+    warnings.push({
+      code: "MODIFIED",
+      message: `${list(changed.map(({ tag }) => tag))} no longer what was applied (${hashes(first)}), and not run again. Restore the file; or take it as it is now with "neon-migrate repair --accept ${first.tag}".`,
+    });
+  }
+  if (unknown.length > 0 && policy.ahead === "warn") {
+    warnings.push({
+      code: "AHEAD",
+      message: `The database is ahead: ${rows(unknown)} to no migration of this bundle. That is as it should be after a rollback.`,
+    });
+  }
+  return warnings;
+}
+
+/** Said, because Drizzle's own tools compare nothing, and others only hashes. Never refused. */
+export function cosmeticEdits({ rowOf }: Matching): readonly Warning[] {
+  const edited = Array.from(rowOf).filter(([migration, row]) =>
+    isCosmeticEdit(migration, row.hash),
+  );
+  if (edited.length === 0) return [];
+  const tags = edited.map(([{ tag }]) => tag);
+  return [
+    {
+      code: "COSMETIC_EDIT",
+      message: `${list(tags)} no longer what was applied, byte for byte, but differ${tags.length === 1 ? "s" : ""} only in comments, blanks or line ends. Nothing needs to be done.`,
+    },
+  ];
+}
+
+/** A migration that another deployment has begun, and that this one does not know. */
+export function strayCheckpoints(
+  { migrations }: Bundle,
+  { checkpoints }: Ledger,
+): readonly Warning[] {
+  const known = new Set(migrations.flatMap(({ tag, name }) => [tag, name]));
+  return checkpoints
+    .filter(({ tag, name }) => !known.has(tag) && !known.has(name))
+    .map(({ tag, done }) => ({
+      code: "HALF_APPLIED_ELSEWHERE",
+      message: `Migration ${tag} is half applied (${done} statements are done), and this bundle does not have it. Deploy the code that has it, so that it is finished.`,
+    }));
+}
+
+function hashes({ ledgerHash, bundleHash }: Drift["modified"][number]): string {
+  return `hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the bundle`;
+}
+
+function rows(unknown: Drift["unknown"]): string {
+  const names = unknown.map(({ name, hash }) => name ?? `hash ${short(hash)}`);
+  const shown = names.slice(0, 5).join(", ");
+  if (names.length === 1) return `1 ledger row (${shown}) belongs`;
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return `${names.length} ledger rows (${shown}${more}) belong`;
+}
+
+function list(tags: readonly string[]): string {
+  const shown = tags.slice(0, 5).join(", ");
+  if (tags.length === 1) return `Migration ${shown} is`;
+  return `Migrations ${shown}${tags.length > 5 ? ` and ${tags.length - 5} more` : ""} are`;
+}
+
+function short(hash: string): string {
+  return `${hash.slice(0, 12)}…`;
+}

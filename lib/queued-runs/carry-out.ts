@@ -1,0 +1,74 @@
+import { MigratorError } from "../errors.ts";
+import type { Dependencies, migrate } from "../migrate/migrate.ts";
+import type { Milestone } from "../migrate/progress.ts";
+import type { Report } from "../report/report.ts";
+import type { Request } from "../request.ts";
+import type { Target } from "../target/config.ts";
+import { type Following, showSigns } from "./heartbeat.ts";
+import { claimRun, finishRun } from "./table.ts";
+import { askHomes, type RunsSession, readRun, withRuns } from "./with-runs.ts";
+
+/**
+ * Carries a queued run out, and shows meanwhile how far it is: from a session of its own, because nobody sees
+ * into the migration's transaction. The outcome is not written here: a call may end in other ways than this one.
+ * @returns null where the run is another call's, or over: an event may be delivered twice
+ * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`
+ */
+export async function followRun(
+  request: Request,
+  dependencies: Dependencies,
+  run: typeof migrate,
+  following: Following,
+): Promise<Report | null> {
+  const target = await dependencies.target();
+  let unused: Target | null = target;
+  if (!(await withRuns(target, following, (session) => claim(session, following)))) return null;
+  let progress: Milestone | null = null;
+  const signs = showSigns(target, following, () => progress);
+  try {
+    const onProgress = (now: Milestone) => {
+      progress = now;
+    };
+    // Asked a second time, it is asked because the secret may have been rotated.
+    const targetOnce = () => {
+      const found = unused ?? dependencies.target();
+      unused = null;
+      return found;
+    };
+    return await run(request, { ...dependencies, target: targetOnce, onProgress });
+  } finally {
+    await signs.stop();
+  }
+}
+
+/**
+ * Writes down how a run ended.
+ * @throws MigratorError as `connect`: then it will read as lost; `RUN_NOT_FOUND`
+ */
+export async function recordOutcome(
+  target: Target,
+  report: Report,
+  following: Following,
+): Promise<void> {
+  const { runId: id, requestId } = following;
+  const row = await withRuns(target, following, (session) =>
+    askHomes(session, (home) => finishRun(home, { id, requestId, report })),
+  );
+  if (row === null) throw notFound();
+}
+
+async function claim(session: RunsSession, { runId, requestId, log }: Following): Promise<boolean> {
+  const claimed = await askHomes(session, (home) => claimRun(home, runId, requestId));
+  if (claimed !== null) return true;
+  const row = await readRun(session, runId);
+  if (row === null) throw notFound();
+  log("run.not-ours", { runId, state: row.state, byRequest: row.requestId });
+  return false;
+}
+
+function notFound(): MigratorError {
+  return new MigratorError(
+    "RUN_NOT_FOUND",
+    "The run that this event is about is written down nowhere. One that never was is not carried out; how another one ended is in the function's log.",
+  );
+}

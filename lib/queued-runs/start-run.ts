@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import type { Connection } from "../connection/connection.ts";
+import { MigratorError, postgresFacts } from "../errors.ts";
+import type { Report } from "../report/report.ts";
+import type { Request } from "../request.ts";
+import type { Target } from "../target/config.ts";
+import { invokeItself } from "./invoke-itself.ts";
+import { describeRun, type RunRecord, type RunRow } from "./record.ts";
+import {
+  chooseRunsHome,
+  createRuns,
+  finishRun,
+  insertRun,
+  type RunsHome,
+  readHomes,
+  runsQuestion,
+} from "./table.ts";
+import { type RunsDependencies, type RunsSession, readRun, withRuns } from "./with-runs.ts";
+
+/** A run that somebody wants to begin, and not to wait for. */
+export interface Wanted {
+  readonly request: Request;
+  readonly requestedBy: string | null;
+  /** The ARN by which the function is to invoke itself. */
+  readonly functionArn: string;
+  statusUrlOf(runId: string): string;
+  /** What is written down of a run that Lambda does not take. */
+  reportOf(thrown: unknown): Report;
+}
+
+/** Somebody else has just created what was to be created (schema, table, or either seen in its catalog). */
+const CREATED_MEANWHILE: readonly unknown[] = ["42P06", "42P07", "23505"];
+/** As long as it may take to see who is first. */
+const CREATE_ATTEMPTS = 3;
+/** The statement waited for a lock for longer than it may. */
+const LOCK_NOT_AVAILABLE = "55P03";
+
+/**
+ * Writes a run down and hands it to another call of this function. The row is there before anybody is told its
+ * id, and says so where Lambda does not take the run.
+ * @throws MigratorError `RUN_NOT_STARTED`, `LEDGER_DENIED`, `READ_ONLY`, `LOCK_TIMEOUT`, and as `connect`; then
+ *   nothing will be run
+ */
+export async function startRun(
+  wanted: Wanted,
+  target: Target,
+  dependencies: RunsDependencies,
+): Promise<RunRecord> {
+  return await withRuns(target, dependencies, async (session) => {
+    const id = randomUUID();
+    const { request, requestedBy, functionArn } = wanted;
+    const { requestId, deadline, log } = dependencies;
+    const home = await prepareHome(session, target);
+    const { text, values } = insertRun(home, { id, requestedBy, request });
+    const [written] = await session.connection.query<Pick<RunRow, "requestedAt">>(text, values);
+    if (written === undefined) throw new Error("The row of a run was not written.");
+    try {
+      const signal = AbortSignal.timeout(Math.max(deadline - Date.now(), 1));
+      await invokeItself(functionArn, { "neon-migrate.run": { id, request } }, signal);
+    } catch (thrown) {
+      const refused = finishRun(home, { id, requestId, report: wanted.reportOf(thrown) });
+      const rows = await session.connection.query(refused.text, refused.values);
+      // Where the row is not ours to finish any more, only the answer was lost: the run has begun.
+      if (rows.length > 0) throw thrown;
+    }
+    log("run.queued", { runId: id, requestedBy });
+    return describeRun(id, wanted.statusUrlOf(id), queuedRow(written.requestedAt, requestedBy));
+  });
+}
+
+/**
+ * Tells of a run. Takes no lock that a migration could hold.
+ * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`
+ */
+export async function findRun(
+  id: string,
+  statusUrl: string,
+  target: Target,
+  dependencies: RunsDependencies,
+): Promise<RunRecord> {
+  const row = await withRuns(target, dependencies, (session) => readRun(session, id));
+  if (row !== null) return describeRun(id, statusUrl, row);
+  throw new MigratorError(
+    "RUN_NOT_FOUND",
+    "There is no such run, or it is so long ago that it is forgotten. GET /migrations says what is applied.",
+  );
+}
+
+function queuedRow(requestedAt: string, requestedBy: string | null): RunRow {
+  return {
+    ...{
+      state: "queued",
+      requestedAt,
+      requestedBy,
+      requestId: null,
+      startedAt: null,
+      seenAt: null,
+    },
+    ...{ progress: null, finishedAt: null, report: null, silentSeconds: 0, connected: false },
+  };
+}
+
+/** Creates the table where it is missing. Of several that do so at once, the others find it created. */
+async function prepareHome(session: RunsSession, { ledger }: Target): Promise<RunsHome> {
+  const { connection } = session;
+  const { role, host } = connection.database;
+  if (connection.readOnly) throw readOnly(host);
+  let { homes } = session;
+  for (let attempt = 1; attempt <= CREATE_ATTEMPTS; attempt += 1) {
+    const home = chooseRunsHome(homes, role);
+    if (home.exists || (await created(connection, home))) return home;
+    homes = readHomes((await connection.batch([runsQuestion(ledger)]))[0]);
+  }
+  throw new Error("The table of runs is created by others again and again.");
+}
+
+/** @returns false where somebody else was faster */
+async function created(connection: Connection, home: RunsHome): Promise<boolean> {
+  try {
+    await connection.batch(createRuns(home));
+    return true;
+  } catch (thrown) {
+    const sqlstate = postgresFacts(thrown)?.sqlstate;
+    if (sqlstate === LOCK_NOT_AVAILABLE) throw busy(thrown);
+    if (CREATED_MEANWHILE.includes(sqlstate)) return false;
+    throw thrown;
+  }
+}
+
+function readOnly(host: string): MigratorError {
+  return new MigratorError(
+    "READ_ONLY",
+    `A run that outlives its call is written down, but ${host} is read-only. Use the primary's host.`,
+  );
+}
+
+function busy(cause: unknown): MigratorError {
+  return new MigratorError(
+    "LOCK_TIMEOUT",
+    "Another run is creating the ledger's schema right now, beside which this run would be written down. Nothing was run; send it again in a moment.",
+    { cause, sqlstate: LOCK_NOT_AVAILABLE, retryable: true },
+  );
+}

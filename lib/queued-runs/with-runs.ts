@@ -1,0 +1,92 @@
+import type { connect } from "../connection/connect.ts";
+import type { Connection, Rows } from "../connection/connection.ts";
+import type { Sending } from "../connection/pipeline.ts";
+import { MigratorError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Target } from "../target/config.ts";
+import { deniedRuns, explainRefusal } from "./denied.ts";
+import type { RunRow } from "./record.ts";
+import { type RunsHome, readHomes, runsQuestion, selectRun } from "./table.ts";
+
+/** What work on the table of runs needs from outside. */
+export interface RunsDependencies {
+  /** Opens a session: handed in, so that this file, which few calls load, has no driver of its own. */
+  readonly connect: typeof connect;
+  readonly requestId: string;
+  /** Epoch ms by which the work must be done. */
+  readonly deadline: number;
+  readonly log: Log;
+}
+
+/** A session beside those of the migrations, with the places where the table can be. */
+export interface RunsSession {
+  readonly connection: Connection;
+  readonly homes: readonly RunsHome[];
+}
+
+/**
+ * Opens a session for work on the table of runs. It waits for no migration and takes no part in their lock.
+ * @throws MigratorError as `connect`
+ */
+export async function openRuns(
+  target: Target,
+  { connect: open, ...options }: RunsDependencies,
+): Promise<RunsSession> {
+  const opening = [runsQuestion(target.ledger)];
+  const connection = await open(target, { ...options, opening });
+  return { connection, homes: readHomes(connection.opening[0]) };
+}
+
+/** Does work on a session of its own, which is dropped at the deadline and closed in any case. */
+export async function withRuns<Result>(
+  target: Target,
+  dependencies: RunsDependencies,
+  work: (session: RunsSession) => Promise<Result>,
+): Promise<Result> {
+  const session = await openRuns(target, dependencies);
+  const leftMs = Math.max(dependencies.deadline - Date.now(), 0);
+  // Dropped at once: there is no migration to be cancelled, and the call has an answer to give.
+  const tooLate = setTimeout(() => void session.connection.interrupt(outOfTime(), 1), leftMs);
+  try {
+    return await work(session);
+  } catch (thrown) {
+    throw explainRefusal(thrown, session.homes, session.connection.database.role);
+  } finally {
+    clearTimeout(tooLate);
+    await session.connection.close();
+  }
+}
+
+/** Sends a statement about one run to each place that has the table, until one answers with a row. */
+export async function askHomes<Row extends object = Rows[number]>(
+  { connection, homes }: RunsSession,
+  statementFor: (home: RunsHome) => Sending,
+): Promise<Row | null> {
+  for (const home of homes.filter(({ exists, mayRead }) => exists && mayRead)) {
+    const { text, values = [] } = statementFor(home);
+    const [row] = await connection.query<Row>(text, values);
+    if (row !== undefined) return row;
+  }
+  return null;
+}
+
+/**
+ * Reads the row of a run.
+ * @returns null where there is none
+ * @throws MigratorError `LEDGER_DENIED` where it may be in a table that is closed to us
+ */
+export async function readRun(session: RunsSession, id: string): Promise<RunRow | null> {
+  const row = await askHomes<RunRow>(session, (home) => selectRun(home, id));
+  const { connection, homes } = session;
+  const closed = homes.filter(({ exists, mayRead }) => exists && !mayRead);
+  if (row === null && closed.length > 0) throw deniedRuns(closed, connection.database.role);
+  return row;
+}
+
+function outOfTime(): MigratorError {
+  return new MigratorError(
+    "DEADLINE",
+    "The time for this call was over while it read or wrote the table of runs.",
+    { retryable: true },
+  );
+}

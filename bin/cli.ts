@@ -1,12 +1,12 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
-import { addAmendments } from "./amend-options.ts";
-import type { BundleOptions } from "./bundle-command.ts";
-import { addCheck } from "./check-options.ts";
+import { addAmendments } from "./amend/options.ts";
+import type { BundleOptions } from "./bundle/command.ts";
+import { addCheck } from "./check/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
-import { addInvoke } from "./invoke-options.ts";
+import { addInvoke } from "./invoke/options.ts";
 import { exitCodeWhenPending, withDatabase, withFolder, withRequest } from "./options.ts";
-import type { RunOptions } from "./run-command.ts";
+import type { RunOptions } from "./run/command.ts";
 
 /**
  * Runs one command line. Reports go to standard output, everything else to standard error.
@@ -35,7 +35,7 @@ function createProgram(end: (exitCode: number) => void): Command {
     .exitOverride();
   const run = (action: RunOptions["action"]) => async (options: Omit<RunOptions, "action">) => {
     // Loaded on demand: `bundle` runs at every synth and needs neither driver nor relay.
-    const { runCommand } = await import("./run-command.ts");
+    const { runCommand } = await import("./run/command.ts");
     end(await runCommand({ ...options, action }));
   };
   const add = (name: RunOptions["action"], description: string) =>
@@ -57,7 +57,7 @@ function addBundle(program: Command, end: (exitCode: number) => void): void {
     .option("--handler <folder>", "another prebuilt handler than the package's own")
     .option("--since <tag|ref>", "only the findings of what is new since then")
     .action(async (options: BundleOptions) => {
-      const { bundleCommand } = await import("./bundle-command.ts");
+      const { bundleCommand } = await import("./bundle/command.ts");
       end(await bundleCommand(options));
     });
 }

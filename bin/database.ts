@@ -1,7 +1,7 @@
 import { type Config, readConfig, type Target } from "../lib/target/config.ts";
 import { parseEndpoint } from "../lib/target/endpoint.ts";
 import { resolveTarget } from "../lib/target/secret.ts";
-import { type Relay, startRelay } from "../local/relay.ts";
+import { type Relay, startRelay } from "../local/relay/relay.ts";
 
 /** The database that a command line names. */
 export interface Database {

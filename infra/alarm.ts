@@ -8,7 +8,7 @@ import {
 import { FilterPattern, MetricFilter } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import type { RunEnd } from "../lib/log.ts";
-import type { Functions } from "./function.ts";
+import type { Functions } from "./functions.ts";
 
 /** What the function writes to its log for each run that failed. */
 const FAILED_RUN: RunEnd = "run.failed";

@@ -11,12 +11,12 @@ import {
 import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct, type IConstruct } from "constructs";
 import { makeAlarm } from "./alarm.ts";
+import { annotateFindings } from "./annotate.ts";
 import { compileFolder } from "./compile.ts";
-import { annotateFindings } from "./findings.ts";
-import { type Functions, makeFunctions } from "./function.ts";
+import { makeRun } from "./custom-resource.ts";
+import { type Functions, makeFunctions } from "./functions.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { grantEverywhere } from "./role.ts";
-import { makeRun } from "./run.ts";
 
 export type {
   DatabaseUrl,

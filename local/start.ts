@@ -2,14 +2,14 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pc from "picocolors";
-import { buildLambda } from "../bin/lambda-artefact.ts";
+import { buildLambda } from "../build/lambda.ts";
 import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import type { Report } from "../lib/report/report.ts";
-import { startCloudFormation } from "./cloudformation.ts";
-import { type LocalLambda, startLambda } from "./lambda.ts";
-import { type LocalPostgres, startPostgres } from "./postgres.ts";
-import { type Relay, startRelay } from "./relay.ts";
+import { startCloudFormation } from "./cloudformation/cloudformation.ts";
+import { type LocalLambda, startLambda } from "./lambda/lambda.ts";
+import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
+import { type Relay, startRelay } from "./relay/relay.ts";
 
 /** What a step of the deployment must lead to; anything else ends the demonstration with exit code 1. */
 interface Step {

@@ -5,7 +5,7 @@ import { GREETING } from "../../lib/connection/opening.ts";
 import { cautiousLockQuestion } from "../../lib/ledger/lock.ts";
 import { ledgerQuestion } from "../../lib/ledger/read.ts";
 import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
-import { startPostgres } from "../../local/postgres.ts";
+import { startPostgres } from "../../local/postgres/postgres.ts";
 import {
   ByteQueue,
   firstMessage,
@@ -13,7 +13,7 @@ import {
   PROTOCOL_3,
   readMessage,
   writeParameters,
-} from "../../local/relay-messages.ts";
+} from "../../local/relay/messages.ts";
 import { median } from "./statistics.ts";
 
 /** What one thing costs that a fresh backend is asked with nothing to do. */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
-import { LAMBDA_BUILD } from "../../bin/lambda-artefact.ts";
+import { LAMBDA_BUILD } from "../../build/lambda.ts";
 
 /** What a team writes by hand today. */
 const BARE = `

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildLambda } from "../../bin/lambda-artefact.ts";
-import { startPostgres } from "../../local/postgres.ts";
-import { startRelay } from "../../local/relay.ts";
+import { buildLambda } from "../../build/lambda.ts";
+import { startPostgres } from "../../local/postgres/postgres.ts";
+import { startRelay } from "../../local/relay/relay.ts";
 import { type Started, startFunction } from "./function-process.ts";
 import { median } from "./statistics.ts";
 

@@ -1,4 +1,4 @@
-import { startRelay } from "../../local/relay.ts";
+import { startRelay } from "../../local/relay/relay.ts";
 
 /** A relay in a process of its own, so that its processor time is nobody else's. Tells its address, and ends with its parent. */
 async function main(port: number): Promise<void> {

@@ -1,5 +1,5 @@
-import { type LocalPostgres, startPostgres } from "../../local/postgres.ts";
-import { type Relay, startRelay } from "../../local/relay.ts";
+import { type LocalPostgres, startPostgres } from "../../local/postgres/postgres.ts";
+import { type Relay, startRelay } from "../../local/relay/relay.ts";
 import { CONTESTANTS, type Contestant, type Site } from "./contestants.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";

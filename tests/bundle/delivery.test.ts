@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Outcome } from "../../local/lambda-sandbox.ts";
+import type { Outcome } from "../../local/lambda/sandbox.ts";
 import { accounts, booking, broken, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";

@@ -2,10 +2,13 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from "vitest";
-import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
-import { type LocalLambda, startLambda } from "../../local/lambda.ts";
-import type { Relay } from "../../local/relay.ts";
-import { startSecrets } from "../../local/secrets.ts";
+import { startSecrets } from "../../local/aws/secrets.ts";
+import {
+  type LocalCloudFormation,
+  startCloudFormation,
+} from "../../local/cloudformation/cloudformation.ts";
+import { type LocalLambda, startLambda } from "../../local/lambda/lambda.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { accounts } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { prepareDeployment } from "../setup/deployment.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ResponseBucket, startBucket } from "../../local/cloudformation-bucket.ts";
-import { judge, type ResourceRequest } from "../../local/cloudformation-response.ts";
-import { type LocalDeployments, startDeployments } from "../../local/deployments.ts";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
-import type { Outcome } from "../../local/lambda-sandbox.ts";
+import { type ResponseBucket, startBucket } from "../../local/cloudformation/bucket.ts";
+import { judge, type ResourceRequest } from "../../local/cloudformation/response.ts";
+import { type LocalDeployments, startDeployments } from "../../local/deployments/deployments.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
+import type { Outcome } from "../../local/lambda/sandbox.ts";
 import { accounts } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";

@@ -11,8 +11,8 @@ import {
   onTestFinished,
   test,
 } from "vitest";
-import { type LocalLambda, startLambda } from "../../local/lambda.ts";
-import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
+import { type LocalLambda, startLambda } from "../../local/lambda/lambda.ts";
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda/service.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { deploySource } from "../setup/local-function.ts";
 import { neonMigrate } from "../setup/neon-migrate.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Exchange } from "../../local/cloudformation-exchange.ts";
+import type { Exchange } from "../../local/cloudformation/exchange.ts";
 import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
 import type { AuthoredMigration } from "../setup/deployment.ts";
 import { expectEnd } from "../setup/lifecycle-table.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Operation } from "../../local/cloudformation.ts";
+import type { Operation } from "../../local/cloudformation/cloudformation.ts";
 import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { expectEnd } from "../setup/lifecycle-table.ts";
 import { answerAsFramework, FRAMEWORK_ARN } from "../setup/provider-framework.ts";

@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import { Client } from "pg";
 import { describe, expect, type TestContext, test } from "vitest";
-import { startRelay } from "../../local/relay.ts";
+import { startRelay } from "../../local/relay/relay.ts";
 import type { AuthoredMigration } from "../setup/deployment.ts";
 import { prepareDeployment, writeDrizzleFolder } from "../setup/deployment.ts";
 import { pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";

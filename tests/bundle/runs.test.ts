@@ -10,8 +10,8 @@ import {
   onTestFinished,
   test,
 } from "vitest";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
-import type { Relay } from "../../local/relay.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { accounts, booking, broken, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, type DeploymentOptions, prepareDeployment } from "../setup/deployment.ts";

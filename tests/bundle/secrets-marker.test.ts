@@ -12,14 +12,14 @@ import {
   test,
 } from "vitest";
 import type { Migration } from "../../lib/bundle/bundle.ts";
-import { startCloudFormation } from "../../local/cloudformation.ts";
+import { type LocalSecrets, startSecrets } from "../../local/aws/secrets.ts";
+import { startCloudFormation } from "../../local/cloudformation/cloudformation.ts";
 import {
   type Invocation,
   LOCAL_FUNCTION_ARN,
   type LocalLambda,
   startLambda,
-} from "../../local/lambda.ts";
-import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
+} from "../../local/lambda/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectNoTrace, MARKER, tellingSql, unencoded } from "../setup/marker.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";

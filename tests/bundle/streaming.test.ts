@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { startFunctionUrl } from "../../local/function-url.ts";
-import type { LoopbackServer } from "../../local/loopback.ts";
+import type { LoopbackServer } from "../../local/aws/loopback.ts";
+import { startFunctionUrl } from "../../local/function-url/function-url.ts";
 import { accounts, booking, broken, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Deployment, prepareDeployment } from "../setup/deployment.ts";

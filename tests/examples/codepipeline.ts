@@ -1,4 +1,4 @@
-import { startDeployments } from "../../local/deployments.ts";
+import { startDeployments } from "../../local/deployments/deployments.ts";
 import { type Check, expectEqual } from "./check.ts";
 import { SECRET_ARN, type Stage } from "./stage.ts";
 import type { Template } from "./template.ts";

@@ -1,15 +1,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildLambda } from "../../bin/lambda-artefact.ts";
+import { buildLambda } from "../../build/lambda.ts";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { portable, writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { type LocalLambda, startLambda } from "../../local/lambda.ts";
-import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
-import { type LocalPostgres, startPostgres } from "../../local/postgres.ts";
-import { startRelay } from "../../local/relay.ts";
-import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
+import { type LocalSecrets, startSecrets } from "../../local/aws/secrets.ts";
+import { type LocalLambda, startLambda } from "../../local/lambda/lambda.ts";
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda/service.ts";
+import { type LocalPostgres, startPostgres } from "../../local/postgres/postgres.ts";
+import { startRelay } from "../../local/relay/relay.ts";
 
 /** The ARN that the examples are given for their secret. */
 export const SECRET_ARN =

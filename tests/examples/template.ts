@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse, type ScalarTag } from "yaml";
-import { startCloudFormation } from "../../local/cloudformation.ts";
+import { startCloudFormation } from "../../local/cloudformation/cloudformation.ts";
 import { type Check, expectEqual } from "./check.ts";
 import { SECRET_ARN, type Stage } from "./stage.ts";
 

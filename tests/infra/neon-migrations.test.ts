@@ -9,7 +9,7 @@ import {
   ShellStep,
 } from "aws-cdk-lib/pipelines";
 import { describe, expect, test } from "vitest";
-import { ExampleStack } from "../../infra/example-stack.ts";
+import { ExampleStack } from "../../infra/example/stack.ts";
 import { NeonMigrations, type RunRequest } from "../../infra/neon-migrations.ts";
 import { attributesOf } from "../../lib/events/summary.ts";
 import { parseRequest, type Request } from "../../lib/request.ts";

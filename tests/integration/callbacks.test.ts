@@ -4,10 +4,10 @@ import type { ErrorCode } from "../../lib/errors.ts";
 import { ERROR_CODES, MigratorError } from "../../lib/errors.ts";
 import { selectSource } from "../../lib/events/recognise.ts";
 import { buildReport, failedReport, type Report } from "../../lib/report/report.ts";
-import { startBucket } from "../../local/cloudformation-bucket.ts";
-import { judge, type ResourceRequest } from "../../local/cloudformation-response.ts";
-import { type LocalDeployments, startDeployments } from "../../local/deployments.ts";
-import { startLoopback } from "../../local/loopback.ts";
+import { startLoopback } from "../../local/aws/loopback.ts";
+import { startBucket } from "../../local/cloudformation/bucket.ts";
+import { judge, type ResourceRequest } from "../../local/cloudformation/response.ts";
+import { type LocalDeployments, startDeployments } from "../../local/deployments/deployments.ts";
 import { recordedEvent } from "../setup/recorded-events.ts";
 
 const CONTEXT = {

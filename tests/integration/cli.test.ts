@@ -7,7 +7,7 @@ import { runCli } from "../../bin/cli.ts";
 import { bundleHash } from "../../lib/bundle/bundle.ts";
 import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { startSecrets } from "../../local/secrets.ts";
+import { startSecrets } from "../../local/aws/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { type Ended, neonMigrate } from "../setup/neon-migrate.ts";
 import { expectAmendment, expectReport } from "../setup/report-schema.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "../../lib/connection/connect.ts";
 import type { Target } from "../../lib/target/config.ts";
-import { type Relay, type RelayOptions, startRelay } from "../../local/relay.ts";
+import { type Relay, type RelayOptions, startRelay } from "../../local/relay/relay.ts";
 import { stopClock, stopDate } from "../setup/clock.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { targetOf } from "../setup/run.ts";

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Target } from "../../lib/target/config.ts";
-import type { Role } from "../../local/postgres-admin.ts";
-import type { Relay } from "../../local/relay.ts";
+import type { Role } from "../../local/postgres/admin.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { stopClock } from "../setup/clock.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";

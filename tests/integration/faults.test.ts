@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Target } from "../../lib/target/config.ts";
-import type { Relay } from "../../local/relay.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { stopDate } from "../setup/clock.ts";
 import type { Holder, TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";

@@ -1,13 +1,13 @@
 import { readdirSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Facts, readCatalog, readContents } from "../../bench/fidelity/catalog.ts";
-import { compareFacts } from "../../bench/fidelity/compare.ts";
-import { renderDetails } from "../../bench/fidelity/render.ts";
-import { openServer, type Server } from "../../bench/fidelity/server.ts";
-import { openSession, type Session } from "../../bench/fidelity/session.ts";
-import { tryFolder } from "../../bench/fidelity/trial.ts";
-import { preferMemory } from "../../local/memory.ts";
+import { preferMemory } from "../../local/postgres/memory.ts";
 import { isTrial } from "../setup/tries.ts";
+import { type Facts, readCatalog, readContents } from "../trials/fidelity/catalog.ts";
+import { compareFacts } from "../trials/fidelity/compare.ts";
+import { renderDetails } from "../trials/fidelity/render.ts";
+import { openServer, type Server } from "../trials/fidelity/server.ts";
+import { openSession, type Session } from "../trials/fidelity/session.ts";
+import { tryFolder } from "../trials/fidelity/trial.ts";
 
 const FIXTURES = "tests/fixtures/fidelity";
 

@@ -4,8 +4,11 @@ import { HttpRequest } from "@smithy/core/protocols";
 import { Hash } from "@smithy/core/serde";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { afterEach, describe, expect, test } from "vitest";
-import { type FunctionUrlOptions, startFunctionUrl } from "../../local/function-url.ts";
-import type { LoopbackServer } from "../../local/loopback.ts";
+import type { LoopbackServer } from "../../local/aws/loopback.ts";
+import {
+  type FunctionUrlOptions,
+  startFunctionUrl,
+} from "../../local/function-url/function-url.ts";
 import { deploySource } from "../setup/local-function.ts";
 import { hasTool } from "../setup/tools.ts";
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Target } from "../../lib/target/config.ts";
-import type { Role } from "../../local/postgres-admin.ts";
+import type { Role } from "../../local/postgres/admin.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { run, targetOf } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";

@@ -1,8 +1,15 @@
 import { request as httpRequest } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { type LocalCloudFormation, startCloudFormation } from "../../local/cloudformation.ts";
-import type { ResourceRequest } from "../../local/cloudformation-response.ts";
-import { canonicalRequest, hmacV4, type Signature } from "../../local/presigned-url.ts";
+import {
+  type LocalCloudFormation,
+  startCloudFormation,
+} from "../../local/cloudformation/cloudformation.ts";
+import {
+  canonicalRequest,
+  hmacV4,
+  type Signature,
+} from "../../local/cloudformation/presigned-url.ts";
+import type { ResourceRequest } from "../../local/cloudformation/response.ts";
 
 type Answer = Readonly<Record<string, unknown>>;
 

@@ -12,8 +12,8 @@ import {
   waitUntilFunctionActiveV2,
 } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import type { LocalLambda } from "../../local/lambda.ts";
-import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
+import type { LocalLambda } from "../../local/lambda/lambda.ts";
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda/service.ts";
 import { deploySource } from "../setup/local-function.ts";
 import { hasTool } from "../setup/tools.ts";
 

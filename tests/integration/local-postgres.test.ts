@@ -4,8 +4,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { type LocalPostgres, type PostgresOptions, startPostgres } from "../../local/postgres.ts";
-import { runSql } from "../../local/postgres-admin.ts";
+import { runSql } from "../../local/postgres/admin.ts";
+import {
+  type LocalPostgres,
+  type PostgresOptions,
+  startPostgres,
+} from "../../local/postgres/postgres.ts";
 import { createTestDatabase } from "../setup/database.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
@@ -54,7 +58,7 @@ describe("startPostgres", () => {
 
   test("leaves neither server nor data behind when its process is killed", async () => {
     const program = `
-      import { startPostgres } from ${JSON.stringify(new URL("../../local/postgres.ts", import.meta.url).href)};
+      import { startPostgres } from ${JSON.stringify(new URL("../../local/postgres/postgres.ts", import.meta.url).href)};
       startPostgres().then((postgres) => console.log(postgres.directory));
       setInterval(() => undefined, 1000);
     `;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { startRelay } from "../../local/relay.ts";
+import { startRelay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { checkOut, firstQuery, usePools } from "../setup/pool.ts";
 import { waitFor } from "../setup/wait-for.ts";

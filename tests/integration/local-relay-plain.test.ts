@@ -1,7 +1,7 @@
 import { createServer, type Socket } from "node:net";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { type Relay, startRelay } from "../../local/relay.ts";
+import { type Relay, startRelay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { firstQuery, usePools } from "../setup/pool.ts";
 import { waitFor } from "../setup/wait-for.ts";

@@ -1,7 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
+import { type LocalSecrets, startSecrets } from "../../local/aws/secrets.ts";
 
 let secrets: LocalSecrets;
 

@@ -4,7 +4,7 @@ import type { Touched } from "../../lib/bundle/bundle.ts";
 import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { cutStatements } from "../../lib/compile/statements.ts";
 import { type LockMode, strongerLock } from "../../lib/postgres/locks.ts";
-import { databaseUrl } from "../../local/postgres-admin.ts";
+import { databaseUrl } from "../../local/postgres/admin.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { LOCK_SCHEMA, LOCK_SECTIONS } from "../setup/lock-samples.ts";
 import { waitFor } from "../setup/wait-for.ts";

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import type { Target } from "../../lib/target/config.ts";
-import type { Relay } from "../../local/relay.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { stopClock } from "../setup/clock.ts";
 import type { TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";

@@ -8,7 +8,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Bundle, Migration } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import type { Target } from "../../lib/target/config.ts";
-import type { Relay } from "../../local/relay.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { relayPool } from "../setup/pool.ts";
 import { createTestTarget, run, targetOf } from "../setup/run.ts";

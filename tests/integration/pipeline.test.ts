@@ -13,7 +13,7 @@ import type { Connection } from "../../lib/connection/connection.ts";
 import { SendFailure, type Sending } from "../../lib/connection/pipeline.ts";
 import { postgresFacts } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
-import type { Relay } from "../../local/relay.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { targetOf } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";

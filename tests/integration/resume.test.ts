@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import { beforeEach, describe, expect, test } from "vitest";
-import { renderReport } from "../../bin/render.ts";
+import { renderReport } from "../../bin/render/report.ts";
 import type { Target } from "../../lib/target/config.ts";
 import type { TestDatabase } from "../setup/database.ts";
 import { createTestTarget, run } from "../setup/run.ts";

@@ -6,7 +6,7 @@ import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { readConfig } from "../../lib/target/config.ts";
 import { resolveTarget } from "../../lib/target/secret.ts";
-import { type LocalSecrets, startSecrets } from "../../local/secrets.ts";
+import { type LocalSecrets, startSecrets } from "../../local/aws/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { makeBundle, makeMigration } from "../unit/make-migration.ts";

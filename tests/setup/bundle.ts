@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { buildLambda } from "../../bin/lambda-artefact.ts";
+import { buildLambda } from "../../build/lambda.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 
 declare module "vitest" {

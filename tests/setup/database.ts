@@ -9,8 +9,8 @@ import {
   type RoleOptions,
   type Rows,
   runSql,
-} from "../../local/postgres-admin.ts";
-import { type Relay, type RelayOptions, startRelay } from "../../local/relay.ts";
+} from "../../local/postgres/admin.ts";
+import { type Relay, type RelayOptions, startRelay } from "../../local/relay/relay.ts";
 
 /** A database of a test's own, with an owner who is no superuser. */
 export interface TestDatabase {

@@ -5,8 +5,8 @@ import { inject } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import { writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { LOCAL_FUNCTION_ARN, lambdaEnvironment } from "../../local/lambda.ts";
-import { type Job, type Outcome, Sandbox } from "../../local/lambda-sandbox.ts";
+import { LOCAL_FUNCTION_ARN, lambdaEnvironment } from "../../local/lambda/lambda.ts";
+import { type Job, type Outcome, Sandbox } from "../../local/lambda/sandbox.ts";
 import type { Runtime } from "./runtimes.ts";
 
 /** One migration as its author writes it. */

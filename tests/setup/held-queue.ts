@@ -1,4 +1,4 @@
-import { type LocalLambdaService, startLambdaService } from "../../local/lambda-service.ts";
+import { type LocalLambdaService, startLambdaService } from "../../local/lambda/service.ts";
 import type { Deployment } from "./deployment.ts";
 
 /** Lambda's API in front of a function whose queue delivers nothing by itself: a test decides when. */

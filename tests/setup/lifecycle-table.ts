@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
-import type { Operation } from "../../local/cloudformation.ts";
+import type { Operation } from "../../local/cloudformation/cloudformation.ts";
 
 /** What an operator is told of each thing that may happen to a stack: where it leaves the stack, by what happened. */
 export function lifecycleRows(): ReadonlyMap<string, string> {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type LambdaOptions, type LocalLambda, startLambda } from "../../local/lambda.ts";
+import { type LambdaOptions, type LocalLambda, startLambda } from "../../local/lambda/lambda.ts";
 
 /** A function made of one file of source; it goes when the test ends. */
 export async function deploySource(

@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Account, findAccount } from "../../local/postgres-binaries.ts";
+import { type Account, findAccount } from "../../local/postgres/binaries.ts";
 
 /** How a PgBouncer is started. */
 export interface PgBouncerOptions {

@@ -1,6 +1,6 @@
 import type { TestProject } from "vitest/node";
-import { preferMemory } from "../../local/memory.ts";
-import { startPostgres } from "../../local/postgres.ts";
+import { preferMemory } from "../../local/postgres/memory.ts";
+import { startPostgres } from "../../local/postgres/postgres.ts";
 
 declare module "vitest" {
   interface ProvidedContext {

@@ -4,7 +4,7 @@ import { migrate } from "../../lib/migrate/migrate.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
-import type { Relay } from "../../local/relay.ts";
+import type { Relay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";
 

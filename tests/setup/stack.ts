@@ -5,10 +5,10 @@ import {
   type Operation,
   type OperationOptions,
   startCloudFormation,
-} from "../../local/cloudformation.ts";
-import type { ResourceRequest } from "../../local/cloudformation-response.ts";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda.ts";
-import type { Job, Outcome } from "../../local/lambda-sandbox.ts";
+} from "../../local/cloudformation/cloudformation.ts";
+import type { ResourceRequest } from "../../local/cloudformation/response.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
+import type { Job, Outcome } from "../../local/lambda/sandbox.ts";
 import { closeGate, type Gate } from "./bookings.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type AuthoredMigration, type Deployment, prepareDeployment } from "./deployment.ts";

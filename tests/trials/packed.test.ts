@@ -84,7 +84,7 @@ async function build(dist: string): Promise<void> {
   }
   await cp("dist/lambda", join(dist, "lambda"), { recursive: true });
   await run(process.execPath, [TSC, "-p", "tsconfig.build.json", "--outDir", dist]);
-  await run(process.execPath, ["--import", "tsx", "bin/build-infra.ts", dist]);
+  await run(process.execPath, ["--import", "tsx", "build/infra-main.ts", dist]);
 }
 
 async function linkDependencies(): Promise<void> {

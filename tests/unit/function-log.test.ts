@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { eventIn, renderLogLine, tailLines } from "../../bin/function-log.ts";
+import { eventIn, renderLogLine, tailLines } from "../../bin/invoke/function-log.ts";
 
 const LINE = JSON.stringify({ event: "migration.applied", requestId: "1", tag: "0001_a" });
 const FOUND = { event: "migration.applied", fields: { tag: "0001_a" } };

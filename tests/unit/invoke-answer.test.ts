@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { reportIn } from "../../bin/invoke-answer.ts";
+import { reportIn } from "../../bin/invoke/report-in-answer.ts";
 import { buildReport, failedReport } from "../../lib/report/report.ts";
 
 const progress = JSON.stringify({ type: "progress", event: "statement", done: 1, total: 9 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pc from "picocolors";
 import { expect, test } from "vitest";
-import { renderReport } from "../../bin/render.ts";
+import { renderReport } from "../../bin/render/report.ts";
 import type { Layout } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError } from "../../lib/errors.ts";

@@ -1,9 +1,9 @@
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
-import { annotations } from "../../../bin/annotations.ts";
-import { checkBundle, type FailOn } from "../../../bin/check-result.ts";
-import { findingLines, renderFindings } from "../../../bin/render-findings.ts";
-import { toSarif } from "../../../bin/sarif.ts";
+import { annotations } from "../../../bin/check/annotations.ts";
+import { checkBundle, type FailOn } from "../../../bin/check/result.ts";
+import { toSarif } from "../../../bin/check/sarif.ts";
+import { findingLines, renderFindings } from "../../../bin/render/findings.ts";
 import { checkMigrations } from "../../../lib/compile/check/check.ts";
 import { makeBundle, makeMigration } from "../make-migration.ts";
 

@@ -1,0 +1,69 @@
+import { randomUUID } from "node:crypto";
+import pc from "picocolors";
+import { type Amendment, amendLedger } from "../../lib/amend/amend.ts";
+import type { AmendmentRequest } from "../../lib/amend/propose.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
+import { createLog } from "../../lib/log.ts";
+import { redact } from "../../lib/report/redact.ts";
+import { failedReport, type Report } from "../../lib/report/report.ts";
+import { parseRequest } from "../../lib/request.ts";
+import { type DatabaseOptions, openDatabase } from "../database.ts";
+import { EXIT_CODE } from "../exit-code.ts";
+import { progressLog } from "../render/progress.ts";
+import { catchSignals, interruption } from "../signals.ts";
+import { renderAmendment, renderAmendmentFailure } from "./render.ts";
+
+/** What `baseline` and `repair` are called with. */
+export interface AmendCommandOptions extends DatabaseOptions {
+  readonly request: AmendmentRequest;
+  readonly folder: string;
+  readonly json: boolean;
+  /** Whether to write what is shown. */
+  readonly yes: boolean;
+  /** As `parseRequest` takes it. */
+  readonly lockTimeoutMs?: string;
+}
+
+/**
+ * Shows, and with `--yes` writes, what puts a ledger right.
+ * @returns the exit code
+ */
+export async function amendCommand(options: AmendCommandOptions): Promise<number> {
+  const requestId = randomUUID();
+  const signals = catchSignals();
+  const outcome = await Promise.race([amend(options, requestId), signals.caught]);
+  signals.release();
+  const interrupted = typeof outcome === "string";
+  const value = interrupted ? failedReport(requestId, interruption(outcome)) : outcome;
+  print(value, options);
+  // What is still open after a signal (connection, relay) ends with the process, and the server rolls back.
+  if (interrupted) process.exit(EXIT_CODE.failed);
+  return "changes" in value ? EXIT_CODE.done : EXIT_CODE.failed;
+}
+
+async function amend(options: AmendCommandOptions, requestId: string): Promise<Amendment | Report> {
+  const { request, folder, json, yes } = options;
+  const database = openDatabase(options);
+  const secrets: string[] = [];
+  try {
+    const { lockTimeoutMs } = parseRequest({ lockTimeoutMs: options.lockTimeoutMs });
+    const bundle = await compileBundle(folder);
+    const target = await database.target();
+    secrets.push(target.url);
+    const amendment = await amendLedger(request, {
+      ...{ bundle, target, requestId, lockTimeoutMs, write: yes },
+      log: json ? createLog(requestId) : progressLog(),
+    });
+    return redact(amendment, secrets);
+  } catch (thrown) {
+    return redact(failedReport(requestId, thrown), secrets);
+  } finally {
+    await database.close();
+  }
+}
+
+function print(value: Amendment | Report, { json, folder }: AmendCommandOptions): void {
+  if (json) console.log(JSON.stringify(value, null, 2));
+  else if ("changes" in value) console.log(renderAmendment(value, pc));
+  else console.log(renderAmendmentFailure(value, { folder, colors: pc }));
+}

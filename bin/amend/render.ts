@@ -1,0 +1,47 @@
+import type { Colors } from "picocolors/types.js";
+import type { Amendment } from "../../lib/amend/amend.ts";
+import type { Report } from "../../lib/report/report.ts";
+import { counted } from "../counted.ts";
+import { renderError } from "../render/error.ts";
+import { renderHeading } from "../render/report.ts";
+
+/** What was, or would be, written, as text for a person: one line per change, and what to do next. Pure. */
+export function renderAmendment(amendment: Amendment, colors: Colors): string {
+  const { changes, warnings } = amendment;
+  const mark = amendment.written ? colors.green("✓") : colors.yellow("·");
+  return [
+    ...renderHeading(amendment, colors),
+    ...changes.map(({ summary }) => `${mark} ${summary}`),
+    ...warnings.map(({ code, message }) => `${colors.yellow(`! ${code}`)} ${message}`),
+    outcome(amendment, colors),
+  ].join("\n");
+}
+
+function outcome({ changes, written }: Amendment, colors: Colors): string {
+  if (changes.length === 0) {
+    return colors.green("There is nothing to write: the ledger is as it should be.");
+  }
+  return written
+    ? colors.green(`Written: ${counted(changes.length, "change")}, in one transaction.`)
+    : colors.yellow("Nothing was written. Repeat with --yes to write it.");
+}
+
+/** A failure as text for a person. Pure. */
+export function renderAmendmentFailure(
+  report: Report,
+  { folder, colors }: { readonly folder: string; readonly colors: Colors },
+): string {
+  const { error } = report;
+  if (error === undefined) return "";
+  return [
+    ...renderError(report, error, { action: "plan", folder, bundle: null, colors }),
+    colors.red(colors.bold(`Failed.${lasting(error.code)}`)),
+  ].join("\n");
+}
+
+/** Behind a COMMIT whose answer was lost only the ledger knows. */
+function lasting(code: string): string {
+  return code === "CONNECTION_LOST" || code === "DEADLINE"
+    ? " Repeat it without --yes: it shows what is left to write."
+    : " Nothing was written.";
+}

@@ -1,0 +1,32 @@
+import { relative, resolve } from "node:path";
+import type { Severity } from "../../lib/bundle/finding.ts";
+import type { CheckResult } from "./result.ts";
+
+const COMMANDS: Readonly<Record<Severity, string>> = {
+  error: "error",
+  warning: "warning",
+  note: "notice",
+};
+
+/**
+ * The findings as GitHub Actions shows them beside the lines of a pull request.
+ * @param workspace where the repository is checked out: GitHub wants paths from there
+ */
+export function annotations({ findings }: CheckResult, workspace: string): readonly string[] {
+  return findings.map(({ severity, file, line, column, rule, message, evidence, rewrite }) => {
+    const path = relative(workspace, resolve(file)).replaceAll("\\", "/");
+    const place = `file=${property(path)},line=${line},col=${column},title=${property(rule)}`;
+    const text = [message, ...(evidence === null ? [] : [`(${evidence})`]), `\n\n${rewrite}`].join(
+      " ",
+    );
+    return `::${COMMANDS[severity]} ${place}::${escaped(text)}`;
+  });
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+}
+
+function property(text: string): string {
+  return escaped(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
+}

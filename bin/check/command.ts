@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import { normalize } from "node:path";
+import pc from "picocolors";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
+import { tagsSince } from "../../lib/compile/since.ts";
+import { createLog, silentLog } from "../../lib/log.ts";
+import { migrate } from "../../lib/migrate/migrate.ts";
+import { failedReport, type Report } from "../../lib/report/report.ts";
+import { parseRequest } from "../../lib/request.ts";
+import { type DatabaseOptions, openDatabase } from "../database.ts";
+import { EXIT_CODE } from "../exit-code.ts";
+import { renderFindings } from "../render/findings.ts";
+import { renderReport } from "../render/report.ts";
+import { annotations } from "./annotations.ts";
+import { type CheckResult, type CheckScope, checkBundle, type FailOn, toResult } from "./result.ts";
+import { toSarif } from "./sarif.ts";
+
+/** What `check` is called with. */
+export interface CheckOptions extends DatabaseOptions {
+  readonly folder: string;
+  /** A migration's tag or a git ref: only what is new since then. */
+  readonly since?: string;
+  readonly failOn: FailOn;
+  readonly json: boolean;
+  readonly sarif: boolean;
+}
+
+/**
+ * Holds a folder to the rules and prints the findings.
+ * @returns the exit code: 1 where there is a finding as bad as `--fail-on` says
+ */
+export async function checkCommand(options: CheckOptions): Promise<number> {
+  let bundle: Bundle | null = null;
+  try {
+    bundle = await compileBundle(normalize(options.folder));
+    const result = await check(options, bundle);
+    if ("status" in result) return fail(result, bundle, options);
+    print(result, bundle, options);
+    return result.failed ? EXIT_CODE.failed : EXIT_CODE.done;
+  } catch (thrown) {
+    return fail(failedReport(randomUUID(), thrown), bundle, options);
+  }
+}
+
+async function check(options: CheckOptions, bundle: Bundle): Promise<CheckResult | Report> {
+  const folder = normalize(options.folder);
+  const since = options.since === undefined ? null : await tagsSince(bundle, folder, options.since);
+  const scope: CheckScope = { bundle, folder, since, failOn: options.failOn };
+  if (!namesDatabase(options)) return checkBundle(scope);
+  const report = await planWith(options, bundle);
+  if (report.status === "failed") return report;
+  const isChecked = (tag: string): boolean => since?.includes(tag) ?? true;
+  const tags = report.pending.map(({ tag }) => tag).filter(isChecked);
+  const findings = report.findings.filter(({ migration }) => isChecked(migration));
+  return toResult(scope, tags, findings, report.database);
+}
+
+/** The environment of a developer names a database more often than a check is meant to reach it. */
+function namesDatabase({ url, secret, parameter }: CheckOptions): boolean {
+  return [url, secret, parameter].some((each) => each !== undefined);
+}
+
+async function planWith(options: CheckOptions, bundle: Bundle): Promise<Report> {
+  const database = openDatabase(options);
+  const requestId = randomUUID();
+  try {
+    // Where the order is wrong, `plan` refuses; what is dangerous can be said all the same.
+    return await migrate(parseRequest({ action: "plan", outOfOrder: "apply" }), {
+      bundle,
+      requestId,
+      deadline: null,
+      log: options.json || options.sarif ? createLog(requestId) : silentLog,
+      target: database.target,
+    });
+  } catch (thrown) {
+    return failedReport(requestId, thrown);
+  } finally {
+    await database.close();
+  }
+}
+
+function print(result: CheckResult, bundle: Bundle, { json, sarif }: CheckOptions): void {
+  const forMachines = json || sarif;
+  if (json) console.log(JSON.stringify(result, null, 2));
+  else if (sarif) console.log(JSON.stringify(toSarif(result, bundle), null, 2));
+  else console.log(renderFindings(result, bundle, pc));
+  if (process.env.GITHUB_ACTIONS !== "true") return;
+  // Standard output is for the machine that asked; GitHub reads both.
+  const say = forMachines ? console.error : console.log;
+  for (const line of annotations(result, process.env.GITHUB_WORKSPACE ?? process.cwd())) say(line);
+}
+
+function fail(
+  report: Report,
+  bundle: Bundle | null,
+  { folder, json, sarif }: CheckOptions,
+): number {
+  const text = () => renderReport(report, { action: "plan", folder, bundle, colors: pc });
+  console.log(json || sarif ? JSON.stringify(report, null, 2) : text());
+  return EXIT_CODE.failed;
+}

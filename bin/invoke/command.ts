@@ -1,0 +1,93 @@
+import { randomUUID } from "node:crypto";
+import pc from "picocolors";
+import { MigratorError } from "../../lib/errors.ts";
+import { createLog, type Log } from "../../lib/log.ts";
+import { failedReport, type Report } from "../../lib/report/report.ts";
+import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
+import { EXIT_CODE, exitCodeFor } from "../exit-code.ts";
+import { progressLog } from "../render/progress.ts";
+import { renderReport } from "../render/report.ts";
+import { catchSignals } from "../signals.ts";
+import { callFunction } from "./call-function.ts";
+import { lookWith } from "./errors.ts";
+import { eventIn, renderLogLine, tailLines } from "./function-log.ts";
+import { reportIn } from "./report-in-answer.ts";
+
+/** What `invoke` is called with; the request's own fields are read by `parseRequest`. */
+export interface InvokeOptions {
+  /** Name or ARN; behind a colon an alias or a version. */
+  readonly functionName: string;
+  readonly action: "up" | "plan" | "status";
+  readonly json: boolean;
+  readonly tail: boolean;
+  readonly exitCode: boolean;
+}
+
+/** Some build servers end a job that writes nothing for ten minutes. */
+const SIGN_OF_LIFE_MS = 60_000;
+
+/**
+ * Lets a deployed function run, waits for it however long it takes, and prints its report.
+ * @returns the exit code
+ */
+export async function invokeCommand(options: InvokeOptions): Promise<number> {
+  const requestId = randomUUID();
+  const log = options.json ? createLog(requestId) : progressLog();
+  const signals = catchSignals();
+  const started = Date.now();
+  const alive = setInterval(
+    () => log("invoke.waiting", { seconds: Math.round((Date.now() - started) / 1_000) }),
+    SIGN_OF_LIFE_MS,
+  );
+  const running = run(options, log).catch((thrown) => failedReport(requestId, thrown));
+  const report = await Promise.race([running, signals.caught]);
+  clearInterval(alive);
+  signals.release();
+  if (typeof report !== "string") return finish(report, options);
+  finish(failedReport(requestId, interruption(report, options.functionName)), options);
+  // The open call would keep the process waiting for the function.
+  process.exit(EXIT_CODE.failed);
+}
+
+async function run(options: InvokeOptions, log: Log): Promise<Report> {
+  const { functionName, tail, json } = options;
+  const request = parseRequest(options);
+  const named = REQUEST_KEYS.filter((key) => Reflect.get(options, key) !== undefined);
+  const show = (line: string) => {
+    const text = json ? line : renderLogLine(line);
+    if (text !== null) console.error(json ? text : pc.dim(text));
+  };
+  let live = false;
+  const onLine = (line: string) => {
+    // The report is a line of the stream too.
+    if (eventIn(line) === null) return;
+    live = true;
+    show(line);
+  };
+  const answer = await callFunction({
+    functionName,
+    payload: JSON.stringify(request, [...named]),
+    patienceMs: request.lockTimeoutMs,
+    log,
+    ...(tail ? { onLine } : {}),
+  });
+  // What was shown while it ran need not be shown again.
+  if (!live) tailLines(answer.logTail).forEach(show);
+  return reportIn(answer, functionName);
+}
+
+function finish(report: Report, { action, json, exitCode }: InvokeOptions): number {
+  const text = json
+    ? JSON.stringify(report, null, 2)
+    : renderReport(report, { action, folder: null, bundle: null, colors: pc });
+  console.log(text);
+  return exitCodeFor(report, exitCode);
+}
+
+function interruption(signal: string, functionName: string): MigratorError {
+  return new MigratorError(
+    "RUN_UNKNOWN",
+    `${signal} ended the waiting, not the run: a function that was started goes on. ${lookWith(functionName)}`,
+    { retryable: true },
+  );
+}

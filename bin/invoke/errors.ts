@@ -1,0 +1,113 @@
+import { type ErrorCode, MigratorError, toError } from "../../lib/errors.ts";
+
+/** Why a call has no answer. */
+export interface InvokeFailure {
+  readonly error: MigratorError;
+  /**
+   * Whether the same call is worth a second try: `soon` where the network may come back, `later` where Lambda has no
+   * room for the function yet, `never` where it may have started or trying changes nothing.
+   */
+  readonly again: "soon" | "later" | "never";
+}
+
+/** One kind of failure: its code, its sentence from the function's name and AWS' own words. */
+interface Kind {
+  readonly code: ErrorCode;
+  readonly again: InvokeFailure["again"];
+  say(functionName: string, said: string): string;
+}
+
+const NO_REGION: Kind = {
+  code: "AWS_SETTINGS_MISSING",
+  again: "never",
+  say: (_name, said) =>
+    `The AWS SDK found no region (${said}). Set AWS_REGION, or name the function by its ARN. Nothing was run.`,
+};
+const NO_CREDENTIALS: Kind = {
+  code: "AWS_SETTINGS_MISSING",
+  again: "never",
+  say: (_name, said) =>
+    `The AWS SDK found no credentials (${said}). Set AWS_PROFILE, or give this job a role. Nothing was run.`,
+};
+const UNREACHABLE: Kind = {
+  code: "FUNCTION_UNAVAILABLE",
+  again: "soon",
+  say: (_name, said) =>
+    `Lambda could not be reached (${said}). Nothing was run. Look at the region, and at the way out of this network.`,
+};
+const NOT_FOUND: Kind = {
+  code: "FUNCTION_NOT_FOUND",
+  again: "never",
+  say: (_name, said) =>
+    `Lambda does not know the function (${said}). Look at its name, its alias, the region and the account.`,
+};
+const NOT_YET: Kind = {
+  code: "FUNCTION_UNAVAILABLE",
+  again: "later",
+  say: (name, said) => `Lambda has no room for ${name} now (${said}). Nothing was run.`,
+};
+const DENIED: Kind = {
+  code: "FUNCTION_DENIED",
+  again: "never",
+  say: (name, said) =>
+    `Lambda does not let these credentials call ${name} (${said}). They must still be valid, and need lambda:InvokeFunction on it. Nothing was run.`,
+};
+const NOT_STARTED: Kind = {
+  code: "FUNCTION_UNAVAILABLE",
+  again: "never",
+  say: (name, said) => `Lambda does not start ${name} (${said}). Nothing was run.`,
+};
+const UNKNOWN: Kind = {
+  code: "RUN_UNKNOWN",
+  again: "never",
+  say: (name, said) =>
+    `The call ended without an answer (${said}). The function may be running still, and was not called again. ${lookWith(name)}`,
+};
+
+/** Lambda's errors that pass by themselves, before the function starts (API reference, `Invoke`). */
+const PASSING = /^(?:TooManyRequests|ResourceConflict|ResourceNotReady)Exception$/;
+/** Its other errors from before the start that are no fault of the caller's by their status. */
+const NEVER_STARTED = /^(?:EC2|ENI|EFS|KMS|S3Files|SnapStart|Subnet|Invalid)/;
+
+/** Turns what the SDK threw into a failure, and tells whether the function can have started. */
+export function invokeFailure(thrown: unknown, functionName: string): InvokeFailure {
+  const { name, message } = toError(thrown);
+  const { code, again, say } = kindOf(thrown, name, message);
+  // The SDK's own advice stands on the lines behind the first.
+  const [what = ""] = message.split("\n", 1);
+  const said = name === "Error" ? what : `${name}: ${what}`;
+  const retryable = again !== "never" || code === "RUN_UNKNOWN";
+  const text = say(functionName, said.replace(/[.\s]+$/, ""));
+  return { error: new MigratorError(code, text, { cause: thrown, retryable }), again };
+}
+
+function kindOf(thrown: unknown, name: string, message: string): Kind {
+  // The SDK has neither a name nor a code for these.
+  if (/^Region (?:is missing|not accepted)/.test(message)) return NO_REGION;
+  if (/^(?:Credentials|Token)ProviderError$/.test(name)) return NO_CREDENTIALS;
+  if (neverSent(thrown)) return UNREACHABLE;
+  if (name === "ResourceNotFoundException") return NOT_FOUND;
+  if (PASSING.test(name)) return NOT_YET;
+  const status = statusOf(thrown);
+  if (status === 401 || status === 403) return DENIED;
+  const refused = NEVER_STARTED.test(name) || (status >= 400 && status < 500);
+  return refused ? NOT_STARTED : UNKNOWN;
+}
+
+/** What tells the truth about a run that did not answer. */
+export function lookWith(functionName: string): string {
+  return `The ledger knows what was done: neon-migrate invoke ${functionName} --action status`;
+}
+
+/** A connection that was never there. No time limit is set but that of connecting, so a time-out without a code is that one. */
+function neverSent(thrown: unknown): boolean {
+  const { name, code, syscall, errors } = Object(thrown);
+  if (Array.isArray(errors) && errors.length > 0) return errors.every(neverSent);
+  return (
+    ["connect", "getaddrinfo"].includes(syscall) || (name === "TimeoutError" && code === undefined)
+  );
+}
+
+function statusOf(thrown: unknown): number {
+  return Number(Object(thrown).$metadata?.httpStatusCode ?? 0);
+}

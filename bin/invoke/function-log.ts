@@ -1,0 +1,46 @@
+import { RUN_ENDS } from "../../lib/log.ts";
+import { renderProgress } from "../render/progress.ts";
+
+/** What the report says better, and what says nothing. */
+const UNTOLD: readonly string[] = [...RUN_ENDS, "alive"];
+
+/** One event of the migrator's log. */
+export interface LoggedEvent {
+  readonly event: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The migrator's event in a line of a log or a stream: alone, behind Lambda's own columns, or inside Lambda's JSON.
+ * @returns null for any other line
+ */
+export function eventIn(line: string): LoggedEvent | null {
+  const start = line.indexOf("{");
+  if (start < 0) return null;
+  try {
+    const value: unknown = JSON.parse(line.slice(start));
+    const { event, message, requestId: _, type: __, ...fields } = Object(value);
+    if (typeof event === "string") return { event, fields };
+    return typeof message === "string" ? eventIn(message) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The lines of a log's tail. The first one is left out where it begins in the middle.
+ */
+export function tailLines(tail: string): readonly string[] {
+  const lines = tail.split("\n").filter((line) => line !== "");
+  return tail.startsWith("START ") ? lines : lines.slice(1);
+}
+
+/** A line of a function's log as a person reads it; null where there is nothing to say. */
+export function renderLogLine(line: string): string | null {
+  const found = eventIn(line);
+  if (found === null) return line;
+  const { event, fields } = found;
+  if (UNTOLD.includes(event)) return null;
+  const facts = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return renderProgress(event, fields) ?? [event, ...facts].join(" ");
+}

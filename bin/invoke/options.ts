@@ -1,0 +1,23 @@
+import type { Command } from "commander";
+import { choice, exitCodeWhenPending, lockTimeout, withJson, withRequest } from "../options.ts";
+import type { InvokeOptions } from "./command.ts";
+
+const HELP = `
+The region is that of the ARN, or AWS_REGION or the profile says it; credentials come by the usual chain of the AWS SDK,
+and need lambda:InvokeFunction. The call has no time limit of its own and is never repeated once the function may have
+started. Exit codes: 0 done or nothing to do, 1 failed or not known, 2 wrong usage, 3 pending (--exit-code).`;
+
+/** Adds `invoke`: the same runs as `up`, `plan` and `status`, by a function that is deployed. */
+export function addInvoke(program: Command, end: (exitCode: number) => void): void {
+  withRequest(withJson(program.command("invoke <function>")))
+    .description("let a deployed function do it: its name or ARN, with :alias where it has one")
+    .addOption(choice("--action", ["up", "plan", "status"], "what it is to do").default("up"))
+    .addOption(lockTimeout())
+    .option("--tail", "show the function's progress, and the end of its log", false)
+    .addOption(exitCodeWhenPending())
+    .addHelpText("after", HELP)
+    .action(async (functionName: string, options: Omit<InvokeOptions, "functionName">) => {
+      const { invokeCommand } = await import("./command.ts");
+      end(await invokeCommand({ ...options, functionName }));
+    });
+}

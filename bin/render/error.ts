@@ -1,0 +1,87 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import type { StatementPlace } from "../../lib/errors.ts";
+import type { Report, ReportedError } from "../../lib/report/report.ts";
+import type { RenderOptions } from "./report.ts";
+
+/** How much of a long line is shown on each side of the caret. */
+const REACH = 60;
+/** How much is shown of a statement whose file is not at hand. */
+const MAX_EXCERPT_LINES = 5;
+
+/** What went wrong, where, in PostgreSQL's words and ours, what is left of it and what to do. */
+export function renderError(
+  report: Report,
+  error: ReportedError,
+  options: RenderOptions,
+): readonly string[] {
+  const { colors } = options;
+  const { code, message, migration, statement, sqlstate, detail, hint, where } = error;
+  const place = migration === null ? null : placeOf(options, migration, statement);
+  const compiling = sqlstate === null && statement !== null && detail !== null;
+  const label = `${code}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`;
+  const shown = excerpt(error, options.bundle);
+  return [
+    "",
+    `${colors.red(colors.bold(label))}${place === null ? "" : `  ${colors.cyan(place)}`}`,
+    message,
+    ...(shown.length === 0 ? [] : ["", ...shown.map((line) => `    ${line}`), ""]),
+    ...(detail === null || compiling ? [] : [`Detail: ${detail}`]),
+    ...(hint === null ? [] : [`Hint: ${hint}`]),
+    ...(where === null ? [] : [`Where: ${where}`]),
+    ...advice(report, error),
+    "",
+  ];
+}
+
+function placeOf(
+  { folder, bundle }: RenderOptions,
+  migration: string,
+  statement: StatementPlace | null,
+): string {
+  const file = join(migration, "migration.sql");
+  // A folder that could not be compiled is looked at: a tag may have a time in front in both layouts.
+  const isNamed = bundle === null ? existsSync(join(folder ?? "", file)) : bundle.layout === "1.0";
+  const path = join(folder ?? "", isNamed ? file : `${migration}.sql`);
+  return statement === null ? path : `${path}:${statement.line}:${statement.column}`;
+}
+
+function excerpt(error: ReportedError, bundle: Bundle | null): readonly string[] {
+  const { migration, statement, sqlstate, detail } = error;
+  if (statement === null) return [];
+  // The compiler brings the line and its caret along: without a bundle nobody else has the file.
+  if (sqlstate === null && detail !== null) return detail.split("\n");
+  const sql = bundle?.migrations.find(({ tag }) => tag === migration)?.sql;
+  if (sql !== undefined) return caretLines(sql, statement);
+  return statement.excerpt.split("\n").slice(0, MAX_EXCERPT_LINES);
+}
+
+function caretLines(sql: string, { line, column }: StatementPlace): readonly string[] {
+  const text = (sql.split("\n")[line - 1] ?? "").replace(/\r$/, "");
+  const from = Math.max(0, column - 1 - REACH);
+  const shown = text.slice(from, column - 1 + REACH);
+  const indent = text.slice(from, column - 1).replace(/[^\t]/gu, " ");
+  const label = `${line} | `;
+  return [`${label}${shown}`, `${" ".repeat(label.length)}${indent}^`];
+}
+
+function advice(report: Report, { code, statement, retryable }: ReportedError): readonly string[] {
+  const again = retryable ? ["The same call may succeed later, as it is."] : [];
+  if (code === "MIGRATION_FAILED" && statement !== null) {
+    again.push("Correct the statement, then run again.");
+  }
+  return [...leftBehind(report), ...again];
+}
+
+/** Whoever reads of a failure wants to know first what state the database is in. */
+function leftBehind({ database, error, atomic, applied, pending }: Report): readonly string[] {
+  if (database === null) return [];
+  if (error?.code === "CONNECTION_LOST") return ["The ledger says what was committed: run status."];
+  if (atomic) return ["Nothing was left behind: the database is as it was before."];
+  const next = pending[0]?.tag;
+  if (applied.length > 0 && next !== undefined) {
+    return [`What is ticked above stays applied. The next run goes on with ${next}.`];
+  }
+  return error?.migration === null ? ["Nothing was run."] : [];
+}

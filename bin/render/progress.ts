@@ -1,0 +1,34 @@
+import pc from "picocolors";
+import type { Log } from "../../lib/log.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
+  "connect.retry": ({ code }) => `The database does not answer yet (${code}). Trying again.`,
+  "lock.waiting": () => "Another run holds the migration lock. Waiting for it.",
+  "lock.abandoned-session-ended": ({ pid }) => `Ended the abandoned session ${pid} of another run.`,
+  statement: ({ migration, done, total }) =>
+    `${done} of ${total} statements done, now in ${migration}.`,
+  "transaction.retry": () => "Others use the tables. Rolled back, and trying again.",
+  "executor.fallback": () =>
+    "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",
+  "invoke.waiting": ({ seconds }) => `Still waiting for the function, ${seconds} s so far.`,
+  "invoke.retry": ({ message }) => `${message} Trying again.`,
+  "run.again": () => "The connection was lost. Connecting again and reading the ledger.",
+};
+
+/**
+ * What a person at a terminal is told while a run goes on.
+ * @returns null for an event that only a log is interested in
+ */
+export function renderProgress(event: string, fields: Fields): string | null {
+  return SENTENCES[event]?.(fields) ?? null;
+}
+
+/** A log that tells a person what goes on, on standard error. */
+export function progressLog(): Log {
+  return (event, fields = {}) => {
+    const line = renderProgress(event, fields);
+    if (line !== null) console.error(pc.dim(line));
+  };
+}

@@ -1,0 +1,116 @@
+import type { Colors } from "picocolors/types.js";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import type { AppliedMigration, Drift, PendingMigration, Report } from "../../lib/report/report.ts";
+import { counted } from "../counted.ts";
+import { renderError } from "./error.ts";
+import { findingLines } from "./findings.ts";
+
+/** How a report is shown to a person. */
+export interface RenderOptions {
+  readonly action: "up" | "plan" | "status";
+  /** Where the migrations' files are, for `file:line:column`; null where there are none, as in Lambda. */
+  readonly folder: string | null;
+  /** Shows the line of an error as it stands in its file; null where the folder could not be compiled. */
+  readonly bundle: Bundle | null;
+  /** Picocolors, or what its `createColors(false)` returns. */
+  readonly colors: Colors;
+}
+
+/** A report as text for a person: one line per migration, the failing statement, the outcome. */
+export function renderReport(report: Report, options: RenderOptions): string {
+  const { colors, action } = options;
+  const { applied, pending, warnings, notices } = report;
+  const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
+  const lines = [
+    ...renderHeading(report, colors),
+    ...applied.map((each) => appliedLine(each, width, colors)),
+    ...pending.map((each) => pendingLine(each, width, report, colors)),
+    ...driftLines(report.drift, colors),
+    ...(action === "status" ? [] : findingLines(report.findings, colors)),
+    ...warnings.map(({ code, message }) => `${colors.yellow(`! ${code}`)} ${message}`),
+    ...notices.map(({ severity, message, migration }) =>
+      colors.dim(`${severity}: ${message}${migration === null ? "" : ` (${migration})`}`),
+    ),
+    ...(report.error === undefined ? [] : renderError(report, report.error, options)),
+    `${outcome(report, options)}${timing(report, colors)}`,
+  ];
+  return lines.join("\n");
+}
+
+/** Which database and which ledger this is about; nothing where no database answered. */
+export function renderHeading(
+  { database, ledger }: Pick<Report, "database" | "ledger">,
+  colors: Colors,
+): readonly string[] {
+  if (database === null) return [];
+  const { name, host, serverVersion, role } = database;
+  const place = ledger === null ? "" : `, ledger ${ledger.schema}.${ledger.table}`;
+  return [colors.dim(`${name} on ${host}, PostgreSQL ${serverVersion}, as ${role}${place}`)];
+}
+
+function appliedLine(migration: AppliedMigration, width: number, colors: Colors): string {
+  const { tag, statements, durationMs } = migration;
+  const took = durationMs === null ? "" : `  ${`${durationMs} ms`.padStart(8)}`;
+  const size = colors.dim(`${counted(statements, "statement").padEnd(14)}${took}`.trimEnd());
+  return `${colors.green("✓")} ${tag.padEnd(width)}  ${size}`;
+}
+
+function pendingLine(
+  { tag, statements, done, reasons }: PendingMigration,
+  width: number,
+  { error }: Report,
+  colors: Colors,
+): string {
+  const mark = error?.migration === tag ? colors.red("✗") : colors.yellow("·");
+  const why = reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
+  const all = counted(statements, "statement");
+  const half = done === 0 ? "pending" : `HALF APPLIED: ${done} of ${all} done`;
+  const size = colors.dim(`${all.padEnd(14)}  ${half}${why}`);
+  return `${mark} ${tag.padEnd(width)}  ${size}`;
+}
+
+function driftLines({ modified, unknown, outOfOrder }: Drift, colors: Colors): readonly string[] {
+  const changed = modified.map(
+    ({ tag, ledgerHash, bundleHash }) =>
+      `${colors.yellow("~")} ${tag}  was changed after it was applied (hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the folder)`,
+  );
+  const ahead = unknown.map(({ name, hash }) => {
+    const row = name === null ? `hash ${short(hash)}` : `${name} (hash ${short(hash)})`;
+    return `${colors.yellow("?")} ${row}  is in the ledger, not in the folder`;
+  });
+  const late = outOfOrder.map(
+    ({ tag }) => `${colors.yellow("<")} ${tag}  is pending, and older than the newest applied one`,
+  );
+  return [...changed, ...ahead, ...late];
+}
+
+function short(hash: string): string {
+  return `${hash.slice(0, 12)}…`;
+}
+
+function outcome(report: Report, { action, colors }: RenderOptions): string {
+  const { status, applied, pending, executor, atomic, error } = report;
+  const how = atomic ? "in one transaction" : "in several transactions";
+  if (status === "failed") {
+    const known = error?.code !== "RUN_UNKNOWN";
+    return colors.red(colors.bold(known ? "Failed." : "It is not known how it ended."));
+  }
+  if (status === "applied") {
+    return colors.green(`Applied ${counted(applied.length, "migration")} by ${executor}, ${how}.`);
+  }
+  if (status === "up-to-date") {
+    const known = action === "status" ? `, ${counted(applied.length, "migration")} applied` : "";
+    return colors.green(`Up to date${known}: nothing is pending.`);
+  }
+  const would = action === "plan" ? ` Would be applied by ${executor}, ${how}.` : "";
+  return colors.yellow(`${counted(pending.length, "migration")} pending.${would}`);
+}
+
+function timing({ timings, roundTrips, executorReason, database }: Report, colors: Colors): string {
+  const { totalMs, connectMs, lockMs, executeMs } = timings;
+  if (database === null) return "";
+  const parts = [`connect ${connectMs}`, `lock ${lockMs}`, `execute ${executeMs}`];
+  const why = executorReason === null ? "" : ` · not by drizzle: ${executorReason}`;
+  const trips = counted(roundTrips, "round trip");
+  return colors.dim(` ${totalMs} ms (${parts.join(", ")}) · ${trips}${why}`);
+}

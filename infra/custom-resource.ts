@@ -1,0 +1,67 @@
+import { CustomResource, Duration, Token } from "aws-cdk-lib";
+import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
+import type { Construct } from "constructs";
+import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
+import { timeoutOf } from "./functions.ts";
+import type { NeonMigrationsProps, RunRequest } from "./props.ts";
+
+/** CloudFormation waits this much longer than the function may run, instead of an hour. */
+const ANSWER_MARGIN_SECONDS = 60;
+/** For a time-out that is known only at deployment: what the longest one needs. */
+const LONGEST_SECONDS = 900 + ANSWER_MARGIN_SECONDS;
+
+/** What only other callers may ask for: a custom resource applies, and cannot return a failed report. */
+const NOT_FOR_DEPLOYMENTS = ["action", "onFailure"];
+
+/** Makes the custom resource that fires the function when, and only when, its properties change. */
+export function makeRun(
+  scope: Construct,
+  lambda: LambdaFunction,
+  props: NeonMigrationsProps,
+  hash: string,
+): CustomResource {
+  const timeout = timeoutOf(scope, props);
+  const run = new CustomResource(scope, "Run", {
+    serviceToken: lambda.functionArn,
+    resourceType: "Custom::NeonMigrations",
+    serviceTimeout: Duration.seconds(
+      timeout.isUnresolved() ? LONGEST_SECONDS : timeout.toSeconds() + ANSWER_MARGIN_SECONDS,
+    ),
+    properties: {
+      ...textsOf(scope, props.request ?? {}),
+      MigrationsHash: hash,
+      ...(props.alwaysRun === true ? { SynthesisedAt: new Date().toISOString() } : {}),
+    },
+  });
+  // The role's rights and the word about retries must be there before the function is fired, and as long as a Delete
+  // may come. Not what is added to the function later: a permission for a service that comes after the run, say.
+  run.node.addDependency(...lambda.node.children);
+  return run;
+}
+
+/**
+ * The request as CloudFormation sends it: every value is a text.
+ * @throws Error for what the function would refuse, long before a deployment finds out
+ */
+function textsOf(scope: Construct, request: RunRequest): Readonly<Record<string, unknown>> {
+  const fields = Object.entries(request).filter(
+    ([, value]) => value !== undefined && value !== null,
+  );
+  const allowed = REQUEST_KEYS.filter((key) => !NOT_FOR_DEPLOYMENTS.includes(key));
+  const unknown = fields.find(([name]) => !allowed.includes(name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `${scope.node.path}: request has no field ${unknown[0]} here. It takes ${allowed.join(", ")}.`,
+    );
+  }
+  const isKnown = ([, value]: [string, unknown]) => !Token.isUnresolved(value);
+  try {
+    parseRequest(Object.fromEntries(fields.filter(isKnown)));
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${scope.node.path}: ${message}`, { cause });
+  }
+  return Object.fromEntries(
+    fields.map(([name, value]) => [name, isKnown([name, value]) ? String(value) : value]),
+  );
+}

@@ -1,0 +1,255 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { LOCAL_FUNCTION_ARN } from "../lambda/lambda.ts";
+import { type ResponseBucket, startBucket } from "./bucket.ts";
+import {
+  answersTo,
+  type Change,
+  type DeliveryOptions,
+  type Exchange,
+  exchange,
+  type Sender,
+  type SenderOptions,
+} from "./exchange.ts";
+import {
+  type Properties,
+  type ResourceRequest,
+  stringifiedProperties,
+  type Verdict,
+} from "./response.ts";
+
+/** How a stack is played. */
+export interface CloudFormationOptions extends SenderOptions {
+  /** Default: the ARN of a local function. */
+  readonly serviceToken?: string;
+  /** Called before an Update is rolled back: CloudFormation gives the function its old code back, if it can. */
+  readonly restoreCode?: () => unknown;
+}
+
+/** How an operation goes. */
+export interface OperationOptions extends DeliveryOptions {
+  /** Whether another resource of the stack fails after this one has succeeded. Default false. */
+  readonly othersFail?: boolean;
+}
+
+/** One operation on the stack: all that was sent for it, in order. */
+export interface Operation {
+  /** Where the operation leaves the stack. */
+  readonly status:
+    | "CREATE_COMPLETE"
+    | "ROLLBACK_COMPLETE"
+    | "ROLLBACK_FAILED"
+    | "UPDATE_COMPLETE"
+    | "UPDATE_ROLLBACK_COMPLETE"
+    | "UPDATE_ROLLBACK_FAILED"
+    | "DELETE_COMPLETE"
+    | "DELETE_FAILED";
+  readonly exchanges: readonly Exchange[];
+  /** What is wrong with any of the answers; empty when the function keeps the contract. */
+  readonly problems: readonly string[];
+}
+
+/** A stand-in for CloudFormation, with one stack. Properties are stringified before they are sent. */
+export interface LocalCloudFormation {
+  /** Where the answers go: it can be told to fail them. */
+  readonly bucket: ResponseBucket;
+  /** A failed Create is followed by a Delete with the id of its answer. */
+  create(id: string, properties?: object, options?: OperationOptions): Promise<Operation>;
+  /**
+   * Equal properties send nothing at all. A failed Update is followed by one with the properties swapped;
+   * one that answers with another physical id, by a Delete of the old one.
+   */
+  update(id: string, properties: object, options?: OperationOptions): Promise<Operation>;
+  delete(id: string): Promise<Operation>;
+  /**
+   * Another resource fails while this one is being created: once `when` settles, CloudFormation no longer
+   * waits and sends a Delete with an id of its own invention. Both requests are awaited.
+   */
+  cancelCreate(id: string, properties: object, when: Promise<unknown>): Promise<Operation>;
+  /** The same while this one is being updated: the Update with the properties swapped comes in the middle. */
+  cancelUpdate(id: string, properties: object, when: Promise<unknown>): Promise<Operation>;
+  /** What `Fn::GetAtt` reads of a resource; null when there is no such resource. */
+  attributes(id: string): Readonly<Record<string, string>> | null;
+  /** The physical id of a resource; null when there is no such resource. */
+  physicalId(id: string): string | null;
+  /** Every answer to a request that the bucket took, in order, judged by the contract. */
+  answers(request: ResourceRequest): readonly Verdict[];
+  stop(): Promise<void>;
+}
+
+interface Resource {
+  readonly physicalId: string;
+  readonly properties: Properties;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+interface Stack extends Sender {
+  readonly options: CloudFormationOptions;
+  readonly resources: Map<string, Resource>;
+}
+
+const STACK_NAME = "local";
+
+/** Starts the stand-in with an empty stack. */
+export async function startCloudFormation(
+  options: CloudFormationOptions,
+): Promise<LocalCloudFormation> {
+  const stack: Stack = {
+    options,
+    bucket: await startBucket(),
+    stackId: `arn:aws:cloudformation:eu-central-1:123456789012:stack/${STACK_NAME}/${randomUUID()}`,
+    serviceToken: options.serviceToken ?? LOCAL_FUNCTION_ARN,
+    resources: new Map(),
+  };
+  const { bucket, resources } = stack;
+  return {
+    create: (id, properties = {}, delivery = {}) => create(stack, id, properties, delivery),
+    update: (id, properties, delivery = {}) => update(stack, id, properties, delivery),
+    delete: (id) => remove(stack, id),
+    bucket,
+    cancelCreate: (id, properties, when) => cancelCreate(stack, id, properties, when),
+    cancelUpdate: (id, properties, when) => cancelUpdate(stack, id, properties, when),
+    attributes: (id) => resources.get(id)?.data ?? null,
+    physicalId: (id) => resources.get(id)?.physicalId ?? null,
+    answers: (request) => answersTo(bucket, request),
+    stop: () => bucket.stop(),
+  };
+}
+
+async function create(
+  stack: Stack,
+  id: string,
+  given: object,
+  { othersFail = false, ...delivery }: OperationOptions,
+): Promise<Operation> {
+  const properties = propertiesOf(stack, given);
+  const change: Change = {
+    RequestType: "Create",
+    LogicalResourceId: id,
+    ResourceProperties: properties,
+  };
+  const created = await exchange(stack, change, delivery);
+  const physicalId = created.physicalResourceId ?? inventedId(id);
+  if (created.status === "SUCCESS" && !othersFail) {
+    stack.resources.set(id, { physicalId, properties, data: created.data });
+    return operation("CREATE_COMPLETE", [created]);
+  }
+  const undone = await sendDelete(stack, id, { physicalId, properties });
+  const status = undone.status === "SUCCESS" ? "ROLLBACK_COMPLETE" : "ROLLBACK_FAILED";
+  return operation(status, [created, undone]);
+}
+
+async function update(
+  stack: Stack,
+  id: string,
+  given: object,
+  { othersFail = false, ...delivery }: OperationOptions,
+): Promise<Operation> {
+  const properties = propertiesOf(stack, given);
+  const old = existing(stack, id);
+  if (isDeepStrictEqual(properties, old.properties)) return operation("UPDATE_COMPLETE", []);
+  const updated = await sendUpdate(stack, id, { from: old, to: properties }, delivery);
+  if (updated.status === "FAILED" || othersFail) return rollBack(stack, id, properties, updated);
+  const physicalId = updated.physicalResourceId ?? old.physicalId;
+  stack.resources.set(id, { physicalId, properties, data: updated.data });
+  if (physicalId === old.physicalId) return operation("UPDATE_COMPLETE", [updated]);
+  return operation("UPDATE_COMPLETE", [updated, await sendDelete(stack, id, old)]);
+}
+
+/** @param updated what is undone; it may still be under way */
+async function rollBack(
+  stack: Stack,
+  id: string,
+  properties: Properties,
+  updated: Exchange | Promise<Exchange>,
+): Promise<Operation> {
+  const old = existing(stack, id);
+  await stack.options.restoreCode?.();
+  const undoing = { from: { physicalId: old.physicalId, properties }, to: old.properties };
+  const undone = await sendUpdate(stack, id, undoing);
+  const rolledBack = undone.status === "SUCCESS";
+  if (rolledBack) stack.resources.set(id, { ...old, data: undone.data });
+  const status = rolledBack ? "UPDATE_ROLLBACK_COMPLETE" : "UPDATE_ROLLBACK_FAILED";
+  return operation(status, [await updated, undone]);
+}
+
+async function remove(stack: Stack, id: string): Promise<Operation> {
+  const deleted = await sendDelete(stack, id, existing(stack, id));
+  if (deleted.status === "FAILED") return operation("DELETE_FAILED", [deleted]);
+  stack.resources.delete(id);
+  return operation("DELETE_COMPLETE", [deleted]);
+}
+
+async function cancelCreate(
+  stack: Stack,
+  id: string,
+  given: object,
+  when: Promise<unknown>,
+): Promise<Operation> {
+  const properties = propertiesOf(stack, given);
+  const creating = exchange(stack, {
+    RequestType: "Create",
+    LogicalResourceId: id,
+    ResourceProperties: properties,
+  });
+  await when;
+  const deleted = await sendDelete(stack, id, { physicalId: inventedId(id), properties });
+  const status = deleted.status === "SUCCESS" ? "ROLLBACK_COMPLETE" : "ROLLBACK_FAILED";
+  return operation(status, [await creating, deleted]);
+}
+
+async function cancelUpdate(
+  stack: Stack,
+  id: string,
+  given: object,
+  when: Promise<unknown>,
+): Promise<Operation> {
+  const properties = propertiesOf(stack, given);
+  const updating = sendUpdate(stack, id, { from: existing(stack, id), to: properties });
+  await when;
+  return rollBack(stack, id, properties, updating);
+}
+
+function sendUpdate(
+  stack: Stack,
+  id: string,
+  step: { readonly from: Omit<Resource, "data">; readonly to: Properties },
+  delivery: DeliveryOptions = {},
+): Promise<Exchange> {
+  const change: Change = {
+    RequestType: "Update",
+    LogicalResourceId: id,
+    PhysicalResourceId: step.from.physicalId,
+    ResourceProperties: step.to,
+    OldResourceProperties: step.from.properties,
+  };
+  return exchange(stack, change, delivery);
+}
+
+function sendDelete(stack: Stack, id: string, old: Omit<Resource, "data">): Promise<Exchange> {
+  return exchange(stack, {
+    RequestType: "Delete",
+    LogicalResourceId: id,
+    PhysicalResourceId: old.physicalId,
+    ResourceProperties: old.properties,
+  });
+}
+
+function operation(status: Operation["status"], exchanges: readonly Exchange[]): Operation {
+  return { status, exchanges, problems: exchanges.flatMap((each) => each.problems) };
+}
+
+function propertiesOf(stack: Stack, given: object): Properties {
+  return stringifiedProperties({ ServiceToken: stack.serviceToken, ...given });
+}
+
+function existing(stack: Stack, id: string): Resource {
+  const resource = stack.resources.get(id);
+  if (resource === undefined) throw new Error(`The stack has no resource ${id}. Create it first.`);
+  return resource;
+}
+
+/** CloudFormation's own pattern for a resource that has not answered yet. */
+function inventedId(id: string): string {
+  return `${STACK_NAME}-${id}-${randomBytes(6).toString("hex").toUpperCase()}`;
+}

@@ -1,0 +1,49 @@
+import { LOCAL_ACCOUNT } from "./lambda/registry.ts";
+
+/** What is up, and where. */
+export interface Greeting {
+  readonly folder: string;
+  /** How many the function has, in words. */
+  readonly migrations: string;
+  /** What a shell needs to reach it all. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly functionUrl: string;
+  readonly serverLog: string;
+}
+
+/** What `npm run local` says: what to export, and commands that work as they are. */
+export function greeting({
+  folder,
+  migrations,
+  variables,
+  functionUrl,
+  serverLog,
+}: Greeting): string {
+  const exports = Object.entries(variables).map(([name, value]) => `  export ${name}=${value}`);
+  return `PostgreSQL 18, a relay that behaves like Neon's proxy, and a Lambda function with the ${migrations} of ${folder} are up.
+Ctrl-C ends them and deletes the data. In another terminal:
+
+${exports.join("\n")}
+
+From this machine to the database:
+
+  npm exec neon-migrate -- up --folder ${folder}
+  psql "$DATABASE_URL"
+
+By the function, as a pipeline does it:
+
+  npm exec neon-migrate -- invoke neon-migrations --action plan
+  npm exec neon-migrate -- invoke neon-migrations --tail
+
+By the function, with AWS' own command line, which would give up after 60 s and call again:
+
+  echo '{"action":"status"}' | AWS_MAX_ATTEMPTS=1 aws lambda invoke --endpoint-url "$AWS_ENDPOINT_URL_LAMBDA" \\
+    --cli-read-timeout 0 --function-name neon-migrations --payload fileb:///dev/stdin /dev/stdout
+
+By the function's URL, signed:
+
+  curl --aws-sigv4 aws:amz:${LOCAL_ACCOUNT.region}:lambda --user local:local ${functionUrl}/migrations/plan
+  curl --aws-sigv4 aws:amz:${LOCAL_ACCOUNT.region}:lambda --user local:local -X POST ${functionUrl}/migrations
+
+The function keeps the migrations that it was started with. The server's log is ${serverLog}`;
+}

@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { type Answer, refusal } from "./answers.ts";
+import type { CallOptions, Invocation } from "./lambda.ts";
+import type { Found } from "./registry.ts";
+
+/** An invocation that the service took. */
+export interface Call {
+  readonly type: "RequestResponse" | "Event";
+  readonly functionArn: string;
+  readonly requestId: string;
+  readonly event: unknown;
+  /** What came of it: every attempt. */
+  readonly attempts: Promise<readonly Invocation[]>;
+}
+
+/** An `Invoke` as it came. */
+export interface Invoke extends Found {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** AWS Lambda quotas, invocation payload: 6 MB, and 1 MB when it is queued. */
+const MAX_BYTES = 6_291_456;
+const MAX_QUEUED_BYTES = 1_048_576;
+/** How much of the log comes with an answer (AWS Lambda API reference, Invoke, `LogType`). */
+const LOG_TAIL_BYTES = 4_096;
+
+/**
+ * Carries an `Invoke` out.
+ * @param taken is told when the function has been called
+ */
+export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void): Promise<Answer> {
+  const { headers, body } = invoke;
+  const type = headers["x-amz-invocation-type"] ?? "RequestResponse";
+  const problem = problemOf(String(type), body);
+  if (problem !== null) return problem;
+  if (type === "DryRun") return { status: 204 };
+  let streamed = "";
+  const onPart = (part: string) => {
+    streamed += part;
+    return true;
+  };
+  const call = startCall(invoke, { queued: type === "Event", onPart });
+  taken(call);
+  const requestId = { "x-amzn-requestid": call.requestId };
+  if (call.type === "Event") return { status: 202, headers: requestId };
+  const ended = await endOf(call);
+  const { functionError, payload } = ended;
+  return {
+    status: 200,
+    headers: {
+      ...requestId,
+      "x-amz-executed-version": "$LATEST",
+      ...(functionError === null ? {} : { "x-amz-function-error": functionError }),
+      ...(headers["x-amz-log-type"] === "Tail" ? { "x-amz-log-result": logTail(ended) } : {}),
+    },
+    body: functionError === null && streamed !== "" ? streamed : JSON.stringify(payload),
+  };
+}
+
+/** What Lambda refuses before it starts a function. */
+export function problemOf(type: string, body: Buffer): Answer | null {
+  if (!["RequestResponse", "Event", "DryRun"].includes(type)) {
+    return refusal(400, "InvalidParameterValueException", `Unknown invocation type: ${type}`);
+  }
+  // The service answers with another name than its own model has for this (`RequestTooLargeException`).
+  if (body.length > MAX_BYTES) {
+    const message = `Request must be smaller than ${MAX_BYTES} bytes for the InvokeFunction operation`;
+    return refusal(413, "RequestEntityTooLargeException", message);
+  }
+  if (type === "Event" && body.length > MAX_QUEUED_BYTES) {
+    const message = `${body.length} byte payload is too large for the Event invocation type (limit ${MAX_QUEUED_BYTES} bytes)`;
+    return refusal(413, "RequestEntityTooLargeException", message);
+  }
+  return isJson(body) ? null : notJson();
+}
+
+/** Calls the function, or puts the event into its queue. */
+export function startCall(
+  { deployed, qualifier, body }: Invoke,
+  { queued = false, onPart }: { readonly queued?: boolean } & Pick<CallOptions, "onPart">,
+): Call {
+  const { lambda, settings } = deployed;
+  const requestId = randomUUID();
+  const event = eventIn(body);
+  const call = {
+    requestId,
+    ...(qualifier === undefined ? {} : { qualifier }),
+    ...(onPart === undefined ? {} : { onPart }),
+  };
+  const { maximumRetryAttempts = 2 } = settings;
+  return {
+    type: queued ? "Event" : "RequestResponse",
+    functionArn:
+      qualifier === undefined ? lambda.functionArn : `${lambda.functionArn}:${qualifier}`,
+    requestId,
+    event,
+    attempts: queued
+      ? lambda.invokeAsync(event, { ...call, maximumRetryAttempts })
+      : lambda.invoke(event, call).then((invocation) => [invocation]),
+  };
+}
+
+/** How a call that is not repeated ended. */
+export async function endOf({ attempts }: Call): Promise<Invocation> {
+  const [ended] = await attempts;
+  if (ended === undefined) throw new Error("A call ended without an attempt.");
+  return ended;
+}
+
+/** A call without a payload reaches the function as an empty object. */
+function eventIn(body: Buffer): unknown {
+  return body.length === 0 ? {} : JSON.parse(body.toString());
+}
+
+function isJson(body: Buffer): boolean {
+  try {
+    eventIn(body);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function notJson(): Answer {
+  const message =
+    "Could not parse request body into json: Could not parse payload into json: Unexpected character: expected a valid JSON value";
+  return refusal(400, "InvalidRequestContentException", message);
+}
+
+/** The end of a call's log with Lambda's own lines around it, in base64. */
+export function logTail({ requestId, durationMs, logs }: Invocation): string {
+  const lines = [
+    `START RequestId: ${requestId} Version: $LATEST`,
+    ...logs,
+    `END RequestId: ${requestId}`,
+    `REPORT RequestId: ${requestId}\tDuration: ${durationMs.toFixed(2)} ms\tBilled Duration: ${Math.ceil(durationMs)} ms\tMemory Size: 512 MB\tMax Memory Used: 128 MB\t`,
+  ];
+  return Buffer.from(`${lines.join("\n")}\n`)
+    .subarray(-LOG_TAIL_BYTES)
+    .toString("base64");
+}

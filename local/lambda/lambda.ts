@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
+import { type Job, type Outcome, Sandbox, type SandboxOptions } from "./sandbox.ts";
+
+/** A function to run locally. */
+export interface LambdaOptions {
+  /** The directory that would be deployed: `index.mjs`, which exports `handler`, and what it reads. */
+  readonly handlerDirectory: string;
+  /** The function's environment variables. Nothing of our own environment gets through but PATH and HOME. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** How long one call may take. Default 900,000, which is Lambda's maximum. */
+  readonly timeoutMs?: number;
+  /** Default: one of an account that does not exist. */
+  readonly functionArn?: string;
+  /** The Node binary that runs the function. Default: our own. */
+  readonly nodePath?: string;
+}
+
+/** One call of the function, as its caller sees it. */
+export interface Invocation extends Outcome {
+  readonly requestId: string;
+  /** Whether a process was started for this call. */
+  readonly coldStart: boolean;
+}
+
+/** What a call may be told beside its event. */
+export interface CallOptions {
+  /** Default: a new one. */
+  readonly requestId?: string;
+  /** The alias or version that the caller named: the function sees it at the end of its ARN. */
+  readonly qualifier?: string;
+  /** Told each part of a streamed answer as it comes; see `Job`. */
+  readonly onPart?: (part: string) => boolean;
+}
+
+/** A function behind a stand-in for Lambda's Runtime API. */
+export interface LocalLambda {
+  readonly functionArn: string;
+  /** Calls the function and waits (invocation type `RequestResponse`). Never rejects on its failure. */
+  invoke(event: unknown, options?: CallOptions): Promise<Invocation>;
+  /**
+   * Queues the event as CloudFormation and others do (type `Event`): a failed call is repeated with the
+   * same request id. Lambda waits one and two minutes before it does; here it happens at once.
+   * @param options.maximumRetryAttempts 0, 1 or 2. Default 2
+   * @returns every attempt
+   */
+  invokeAsync(
+    event: unknown,
+    options?: CallOptions & { readonly maximumRetryAttempts?: number },
+  ): Promise<readonly Invocation[]>;
+  /** Kills the processes of the function. */
+  stop(): Promise<void>;
+}
+
+/** The ARN of a function that is given none. */
+export const LOCAL_FUNCTION_ARN =
+  "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations";
+
+const MAX_TIMEOUT_MS = 900_000;
+const MAX_RETRIES = 2;
+
+/**
+ * Prepares a function. Each process serves one call at a time and is used again while it lives; calls
+ * at the same time get processes of their own, as in Lambda.
+ */
+export function startLambda(options: LambdaOptions): LocalLambda {
+  const functionArn = options.functionArn ?? LOCAL_FUNCTION_ARN;
+  const settings = sandboxOptions(options, functionArn);
+  const idle: Sandbox[] = [];
+  const all = new Set<Sandbox>();
+
+  const run = async (job: Job): Promise<Invocation> => {
+    const warm = takeUsable(idle);
+    const sandbox = warm ?? new Sandbox(settings);
+    all.add(sandbox);
+    if (warm === null) await sandbox.start();
+    const outcome = await sandbox.invoke(job);
+    if (sandbox.usable) idle.push(sandbox);
+    return { ...outcome, requestId: job.requestId, coldStart: warm === null };
+  };
+
+  const jobFor = (
+    event: unknown,
+    { requestId = randomUUID(), qualifier, ...rest }: CallOptions,
+  ): Job => ({
+    ...rest,
+    requestId,
+    event,
+    functionArn: qualifier === undefined ? functionArn : `${functionArn}:${qualifier}`,
+  });
+  return {
+    functionArn,
+    invoke: (event, call = {}) => run(jobFor(event, call)),
+    invokeAsync: async (event, { maximumRetryAttempts = MAX_RETRIES, ...call } = {}) => {
+      const job = jobFor(event, call);
+      const attempts: Invocation[] = [];
+      do {
+        attempts.push(await run(job));
+      } while (attempts.at(-1)?.functionError !== null && attempts.length <= maximumRetryAttempts);
+      return attempts;
+    },
+    stop: async () => {
+      await Promise.all([...all].map((sandbox) => sandbox.stop()));
+    },
+  };
+}
+
+/** A process that died while nobody looked (a late exception) is passed over. */
+function takeUsable(idle: Sandbox[]): Sandbox | null {
+  for (let sandbox = idle.pop(); sandbox !== undefined; sandbox = idle.pop()) {
+    if (sandbox.usable) return sandbox;
+  }
+  return null;
+}
+
+function sandboxOptions(options: LambdaOptions, functionArn: string): SandboxOptions {
+  const taskRoot = resolve(options.handlerDirectory);
+  return {
+    nodePath: options.nodePath ?? process.execPath,
+    taskRoot,
+    functionArn,
+    timeoutMs: options.timeoutMs ?? MAX_TIMEOUT_MS,
+    environment: { ...lambdaEnvironment(taskRoot, functionArn), ...options.environment },
+  };
+}
+
+/** What Lambda sets for every function (AWS Lambda documentation, "Defined runtime environment variables"). */
+export function lambdaEnvironment(
+  taskRoot: string,
+  functionArn: string,
+): Readonly<Record<string, string>> {
+  const region = functionArn.split(":")[3] ?? "";
+  const name = functionArn.split(":")[6] ?? "";
+  const { PATH = "", HOME = "" } = process.env;
+  return {
+    PATH,
+    HOME,
+    TZ: ":UTC",
+    LANG: "en_US.UTF-8",
+    _HANDLER: "index.handler",
+    LAMBDA_TASK_ROOT: taskRoot,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+    AWS_LAMBDA_FUNCTION_NAME: name,
+    AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "512",
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: "local",
+    // The role's credentials. They are worth nothing, and stand-ins take anything.
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_SESSION_TOKEN: "local",
+  };
+}

@@ -1,0 +1,168 @@
+import type { RawData, WebSocket } from "ws";
+import { DelayLine } from "./delay-line.ts";
+import { type TrafficCounter, Turn } from "./traffic.ts";
+
+/** Where a connection breaks: after so many bytes in one direction, which still arrive. */
+export interface Cut {
+  readonly direction: "toServer" | "toClient";
+  readonly bytes: number;
+}
+
+/** How the way between one client and the relay behaves. */
+export interface WayOptions {
+  readonly traffic: TrafficCounter;
+  readonly cut: Cut | null;
+  readonly refuseText: boolean;
+  halfTripMs(): number;
+  silent(): boolean;
+  /** Whether answers wait until the client has the word. */
+  holding(): boolean;
+}
+
+/** Who receives what a client sends. */
+export interface Receiver {
+  bytes(bytes: Buffer): void;
+  /**
+   * The client said goodbye, or is gone. Comes once.
+   * @param graceful whether the server must still get to read everything that was sent to it
+   */
+  end(graceful: boolean): void;
+  /** The client reads more slowly than we send. */
+  pressure(full: boolean): void;
+}
+
+/** Above this, what is buffered for a client holds the server back. */
+const HIGH_WATER_BYTES = 1_048_576;
+/** RFC 6455, 7.4.1: a kind of message that the endpoint cannot accept. */
+const UNSUPPORTED_MESSAGE = 1003;
+
+const NOBODY: Receiver = {
+  bytes: () => undefined,
+  end: () => undefined,
+  pressure: () => undefined,
+};
+
+/** The WebSocket of one client, with the latency, the counters and the faults of the way to it. */
+export class RelayClient {
+  readonly #socket: WebSocket;
+  readonly #way: WayOptions;
+  readonly #toServer: DelayLine;
+  readonly #toClient: DelayLine;
+  readonly #turn = new Turn();
+  readonly #held: Buffer[] = [];
+  readonly #remaining: { toServer: number; toClient: number };
+  #receiver: Receiver = NOBODY;
+  #full = false;
+  #ended = false;
+
+  constructor(socket: WebSocket, way: WayOptions) {
+    this.#socket = socket;
+    this.#way = way;
+    this.#toServer = new DelayLine(way.halfTripMs);
+    this.#toClient = new DelayLine(way.halfTripMs);
+    const endless = Number.POSITIVE_INFINITY;
+    this.#remaining = { toServer: endless, toClient: endless };
+    if (way.cut !== null) this.#remaining[way.cut.direction] = way.cut.bytes;
+    socket.on("message", (message, binary) => this.#message(message, binary));
+    socket.on("close", () => this.#toServer.push(() => this.#end(false)));
+    // "close" follows and does what is to be done.
+    socket.on("error", () => undefined);
+  }
+
+  /** How many pieces are under way to the client. */
+  get underWay(): number {
+    return this.#toClient.underWay;
+  }
+
+  /** From here on, this one receives. */
+  deliverTo(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
+  send(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#held.push(bytes);
+    const handsOver = this.#turn.handsOver(bytes);
+    if (handsOver || !this.#way.holding()) this.#release(handsOver);
+  }
+
+  #release(handsOver: boolean): void {
+    const bytes = Buffer.concat(this.#held.splice(0));
+    if (bytes.length > 0) this.#toClient.push(() => this.#emit(bytes, handsOver));
+  }
+
+  /** Closes with code 1000 when everything that was sent has arrived. */
+  end(reason: string): void {
+    this.#release(true);
+    this.#toClient.push(() => {
+      if (!this.#way.silent()) this.#socket.close(1000, reason);
+    });
+  }
+
+  /**
+   * Breaks the connection without a close frame: the client sees code 1006.
+   * @param graceful whether the server still gets to read everything that was sent to it. Default false
+   */
+  abort(graceful = false): void {
+    this.#toServer.clear();
+    this.#toClient.clear();
+    this.#end(graceful);
+    this.#socket.terminate();
+  }
+
+  /** Stops or resumes reading from the client. */
+  hold(held: boolean): void {
+    if (held) this.#socket.pause();
+    if (!held) this.#socket.resume();
+  }
+
+  #end(graceful: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#receiver.end(graceful);
+  }
+
+  #message(message: RawData, binary: boolean): void {
+    if (!binary && this.#way.refuseText) {
+      this.#socket.close(UNSUPPORTED_MESSAGE, "Text frames are not accepted.");
+      return;
+    }
+    const bytes = toBuffer(message);
+    this.#way.traffic.sent(bytes.length);
+    this.#toServer.push(() => this.#arrive(bytes));
+  }
+
+  #arrive(bytes: Buffer): void {
+    if (this.#ended || this.#way.silent()) return;
+    const passing = bytes.subarray(0, this.#remaining.toServer);
+    this.#remaining.toServer -= passing.length;
+    this.#receiver.bytes(passing);
+    if (this.#remaining.toServer === 0) this.abort(true);
+  }
+
+  #emit(bytes: Buffer, handsOver: boolean): void {
+    if (this.#ended || this.#way.silent() || this.#remaining.toClient === 0) return;
+    const passing = bytes.subarray(0, this.#remaining.toClient);
+    this.#remaining.toClient -= passing.length;
+    this.#way.traffic.received(passing.length, handsOver);
+    this.#socket.send(passing, { binary: true }, () => this.#written());
+    this.#feel();
+  }
+
+  #written(): void {
+    if (this.#remaining.toClient === 0) this.abort();
+    this.#feel();
+  }
+
+  #feel(): void {
+    const full = this.#socket.bufferedAmount > HIGH_WATER_BYTES;
+    if (full === this.#full) return;
+    this.#full = full;
+    this.#receiver.pressure(full);
+  }
+}
+
+function toBuffer(message: RawData): Buffer {
+  if (Buffer.isBuffer(message)) return message;
+  return Array.isArray(message) ? Buffer.concat(message) : Buffer.from(message);
+}

@@ -1,0 +1,248 @@
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import { type Cut, RelayClient } from "./client.ts";
+import { joinNeon, type KeyRing } from "./neon.ts";
+import { type Address, dial, joinPipe } from "./pipe.ts";
+import { type RelayStats, TrafficCounter, totalTraffic } from "./traffic.ts";
+
+/** How a relay is started. */
+export interface RelayOptions {
+  /** The PostgreSQL that every connection goes to, unless it names another allowed one. */
+  readonly target: Address;
+  /** Further servers that a client may name (`?address=host:port`). Default none. Plain mode only. */
+  readonly allow?: readonly Address[];
+  /**
+   * `plain` passes bytes, as Neon's open-source `wsproxy` does. `neon` logs in as Neon's own proxy does:
+   * cleartext password, most startup parameters dropped, errors of the login without SQLSTATE. Default `plain`.
+   */
+  readonly mode?: "plain" | "neon";
+  /** A fixed port. Default: a free one. */
+  readonly port?: number;
+  /** Latency to add, half of it each way. Default 0. */
+  readonly roundTripMs?: number;
+  /** How long the compute takes to wake at each login. Default 0. Neon mode only. */
+  readonly wakeUpMs?: number;
+}
+
+/** A running relay from WebSocket to TCP, on loopback. */
+export interface Relay {
+  readonly port: number;
+  /** What goes into `NEON_WS_PROXY`: `host:port/path`. */
+  readonly address: string;
+  stats(): RelayStats;
+  /** Sets every counter to zero; connections that are open go on and count from there. */
+  resetStats(): void;
+  setRoundTripMs(roundTripMs: number): void;
+  /** How many pieces are under way to clients: the server has sent them, and the latency holds them back. */
+  underWay(): number;
+  /** Breaks every open connection, to the client without a close frame (1006). */
+  cutAll(): void;
+  /** Breaks the next connection once so many bytes have passed in one direction. Repeatable: one each. */
+  cutAfterBytes(cut: Cut): void;
+  /** Forwards nothing more, in either direction, and closes nothing; `false` ends it. */
+  silence(silent?: boolean): void;
+  /**
+   * Delivers no answer before the server has answered everything that it was asked: who waits for one in the
+   * middle waits for ever. `false` ends it.
+   */
+  holdAnswers(held?: boolean): void;
+  /** Answers every upgrade with this HTTP status; null accepts again. */
+  refuse(status: number | null): void;
+  /** Leaves new upgrades unanswered until the returned function is called. */
+  pauseNewConnections(): () => void;
+  /** Fails every login with this message of Neon's proxy; null lets them pass. Neon mode only. */
+  failLogins(message: string | null): void;
+  /** Breaks every connection and frees the port. */
+  stop(): Promise<void>;
+}
+
+/** What can be switched while the relay runs. */
+interface Conditions {
+  roundTripMs: number;
+  silent: boolean;
+  holding: boolean;
+  refusal: number | null;
+  loginFailure: string | null;
+  gate: Promise<void> | null;
+  readonly cuts: Cut[];
+}
+
+/** Everything that one relay remembers. */
+interface State {
+  readonly options: RelayOptions;
+  readonly conditions: Conditions;
+  readonly keys: KeyRing;
+  readonly open: Map<RelayClient, TrafficCounter>;
+  /** Of the connections since the last reset, closed ones included. */
+  counters: TrafficCounter[];
+  opened: number;
+}
+
+/** Starts a relay. It listens on loopback only, because the password passes it in clear text. */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const state = createState(options);
+  const upgrader = new WebSocketServer({ noServer: true, maxPayload: 0, perMessageDeflate: false });
+  const sockets = new Set<Duplex>();
+  const server = createServer((_request, response) => response.writeHead(426).end());
+  server.on("upgrade", (request, socket, head) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    // A client that goes away before it is answered is no concern of ours.
+    socket.on("error", () => undefined);
+    const upgraded = (address: Address) =>
+      upgrader.handleUpgrade(request, socket, head, (client) => serve(state, client, address));
+    admit(state, request).then(
+      (admission) => {
+        if ("address" in admission) upgraded(admission.address);
+        else answer(socket, admission.status, admission.text);
+      },
+      () => socket.destroy(),
+    );
+  });
+  const port = await listen(server, options.port ?? 0);
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      for (const client of state.open.keys()) client.abort();
+      for (const socket of sockets) socket.destroy();
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return controls(state, port, stop);
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      const bound = server.address();
+      if (typeof bound === "object" && bound !== null) resolve(bound.port);
+    });
+  });
+}
+
+function createState(options: RelayOptions): State {
+  const { roundTripMs = 0 } = options;
+  return {
+    options,
+    conditions: {
+      roundTripMs,
+      silent: false,
+      holding: false,
+      refusal: null,
+      loginFailure: null,
+      gate: null,
+      cuts: [],
+    },
+    keys: new Map(),
+    open: new Map(),
+    counters: [],
+    opened: 0,
+  };
+}
+
+function controls(state: State, port: number, stop: () => Promise<void>): Relay {
+  const { conditions } = state;
+  return {
+    port,
+    address: `127.0.0.1:${port}/v1`,
+    stats: () =>
+      totalTraffic(
+        state.counters.map((counter) => counter.read()),
+        state.opened,
+      ),
+    resetStats: () => {
+      state.counters = [...state.open.values()];
+      for (const counter of state.counters) counter.reset();
+      state.opened = 0;
+    },
+    setRoundTripMs: (roundTripMs) => {
+      conditions.roundTripMs = roundTripMs;
+    },
+    underWay: () => [...state.open.keys()].reduce((pieces, client) => pieces + client.underWay, 0),
+    cutAll: () => {
+      for (const client of state.open.keys()) client.abort();
+    },
+    cutAfterBytes: (cut) => {
+      conditions.cuts.push(cut);
+    },
+    silence: (silent = true) => {
+      conditions.silent = silent;
+    },
+    holdAnswers: (held = true) => {
+      conditions.holding = held;
+    },
+    refuse: (status) => {
+      conditions.refusal = status;
+    },
+    pauseNewConnections: () => pauseNew(conditions),
+    failLogins: (message) => {
+      conditions.loginFailure = message;
+    },
+    stop,
+  };
+}
+
+function pauseNew(conditions: Conditions): () => void {
+  let open = (): void => undefined;
+  conditions.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  return () => {
+    conditions.gate = null;
+    open();
+  };
+}
+
+type Admission = { readonly address: Address } | { readonly status: number; readonly text: string };
+
+/** The upgrade costs a round trip too, and may have to wait, or be refused. */
+async function admit(state: State, request: IncomingMessage): Promise<Admission> {
+  const { conditions, options } = state;
+  await conditions.gate;
+  if (conditions.roundTripMs > 0) {
+    await new Promise((resolve) => setTimeout(resolve, conditions.roundTripMs));
+  }
+  if (conditions.refusal !== null) return { status: conditions.refusal, text: "refused" };
+  const named = new URL(request.url ?? "/", "http://relay").searchParams.get("address");
+  // Neon's proxy finds its target by the host's name and ignores the address.
+  if (named === null || options.mode === "neon") return { address: options.target };
+  const allowed = [options.target, ...(options.allow ?? [])];
+  const address = allowed.find(({ host, port }) => named === `${host}:${port}`);
+  if (address !== undefined) return { address };
+  return { status: 400, text: "proxying to specified address not allowed" };
+}
+
+function answer(socket: Duplex, status: number, text: string): void {
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nconnection: close\r\n` +
+      `content-type: text/plain\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+}
+
+function serve(state: State, socket: WebSocket, address: Address): void {
+  const { conditions, options } = state;
+  const traffic = new TrafficCounter();
+  const client = new RelayClient(socket, {
+    traffic,
+    cut: conditions.cuts.shift() ?? null,
+    refuseText: options.mode === "neon",
+    halfTripMs: () => conditions.roundTripMs / 2,
+    silent: () => conditions.silent,
+    holding: () => conditions.holding,
+  });
+  state.counters.push(traffic);
+  state.opened += 1;
+  state.open.set(client, traffic);
+  socket.on("close", () => state.open.delete(client));
+  if (options.mode !== "neon") {
+    joinPipe(client, dial(address));
+    return;
+  }
+  void joinNeon(client, {
+    address,
+    keys: state.keys,
+    wakeUpMs: options.wakeUpMs ?? 0,
+    failure: () => conditions.loginFailure,
+  });
+}

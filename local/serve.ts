@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { counted } from "../bin/counted.ts";
+import { buildLambda } from "../build/lambda.ts";
+import { writeAsset } from "../lib/compile/asset.ts";
+import { compileBundle } from "../lib/compile/compile.ts";
+import { startSecrets } from "./aws/secrets.ts";
+import { startFunctionUrl } from "./function-url/function-url.ts";
+import { type Greeting, greeting } from "./instructions.ts";
+import { startLambda } from "./lambda/lambda.ts";
+import { startLambdaService } from "./lambda/service.ts";
+import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
+import { startRelay } from "./relay/relay.ts";
+
+/** `npm run local [-- <folder>]`: keeps a PostgreSQL, a relay and the function up until Ctrl-C. */
+async function main(folder: string): Promise<void> {
+  // From here on a signal is not the end of us: it would leave behind what has been begun.
+  const ended = untilSignal();
+  const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
+  let postgres: LocalPostgres | undefined;
+  try {
+    const bundle = await compileBundle(folder);
+    const handler = join(scratch, "handler");
+    await buildLambda(handler);
+    postgres = await startPostgres();
+    const asset = join(scratch, "asset");
+    await writeAsset(bundle, asset, handler);
+    const migrations = counted(bundle.migrations.length, "migration");
+    const stop = await start(postgres, asset, { folder, migrations });
+    await ended;
+    await stop();
+  } finally {
+    await postgres?.stop();
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** @returns what ends it all but the database */
+async function start(
+  postgres: LocalPostgres,
+  handlerDirectory: string,
+  of: Pick<Greeting, "folder" | "migrations">,
+): Promise<() => Promise<void>> {
+  const owner = await postgres.admin.createRole("neondb_owner");
+  await postgres.admin.createDatabase("neondb", { owner: owner.name });
+  const { host, port } = postgres;
+  const relay = await startRelay({ target: { host, port }, mode: "neon" });
+  const databaseUrl = postgres.url("neondb", owner);
+  const [secrets, service] = await Promise.all([startSecrets(), startLambdaService()]);
+  secrets.set("shop/database-url", databaseUrl);
+  const lambda = startLambda({
+    handlerDirectory,
+    environment: {
+      ...secrets.environment,
+      ...service.environment,
+      DATABASE_URL_SECRET: "shop/database-url",
+      NEON_WS_PROXY: relay.address,
+    },
+  });
+  service.deploy(lambda, { maximumRetryAttempts: 0 });
+  const functionUrl = await startFunctionUrl(lambda);
+  const variables = {
+    DATABASE_URL: databaseUrl,
+    NEON_WS_PROXY: relay.address,
+    ...service.environment,
+  };
+  const serverLog = join(postgres.directory, "server.log");
+  console.log(greeting({ ...of, variables, functionUrl: functionUrl.url, serverLog }));
+  return async () => {
+    for (const part of [functionUrl, service, lambda, secrets, relay]) await part.stop();
+  };
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(signal, () => resolve());
+    }
+  });
+}
+
+await main(process.argv[2] ?? "drizzle").catch((thrown: unknown) => {
+  console.error(thrown instanceof Error ? thrown.message : thrown);
+  process.exitCode = 1;
+});

@@ -11,8 +11,8 @@ const POSTGRES = ["tests/setup/postgres.ts", "tests/setup/programs.ts"];
 /** Each has a short form in `npm test` and a long one in `npm run trials`. */
 const TRIED_OFTEN = [
   "tests/bundle/{events,faults,runtimes,streaming}.test.ts",
-  "tests/integration/fidelity.test.ts",
-  "tests/unit/fuzz/**/*.test.ts",
+  "tests/integration/trials/fidelity.test.ts",
+  "tests/unit/**/*-fuzz.test.ts",
 ];
 
 const project = (name: string, extra: object = {}) => ({
@@ -36,8 +36,11 @@ export default defineConfig({
       ...(process.env.GITHUB_ACTIONS === "true" ? ["github-actions"] : []),
     ],
     projects: [
-      project("unit"),
-      project("integration", { globalSetup: POSTGRES }),
+      project("unit", { include: ["tests/{unit,docs}/**/*.test.ts"] }),
+      project("integration", {
+        include: ["tests/{integration,local}/**/*.test.ts"],
+        globalSetup: POSTGRES,
+      }),
       project("bundle", { globalSetup: [...POSTGRES, "tests/setup/bundle.ts"] }),
       project("infra", {
         globalSetup: ["tests/setup/temporary.ts"],

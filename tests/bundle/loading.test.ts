@@ -7,8 +7,8 @@ import { startFunction } from "../../bench/speed/function-process.ts";
 import { buildLambda } from "../../build/lambda.ts";
 import { startLambda } from "../../local/lambda/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { makeBundle, makeMigration } from "../setup/make-migration.ts";
 import { expectReport } from "../setup/report-schema.ts";
-import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
 const MIGRATIONS = 300;
 const STATEMENTS = 10;

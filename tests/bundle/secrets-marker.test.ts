@@ -21,8 +21,8 @@ import {
   startLambda,
 } from "../../local/lambda/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { makeBundle, makeMigration } from "../setup/make-migration.ts";
 import { expectNoTrace, MARKER, tellingSql, unencoded } from "../setup/marker.ts";
-import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
 /** Stands before the function's own code: shows what Lambda would not, and throws when nobody catches. */
 const WITNESS = `

@@ -7,10 +7,10 @@ import { runSql } from "../../local/postgres/admin.ts";
 import { startRelay } from "../../local/relay/relay.ts";
 import { amend } from "../setup/amend.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { makeBundle, makeMigration } from "../setup/make-migration.ts";
 import { type PgBouncerOptions, pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";
 import { run, targetOf } from "../setup/run.ts";
 import { waitFor } from "../setup/wait-for.ts";
-import { makeBundle, makeMigration } from "../unit/make-migration.ts";
 
 const accounts = makeMigration("0000_accounts", 1_000, "create table accounts (id int)");
 const bundle = makeBundle(accounts);

@@ -1,0 +1,305 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { lockQuestion } from "../../../lib/ledger/lock.ts";
+import { DEFAULT_LEDGER, type Target } from "../../../lib/target/config.ts";
+import type { Relay } from "../../../local/relay/relay.ts";
+import { amend } from "../../setup/amend.ts";
+import type { TestDatabase } from "../../setup/database.ts";
+import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
+import { createTestTarget, run, targetOf } from "../../setup/run.ts";
+
+const first = makeMigration("0000_first", 1_000, "create table notes (id int primary key)");
+const second = makeMigration("0001_second", 2_000, "create table tags (id int primary key)");
+const third = makeMigration("0002_third", 3_000, "insert into notes values (1)");
+const bundle = makeBundle(first, second, third);
+
+let database: TestDatabase;
+let relay: Relay;
+let target: Target;
+
+beforeEach(async () => {
+  ({ database, relay, target } = await createTestTarget());
+  return () => database.close();
+});
+
+/** The hashes of a ledger, in the order in which they were written; null where there is no ledger. */
+async function hashes(schema = "drizzle"): Promise<unknown> {
+  const name = `${schema}.__drizzle_migrations`;
+  const [found] = await database.sql("select to_regclass($1) is not null as there", [name]);
+  if (found?.there !== true) return null;
+  return (await database.sql(`select hash from ${name} order by id`)).map(({ hash }) => hash);
+}
+
+describe("a baseline", () => {
+  const request = { kind: "baseline", to: second.tag } as const;
+
+  /** What somebody made by hand, or with drizzle-kit push. */
+  const makeLive = () =>
+    database.sqlAsOwner("create table notes (id int primary key); create table tags (id int)");
+
+  test("adopts a live database: the next run applies only the rest", async () => {
+    await makeLive();
+
+    const amendment = await amend(target, bundle, request);
+    const report = await run(target, bundle);
+
+    expect(amendment).toEqual({
+      schemaVersion: 1,
+      requestId: "amend",
+      changes: [
+        { migration: null, summary: 'create the ledger "drizzle"."__drizzle_migrations"' },
+        ...[first, second].map(({ tag }) => ({
+          migration: tag,
+          summary: `insert ${tag} into "drizzle"."__drizzle_migrations" as applied`,
+        })),
+      ],
+      written: true,
+      database: expect.objectContaining({ name: database.name }),
+      ledger: { ...DEFAULT_LEDGER, format: "0.x" },
+      warnings: [],
+    });
+    expect(report).toMatchObject({
+      status: "applied",
+      executor: "drizzle",
+      applied: [{ tag: third.tag }],
+    });
+    expect(await hashes()).toEqual([first.hash, second.hash, third.hash]);
+  });
+
+  test("is only shown until it is asked for, and has nothing to do the second time", async () => {
+    await makeLive();
+
+    const shown = await amend(target, bundle, request, { write: false });
+    const nothing = await hashes();
+    const written = await amend(target, bundle, request);
+    const again = await amend(target, bundle, request);
+
+    expect(shown.written).toBe(false);
+    expect(nothing).toBeNull();
+    expect(written.changes).toEqual(shown.changes);
+    expect(again).toMatchObject({ changes: [], written: false });
+    expect(await hashes()).toEqual([first.hash, second.hash]);
+  });
+
+  test("is refused, and writes nothing, where the database lacks a table that it claims", async () => {
+    await database.sqlAsOwner("create table notes (id int primary key)");
+
+    const refused = amend(target, bundle, request);
+
+    await expect(refused).rejects.toMatchObject({
+      code: "BASELINE_MISMATCH",
+      message: expect.stringMatching(/: tags \(0001_second\)\. Nothing was written\..*--gone tags/),
+    });
+    expect(await hashes()).toBeNull();
+    const told = await amend(target, bundle, { ...request, gone: ["tags"] });
+    expect(told.written).toBe(true);
+  });
+
+  test("warns when it claims less than there is", async () => {
+    await makeLive();
+
+    const { warnings } = await amend(target, bundle, { ...request, to: first.tag });
+
+    expect(warnings).toMatchObject([{ code: "BASELINE_SHORT" }]);
+    expect(warnings[0]?.message).toContain("tags (0001_second)");
+  });
+
+  test("finds tables where the role may not look, and the ledger where the role may write", async () => {
+    const guest = await database.createRole("guest");
+    await database.sql(`
+      create schema closed; create table closed.vault ();
+      grant usage, create on schema public to ${guest.name}
+    `);
+    const vault = makeBundle(makeMigration("0000_vault", 1_000, "create table closed.vault ()"));
+    const asGuest = targetOf(database.urlOf(guest), relay.address);
+
+    const amendment = await amend(asGuest, vault, { kind: "baseline", to: "0000_vault" });
+
+    expect(amendment).toMatchObject({ written: true, ledger: { schema: "public" } });
+    expect(await run(asGuest, vault)).toMatchObject({ status: "up-to-date" });
+  });
+
+  test("waits for the lock, and names who holds it", async () => {
+    await makeLive();
+    const holder = await database.hold(lockQuestion(DEFAULT_LEDGER));
+
+    const refused = amend(target, bundle, request, { lockTimeoutMs: 200 });
+
+    await expect(refused).rejects.toMatchObject({
+      code: "LOCKED",
+      message: expect.stringContaining(`pid ${holder.pid}`),
+    });
+    expect(await hashes()).toBeNull();
+    expect((await amend(target, bundle, request, { write: false })).changes).toHaveLength(3);
+    await holder.release();
+  });
+
+  test("is written once by five at once", async () => {
+    await makeLive();
+
+    const amendments = await Promise.all(
+      Array.from({ length: 5 }, () => amend(target, bundle, request)),
+    );
+
+    expect(amendments.filter(({ written }) => written)).toHaveLength(1);
+    expect(await hashes()).toEqual([first.hash, second.hash]);
+  });
+
+  test("leaves nothing behind when a row of it cannot be written", async () => {
+    await makeLive();
+    await database.sqlAsOwner(`
+      create schema drizzle;
+      create table drizzle.__drizzle_migrations
+        (id serial primary key, hash text not null, created_at bigint check (created_at < 2000))
+    `);
+
+    const failed = amend(target, bundle, request);
+
+    await expect(failed).rejects.toMatchObject({
+      facts: { sqlstate: "23514" },
+      message: expect.stringContaining("The transaction is rolled back."),
+    });
+    expect(await hashes()).toEqual([]);
+  });
+});
+
+describe("accepting a changed file", () => {
+  const edited = makeMigration(first.tag, first.when, "create table notes (id bigint)");
+  const request = { kind: "accept", tag: first.tag } as const;
+
+  test("ends the drift, and runs nothing", async () => {
+    await run(target, makeBundle(first));
+    const drifted = await run(target, makeBundle(edited), { modified: "error" });
+
+    const { changes } = await amend(target, makeBundle(edited), request);
+    const report = await run(target, makeBundle(edited), { modified: "error" });
+
+    expect(drifted.error?.code).toBe("MODIFIED");
+    expect(changes[0]?.summary).toContain(`hash ${first.hash} becomes ${edited.hash}`);
+    expect(report).toMatchObject({ status: "up-to-date", drift: { modified: [] } });
+    expect(await hashes()).toEqual([edited.hash]);
+  });
+
+  test("is refused with the GRANTs that help where the role may insert only", async () => {
+    await run(target, makeBundle(first));
+    const guest = await database.createRole("guest");
+    await database.sql(`
+      grant usage on schema drizzle to ${guest.name};
+      grant select, insert on drizzle.__drizzle_migrations to ${guest.name};
+      grant usage on sequence drizzle.__drizzle_migrations_id_seq to ${guest.name}
+    `);
+    const asGuest = targetOf(database.urlOf(guest), relay.address);
+
+    await expect(amend(asGuest, makeBundle(edited), request)).rejects.toMatchObject({
+      code: "LEDGER_DENIED",
+      message: expect.stringContaining(
+        `grant select, insert, update, delete on "drizzle"."__drizzle_migrations" to "${guest.name}";`,
+      ),
+    });
+    expect(await hashes()).toEqual([first.hash]);
+  });
+});
+
+describe("merging two ledgers", () => {
+  const inPublic = () => ({
+    ...target,
+    ledger: { schema: "public", table: DEFAULT_LEDGER.table },
+  });
+
+  test("ends the split: nothing is lost, nothing runs again, and the other one is empty", async () => {
+    await run(target, makeBundle(first));
+    await run(inPublic(), makeBundle(second));
+    const split = await run(target, bundle);
+    const shown = await amend(target, bundle, { kind: "merge-ledgers" }, { write: false });
+
+    const { changes } = await amend(target, bundle, { kind: "merge-ledgers" });
+    const report = await run(target, bundle);
+
+    expect(split.error?.code).toBe("LEDGER_SPLIT");
+    expect(changes).toEqual(shown.changes);
+    expect(changes.map(({ summary }) => summary)).toEqual([
+      'insert row 1 of "public"."__drizzle_migrations" into "drizzle"."__drizzle_migrations": 0001_second',
+      'delete the 1 row of "public"."__drizzle_migrations"',
+    ]);
+    expect(report).toMatchObject({ status: "applied", applied: [{ tag: third.tag }] });
+    expect(await hashes()).toEqual([first.hash, second.hash, third.hash]);
+    expect(await hashes("public")).toEqual([]);
+  });
+
+  test("keeps what a 1.0 ledger knows of its rows, and goes on at a checkpoint that it took along", async () => {
+    const half = makeMigration("0003_half", 4_000, "vacuum notes", "select 1 / 0");
+    await database.sqlAsOwner("create table notes (id int primary key)");
+    await run(inPublic(), makeBundle(second, half));
+    await database.sqlAsOwner(`
+      alter table public.__drizzle_migrations add name text, add applied_at timestamptz;
+      update public.__drizzle_migrations set name = '19700101000002_second', applied_at = '2020-02-02Z';
+      create schema drizzle;
+      create table drizzle.__drizzle_migrations (id serial primary key, hash text not null,
+        created_at bigint, name text, applied_at timestamptz default now());
+      insert into drizzle.__drizzle_migrations (hash, created_at, name)
+        values ('${first.hash}', 1000, '19700101000001_first')
+    `);
+    const mended = makeMigration(
+      "0003_half",
+      4_000,
+      "vacuum notes",
+      "insert into notes values (9)",
+    );
+    const later = makeBundle(first, second, mended);
+
+    await amend(target, later, { kind: "merge-ledgers" });
+    const status = await run(target, later, { action: "status" });
+    const report = await run(target, later);
+
+    expect(status.pending).toMatchObject([{ tag: half.tag, done: 1 }]);
+    expect(report).toMatchObject({ status: "applied", applied: [{ tag: half.tag }] });
+    expect(
+      await database.sql(
+        "select name, applied_at = '2020-02-02Z' as old from drizzle.__drizzle_migrations order by id",
+      ),
+    ).toMatchObject([
+      { name: "19700101000001_first" },
+      { name: "19700101000002_second", old: true },
+      { name: "19700101000004_half" },
+    ]);
+    expect(await database.sql("select * from notes")).toEqual([{ id: 9 }]);
+  });
+});
+
+describe("resolving a statement in doubt", () => {
+  const calling = makeMigration(
+    "0001_calling",
+    2_000,
+    "create procedure fill() language plpgsql as $$ begin insert into notes values (7); commit; end $$",
+    "call fill()",
+    "insert into notes values (9)",
+  );
+  const doubtful = makeBundle(first, calling);
+
+  /** As a run leaves it that dies while the procedure runs. */
+  async function dieWhileCalling(): Promise<void> {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner("alter table notes add check (id <> 9)");
+    await run(target, doubtful);
+    await database.sqlAsOwner(`
+      alter table notes drop constraint notes_id_check;
+      delete from notes;
+      update drizzle.__drizzle_migrations_checkpoints set done = 1, running = 1, digests = left(digests, 12)
+    `);
+  }
+
+  test.each([
+    ["done", [9]],
+    ["undone", [7, 9]],
+  ] as const)("as %s lets the next run go on", async (as, expected) => {
+    await dieWhileCalling();
+    const stopped = await run(target, doubtful);
+
+    await amend(target, doubtful, { kind: "resolve", tag: calling.tag, as });
+    const report = await run(target, doubtful);
+
+    expect(stopped.error?.code).toBe("STEP_IN_DOUBT");
+    expect(report).toMatchObject({ status: "applied", applied: [{ tag: calling.tag }] });
+    const rows = await database.sql("select id from notes order by id");
+    expect(rows.map(({ id }) => id)).toEqual(expected);
+  });
+});

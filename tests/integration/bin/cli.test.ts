@@ -1,0 +1,421 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { runCli } from "../../../bin/cli.ts";
+import { bundleHash } from "../../../lib/bundle/bundle.ts";
+import { readBundle } from "../../../lib/bundle/read-bundle.ts";
+import { compileBundle } from "../../../lib/compile/compile.ts";
+import { startSecrets } from "../../../local/aws/secrets.ts";
+import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
+import { type Ended, neonMigrate } from "../../setup/neon-migrate.ts";
+import { expectAmendment, expectReport } from "../../setup/report-schema.ts";
+import { waitFor } from "../../setup/wait-for.ts";
+
+const FOLDERS = "tests/fixtures/folders";
+
+let scratch: string;
+let handler: string;
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "cli-"));
+  handler = mkdtempSync(join(scratch, "handler-"));
+  writeFileSync(join(handler, "index.mjs"), "export const handler = () => null;\n");
+});
+
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** Runs the command line in this process, which takes a tenth of the time; without the colours that a build server gets. */
+async function inProcess(words: readonly string[]): Promise<Ended> {
+  const printed: unknown[] = [];
+  const output = vi
+    .spyOn(console, "log")
+    .mockImplementation((text) => printed.push(stripVTControlCharacters(text)));
+  try {
+    const exitCode = await runCli(words);
+    return { exitCode, stdout: printed.map((text) => `${text}\n`).join(""), stderr: "" };
+  } finally {
+    output.mockRestore();
+  }
+}
+
+function reportOf({ stdout }: Ended) {
+  return expectReport(JSON.parse(stdout));
+}
+
+describe("a wrong command line", () => {
+  test.each([
+    [],
+    ["migrate"],
+    ["up", "now"],
+    ["up", "--color-of-hair", "red"],
+    ["up", "--transaction", "some"],
+    ["up", "--out-of-order"],
+    ["up", "--lock-timeout-ms", "soon"],
+    ["up", "--timeout-ms", "0"],
+    ["up", "--secret", "a", "--url", "postgres://b"],
+    ["up", "--parameter", "a", "--secret", "b"],
+    ["bundle"],
+  ])("exits with 2 and says why on standard error: %s %s %s", async (...words) => {
+    const ended = await neonMigrate(words);
+
+    expect(ended).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(ended.stderr).toMatch(/^(error: |Usage: )/);
+  });
+
+  test("is none when help is asked for", async () => {
+    const ended = await neonMigrate(["up", "--help"]);
+
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    for (const flag of [
+      "out-of-order",
+      "transaction",
+      "ddl-lock-timeout-ms",
+      "ahead",
+      "modified",
+    ]) {
+      expect(ended.stdout).toContain(`--${flag} `);
+    }
+  });
+});
+
+describe("bundle", () => {
+  test("writes a ready asset whose bytes depend on the migrations only", async () => {
+    const elsewhere = join(scratch, "moved", "good");
+    cpSync(`${FOLDERS}/good`, elsewhere, { recursive: true });
+    const [first, second] = [join(scratch, "first"), join(scratch, "second")];
+
+    const ended = await neonMigrate([
+      ...["bundle", "--folder", `${FOLDERS}/good`, "--out", first, "--handler", handler, "--json"],
+    ]);
+    await neonMigrate(["bundle", "--folder", elsewhere, "--out", second, "--handler", handler]);
+
+    const bundle = await compileBundle(`${FOLDERS}/good`);
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      hash: bundleHash(bundle.migrations),
+      migrations: [{ tag: "0000_init" }, { tag: "0001_touch" }],
+      files: [{ name: "index.mjs" }, { name: "bundle.json" }],
+      warnings: [],
+    });
+    const written = readFileSync(join(first, "bundle.json"), "utf8");
+    expect(readBundle(JSON.parse(written))).toEqual(bundle);
+    expect(readFileSync(join(second, "bundle.json"), "utf8")).toBe(written);
+  });
+
+  test("names the folder in shipped warnings without its place on this machine", async () => {
+    const folder = join(scratch, "orphan-file");
+    cpSync(`${FOLDERS}/orphan-file`, folder, { recursive: true });
+    const out = join(scratch, "orphan-asset");
+
+    await neonMigrate(["bundle", "--folder", `${folder}/`, "--out", out, "--handler", handler]);
+
+    const { warnings } = readBundle(JSON.parse(readFileSync(join(out, "bundle.json"), "utf8")));
+    expect(warnings).toMatchObject([{ code: "ORPHAN_FILE" }]);
+    expect(warnings[0]?.message).toMatch(/^orphan-file\/0001_forgotten\.sql /);
+  });
+
+  test("answers a broken folder with a failed report that names file, line and column", async () => {
+    const out = join(scratch, "never");
+
+    const ended = await neonMigrate([
+      ...["bundle", "--folder", `${FOLDERS}/sql-invalid`, "--out", out, "--json"],
+    ]);
+
+    expect(ended.exitCode).toBe(1);
+    expect(reportOf(ended)).toMatchObject({
+      status: "failed",
+      error: { code: "SQL_INVALID", migration: "0001_typo", statement: { line: 5, column: 2 } },
+    });
+    expect(reportOf(ended).error?.message).toContain("0001_typo.sql, line 5, column 2");
+  });
+
+  test("says how to get the prebuilt handler where it is missing", async () => {
+    const ended = await neonMigrate([
+      ...["bundle", "--folder", `${FOLDERS}/good`, "--out", join(scratch, "never"), "--json"],
+      ...["--handler", join(scratch, "nowhere")],
+    ]);
+
+    expect(ended.exitCode).toBe(1);
+    expect(reportOf(ended).error).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining("npm run bundle"),
+    });
+  });
+});
+
+describe("up, plan and status", () => {
+  let database: TestDatabase;
+  const good = ["--folder", `${FOLDERS}/good`];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterAll(async () => {
+    await database.close();
+  });
+
+  test("refuse a broken folder before anything connects", async () => {
+    const ended = await neonMigrate(
+      ["up", "--folder", `${FOLDERS}/journal-missing`, "--url", "postgres://a:b@nowhere.invalid/c"],
+      {},
+    );
+
+    expect(ended.exitCode).toBe(1);
+    expect(ended.stdout).toContain("JOURNAL_MISSING");
+  });
+
+  test("fail with a report when nothing names a database", async () => {
+    const ended = await neonMigrate(["plan", ...good, "--json"]);
+
+    expect(ended.exitCode).toBe(1);
+    expect(reportOf(ended).error?.code).toBe("DATABASE_URL_MISSING");
+  });
+
+  test("play a deployment: plan, up, up again, status", async () => {
+    const words = [...good, "--relay", "--json"];
+    const environment = { DATABASE_URL: database.url };
+
+    const planned = await neonMigrate(["plan", "--exit-code", ...words], environment);
+    const applied = await neonMigrate(["up", ...words], environment);
+    const again = await neonMigrate(["up", ...words], environment);
+    const replanned = await neonMigrate(["plan", "--exit-code", ...words], environment);
+    const status = await neonMigrate(["status", ...words], environment);
+
+    const outcomes = [planned, applied, again, replanned, status].map((ended) => [
+      ended.exitCode,
+      reportOf(ended).status,
+    ]);
+    expect(outcomes).toEqual([
+      [3, "planned"],
+      [0, "applied"],
+      [0, "up-to-date"],
+      [0, "up-to-date"],
+      [0, "up-to-date"],
+    ]);
+    expect(reportOf(status).applied.map(({ tag }) => tag)).toEqual(["0000_init", "0001_touch"]);
+    expect(reportOf(status).warnings).toEqual([]);
+    for (const { stdout, stderr } of [planned, applied, again, status]) {
+      expect(stdout + stderr).not.toContain(database.owner.password);
+    }
+  });
+
+  test("let --url win over everything that the environment says", async () => {
+    const ended = await neonMigrate(
+      ["status", ...good, "--relay", "--json", "--url", database.url],
+      { DATABASE_URL: "postgres://a:b@nowhere.invalid/c", DATABASE_URL_SECRET: "nowhere" },
+    );
+
+    expect(ended.exitCode).toBe(0);
+    expect(reportOf(ended).database?.name).toBe(database.name);
+  });
+
+  test("read a secret or a parameter with the credentials of a profile", async () => {
+    const secrets = await startSecrets();
+    onTestFinished(() => secrets.stop());
+    const home = mkdtempSync(join(scratch, "home-"));
+    mkdirSync(join(home, ".aws"));
+    const profile = "[deployer]\naws_access_key_id=AKIAPROFILE\naws_secret_access_key=local\n";
+    writeFileSync(join(home, ".aws", "credentials"), profile);
+    const environment = {
+      HOME: home,
+      AWS_PROFILE: "deployer",
+      AWS_REGION: "eu-central-1",
+      AWS_ENDPOINT_URL: secrets.url,
+      DATABASE_URL: "postgres://a:b@nowhere.invalid/c",
+      DATABASE_URL_SECRET_FIELD: "of another one",
+    };
+    const stale = new URL(database.url);
+    stale.password = "stale";
+    secrets.set("shop/database", JSON.stringify({ migrator: database.url }));
+    secrets.set("/shop/database", stale.href, database.url);
+    const words = ["status", ...good, "--relay", "--json"];
+
+    const ended = [
+      await neonMigrate(
+        [...words, "--secret", "shop/database", "--secret-field", "migrator"],
+        environment,
+      ),
+      await neonMigrate([...words, "--parameter", "/shop/database"], environment),
+    ];
+
+    expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    expect(ended.map((each) => reportOf(each).database?.name)).toEqual(
+      Array(2).fill(database.name),
+    );
+    expect(secrets.reads("/shop/database")).toBe(2);
+    expect(secrets.accessKeys).toEqual(new Set(["AKIAPROFILE"]));
+  });
+
+  test("go through the relay that NEON_WS_PROXY names", async () => {
+    const relay = await database.startRelay({ mode: "neon" });
+
+    const ended = await neonMigrate(["status", ...good, "--json"], {
+      DATABASE_URL: database.url,
+      NEON_WS_PROXY: relay.address,
+    });
+
+    expect(ended.exitCode).toBe(0);
+    expect(relay.stats().connections).toBeGreaterThan(0);
+  });
+
+  test("show a person where a migration failed, and that nothing was left behind", async () => {
+    const folder = join(scratch, "failing");
+    cpSync(`${FOLDERS}/good`, folder, { recursive: true });
+    const journalPath = join(folder, "meta/_journal.json");
+    const journal: { entries: object[] } = JSON.parse(readFileSync(journalPath, "utf8"));
+    journal.entries.push({ idx: 2, version: "7", when: 1_900_000_000_000, tag: "0002_bad" });
+    writeFileSync(journalPath, JSON.stringify(journal));
+    writeFileSync(join(folder, "0002_bad.sql"), "create table t (a int);\nselect b from t;\n");
+
+    const ended = await neonMigrate(["up", "--folder", folder, "--relay"], {
+      DATABASE_URL: database.url,
+    });
+
+    expect(ended.exitCode).toBe(1);
+    expect(ended.stdout).toContain(
+      `MIGRATION_FAILED (SQLSTATE 42703)  ${join(folder, "0002_bad.sql")}:2:8`,
+    );
+    expect(ended.stdout).toContain("    2 | select b from t;\n               ^\n");
+    expect(ended.stdout).toContain("Nothing was left behind");
+    expect(ended.stdout).not.toContain(database.owner.password);
+    expect(await database.sql("select to_regclass('t') as t")).toEqual([{ t: null }]);
+  });
+
+  test("end with a report when a signal comes", async () => {
+    const folder = join(scratch, "slow");
+    cpSync(`${FOLDERS}/good`, folder, { recursive: true });
+    writeFileSync(
+      join(folder, "meta/_journal.json"),
+      JSON.stringify({
+        version: "7",
+        dialect: "postgresql",
+        entries: [{ idx: 0, version: "7", when: 1_950_000_000_000, tag: "0000_slow" }],
+      }),
+    );
+    writeFileSync(
+      join(folder, "0000_slow.sql"),
+      "create table s (a int); select pg_sleep(3600);\n",
+    );
+
+    const ended = await neonMigrate(
+      ["up", "--folder", folder, "--relay", "--json", "--url", database.url],
+      {},
+      async (kill) => {
+        await untilSleeping(database);
+        kill("SIGINT");
+      },
+    );
+
+    expect(ended.exitCode).toBe(1);
+    expect(reportOf(ended).error?.message).toMatch(/^SIGINT ended this run\./);
+    expect(await database.sql("select to_regclass('s') as s")).toEqual([{ s: null }]);
+  });
+});
+
+describe("baseline and repair", () => {
+  let database: TestDatabase;
+  let words: readonly string[];
+  let folder: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    folder = join(scratch, "live");
+    cpSync(`${FOLDERS}/good`, folder, { recursive: true });
+    words = ["--folder", folder, "--relay", "--url", database.url];
+  });
+
+  afterAll(async () => {
+    await database.close();
+  });
+
+  const baseline = ["baseline", "--to", "0000_init"];
+  const rows = () => database.sql("select hash from drizzle.__drizzle_migrations order by id");
+
+  test("refuse a database that is not what they were told, with a report or in words", async () => {
+    const ended = await inProcess([...baseline, ...words, "--yes"]);
+    const report = reportOf(await inProcess([...baseline, ...words, "--yes", "--json"]));
+
+    expect(ended.exitCode).toBe(1);
+    expect(ended.stdout).toContain("BASELINE_MISMATCH");
+    expect(ended.stdout).toContain("users (0000_init)");
+    expect(ended.stdout).toMatch(/Failed\. Nothing was written\.\n$/);
+    expect(report.error).toMatchObject({ code: "BASELINE_MISMATCH", migration: "0000_init" });
+    expect(await database.sql("select to_regnamespace('drizzle') as drizzle")).toEqual([
+      { drizzle: null },
+    ]);
+  });
+
+  test("adopt a live database: shown, written on --yes, and gone on from by up", async () => {
+    await database.sqlAsOwner("create table users (id serial primary key, name text not null)");
+
+    const shown = await inProcess([...baseline, ...words]);
+    const nothing = await database.sql("select to_regnamespace('drizzle') as drizzle");
+    const written = await neonMigrate([...baseline, ...words, "--yes", "--json"]);
+    const report = reportOf(await inProcess(["up", ...words, "--json"]));
+
+    expect(shown.exitCode).toBe(0);
+    expect(shown.stdout.split("\n").slice(1)).toEqual([
+      '· create the ledger "drizzle"."__drizzle_migrations"',
+      '· insert 0000_init into "drizzle"."__drizzle_migrations" as applied',
+      "Nothing was written. Repeat with --yes to write it.",
+      "",
+    ]);
+    expect(nothing).toEqual([{ drizzle: null }]);
+    expect(written.exitCode).toBe(0);
+    expect(expectAmendment(JSON.parse(written.stdout))).toMatchObject({
+      written: true,
+      database: { name: database.name },
+      changes: [{ migration: null }, { migration: "0000_init" }],
+    });
+    expect(written.stdout + written.stderr).not.toContain(database.owner.password);
+    expect(report).toMatchObject({ status: "applied", applied: [{ tag: "0001_touch" }] });
+  });
+
+  test("tell nobody the password of a connection that fails", async () => {
+    const url = new URL(database.url);
+    url.password = "Marker%20secret";
+
+    const ended = await inProcess([...baseline, "--folder", folder, "--relay", "--url", url.href]);
+
+    expect(ended).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining("LOGIN_FAILED"),
+    });
+    expect(ended.stdout).not.toMatch(/Marker/);
+  });
+
+  test("show both hashes of a changed file, and end that drift", async () => {
+    const [before] = await rows();
+    writeFileSync(join(folder, "0000_init.sql"), "-- as it is in production\nselect 1;\n");
+    const [changed] = (await compileBundle(folder)).migrations;
+
+    const status = await inProcess(["status", ...words]);
+    const refused = await inProcess(["plan", ...words, "--modified", "error"]);
+    const accepted = await inProcess(["repair", "--accept", "0000_init", ...words, "--yes"]);
+    const again = await inProcess(["repair", "--accept", "0000_init", ...words, "--yes"]);
+
+    const hashes = `hash ${String(before?.hash).slice(0, 12)}… in the ledger, ${changed?.hash.slice(0, 12)}… in the`;
+    expect(status.stdout).toContain(`~ 0000_init  was changed after it was applied (${hashes}`);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: expect.stringContaining(hashes) });
+    expect(accepted).toMatchObject({ exitCode: 0 });
+    expect(accepted.stdout).toContain(`hash ${before?.hash} becomes ${changed?.hash}`);
+    expect(accepted.stdout).toContain("Written: 1 change, in one transaction.");
+    expect(again.stdout).toContain("There is nothing to write");
+    expect((await rows())[0]).toEqual({ hash: changed?.hash });
+  });
+});
+
+async function untilSleeping(database: TestDatabase): Promise<void> {
+  await waitFor(async () => {
+    const rows = await database.sql(
+      "select 1 from pg_stat_activity where datname = $1 and query like '%pg_sleep%' and pid <> pg_backend_pid() and state = 'active'",
+      [database.name],
+    );
+    return rows.length > 0;
+  });
+}

@@ -1,0 +1,50 @@
+import pc from "picocolors";
+import { describe, expect, test } from "vitest";
+import { type RenderOptions, renderReport } from "../../../../bin/render/report.ts";
+import { buildReport, type Report } from "../../../../lib/report/report.ts";
+
+const plain: RenderOptions = {
+  action: "status",
+  folder: "drizzle",
+  bundle: null,
+  colors: pc.createColors(false),
+};
+
+const TIMINGS = { totalMs: 5, connectMs: 3, lockMs: 0, planMs: 0, executeMs: 0 };
+
+function lines(drift: Partial<Report["drift"]>): readonly string[] {
+  const none = { modified: [], unknown: [], outOfOrder: [] };
+  const report = buildReport("test", "up-to-date", {
+    drift: { ...none, ...drift },
+    timings: TIMINGS,
+  });
+  return renderReport(report, plain).split("\n").slice(0, -1);
+}
+
+describe("renderReport", () => {
+  test("shows both hashes of a changed file, shortened", () => {
+    const modified = [{ tag: "0000_a", ledgerHash: "a".repeat(64), bundleHash: "b".repeat(64) }];
+
+    expect(lines({ modified })).toEqual([
+      "~ 0000_a  was changed after it was applied (hash aaaaaaaaaaaa… in the ledger, bbbbbbbbbbbb… in the folder)",
+    ]);
+  });
+
+  test("shows the rows that the folder does not know, by name and hash", () => {
+    const unknown = [
+      { hash: "c".repeat(64), when: 1, name: null },
+      { hash: "d".repeat(64), when: 2, name: "20260101_d" },
+    ];
+
+    expect(lines({ unknown })).toEqual([
+      "? hash cccccccccccc…  is in the ledger, not in the folder",
+      "? 20260101_d (hash dddddddddddd…)  is in the ledger, not in the folder",
+    ]);
+  });
+
+  test("shows what came late", () => {
+    expect(lines({ outOfOrder: [{ tag: "0001_late", hash: "e".repeat(64), when: 1 }] })).toEqual([
+      "< 0001_late  is pending, and older than the newest applied one",
+    ]);
+  });
+});

@@ -1,0 +1,293 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../lib/errors.ts";
+import { selectSource } from "../../../lib/events/recognise.ts";
+import type { Request } from "../../../lib/request.ts";
+import {
+  CLOUDFORMATION,
+  DEPLOYMENTS,
+  DIRECT,
+  FUNCTION_ARN,
+  HTTP,
+  MARKED,
+  UNMARKED,
+} from "../../setup/fuzz/events.ts";
+import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";
+import { outcomeOf } from "../../setup/fuzz/outcome.ts";
+import { expectedRequest, isRecord, REQUEST } from "../../setup/fuzz/request-oracle.ts";
+
+const CONTEXT = {
+  awsRequestId: "request",
+  invokedFunctionArn: FUNCTION_ARN,
+  getRemainingTimeInMillis: () => 900_000,
+};
+
+const variants = (events: readonly unknown[], maxMutations?: number) =>
+  fc.oneof(...events.map((event) => mutants(event, maxMutations)));
+
+/** Which source an event was given to, and what it made of it. */
+function asked(event: unknown): {
+  readonly source: string;
+  readonly request: Request | null;
+  readonly code: ErrorCode | undefined;
+} {
+  const recognised = selectSource(event);
+  const { value: request, error } = outcomeOf(() => recognised.toRequest(CONTEXT));
+  return { source: recognised.source, request, code: error?.code };
+}
+
+describe("a direct invocation in any variation", () => {
+  test("makes the request that stands in it, or none", () => {
+    fc.assert(
+      fc.property(variants([...DIRECT, REQUEST]), (event) => {
+        const { source, request, code } = asked(event);
+
+        if (source === "direct")
+          expect(request).toEqual(isDestruction(event) ? null : expectedRequest(event));
+        else expect(request).toBeNull();
+        if (source === "unsupported") expect(code).toBe("UNSUPPORTED_EVENT");
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("never applies with an action that says something else, or with keys that all are unknown", () => {
+    const others = hostileValue.filter((value) => value !== "up" && (value ?? null) !== null);
+    fc.assert(
+      fc.property(variants(DIRECT), others, (event, action) => {
+        const changed = isRecord(event) ? { ...event, action } : { action };
+
+        expect(asked(changed).request?.action ?? "none").not.toBe("up");
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("an HTTP call in any variation", () => {
+  test("applies only for a POST to /migrations whose body and query say nothing else", () => {
+    fc.assert(
+      fc.property(variants(HTTP), (event) => {
+        const { source, request } = asked(event);
+
+        if (request?.action === "up" && source === "http") expect(postsUp(event)).toBe(true);
+        if (source !== "http") expect(runsDirectly(event) || request === null).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("reads a body as it reads a direct invocation", () => {
+    fc.assert(
+      fc.property(mutants({ ...REQUEST, action: "up" }), fc.boolean(), (value, isBase64Encoded) => {
+        const text = jsonOf(value);
+        const body = isBase64Encoded ? Buffer.from(text).toString("base64") : text;
+        const event = { ...Object(HTTP[1]), body, isBase64Encoded };
+
+        const { request } = asked(event);
+
+        expect(request).toEqual(text.trim() === "" ? expectedRequest({}) : expectedBody(text));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("a custom resource in any variation", () => {
+  test("applies for Create and Update only, and with no other action", () => {
+    fc.assert(
+      fc.property(variants(CLOUDFORMATION), (event) => {
+        const { source, request } = asked(event);
+
+        if (source !== "cloudformation") {
+          expect(request === null || runsDirectly(event)).toBe(true);
+          return;
+        }
+        const { RequestType, ResourceProperties } = Object(event);
+        const applies = RequestType === "Create" || RequestType === "Update";
+        const expected = applies ? expectedRequest(ResourceProperties) : null;
+        const allowed = isRecord(expected) && expected.action === "up";
+        expect(expressed(request)).toEqual(allowed ? expressed(expected) : null);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("asks for nothing on Delete, whatever else is in it", () => {
+    fc.assert(
+      fc.property(variants(CLOUDFORMATION), (event) => {
+        const deletion = { ...Object(event), RequestType: "Delete", LogicalResourceId: "Run" };
+
+        expect(asked(deletion)).toEqual({ source: "cloudformation", request: null });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("an event of a deployment in any variation", () => {
+  test("makes the request in the place where its service lets people write one, or none", () => {
+    fc.assert(
+      fc.property(variants(DEPLOYMENTS), (event) => {
+        const { source, request } = asked(event);
+
+        if (source === "codepipeline")
+          expect(withoutDurations(request)).toEqual(withoutDurations(parametersOf(event)));
+        else if (source === "codedeploy") expect(request).toEqual(expect.objectContaining(NOTHING));
+        else if (source === "ecs" && request !== null)
+          expect(withoutDurations(request)).toEqual(withoutDurations(detailsOf(event)));
+        else expect(request === null || runsDirectly(event)).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("an event of another service", () => {
+  const request = fc.constantFrom<object>({}, { action: "up" }, REQUEST, { tf: {} }, { now: 1 });
+
+  test.each(MARKED)("is refused whatever else is in it: %j", (event) => {
+    fc.assert(
+      fc.property(request, fc.dictionary(fc.string(), hostileValue), (more, noise) => {
+        expect(asked({ ...noise, ...more, ...event })).toMatchObject({
+          source: "unsupported",
+          request: null,
+          code: "UNSUPPORTED_EVENT",
+        });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test.each(UNMARKED)("is refused as long as no request is in it: %j", (event) => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), hostileValue), (noise) => {
+        expect(asked({ ...noise, ...event })).toMatchObject({
+          source: "unsupported",
+          request: null,
+        });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("is no run in any variation, unless the variation itself is a request", () => {
+    fc.assert(
+      fc.property(variants([...MARKED, ...UNMARKED]), (event) => {
+        const { source, request } = asked(event);
+
+        expect(
+          request === null || (source === "direct" && runsDirectly(event)) || postsUp(event),
+        ).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+/** A request but for the two fields that a custom resource has defaults of its own for. */
+function expressed(request: object | null): object | null {
+  return request && { ...request, lockTimeoutMs: null, ahead: null };
+}
+
+const NOTHING = { action: "up", transaction: "auto", executor: "auto" };
+
+/** A deployment has a default of its own for one duration, and a continued one has less left of both. */
+function withoutDurations(request: unknown): object | null {
+  return isRecord(request) ? { ...request, lockTimeoutMs: null, timeoutMs: null } : null;
+}
+
+function parametersOf(event: unknown): unknown {
+  const { data } = Object(Reflect.get(Object(event), "CodePipeline.job"));
+  const configuration = isRecord(data?.actionConfiguration)
+    ? data.actionConfiguration.configuration
+    : {};
+  const words = (isRecord(configuration) ? configuration.UserParameters : null) ?? "";
+  if (typeof words !== "string") return null;
+  const trimmed = words.trim();
+  if (trimmed === "") return expectedRequest({});
+  if (/^(up|plan|status)$/.test(trimmed)) return expectedRequest({ action: trimmed });
+  const value = parsed(trimmed);
+  return isRecord(value) ? expectedRequest(value) : null;
+}
+
+function detailsOf(event: unknown): unknown {
+  return expectedRequest(Reflect.get(Object(event), "hookDetails") ?? {});
+}
+
+function isDestruction(event: unknown): boolean {
+  if (!isRecord(event)) return false;
+  if (isRecord(event.tf) && event.tf.action === "delete") return true;
+  return Object.values(event).some((each) => isTerraforms(each) && each.action === "delete");
+}
+
+function isTerraforms(value: unknown): value is { readonly action: string } {
+  return isRecord(value) && Object.hasOwn(value, "prev_input") && typeof value.action === "string";
+}
+
+/** Whether somebody who knows only the documentation would call this a direct invocation. */
+function runsDirectly(event: unknown): boolean {
+  if (event === null || event === undefined) return true;
+  if (!isRecord(event) || expectedRequest(event) === null) return false;
+  const tools = ["tf", "now", "trigger", "triggers", "timestamp", "time", "hash", "migrationsHash"];
+  const keys = Object.keys(event);
+  const known = (key: string) => Object.hasOwn(REQUEST, key);
+  return (
+    keys.some((key) => known(key) && (event[key] ?? null) !== null) ||
+    keys.every((key) => known(key) || tools.includes(key) || isTerraforms(event[key]))
+  );
+}
+
+function postsUp(event: unknown): boolean {
+  const { httpMethod, requestContext, rawPath, path } = Object(event);
+  const method = isRecord(requestContext?.http) ? requestContext.http.method : httpMethod;
+  const target = typeof rawPath === "string" ? rawPath : path;
+  if (method !== "POST" || !/\/migrations\/*$/.test(target)) return false;
+  return !queries(event).some((key) => Object.hasOwn(REQUEST, key)) && bodyApplies(event);
+}
+
+function bodyApplies(event: unknown): boolean {
+  const { body, isBase64Encoded } = Object(event);
+  if ((body ?? null) === null) return true;
+  if (typeof body !== "string") return false;
+  const text = isBase64Encoded === true ? Buffer.from(body, "base64").toString() : body;
+  if (isBase64Encoded === true && !sameBase64(body, text)) return false;
+  return text.trim() === "" || expectedBody(text) !== null;
+}
+
+/** Node decodes anything: a body is base64 only if the way back leads to it. */
+function sameBase64(body: string, text: string): boolean {
+  const back = Buffer.from(text).toString("base64");
+  return text.includes("\ufffd") || back.slice(0, -4) === body.slice(0, back.length - 4);
+}
+
+function queries(event: unknown): readonly string[] {
+  const { queryStringParameters, multiValueQueryStringParameters } = Object(event);
+  return [queryStringParameters, multiValueQueryStringParameters]
+    .filter(isRecord)
+    .flatMap((each) => Object.keys(each));
+}
+
+/** What the body of a POST asks for: its action may be left out, but be nothing else than `up`. */
+function expectedBody(text: string): unknown {
+  const value = parsed(text);
+  if (!isRecord(value)) return null;
+  if (Object.hasOwn(value, "action") && value.action !== "up") return null;
+  return expectedRequest(value);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch {
+    return "[".repeat(100_000);
+  }
+}

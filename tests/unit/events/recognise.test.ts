@@ -1,0 +1,228 @@
+import { describe, expect, test } from "vitest";
+import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../../lib/errors.ts";
+import { selectSource } from "../../../lib/events/recognise.ts";
+import { createHandler } from "../../../lib/handler/handler.ts";
+import { silentLog } from "../../../lib/log.ts";
+import { buildReport, failedReport } from "../../../lib/report/report.ts";
+import type { Request } from "../../../lib/request.ts";
+import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
+
+const context = {
+  awsRequestId: "request",
+  invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
+  getRemainingTimeInMillis: () => 900_000,
+};
+
+const POST = {
+  rawPath: "/migrations",
+  requestContext: { http: { method: "POST" } },
+  body: '{"transaction":"each"}',
+};
+
+const CREATE = {
+  RequestType: "Create",
+  LogicalResourceId: "Run",
+  ServiceToken: "arn:aws:lambda:eu-central-1:1:function:framework",
+  ResourceProperties: { MigrationsHash: "5f" },
+};
+
+/** The action that an event asks for, null when for none, or the code with which it is refused. */
+function askedBy(event: unknown): Request["action"] | null | string {
+  try {
+    return selectSource(event).toRequest(context)?.action ?? null;
+  } catch (thrown) {
+    if (thrown instanceof MigratorError) return thrown.code;
+    throw thrown;
+  }
+}
+
+describe("a direct invocation", () => {
+  test("is no run when a field of ours is empty and the others are not ours", () => {
+    expect(askedBy({ id: 1, modified: null })).toBe("UNSUPPORTED_EVENT");
+    expect(askedBy({ modified: null })).toBe("up");
+  });
+
+  test.each([
+    [{ Action: "plan", transaction: "each" }],
+    [{ transaction: "each", "on-failure": "return" }],
+  ])("is refused when it spells a field in another way: %j", (event) => {
+    expect(askedBy(event)).toBe("REQUEST_INVALID");
+  });
+
+  test("throws a message with the whole report in it, however long the error is", async () => {
+    const report = failedReport("request", new MigratorError("LOCKED", "x".repeat(8_000_000)));
+
+    const responding = selectSource({}).respond(report, context, 0);
+    const { message } = await responding.then(() => expect.fail("It was returned."), toError);
+
+    const [sentence = "", json = ""] = message.split("\n");
+    expect([sentence.length < 100_000, message.length < 200_000]).toEqual([true, true]);
+    expect(JSON.parse(json)).toMatchObject({ status: "failed", error: { code: "LOCKED" } });
+  });
+
+  test("throws a message with the whole report in it, however much there is to tell", async () => {
+    const detail = "\u0001".repeat(1_000);
+    const notices = Array.from({ length: 1_000 }, () => ({
+      ...{ severity: "NOTICE", message: detail, migration: null },
+    }));
+    const report = failedReport("request", new MigratorError("LOCKED", detail), { notices });
+
+    const responding = selectSource({}).respond(report, context, 0);
+    const { message } = await responding.then(() => expect.fail("It was returned."), toError);
+
+    expect(message.length).toBeLessThan(200_000);
+    expect(JSON.parse(message.split("\n")[1] ?? "")).toMatchObject({ error: { code: "LOCKED" } });
+  });
+
+  test("asks for nothing when Terraform destroys what invoked it", async () => {
+    const event = { transaction: "each", tf: { action: "delete", prev_input: {} } };
+
+    expect(askedBy(event)).toBeNull();
+    expect(await selectSource(event).respond(null, context, Date.now())).toBeNull();
+  });
+});
+
+describe("an HTTP call", () => {
+  test.each([
+    ["a body that was parsed before", { body: { action: "plan" } }],
+    ["a body that is a number", { body: 0 }],
+    ["a body that is not the base64 text it says to be", { body: "{!}", isBase64Encoded: true }],
+    ["an action in the query", { queryStringParameters: { action: "plan" } }],
+    ["an option in the query", { multiValueQueryStringParameters: { Transaction: ["all"] } }],
+  ])("of POST with %s is refused", (_name, more) => {
+    expect(askedBy({ ...POST, ...more })).toBe("REQUEST_INVALID");
+  });
+
+  test.each([[{ methodArn: "arn" }], [{ type: "REQUEST", routeArn: "arn" }]])(
+    "that an authorizer is asked about is not served: %j",
+    (more) => {
+      expect(askedBy({ ...POST, ...more })).toBe("UNSUPPORTED_EVENT");
+    },
+  );
+
+  test("needs a method that is POST, not one that would be in capitals", () => {
+    const event = { ...POST, requestContext: { http: { method: "poſt" } } };
+
+    expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
+  });
+
+  test("is answered at once for a path of two million slashes", () => {
+    // Gone through once for each of them, it would take longer than a test may.
+    const rawPath = `/migrations${"/".repeat(2_000_000)}x`;
+
+    expect(askedBy({ ...POST, rawPath })).toBe("NOT_FOUND");
+  });
+
+  test("gets no password back from a method that is a connection string", () => {
+    const method = "POSTGRES://U:HUNTER22@H/DB";
+    const event = { ...POST, requestContext: { http: { method } } };
+
+    expect(() => selectSource(event).toRequest(context)).not.toThrow(/HUNTER22/);
+    expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
+  });
+});
+
+describe("an Update of CloudFormation takes back", () => {
+  const update = (to: unknown, from: unknown, RequestType = "Update") => ({
+    ...{ RequestType, LogicalResourceId: "Run" },
+    ...{ ResourceProperties: to, OldResourceProperties: from },
+  });
+  const migrations = ["first", "second", "third"].map((tag, index) =>
+    makeMigration(tag, index, "select 1"),
+  );
+  const head = (count: number) => ({
+    MigrationsHash: makeBundle(...migrations.slice(0, count)).hash,
+  });
+  const whole = head(3);
+  const edited = makeBundle(makeMigration("first", 0, "select 2"), ...migrations.slice(1, 2)).hash;
+
+  test.each([
+    ["the migrations that it comes from", update(head(2), whole), "skipped"],
+    ["them where none is left", update(head(0), whole), "skipped"],
+    ["nothing when they stay", update({ ...whole, modified: "error" }, whole), "planned"],
+    ["nothing when they are new", update(whole, head(2)), "planned"],
+    ["nothing where the code is not what it comes from", update(head(1), head(2)), "planned"],
+    ["nothing where the code is behind", update({ MigrationsHash: edited }, whole), "planned"],
+    ["nothing when somebody has typed the hash", update({ MigrationsHash: "2" }, whole), "planned"],
+    ["nothing when the hash is left out", update({}, whole), "planned"],
+    ["nothing when its hash is no text", update({ MigrationsHash: [whole] }, whole), "planned"],
+    ["nothing without old properties", update(head(2), undefined), "planned"],
+    ["nothing when it is a Create", update(head(2), whole, "Create"), "planned"],
+  ])("%s", async (_what, event, status) => {
+    let reads = 0;
+    const handler = createHandler({
+      bundle: () => {
+        reads += 1;
+        return makeBundle(...migrations);
+      },
+      run: (_request, { requestId }) => Promise.resolve(buildReport(requestId, "planned", {})),
+      logFor: () => silentLog,
+    });
+
+    expect(await handler(event, context)).toMatchObject({ Data: { status } });
+    expect(reads).toBe(1);
+  });
+});
+
+describe("a custom resource is answered by us", () => {
+  const arn = context.invokedFunctionArn;
+
+  test.each([
+    [arn, arn, true],
+    [arn, `${arn}:$LATEST`, true],
+    [`${arn}:live`, `${arn}:live`, true],
+    [`${arn}:live`, `${arn}:7`, false],
+    [`${arn}-framework`, arn, false],
+    [undefined, arn, false],
+  ])(
+    "with the service token %s, invoked as %s: %s",
+    async (ServiceToken, invokedFunctionArn, ours) => {
+      const event = { ...CREATE, ServiceToken, ResponseURL: "http://127.0.0.1:1/never" };
+      const invocation = { ...context, invokedFunctionArn };
+
+      const answered = selectSource(event).respond(null, invocation, Date.now() + 1_000);
+
+      if (ours) await expect(answered).rejects.toThrow("CloudFormation could not be answered");
+      else await expect(answered).resolves.toMatchObject({ Data: { status: "skipped" } });
+    },
+  );
+});
+
+describe("the status of an HTTP answer", () => {
+  const STATUS: Partial<Record<ErrorCode, number>> = {
+    ...{ REQUEST_INVALID: 400, NOT_FOUND: 404, RUN_NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405 },
+    ...{ LOCKED: 409, LOCK_TIMEOUT: 409 },
+    ...{ OUT_OF_ORDER: 422, MODIFIED: 422, AHEAD: 422, LEDGER_SPLIT: 422 },
+    ...{ UNREACHABLE: 503, CONNECT_TIMEOUT: 503, ENDPOINT_UNAVAILABLE: 503, CONNECTION_LOST: 503 },
+    DEADLINE: 504,
+  };
+
+  test.each(ERROR_CODES)("says what became of %s, and when to come again", async (code) => {
+    const report = failedReport("request", new MigratorError(code, "It failed."));
+
+    const answer = await selectSource(POST).respond(report, context, Date.now());
+
+    const status = STATUS[code] ?? 500;
+    expect(answer).toMatchObject({ statusCode: status, body: JSON.stringify(report) });
+    expect(Object(answer).headers["retry-after"]).toBe(status === 503 ? "5" : undefined);
+  });
+});
+
+describe("a custom resource behind a framework", () => {
+  const failed = failedReport("request", new MigratorError("LOCKED", "Another run is under way."));
+
+  test("fails with the code as the error's name", async () => {
+    await expect(selectSource(CREATE).respond(failed, context, Date.now())).rejects.toMatchObject({
+      name: "LOCKED",
+      message: expect.stringContaining("LOCKED: Another run is under way."),
+    });
+  });
+
+  test("is answered even if its service token is no text and cannot become one", async () => {
+    const event = { ...CREATE, ServiceToken: { toString: 1, valueOf: 1 } };
+
+    const answer = await selectSource(event).respond(null, context, Date.now());
+
+    expect(answer).toMatchObject({ Data: { status: "skipped" } });
+  });
+});

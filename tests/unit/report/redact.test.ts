@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { redact } from "../../../lib/report/redact.ts";
+
+describe("redact", () => {
+  test("replaces a known secret in every text, however deep, and keeps the rest", () => {
+    const value = { a: ["x hunter22 y", 1, null], b: { c: "hunter22hunter22", d: true } };
+
+    expect(redact(value, ["hunter22"])).toEqual({
+      a: ["x [redacted] y", 1, null],
+      b: { c: "[redacted][redacted]", d: true },
+    });
+  });
+
+  test("takes the password out of any connection string, known or not", () => {
+    expect(redact("at postgres://u:p@ss:w@h/db and postgresql://u:x@h", [])).toBe(
+      "at postgres://u:[redacted]@h/db and postgresql://u:[redacted]@h",
+    );
+  });
+
+  test("finds a known secret however much of it is percent-encoded", () => {
+    const forms = ["p+a ss/w%rd", "p%2Ba%20ss%2Fw%25rd", "p%2ba+ss/w%25rd", "p+a%20ss/w%rd"];
+
+    for (const form of forms) expect(redact(`x${form}y`, ["p+a ss/w%rd"])).toBe("x[redacted]y");
+  });
+
+  test.each([
+    ["postgres://u:with blanks/x@h/db", "postgres://u:[redacted]@h/db"],
+    ["postgres://me@corp.example:word@h", "postgres://me@corp.example:[redacted]@h"],
+    ["postgres:/u:word@h/db", "postgres:/u:[redacted]@h/db"],
+    ["postgres://u@h/db?password=word&x=1", "postgres://u@h/db?password=[redacted]&x=1"],
+  ])("takes the password out of %s, which is not written as it should be", (text, expected) => {
+    expect(redact(text, [])).toBe(expected);
+  });
+
+  test("takes linear time for what looks like many connection strings", () => {
+    // If each of them were followed to the end of the text, it would take longer than a test may.
+    const text = `${"postgres://u:".repeat(5_000)}${"x".repeat(50_000_000)}`;
+
+    expect(redact(text, []) === text).toBe(true);
+  });
+
+  test("does not tear holes into words for a short password", () => {
+    expect(redact("app_users", ["app"])).toBe("app_users");
+  });
+});

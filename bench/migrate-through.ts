@@ -3,7 +3,7 @@ import { silentLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate/migrate.ts";
 import type { Report } from "../lib/report/report.ts";
 import { parseRequest } from "../lib/request.ts";
-import { DEFAULT_LEDGER } from "../lib/target/config.ts";
+import { DEFAULT_LEDGER } from "../lib/target/target.ts";
 
 /**
  * Runs a request in this process, as a bench measures it: through a relay, without a deadline from outside.

@@ -1,6 +1,7 @@
-import { type Config, readConfig, type Target } from "../lib/target/config.ts";
+import { type Config, readConfig } from "../lib/target/config.ts";
 import { parseEndpoint } from "../lib/target/endpoint.ts";
 import { resolveTarget } from "../lib/target/secret.ts";
+import type { Target } from "../lib/target/target.ts";
 import { type Relay, startRelay } from "../local/relay/relay.ts";
 
 /** The database that a command line names. */

@@ -73,19 +73,6 @@ export interface StatementPlace {
   readonly excerpt: string;
 }
 
-/** What PostgreSQL says about an error, in the words of its protocol. */
-export interface PostgresFacts {
-  /** In the server's language: `lc_messages`. */
-  readonly severity: string;
-  readonly sqlstate: string;
-  readonly message: string;
-  readonly detail: string | null;
-  readonly hint: string | null;
-  readonly where: string | null;
-  /** Character offset, from 1, into the text that was sent; null where the server gave none. */
-  readonly position: number | null;
-}
-
 /** The facts that a failure carries beside its code and its sentence. */
 export interface ErrorFacts {
   readonly cause?: unknown;
@@ -138,34 +125,8 @@ function describe(value: unknown): string {
   }
 }
 
-const SQLSTATE = /^[0-9A-Z]{5}$/;
-
-/**
- * Reads a PostgreSQL error, looking through `cause` where a library has wrapped it (Drizzle's
- * `DrizzleQueryError` does). Returns null for anything that carries no SQLSTATE.
- */
-export function postgresFacts(thrown: unknown): PostgresFacts | null {
-  for (let error = thrown, depth = 0; depth < 8; depth += 1) {
-    if (typeof error !== "object" || error === null) return null;
-    const code = Reflect.get(error, "code");
-    const severity = Reflect.get(error, "severity");
-    if (typeof code === "string" && SQLSTATE.test(code) && typeof severity === "string") {
-      return {
-        severity,
-        sqlstate: code,
-        message: text(error, "message") ?? "",
-        detail: text(error, "detail"),
-        hint: text(error, "hint"),
-        where: text(error, "where"),
-        position: Number(text(error, "position")) || null,
-      };
-    }
-    error = Reflect.get(error, "cause");
-  }
-  return null;
-}
-
-function text(record: object, key: string): string | null {
-  const value = Reflect.get(record, key);
-  return typeof value === "string" && value !== "" ? value : null;
+/** Something worth knowing that stops nothing. */
+export interface Warning {
+  readonly code: string;
+  readonly message: string;
 }

@@ -1,4 +1,4 @@
-export type { Bundle, Migration, Statement, Warning } from "./bundle/bundle.ts";
+export type { Bundle, Migration, Statement } from "./bundle/bundle.ts";
 export {
   type Finding,
   findingsOf,
@@ -7,6 +7,7 @@ export {
   type Severity,
 } from "./bundle/finding.ts";
 export { readBundle } from "./bundle/read-bundle.ts";
+export type { Warning } from "./errors.ts";
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -22,11 +23,6 @@ export { type Dependencies, migrate } from "./migrate/migrate.ts";
 export type { RunRecord } from "./queued-runs/record.ts";
 export type { Report, ReportedError } from "./report/report.ts";
 export { parseRequest, type Request } from "./request.ts";
-export {
-  type Config,
-  type DatabaseUrlReference,
-  type LedgerPlace,
-  readConfig,
-  type Target,
-} from "./target/config.ts";
+export { type Config, type DatabaseUrlReference, readConfig } from "./target/config.ts";
 export { resolveTarget } from "./target/secret.ts";
+export type { LedgerPlace, Target } from "./target/target.ts";

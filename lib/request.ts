@@ -1,5 +1,5 @@
 import { MigratorError } from "./errors.ts";
-import { quoted } from "./report/redact.ts";
+import { quoted } from "./text.ts";
 
 /** What a caller asks for, in the same words whichever way the call came in. */
 export interface Request {

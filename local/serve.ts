@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { counted } from "../bin/counted.ts";
 import { buildLambda } from "../build/lambda.ts";
 import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
+import { counted } from "../lib/text.ts";
 import { startSecrets } from "./aws/secrets.ts";
 import { startFunctionUrl } from "./function-url/function-url.ts";
 import { type Greeting, greeting } from "./instructions.ts";

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { GREETING } from "../../lib/connection/opening.ts";
 import { cautiousLockQuestion } from "../../lib/ledger/lock.ts";
 import { ledgerQuestion } from "../../lib/ledger/read.ts";
-import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
+import { DEFAULT_LEDGER } from "../../lib/target/target.ts";
 import { startPostgres } from "../../local/postgres/postgres.ts";
 import {
   ByteQueue,

@@ -1,7 +1,7 @@
 import type { Colors } from "picocolors/types.js";
 import type { Amendment } from "../../lib/amend/amend.ts";
 import type { Report } from "../../lib/report/report.ts";
-import { counted } from "../counted.ts";
+import { counted } from "../../lib/text.ts";
 import { renderError } from "../render/error.ts";
 import { renderHeading } from "../render/report.ts";
 

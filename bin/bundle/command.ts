@@ -5,8 +5,8 @@ import { type AssetFile, portable, writeAsset } from "../../lib/compile/asset.ts
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { tagsSince } from "../../lib/compile/since.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
+import { counted } from "../../lib/text.ts";
 import { checkBundle, type FiledFinding } from "../check/result.ts";
-import { counted } from "../counted.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { renderReport } from "../render/report.ts";
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { type Bundle, migrationFile } from "../../lib/bundle/bundle.ts";
 import {
   countFindings,
   describeFinding,
@@ -9,7 +9,6 @@ import {
   type Severity,
 } from "../../lib/bundle/finding.ts";
 import type { DatabaseFacts } from "../../lib/report/report.ts";
-import { migrationFile } from "../migration-file.ts";
 
 /** From which severity on `check` ends with 1. */
 export type FailOn = "error" | "warning" | "never";

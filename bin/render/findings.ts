@@ -1,8 +1,8 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { countFindings, type ReportedFinding, type Severity } from "../../lib/bundle/finding.ts";
+import { counted } from "../../lib/text.ts";
 import type { CheckResult, FiledFinding } from "../check/result.ts";
-import { counted } from "../counted.ts";
 
 /** How much of a long line is shown before and behind a finding's place. */
 const REACH_BEFORE = 40;

@@ -1,7 +1,8 @@
-import type { Bundle, ObjectName, Warning } from "../bundle/bundle.ts";
+import type { Bundle } from "../bundle/bundle.ts";
 import { type MadeTable, tablesMadeBy } from "../compile/sql/tables.ts";
 import type { Connection } from "../connection/connection.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
+import type { ObjectName } from "../postgres/names.ts";
 import { upTo } from "./propose.ts";
 
 /** What a baseline says about a database. */

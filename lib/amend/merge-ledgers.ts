@@ -15,9 +15,10 @@ import {
   type LedgerRow,
   type WritePlace,
 } from "../ledger/home.ts";
+import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
 import { type Matching, matchRows } from "../plan/match.ts";
-import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
 import type { Change, Proposal } from "./propose.ts";
 
 /** Two ledgers that both hold something, and what each says about the bundle. */

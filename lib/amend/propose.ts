@@ -1,6 +1,6 @@
-import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { Sending } from "../connection/pipeline.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -12,12 +12,12 @@ import {
   nameOf,
 } from "../ledger/checkpoints.ts";
 import { chooseHome, chooseWritePlace, type Ledger, type LedgerRow } from "../ledger/home.ts";
+import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import { type Matching, matchRows } from "../plan/match.ts";
-import { quotePlace } from "../postgres/names.ts";
 import type { LedgerFacts } from "../report/report.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import { mergeLedgers } from "./merge-ledgers.ts";
 
 /** What somebody asks to have put right in a ledger. */

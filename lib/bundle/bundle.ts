@@ -1,5 +1,7 @@
-import { createHash } from "node:crypto";
-import type { LockMode } from "../postgres/locks.ts";
+import { join } from "node:path";
+import type { Warning } from "../errors.ts";
+import { type LockMode, rank } from "../postgres/locks.ts";
+import type { ObjectName } from "../postgres/names.ts";
 import type { Finding } from "./finding.ts";
 import type { RuleId } from "./rule-ids.ts";
 
@@ -136,12 +138,6 @@ export const ALONE_REASONS = [
   "unparsed",
 ] as const;
 
-/** A name as it was written, unquoted; schema null: found by the search path. */
-export interface ObjectName {
-  readonly schema: string | null;
-  readonly name: string;
-}
-
 /** Something that a statement names. */
 export interface Touched extends ObjectName {
   /**
@@ -176,12 +172,6 @@ export type Effect =
   /** Sets something for the session, which the statements behind it may need. */
   | { readonly kind: "sets" };
 
-/** Something worth knowing that stops nothing. */
-export interface Warning {
-  readonly code: string;
-  readonly message: string;
-}
-
 /** The separator that drizzle-kit writes and that Drizzle's migrator splits at, whatever surrounds it. */
 export const STATEMENT_BREAKPOINT = "--> statement-breakpoint";
 
@@ -214,24 +204,23 @@ export function migrationName(layout: Layout, tag: string, when: number): string
   return `${date.getUTCFullYear()}${stamp}_${rest.join("_")}`;
 }
 
-/** What a bundle's hash is made of. */
-type Hashed = Pick<Migration, "tag" | "when" | "hash">;
+/** Something that a statement locks. */
+export type Locked = Touched & { readonly lock: LockMode };
 
-/** The hash of a list of migrations; see `Bundle.hash`. */
-export function bundleHash(migrations: readonly Hashed[]): string {
-  return createHash("sha256").update(migrations.map(lineOf).join("\n")).digest("hex");
+/** The strongest lock that a statement takes, with what it is taken on; null where none is known. */
+export function strongestLock({ touches = [] }: Pick<Statement, "touches">): Locked | null {
+  let strongest: Locked | null = null;
+  for (const each of touches) {
+    if (isLocked(each) && rank(each.lock) > rank(strongest?.lock ?? null)) strongest = each;
+  }
+  return strongest;
 }
 
-/** The hashes of all shorter bundles that a list of migrations begins with. */
-export function headHashes(migrations: readonly Hashed[]): readonly string[] {
-  const hash = createHash("sha256");
-  return migrations.map((migration, index) => {
-    const head = hash.copy().digest("hex");
-    hash.update(`${index === 0 ? "" : "\n"}${lineOf(migration)}`);
-    return head;
-  });
+function isLocked(touched: Touched): touched is Locked {
+  return touched.lock !== undefined;
 }
 
-function lineOf({ tag, when, hash }: Hashed): string {
-  return JSON.stringify([tag, when, hash]);
+/** Where a migration's file lies below its folder. */
+export function migrationFile(layout: Layout, tag: string): string {
+  return layout === "1.0" ? join(tag, "migration.sql") : `${tag}.sql`;
 }

@@ -1,5 +1,6 @@
-import type { ObjectName } from "./bundle.ts";
-import { RULE_IDS, type RuleId } from "./rule-ids.ts";
+import type { ObjectName } from "../postgres/names.ts";
+import type { TypeReference } from "../postgres/types.ts";
+import type { RuleId } from "./rule-ids.ts";
 
 /**
  * How bad a finding is. `error`: it stops traffic for as long as a table is large, loses data, breaks the
@@ -52,17 +53,6 @@ export type Question =
   | { readonly kind: "extension"; readonly name: string }
   /** Is this function volatile? */
   | { readonly kind: "volatility"; readonly routine: ObjectName };
-
-/** A type as the parser names it: `varchar(20)[]` is `varchar`, `[20]`, true. */
-export interface TypeReference extends ObjectName {
-  readonly modifiers: readonly number[];
-  readonly array: boolean;
-  /** Whether the new value is computed by more than a cast of the column to this type. */
-  readonly computed: boolean;
-}
-
-/** The type of a column. */
-export type ColumnType = Omit<TypeReference, "computed">;
 
 /** A finding as a report carries it. */
 export interface ReportedFinding {
@@ -118,67 +108,4 @@ export function countFindings(
   const count = (severity: Severity): number =>
     findings.filter((each) => each.severity === severity).length;
   return { error: count("error"), warning: count("warning"), note: count("note") };
-}
-
-type Test = (value: unknown) => boolean;
-
-const isText: Test = (value) => typeof value === "string";
-const isPlace: Test = (value) =>
-  typeof value === "number" && Number.isSafeInteger(value) && value > 0;
-const isName: Test = (value) => fits(value, { schema: orNull(isText), name: isText });
-const isType: Test = (value) =>
-  isName(value) &&
-  fits(value, {
-    modifiers: (each) => Array.isArray(each) && each.every(Number.isSafeInteger),
-    array: isFlag,
-    computed: isFlag,
-  });
-
-/** What each kind of question must have beside its kind. */
-const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Test>>>> = {
-  scan: { index: orNull(isName) },
-  loss: {},
-  use: {},
-  "type-change": { column: isText, type: isType },
-  "not-null": { column: isText },
-  extension: { name: isText },
-  volatility: { routine: isName },
-};
-
-const FINDING: Readonly<Record<keyof Finding, Test>> = {
-  rule: (value) => RULE_IDS.some((each) => each === value),
-  severity: (value) => SEVERITIES.some((each) => each === value),
-  statement: isPlace,
-  line: isPlace,
-  column: isPlace,
-  message: isText,
-  rewrite: isText,
-  table: orNull(isName),
-  createdIn: orNull(isText),
-  asks: orNull(isQuestion),
-};
-
-/** Whether a value from a bundle is a finding, whole and sound. */
-export function isFinding(value: unknown): value is Finding {
-  return fits(value, FINDING);
-}
-
-function isQuestion(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
-  const kind = typeof value.kind === "string" ? value.kind : "";
-  const fields = Object.hasOwn(QUESTIONS, kind) ? QUESTIONS[kind] : undefined;
-  return fields !== undefined && fits(value, fields);
-}
-
-function isFlag(value: unknown): boolean {
-  return typeof value === "boolean";
-}
-
-function orNull(test: Test): Test {
-  return (value) => value === null || test(value);
-}
-
-function fits(value: unknown, tests: Readonly<Record<string, Test>>): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(tests).every(([name, test]) => test(Reflect.get(value, name)));
 }

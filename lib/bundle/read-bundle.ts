@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
+import { isCount, isRecord } from "../json.ts";
 import { LOCK_MODES } from "../postgres/locks.ts";
-import { quoted } from "../report/redact.ts";
+import { quoted } from "../text.ts";
 import {
   ALONE_REASONS,
   type Bundle,
-  bundleHash,
   chunksOf,
   DIGEST_LENGTH,
   type Effect,
@@ -17,9 +17,10 @@ import {
   type Statement,
   type StatementMode,
   type Touched,
-  type Warning,
 } from "./bundle.ts";
-import { type Finding, isFinding } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import { bundleHash } from "./hash.ts";
+import { isFinding } from "./read-finding.ts";
 import { RULE_IDS } from "./rule-ids.ts";
 
 /**
@@ -205,14 +206,6 @@ function readEffect(value: unknown, tag: string): Effect | null {
   }
   // Every field of this kind was looked at just now.
   return value as unknown as Effect;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isWarning(value: unknown): value is Warning {

@@ -1,10 +1,5 @@
-import {
-  type Migration,
-  type ObjectName,
-  type Statement,
-  type StatementMode,
-  statementText,
-} from "./bundle.ts";
+import type { ObjectName } from "../postgres/names.ts";
+import { type Migration, type Statement, type StatementMode, statementText } from "./bundle.ts";
 
 /** Statements of one migration that are done together. */
 export interface Slice {

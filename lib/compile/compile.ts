@@ -1,13 +1,7 @@
 import { createHash } from "node:crypto";
-import {
-  type Bundle,
-  bundleHash,
-  type Layout,
-  type Migration,
-  migrationName,
-  type Warning,
-} from "../bundle/bundle.ts";
-import { type MigratorError, toError } from "../errors.ts";
+import { type Bundle, type Layout, type Migration, migrationName } from "../bundle/bundle.ts";
+import { bundleHash } from "../bundle/hash.ts";
+import { type MigratorError, toError, type Warning } from "../errors.ts";
 import { readsTree, startCheck, type Unchecked } from "./check/check.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { sameInThePast } from "./git-history.ts";

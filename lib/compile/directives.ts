@@ -1,6 +1,6 @@
 import type { FileDirectives, StatementDirectives } from "../bundle/bundle.ts";
 import { RULE_IDS, type RuleId } from "../bundle/rule-ids.ts";
-import { quoted } from "../report/redact.ts";
+import { quoted } from "../text.ts";
 import { scanTokens, type Token } from "./sql/scanner.ts";
 
 /** What the directive comments of one chunk say. */

@@ -1,8 +1,8 @@
 import { type Dirent, readFileSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Layout, Warning } from "../bundle/bundle.ts";
-import { MigratorError } from "../errors.ts";
+import type { Layout } from "../bundle/bundle.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import { backwardEntries, type JournalEntry, parseJournal } from "./journal.ts";
 
 /** One migration as it lies on the disk. */

@@ -1,6 +1,6 @@
-import type { Warning } from "../bundle/bundle.ts";
-import { MigratorError } from "../errors.ts";
-import { quoted } from "../report/redact.ts";
+import { MigratorError, type Warning } from "../errors.ts";
+import { isRecord } from "../json.ts";
+import { quoted } from "../text.ts";
 
 /** One migration as drizzle-kit's `meta/_journal.json` names it. */
 export interface JournalEntry {
@@ -92,10 +92,6 @@ export function backwardEntries(
     });
   }
   return warnings;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function invalid(path: string, reason: string, cause?: unknown): MigratorError {

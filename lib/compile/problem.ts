@@ -1,4 +1,5 @@
 import { STATEMENT_BREAKPOINT } from "../bundle/bundle.ts";
+import { caretExcerpt } from "../bundle/text-position.ts";
 import { MigratorError } from "../errors.ts";
 import type { MigrationFile } from "./folder.ts";
 import { parseRanges, type Range } from "./sql/parser.ts";
@@ -104,15 +105,3 @@ const NEWER_HINT =
   'If the statement is right, and only this parser is older than the server, let it through: "-- neon-migrate: unparsed" on the line above.';
 
 const TORN_HINT = `A "${STATEMENT_BREAKPOINT}" lies inside a literal, a comment or a statement here. Drizzle splits the file there all the same, so move it behind the statement's end.`;
-
-/** How much of a long line is shown on each side of an error. */
-const EXCERPT_REACH = 60;
-
-/** The line of an error with a caret under its place. */
-function caretExcerpt(sql: string, line: number, column: number): string {
-  const text = (sql.split("\n", line).at(-1) ?? "").replace(/\r$/, "");
-  const from = Math.max(0, column - 1 - EXCERPT_REACH);
-  const shown = text.slice(from, column - 1 + EXCERPT_REACH);
-  const indent = text.slice(from, column - 1).replace(/[^\t]/gu, " ");
-  return `${shown}\n${indent}^`;
-}

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { migrationFile } from "../../bin/migration-file.ts";
-import type { Bundle } from "../bundle/bundle.ts";
+import { type Bundle, migrationFile } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
 
 const run = promisify(execFile);

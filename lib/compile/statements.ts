@@ -5,6 +5,7 @@ import {
   type StatementDirectives,
   UNPARSED,
 } from "../bundle/bundle.ts";
+import { places } from "../bundle/text-position.ts";
 import {
   type ChunkDirectives,
   DirectiveProblem,
@@ -20,7 +21,6 @@ import {
   statementAround,
 } from "./problem.ts";
 import { type Parse, parseRanges, type Range } from "./sql/parser.ts";
-
 import { digestTokens } from "./sql/tokens.ts";
 
 /** A migration's statements and what its directives say of the whole file, or what is wrong with its text. */
@@ -214,19 +214,4 @@ function lastPiece(before: readonly Range[], parse: Parse, text: string, from: n
 function shifted(range: Range, by: number): Range {
   const { start, end, next } = range;
   return { ...range, start: start + by, end: end + by, next: next === null ? null : next + by };
-}
-
-/** Line and column, from 1, of rising offsets; a line ends at its line feed. */
-function places(sql: string): (offset: number) => Pick<Statement, "line" | "column"> {
-  let line = 1;
-  let lineStart = 0;
-  let feed = sql.indexOf("\n");
-  return (offset) => {
-    while (feed >= 0 && feed < offset) {
-      line += 1;
-      lineStart = feed + 1;
-      feed = sql.indexOf("\n", lineStart);
-    }
-    return { line, column: offset - lineStart + 1 };
-  };
 }

@@ -1,7 +1,8 @@
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Target } from "../target/config.ts";
 import { type Endpoint, parseEndpoint } from "../target/endpoint.ts";
+import type { Target } from "../target/target.ts";
+import { backoffMs } from "../wait.ts";
 import type { Connection, Whereabouts } from "./connection.ts";
 import {
   connectDeadline,
@@ -93,10 +94,4 @@ function isBug(thrown: unknown): boolean {
   return (
     thrown instanceof TypeError || thrown instanceof RangeError || thrown instanceof ReferenceError
   );
-}
-
-/** 200 ms doubling up to 5 s, of which a random half is taken off so that many callers spread out. */
-export function backoffMs(attempt: number): number {
-  const full = Math.min(100 * 2 ** attempt, 5_000);
-  return full / 2 + Math.random() * (full / 2);
 }

@@ -1,4 +1,5 @@
-import { MigratorError, type PostgresFacts, postgresFacts } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
+import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
 /**
  * Whether the session is gone after this: connection exceptions, shutdowns, idle-in-transaction. As a mere ERROR they

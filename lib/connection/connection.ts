@@ -1,6 +1,5 @@
 import type { PoolClient } from "@neondatabase/serverless";
-import type { Warning } from "../bundle/bundle.ts";
-import type { MigratorError } from "../errors.ts";
+import type { MigratorError, Warning } from "../errors.ts";
 import type { DatabaseFacts, Notice } from "../report/report.ts";
 import type { Sending } from "./pipeline.ts";
 

@@ -1,6 +1,6 @@
 import { Client, Pool } from "@neondatabase/serverless";
-import type { Target } from "../target/config.ts";
 import type { Endpoint } from "../target/endpoint.ts";
+import type { Target } from "../target/target.ts";
 import { APPLICATION_PREFIX, type SessionOptions } from "./connection.ts";
 import type { Wire } from "./websocket.ts";
 

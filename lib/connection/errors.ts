@@ -1,4 +1,5 @@
-import { type ErrorCode, MigratorError, postgresFacts, toError } from "../errors.ts";
+import { type ErrorCode, MigratorError, toError } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 
 /** How one kind of failure on the way to the database is reported. */
 interface Verdict {

@@ -1,4 +1,4 @@
-import type { Warning } from "../bundle/bundle.ts";
+import type { Warning } from "../errors.ts";
 
 /** What a server answers to it. */
 export interface Greeting {

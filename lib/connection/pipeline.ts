@@ -1,4 +1,5 @@
-import { MigratorError, postgresFacts } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 
 /** One statement to send, with its parameters. */
 export interface Sending {

@@ -1,10 +1,10 @@
 import type { Pool, PoolClient, QueryResultRow } from "@neondatabase/serverless";
-import type { Warning } from "../bundle/bundle.ts";
-import { MigratorError, postgresFacts } from "../errors.ts";
-import { shortened } from "../report/redact.ts";
+import { MigratorError, type Warning } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 import type { DatabaseFacts, Notice } from "../report/report.ts";
-import type { Target } from "../target/config.ts";
 import type { Endpoint } from "../target/endpoint.ts";
+import type { Target } from "../target/target.ts";
+import { shortened } from "../text.ts";
 import type { Connection, Rows, SessionOptions, Whereabouts } from "./connection.ts";
 import { connectionLost, endsSession } from "./connection-lost.ts";
 import { createPool } from "./driver.ts";

@@ -67,8 +67,3 @@ export interface EventSource<Event> {
     next: Continuation | null,
   ): Promise<unknown>;
 }
-
-/** Whether a value is a JSON object. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { MigratorError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest } from "../request.ts";
-import { type EventSource, type InvocationContext, isRecord } from "./caller.ts";
+import type { EventSource, InvocationContext } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
 import { attributesOf, reasonOf } from "./summary.ts";
 

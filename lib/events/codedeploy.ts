@@ -1,6 +1,8 @@
+import { CALLBACK_CLIENT } from "../aws-client.ts";
+import { isRecord } from "../json.ts";
 import { parseRequest } from "../request.ts";
-import { CALLBACK_CLIENT, callBack } from "./callback.ts";
-import { type EventSource, isRecord } from "./caller.ts";
+import { callBack } from "./callback.ts";
+import type { EventSource } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
 
 interface HookEvent {

@@ -1,9 +1,11 @@
+import { CALLBACK_CLIENT } from "../aws-client.ts";
 import { type ErrorCode, MigratorError } from "../errors.ts";
-import { shortened } from "../report/redact.ts";
+import { isRecord } from "../json.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, type Request } from "../request.ts";
-import { CALLBACK_CLIENT, callBack } from "./callback.ts";
-import { type EventSource, type InvocationContext, isRecord } from "./caller.ts";
+import { shortened } from "../text.ts";
+import { callBack } from "./callback.ts";
+import type { EventSource, InvocationContext } from "./caller.ts";
 import {
   type Continuation,
   nextCallBy,

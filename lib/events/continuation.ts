@@ -1,6 +1,6 @@
+import { isCount, isRecord } from "../json.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import { isRecord } from "./caller.ts";
 
 /** As long as CloudFormation and CodeDeploy wait at most. */
 const LOCK_TIMEOUT_MS = 3_600_000;
@@ -89,8 +89,4 @@ export function nextCallBy<Event>(
       return null;
     }
   };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -1,9 +1,10 @@
 import { MigratorError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import { fitReport } from "../report/fit.ts";
-import { quoted } from "../report/redact.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
-import { type EventSource, isRecord } from "./caller.ts";
+import { quoted } from "../text.ts";
+import type { EventSource } from "./caller.ts";
 
 /** What deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
 const TOOL_KEYS = [

@@ -1,5 +1,6 @@
+import { isRecord } from "../json.ts";
 import { parseRequest, type Request } from "../request.ts";
-import { type EventSource, isRecord } from "./caller.ts";
+import type { EventSource } from "./caller.ts";
 import {
   type Continuation,
   nextCallBy,

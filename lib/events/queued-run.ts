@@ -1,11 +1,12 @@
 import { connect } from "../connection/connect.ts";
+import { isRecord } from "../json.ts";
 import { createLog } from "../log.ts";
 import type { RunEvent } from "../queued-runs/invoke-itself.ts";
 import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
 import { readConfig } from "../target/config.ts";
 import { resolveTarget } from "../target/secret.ts";
-import { type EventSource, isRecord } from "./caller.ts";
+import type { EventSource } from "./caller.ts";
 
 /** A load balancer takes 1 MB for an answer; and a row is no place for a book. */
 const MAX_REPORT_BYTES = 500_000;

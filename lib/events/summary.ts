@@ -1,5 +1,5 @@
-import { shortened } from "../report/redact.ts";
 import type { Report } from "../report/report.ts";
+import { shortened } from "../text.ts";
 import type { InvocationContext } from "./caller.ts";
 
 /** Classes whose messages may quote a value of a row: data exceptions, and what a function raises. */

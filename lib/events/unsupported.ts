@@ -1,5 +1,6 @@
 import { MigratorError } from "../errors.ts";
-import { type EventSource, isRecord } from "./caller.ts";
+import { isRecord } from "../json.ts";
+import type { EventSource } from "./caller.ts";
 
 /** What gives away the events that people connect by mistake. */
 const MARKERS: readonly (readonly [string, string])[] = [

@@ -1,8 +1,8 @@
-import { backoffMs } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { describeSession, type SessionFacts } from "../postgres/activity.ts";
+import { backoffMs } from "../wait.ts";
 import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
 
 /** How patiently a transaction waits for the locks of others. */

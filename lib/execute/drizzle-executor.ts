@@ -4,7 +4,7 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import { deferTransaction } from "./deferred-client.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
 

@@ -1,7 +1,6 @@
-import type { Warning } from "../bundle/bundle.ts";
 import { lockTimeoutOf, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import type { Ledger } from "../ledger/home.ts";
 import type { ExecutorReason, Plan } from "../plan/plan-migrations.ts";
 import type { AppliedMigration, LedgerFacts } from "../report/report.ts";

@@ -1,7 +1,7 @@
-import type { Warning } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
+import type { Warning } from "../errors.ts";
 import type { AppliedMigration } from "../report/report.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import type { LedgerPlace } from "../target/target.ts";
 
 /** One of the two ways to apply migrations. Both leave the same database and the same ledger rows. */
 export interface Executor {

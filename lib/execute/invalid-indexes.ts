@@ -1,6 +1,7 @@
-import type { Migration, ObjectName, Warning } from "../bundle/bundle.ts";
+import type { Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
-import { quoteName } from "../postgres/names.ts";
+import type { Warning } from "../errors.ts";
+import { type ObjectName, quoteName } from "../postgres/names.ts";
 
 /** An index, as far as it matters whether a build of it came to an end. */
 export interface IndexFacts {

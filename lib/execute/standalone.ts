@@ -1,15 +1,9 @@
-import {
-  type Effect,
-  type Migration,
-  type ObjectName,
-  type Statement,
-  statementText,
-  type Warning,
-} from "../bundle/bundle.ts";
+import { type Effect, type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
-import { MigratorError, postgresFacts, toError } from "../errors.ts";
+import { MigratorError, toError, type Warning } from "../errors.ts";
 import type { Checkpoint } from "../ledger/checkpoints.ts";
-import { quoteName } from "../postgres/names.ts";
+import { postgresFacts } from "../postgres/errors.ts";
+import { type ObjectName, quoteName } from "../postgres/names.ts";
 import { dropBrokenTwins, dropInvalid, indexesOf } from "./invalid-indexes.ts";
 import { setsLockTimeout } from "./session-reset.ts";
 import { migrationFailed } from "./statement-errors.ts";

@@ -1,10 +1,7 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
-import {
-  MigratorError,
-  type PostgresFacts,
-  postgresFacts,
-  type StatementPlace,
-} from "../errors.ts";
+import { offsetOf, positionOf } from "../bundle/text-position.ts";
+import { MigratorError, type StatementPlace } from "../errors.ts";
+import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
 const MAX_EXCERPT = 500;
 
@@ -124,23 +121,6 @@ function placeOf(
     column: exact.column,
     excerpt: excerptOf(migration, statement),
   };
-}
-
-/** The server counts characters, that is code points, from 1; a JavaScript string counts UTF-16 units. */
-function offsetOf(sql: string, from: number, position: number): number {
-  let offset = from;
-  for (let passed = 1; passed < position; passed += 1) {
-    offset += (sql.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
-  }
-  return offset;
-}
-
-function positionOf(
-  sql: string,
-  offset: number,
-): { readonly line: number; readonly column: number } {
-  const before = sql.slice(0, offset);
-  return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
 }
 
 function excerptOf(migration: Migration, statement: Statement): string {

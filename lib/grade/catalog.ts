@@ -1,7 +1,6 @@
-import type { ObjectName } from "../bundle/bundle.ts";
 import type { PlacedFinding, Question } from "../bundle/finding.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
-import { quoteLiteral } from "../postgres/names.ts";
+import { type ObjectName, quoteLiteral } from "../postgres/names.ts";
 
 /** What the catalog of a live database says about one finding. */
 export interface CatalogAnswer {

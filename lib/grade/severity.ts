@@ -1,5 +1,5 @@
-import type { ColumnType, Finding, Question, Severity, TypeReference } from "../bundle/finding.ts";
-import { isKeptAsItIs } from "../postgres/types.ts";
+import type { Finding, Question, Severity } from "../bundle/finding.ts";
+import { type ColumnType, isKeptAsItIs, type TypeReference } from "../postgres/types.ts";
 import type { CatalogAnswer, ColumnFacts, TableFacts } from "./catalog.ts";
 
 /** How bad a finding is in this very database, and by what. */

@@ -1,4 +1,5 @@
-import { type Bundle, headHashes } from "../bundle/bundle.ts";
+import type { Bundle } from "../bundle/bundle.ts";
+import { headHashes } from "../bundle/hash.ts";
 import { MigratorError } from "../errors.ts";
 import type { InvocationContext, Undone } from "../events/caller.ts";
 import type { Continuation } from "../events/continuation.ts";

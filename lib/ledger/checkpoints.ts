@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { DIGEST_LENGTH, type Migration } from "../bundle/bundle.ts";
 import type { Sending } from "../connection/pipeline.ts";
-import { placeBeside, quotePlace } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import type { LedgerPlace } from "../target/target.ts";
+import { placeBeside, quotePlace } from "./place.ts";
 
 /** How far a migration came that cannot be rolled back as a whole. */
 export interface Checkpoint {

@@ -1,8 +1,10 @@
-import type { Layout, Warning } from "../bundle/bundle.ts";
-import { MigratorError, postgresFacts } from "../errors.ts";
-import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import type { Layout } from "../bundle/bundle.ts";
+import { MigratorError, type Warning } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
+import { quotePlace } from "./place.ts";
 
 /** The record of what is applied, as it was read. */
 export interface Ledger {

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Warning } from "../bundle/bundle.ts";
 import { APPLICATION_PREFIX, type Connection } from "../connection/connection.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { describeSession, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import type { LedgerPlace } from "../target/target.ts";
 
 /** How long, and by whose clock, to wait for the lock. */
 export interface LockOptions {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
-import type { Target } from "../target/config.ts";
 import { parseEndpoint } from "../target/endpoint.ts";
+import type { Target } from "../target/target.ts";
 import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
 
 /** How long the look from a second session may take before we give up. */

@@ -1,8 +1,8 @@
 import type { Layout } from "../bundle/bundle.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
-import { quoteIdentifier, quoteLiteral, quotePlace } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import {
   chooseHome,
@@ -13,6 +13,7 @@ import {
   type Ledger,
   type LedgerRow,
 } from "./home.ts";
+import { quotePlace } from "./place.ts";
 
 /** Where the ledger goes when its own schema cannot be created. */
 const FALLBACK_SCHEMA = "public";

@@ -1,7 +1,8 @@
 import type { Migration } from "../bundle/bundle.ts";
 import type { Sending } from "../connection/pipeline.ts";
-import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
 import type { WritePlace } from "./home.ts";
+import { quotePlace } from "./place.ts";
 
 /** What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle creates it. */
 export function createLedgerStatements(target: WritePlace): readonly string[] {

@@ -6,7 +6,7 @@ import { ledgerQuestion } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import type { Target } from "../target/config.ts";
+import type { Target } from "../target/target.ts";
 import { inspect } from "./inspect.ts";
 import type { Attempt, Status } from "./make-plan.ts";
 import { factsOf, type Milestone, milestones, type Progress, timed } from "./progress.ts";

@@ -8,7 +8,7 @@ import { type Lessons, NO_LESSONS } from "../plan/lessons.ts";
 import { type Plan, planMigrations } from "../plan/plan-migrations.ts";
 import { describePending, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import type { Target } from "../target/config.ts";
+import type { Target } from "../target/target.ts";
 import type { Progress } from "./progress.ts";
 
 /** How an attempt ends that does not fail. */

@@ -1,11 +1,11 @@
-import { backoffMs } from "../connection/connect.ts";
 import { MigratorError } from "../errors.ts";
 import { outOfTime } from "../execute/contention.ts";
 import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import type { Target } from "../target/config.ts";
 import { parseEndpoint } from "../target/endpoint.ts";
+import type { Target } from "../target/target.ts";
+import { backoffMs } from "../wait.ts";
 import { attempt, type Dependencies } from "./attempt.ts";
 import type { Status } from "./make-plan.ts";
 import { factsOf, located, type Progress, startProgress } from "./progress.ts";

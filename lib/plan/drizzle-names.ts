@@ -1,6 +1,8 @@
-import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
+import type { Warning } from "../errors.ts";
 import type { Ledger, LedgerRow } from "../ledger/home.ts";
-import { quoteLiteral, quotePlace } from "../postgres/names.ts";
+import { quotePlace } from "../ledger/place.ts";
+import { quoteLiteral } from "../postgres/names.ts";
 import { type Matching, toSecond } from "./match.ts";
 
 /** How many migrations a warning names; its statement covers all of them. */

@@ -1,4 +1,5 @@
-import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
+import type { Warning } from "../errors.ts";
 import type { LedgerRow } from "../ledger/home.ts";
 
 /** Which ledger row belongs to which migration. A row matches at most one migration, and the reverse. */

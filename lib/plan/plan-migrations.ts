@@ -1,4 +1,4 @@
-import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
 import {
   cutSteps,
   oneTransaction,
@@ -8,7 +8,7 @@ import {
   separations,
   slicesOf,
 } from "../bundle/steps.ts";
-import type { MigratorError } from "../errors.ts";
+import type { MigratorError, Warning } from "../errors.ts";
 import { type Checkpoint, findCheckpoint, interruptedStatement } from "../ledger/checkpoints.ts";
 import type { Ledger, LedgerRow } from "../ledger/home.ts";
 import type { Drift } from "../report/report.ts";

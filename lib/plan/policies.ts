@@ -1,6 +1,6 @@
-import type { Bundle, Migration, Warning } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
 import { isCosmeticEdit } from "../bundle/cosmetic-edit.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import { editedStatements, nameOf } from "../ledger/checkpoints.ts";
 import type { Ledger } from "../ledger/home.ts";
 import type { Drift } from "../report/report.ts";

@@ -1,4 +1,15 @@
-import type { ColumnType } from "../bundle/finding.ts";
+import type { ObjectName } from "./names.ts";
+
+/** A type as the parser names it: `varchar(20)[]` is `varchar`, `[20]`, true. */
+export interface TypeReference extends ObjectName {
+  readonly modifiers: readonly number[];
+  readonly array: boolean;
+  /** Whether the new value is computed by more than a cast of the column to this type. */
+  readonly computed: boolean;
+}
+
+/** The type of a column. */
+export type ColumnType = Omit<TypeReference, "computed">;
 
 /**
  * Whether the values of one type are valid as another as they are, so that a change of type rewrites nothing.

@@ -3,7 +3,7 @@ import type { Dependencies, migrate } from "../migrate/migrate.ts";
 import type { Milestone } from "../migrate/progress.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import type { Target } from "../target/config.ts";
+import type { Target } from "../target/target.ts";
 import { type Following, showSigns } from "./heartbeat.ts";
 import { claimRun, finishRun } from "./table.ts";
 import { askHomes, type RunsSession, readRun, withRuns } from "./with-runs.ts";

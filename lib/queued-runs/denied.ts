@@ -1,5 +1,7 @@
-import { MigratorError, postgresFacts } from "../errors.ts";
-import { quoteIdentifier, quotePlace } from "../postgres/names.ts";
+import { MigratorError } from "../errors.ts";
+import { quotePlace } from "../ledger/place.ts";
+import { postgresFacts } from "../postgres/errors.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
 import type { RunsHome } from "./table.ts";
 
 const INSUFFICIENT_PRIVILEGE = "42501";

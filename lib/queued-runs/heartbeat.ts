@@ -1,6 +1,6 @@
 import { MigratorError } from "../errors.ts";
 import type { Milestone } from "../migrate/progress.ts";
-import type { Target } from "../target/config.ts";
+import type { Target } from "../target/target.ts";
 import { touchRun } from "./table.ts";
 import { askHomes, openRuns, type RunsDependencies, type RunsSession } from "./with-runs.ts";
 

@@ -1,5 +1,5 @@
+import { CALLBACK_CLIENT } from "../aws-client.ts";
 import { MigratorError, toError } from "../errors.ts";
-import { CALLBACK_CLIENT } from "../events/callback.ts";
 import type { Request } from "../request.ts";
 
 /** What the function sends to itself: the whole event. `events/queued-run.ts` recognises it. */

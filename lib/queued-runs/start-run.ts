@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Connection } from "../connection/connection.ts";
-import { MigratorError, postgresFacts } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import type { Target } from "../target/config.ts";
+import type { Target } from "../target/target.ts";
 import { invokeItself } from "./invoke-itself.ts";
 import { describeRun, type RunRecord, type RunRow } from "./record.ts";
 import {

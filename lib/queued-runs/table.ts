@@ -1,7 +1,8 @@
 import type { Rows } from "../connection/connection.ts";
 import type { Sending } from "../connection/pipeline.ts";
-import { placeBeside, quoteIdentifier, quoteLiteral, quotePlace } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/config.ts";
+import { placeBeside, quotePlace } from "../ledger/place.ts";
+import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import { deniedRuns } from "./denied.ts";
 
 /** How many runs the table remembers. */

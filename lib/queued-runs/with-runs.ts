@@ -3,7 +3,7 @@ import type { Connection, Rows } from "../connection/connection.ts";
 import type { Sending } from "../connection/pipeline.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Target } from "../target/config.ts";
+import type { Target } from "../target/target.ts";
 import { deniedRuns, explainRefusal } from "./denied.ts";
 import type { RunRow } from "./record.ts";
 import { type RunsHome, readHomes, runsQuestion, selectRun } from "./table.ts";

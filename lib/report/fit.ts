@@ -1,5 +1,5 @@
 import { SEVERITIES } from "../bundle/finding.ts";
-import { replaceTexts, shortened } from "./redact.ts";
+import { replaceTexts, shortened } from "../text.ts";
 import type { Report } from "./report.ts";
 
 /** Lambda refuses an answer of more than 6 MB (AWS Lambda quotas, invocation payload); room for a wrapping. */

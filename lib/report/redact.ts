@@ -1,22 +1,14 @@
 import { parseEndpoint } from "../target/endpoint.ts";
-
-/** What stands in the place of a secret. */
-const REDACTED = "[redacted]";
-
-/**
- * A connection string with a password, wherever it stands in a text. A password that should have been
- * percent-encoded may hold blanks and `@`. Bounded, so that a long text without any takes linear time.
- */
-const URL_PASSWORD = /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)[^\n@]{0,4000}@(?:\S*@)?/gi;
-
-/** The other place where libpq takes a password: a parameter, or a `key=value` connection string. */
-const PASSWORD_PARAMETER = /\b(password=)[^&\s]+/gi;
+import {
+  hidePasswords,
+  PASSWORD_PARAMETER,
+  REDACTED,
+  replaceTexts,
+  URL_PASSWORD,
+} from "../text.ts";
 
 /** A shorter password would tear holes into ordinary words, and is no secret. */
 const SHORTEST_SECRET = 6;
-
-/** How much of a value from outside a message quotes. */
-const MAX_QUOTED_LENGTH = 60;
 
 /**
  * Replaces secrets in every text of a plain value, keys left alone: as they are, and with any of their
@@ -36,24 +28,8 @@ export function redact<Value>(value: Value, secrets: readonly string[]): Value {
   // The value that comes back has the shape of the one that went in: only texts inside are replaced.
   return replaceTexts(value, (text) => {
     const hidden = patterns.reduce((shorter, secret) => shorter.replace(secret, REDACTED), text);
-    return hidden
-      .replace(URL_PASSWORD, `$1${REDACTED}@`)
-      .replace(PASSWORD_PARAMETER, `$1${REDACTED}`);
+    return hidePasswords(hidden);
   }) as Value;
-}
-
-/** A value from outside as a message may quote it: short, and without the password of a connection string. */
-export function quoted(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object" && value !== null) return "an object";
-  const text = redact(typeof value === "string" ? JSON.stringify(value) : String(value), []);
-  return shortened(text, MAX_QUOTED_LENGTH);
-}
-
-/** The text, or its beginning; a character outside the basic plane is not cut in half. */
-export function shortened(text: string, maxLength: number): string {
-  if (text.length <= maxLength) return text;
-  return `${text.slice(0, Math.max(maxLength - 1, 0)).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 function passwordIn(secret: string): readonly string[] {
@@ -81,14 +57,4 @@ function formsOf(character: string): string {
 function textsIn(value: unknown): readonly string[] {
   if (typeof value === "string") return [value];
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
-}
-
-/** A plain value with every text in it replaced, keys left alone. */
-export function replaceTexts(value: unknown, replace: (text: string) => string): unknown {
-  if (typeof value === "string") return replace(value);
-  if (Array.isArray(value)) return value.map((each) => replaceTexts(each, replace));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [key, replaceTexts(each, replace)]),
-  );
 }

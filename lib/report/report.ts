@@ -1,12 +1,13 @@
-import type { Migration, Warning } from "../bundle/bundle.ts";
+import type { Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
 import {
   type ErrorCode,
   MigratorError,
-  postgresFacts,
   type StatementPlace,
   toError,
+  type Warning,
 } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
 export interface Report {

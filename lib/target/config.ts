@@ -1,5 +1,5 @@
-import type { Warning } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
+import { DEFAULT_LEDGER, type LedgerPlace } from "./target.ts";
 
 /** The settings of one function or one shell, as the environment gives them. */
 export interface Config {
@@ -19,26 +19,6 @@ export type DatabaseUrlReference =
   | { readonly from: "environment"; readonly url: string }
   | { readonly from: "secret"; readonly id: string; readonly field: string | null }
   | { readonly from: "parameter"; readonly name: string };
-
-/** The schema and table of a ledger, unquoted. */
-export interface LedgerPlace {
-  readonly schema: string;
-  readonly table: string;
-}
-
-/** One database to run against: a value, so that a run against one knows nothing of the others. */
-export interface Target {
-  /** A `postgres://` connection string with its password. Never leaves the process. */
-  readonly url: string;
-  readonly relay: string | null;
-  readonly ledger: LedgerPlace;
-  readonly connectTimeoutMs: number;
-  /** What is odd about the way the target was found; goes into the report. */
-  readonly warnings: readonly Warning[];
-}
-
-/** Where Drizzle keeps its ledger unless it is told otherwise (drizzle-orm `pg-core/dialect`). */
-export const DEFAULT_LEDGER: LedgerPlace = { schema: "drizzle", table: "__drizzle_migrations" };
 
 /** Long enough for a Neon compute to wake: Neon's documentation advises 10–15 s, its proxy holds longer. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;

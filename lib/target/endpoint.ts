@@ -1,5 +1,4 @@
-import type { Warning } from "../bundle/bundle.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 
 /** Where to log in and as whom: a connection string, taken apart. */
 export interface Endpoint {

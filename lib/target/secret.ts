@@ -1,6 +1,7 @@
 import { MigratorError, toError } from "../errors.ts";
-import type { Config, DatabaseUrlReference, Target } from "./config.ts";
+import type { Config, DatabaseUrlReference } from "./config.ts";
 import { parseEndpoint } from "./endpoint.ts";
+import type { Target } from "./target.ts";
 
 /** How long AWS may take to hand the secret over. */
 const TIMEOUT_MS = 10_000;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { lockKey } from "../../lib/ledger/lock.ts";
-import { DEFAULT_LEDGER } from "../../lib/target/config.ts";
+import { DEFAULT_LEDGER } from "../../lib/target/target.ts";
 import { type LocalDeployments, startDeployments } from "../../local/deployments/deployments.ts";
 import { accounts, booking, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";

@@ -2,7 +2,7 @@ import { type Amendment, amendLedger } from "../../lib/amend/amend.ts";
 import type { AmendmentRequest } from "../../lib/amend/propose.ts";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { silentLog } from "../../lib/log.ts";
-import type { Target } from "../../lib/target/config.ts";
+import type { Target } from "../../lib/target/target.ts";
 import { expectAmendment } from "./report-schema.ts";
 
 /** How an amendment is asked for in a test. */

@@ -7,7 +7,7 @@ import { migrate } from "drizzle-orm/neon-serverless/migrator";
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import type { Report } from "../../lib/report/report.ts";
-import type { Target } from "../../lib/target/config.ts";
+import type { Target } from "../../lib/target/target.ts";
 import { migrateByDrizzle1 } from "../drizzle-1/drizzle.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type WrittenMigration, writeJournaledFolder, writeNamedFolder } from "./folders.ts";

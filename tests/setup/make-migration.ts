@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import {
   type Bundle,
-  bundleHash,
   type Migration,
   migrationName,
   STATEMENT_BREAKPOINT,
   type Statement,
 } from "../../lib/bundle/bundle.ts";
+import { bundleHash } from "../../lib/bundle/hash.ts";
 import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
 import type { Home, Ledger, LedgerRow } from "../../lib/ledger/home.ts";

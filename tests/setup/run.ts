@@ -3,7 +3,7 @@ import { type Log, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
+import { DEFAULT_LEDGER, type Target } from "../../lib/target/target.ts";
 import type { Relay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";

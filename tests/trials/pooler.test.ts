@@ -2,7 +2,7 @@ import { Client } from "pg";
 import { beforeEach, describe, expect, test } from "vitest";
 import { lockQuestion } from "../../lib/ledger/lock.ts";
 import type { Report } from "../../lib/report/report.ts";
-import { DEFAULT_LEDGER, type Target } from "../../lib/target/config.ts";
+import { DEFAULT_LEDGER, type Target } from "../../lib/target/target.ts";
 import { runSql } from "../../local/postgres/admin.ts";
 import { startRelay } from "../../local/relay/relay.ts";
 import { amend } from "../setup/amend.ts";

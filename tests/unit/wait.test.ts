@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { backoffMs } from "../../lib/connection/connect.ts";
+import { backoffMs } from "../../lib/wait.ts";
 
 describe("backoffMs", () => {
   test.each([

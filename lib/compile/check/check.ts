@@ -1,7 +1,7 @@
 import { type Migration, type Statement, statementText } from "../../bundle/bundle.ts";
 import type { Finding } from "../../bundle/finding.ts";
 import { cutSteps, slicesOf } from "../../bundle/steps.ts";
-import { unitsOf } from "../sql/clause.ts";
+import { unitsOf } from "../../bundle/text-position.ts";
 import { History, REPLAYED_KINDS } from "../sql/history.ts";
 import { parseTree, type Tree } from "../sql/parser.ts";
 import { type Node, record } from "../sql/tree.ts";

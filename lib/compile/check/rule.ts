@@ -1,6 +1,7 @@
-import type { Migration, ObjectName, Statement } from "../../bundle/bundle.ts";
+import type { Migration, Statement } from "../../bundle/bundle.ts";
 import type { Question, Severity } from "../../bundle/finding.ts";
 import type { RuleId } from "../../bundle/rule-ids.ts";
+import type { ObjectName } from "../../postgres/names.ts";
 import type { History } from "../sql/history.ts";
 import type { Node } from "../sql/tree.ts";
 

@@ -1,5 +1,6 @@
-import type { ObjectName, Touched } from "../../bundle/bundle.ts";
+import type { Touched } from "../../bundle/bundle.ts";
 import { type LockMode, strongerLock } from "../../postgres/locks.ts";
+import type { ObjectName } from "../../postgres/names.ts";
 import { list, type Node, nodes, record, relation, text } from "./tree.ts";
 
 /**

@@ -1,3 +1,5 @@
+import { unitsOf } from "../../bundle/text-position.ts";
+
 /**
  * The part of a statement's text that begins at an offset and ends with the comma or bracket that closes it,
  * or with the statement: a constraint, a column. Literals and quoted names are stepped over.
@@ -14,8 +16,3 @@ export function clauseAt(text: string, start: number): string {
 }
 
 const DEPTHS: Readonly<Record<string, number>> = { "(": 1, "[": 1, ")": -1, "]": -1 };
-
-/** The UTF-16 offset of a byte of a text. */
-export function unitsOf(text: string, bytes: number): number {
-  return Buffer.from(text).subarray(0, bytes).toString("utf8").length;
-}

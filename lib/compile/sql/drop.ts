@@ -1,5 +1,6 @@
-import type { ObjectName, Touched } from "../../bundle/bundle.ts";
+import type { Touched } from "../../bundle/bundle.ts";
 import type { LockMode } from "../../postgres/locks.ts";
+import type { ObjectName } from "../../postgres/names.ts";
 import { kindOf, objectName, on, PARTS_OF_TABLES, partOfTable, RELATIONS } from "./touched.ts";
 import { list, type Node } from "./tree.ts";
 

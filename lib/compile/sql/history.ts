@@ -1,5 +1,5 @@
-import type { ObjectName } from "../../bundle/bundle.ts";
-import type { ColumnType } from "../../bundle/finding.ts";
+import type { ObjectName } from "../../postgres/names.ts";
+import type { ColumnType } from "../../postgres/types.ts";
 import {
   type AlterCommand,
   addedColumn,

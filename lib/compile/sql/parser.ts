@@ -1,7 +1,8 @@
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
 import type { Touched } from "../../bundle/bundle.ts";
+import { unitsOfBytes, unitsOfCodePoints } from "../../bundle/text-position.ts";
 import { type Classification, classify } from "./classify.ts";
-import { leadingBlanks, scanBytes, trimComments, unitsOfBytes } from "./scanner.ts";
+import { leadingBlanks, scanBytes, trimComments } from "./scanner.ts";
 import { touchesOf } from "./touches.ts";
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
@@ -124,16 +125,4 @@ function withoutLineComments(text: string): string | null {
 function firstLine(message: string): string {
   const shown = (message.split("\n", 1)[0] ?? "").trimEnd().slice(0, MAX_MESSAGE_LENGTH);
   return shown === message ? message : `${shown}…`;
-}
-
-/** The parser counts the place of an error in code points, from 0. */
-function unitsOfCodePoints(text: string, target: number): number {
-  let units = 0;
-  let points = 0;
-  for (const character of text) {
-    if (points === target) return units;
-    units += character.length;
-    points += 1;
-  }
-  return units;
 }

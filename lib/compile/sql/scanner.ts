@@ -1,4 +1,5 @@
 import { scanSync } from "libpg-query";
+import { unitsOfBytes } from "../../bundle/text-position.ts";
 
 /** One token of PostgreSQL's scanner, comments included. Offsets are UTF-16 units. */
 export interface Token {
@@ -25,19 +26,6 @@ export function scanTokens(text: string): readonly Token[] {
     const end = toUnits(token.end);
     return { start, end, text: text.slice(start, end), comment: COMMENTS[token.tokenName] ?? null };
   });
-}
-
-/** The scanner and the parser count in UTF-8 bytes. The function it returns takes rising offsets only. */
-export function unitsOfBytes(text: string): (target: number) => number {
-  const bytes = Buffer.from(text);
-  if (bytes.length === text.length) return (target) => target;
-  let atByte = 0;
-  let atUnit = 0;
-  return (target) => {
-    atUnit += bytes.toString("utf8", atByte, target).length;
-    atByte = target;
-    return atUnit;
-  };
 }
 
 /** What `scan.l` of PostgreSQL takes for a blank; a no-break space, say, is part of a name there. */

@@ -1,4 +1,5 @@
-import { type Migration, type ObjectName, UNPARSED } from "../../bundle/bundle.ts";
+import { type Migration, UNPARSED } from "../../bundle/bundle.ts";
+import type { ObjectName } from "../../postgres/names.ts";
 import { loadParser, parseTree } from "./parser.ts";
 import { dropped, keyOf, list, type Node, record, relation } from "./tree.ts";
 

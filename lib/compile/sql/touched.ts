@@ -1,5 +1,6 @@
-import type { ObjectName, Touched } from "../../bundle/bundle.ts";
+import type { Touched } from "../../bundle/bundle.ts";
 import type { LockMode } from "../../postgres/locks.ts";
+import type { ObjectName } from "../../postgres/names.ts";
 import { nameOf, qualified, record, relation, strings, text } from "./tree.ts";
 
 /** Something touched, with the lock on it where there is one. */

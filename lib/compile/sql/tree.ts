@@ -1,6 +1,5 @@
-import type { ObjectName } from "../../bundle/bundle.ts";
-import type { ColumnType } from "../../bundle/finding.ts";
-import { quoteIdentifier } from "../../postgres/names.ts";
+import { type ObjectName, quoteName } from "../../postgres/names.ts";
+import type { ColumnType } from "../../postgres/types.ts";
 
 /** A node of PostgreSQL's parse tree, or what stands behind its name: fields by their names. */
 export type Node = Readonly<Record<string, unknown>>;
@@ -70,12 +69,6 @@ export function keyOf({ schema, name }: ObjectName): string {
   return `${schema ?? "public"}\0${name}`;
 }
 
-/** A name as SQL, quoted. */
-export function sqlName({ schema, name }: ObjectName): string {
-  const last = quoteIdentifier(name);
-  return schema === null ? last : `${quoteIdentifier(schema)}.${last}`;
-}
-
 /** What a `ColumnDef` or a `TypeCast` says of a type. */
 export function typeOf(value: unknown): ColumnType {
   const { names, typmods, arrayBounds } = record(value);
@@ -103,7 +96,7 @@ const SQL_TYPES: Readonly<Record<string, string>> = {
 export function sqlType(type: ColumnType): string {
   const known = type.schema === null ? SQL_TYPES[type.name] : undefined;
   const plain = /^[a-z_][a-z0-9_]*$/.test(type.name) && type.schema === null;
-  const name = known ?? (plain ? type.name : sqlName(type));
+  const name = known ?? (plain ? type.name : quoteName(type));
   const modifiers = type.modifiers.length === 0 ? "" : `(${type.modifiers.join(", ")})`;
   return `${name}${modifiers}${type.array ? "[]" : ""}`;
 }

@@ -1,8 +1,9 @@
 import { type ErrorCode, MigratorError } from "../../errors.ts";
+import { isRecord } from "../../json.ts";
 import { fitReport } from "../../report/fit.ts";
 import type { Report } from "../../report/report.ts";
 import { parseRequest, type Request, requestKey } from "../../request.ts";
-import { type EventSource, isRecord } from "../caller.ts";
+import type { EventSource } from "../caller.ts";
 
 /** An HTTP call, as any of its gateways hands it on. */
 export type HttpEvent = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { isRecord } from "../caller.ts";
+import { isRecord } from "../../json.ts";
 import { type HttpEvent, headerValues } from "./http.ts";
 
 /** Where a token names its owner, the best name first. */

@@ -1,12 +1,13 @@
 import { connect } from "../../connection/connect.ts";
 import { MigratorError } from "../../errors.ts";
+import { isRecord } from "../../json.ts";
 import { createLog } from "../../log.ts";
 import type { RunRecord } from "../../queued-runs/record.ts";
 import { redact } from "../../report/redact.ts";
 import { failedReport, type Report } from "../../report/report.ts";
 import { readConfig } from "../../target/config.ts";
 import { resolveTarget } from "../../target/secret.ts";
-import { type EventSource, type InvocationContext, isRecord } from "../caller.ts";
+import type { EventSource, InvocationContext } from "../caller.ts";
 import { RUN_ID } from "../queued-run.ts";
 import {
   type HttpAnswer,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { lockQuestion } from "../../../lib/ledger/lock.ts";
-import { DEFAULT_LEDGER, type Target } from "../../../lib/target/config.ts";
+import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { amend } from "../../setup/amend.ts";
 import type { TestDatabase } from "../../setup/database.ts";

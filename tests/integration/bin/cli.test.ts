@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { runCli } from "../../../bin/cli.ts";
-import { bundleHash } from "../../../lib/bundle/bundle.ts";
+import { bundleHash } from "../../../lib/bundle/hash.ts";
 import { readBundle } from "../../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { startSecrets } from "../../../local/aws/secrets.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "../../../lib/connection/connect.ts";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../../local/relay/relay.ts";
 import { stopClock, stopDate } from "../../setup/clock.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";

@@ -11,8 +11,8 @@ import {
 import { connect } from "../../../lib/connection/connect.ts";
 import type { Connection } from "../../../lib/connection/connection.ts";
 import { SendFailure, type Sending } from "../../../lib/connection/pipeline.ts";
-import { postgresFacts } from "../../../lib/errors.ts";
 import { silentLog } from "../../../lib/log.ts";
+import { postgresFacts } from "../../../lib/postgres/errors.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { targetOf } from "../../setup/run.ts";

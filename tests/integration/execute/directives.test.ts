@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Migration } from "../../../lib/bundle/bundle.ts";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run, targetOf } from "../../setup/run.ts";

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { createTestTarget, run } from "../../setup/run.ts";

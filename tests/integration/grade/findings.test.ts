@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import type { ReportedFinding } from "../../../lib/bundle/finding.ts";
 import { checkMigrations } from "../../../lib/compile/check/check.ts";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import { createTestDatabase, type Holder, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run, targetOf } from "../../setup/run.ts";

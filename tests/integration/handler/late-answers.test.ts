@@ -5,7 +5,7 @@ import { silentLog } from "../../../lib/log.ts";
 import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
 import type { Report } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
-import { DEFAULT_LEDGER } from "../../../lib/target/config.ts";
+import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
 import { createTestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { expectReport } from "../../setup/report-schema.ts";

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { connect } from "../../../lib/connection/connect.ts";
 import { acquireLock, lockQuestion } from "../../../lib/ledger/lock.ts";
 import { silentLog } from "../../../lib/log.ts";
-import { DEFAULT_LEDGER, type Target } from "../../../lib/target/config.ts";
+import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import { stopDate } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { createTestTarget } from "../../setup/run.ts";

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { stopDate } from "../../setup/clock.ts";
 import type { Holder, TestDatabase } from "../../setup/database.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { compileBundle } from "../../../lib/compile/compile.ts";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { stopClock } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";

@@ -7,7 +7,7 @@ import { migrate as migrateByDrizzle } from "drizzle-orm/neon-serverless/migrato
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Bundle, Migration } from "../../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
-import type { Target } from "../../../lib/target/config.ts";
+import type { Target } from "../../../lib/target/target.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle } from "../../setup/make-migration.ts";

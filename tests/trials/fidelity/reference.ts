@@ -1,5 +1,5 @@
 import type { Bundle, Layout, Migration } from "../../../lib/bundle/bundle.ts";
-import { postgresFacts } from "../../../lib/errors.ts";
+import { postgresFacts } from "../../../lib/postgres/errors.ts";
 import { migrateByDrizzle0, migrateByDrizzle1 } from "./drizzle.ts";
 import { createLedger, replay } from "./replay.ts";
 import { withSession } from "./session.ts";

@@ -1,5 +1,5 @@
 import { type Layout, type Migration, statementText } from "../../../lib/bundle/bundle.ts";
-import { postgresFacts } from "../../../lib/errors.ts";
+import { postgresFacts } from "../../../lib/postgres/errors.ts";
 import type { Session } from "./session.ts";
 
 /** Not in a transaction; a new enum value that is not committed; a procedure that commits. */

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { migrateThrough } from "../../../bench/migrate-through.ts";
 import type { Bundle, Migration } from "../../../lib/bundle/bundle.ts";
-import { bundleHash } from "../../../lib/bundle/bundle.ts";
+import { bundleHash } from "../../../lib/bundle/hash.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { MigratorError } from "../../../lib/errors.ts";
 import type { Report } from "../../../lib/report/report.ts";

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import { type Bundle, bundleHash, chunksOf } from "../../../lib/bundle/bundle.ts";
+import { type Bundle, chunksOf } from "../../../lib/bundle/bundle.ts";
+import { bundleHash } from "../../../lib/bundle/hash.ts";
 import { readBundle } from "../../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";

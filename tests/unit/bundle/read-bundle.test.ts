@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Bundle, bundleHash } from "../../../lib/bundle/bundle.ts";
+import type { Bundle } from "../../../lib/bundle/bundle.ts";
+import { bundleHash } from "../../../lib/bundle/hash.ts";
 import { readBundle } from "../../../lib/bundle/read-bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { MigratorError } from "../../../lib/errors.ts";

@@ -1,4 +1,4 @@
-import type { ObjectName } from "../../../bundle/bundle.ts";
+import { type ObjectName, quoteName } from "../../../postgres/names.ts";
 import { clauseAt } from "../../sql/clause.ts";
 import {
   addedColumn,
@@ -6,7 +6,6 @@ import {
   alterCommands,
   columnConstraints,
   type Node,
-  sqlName,
   strings,
   text,
 } from "../../sql/tree.ts";
@@ -86,7 +85,7 @@ function withoutClause(column: Node, clause: string, sql: string, table: ObjectN
     .slice(0, start)
     .replace(/\bconstraint\s+\S+\s*$/i, "")
     .trimEnd()}${source.slice(start + clause.length)}`;
-  return `ALTER TABLE ${sqlName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
+  return `ALTER TABLE ${quoteName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
 }
 
 /** Behind a column's constraint stand its others, up to the comma: of these only the first is meant. */

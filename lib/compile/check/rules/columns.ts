@@ -1,7 +1,5 @@
-import type { ObjectName } from "../../../bundle/bundle.ts";
-import type { ColumnType, TypeReference } from "../../../bundle/finding.ts";
-import { quoteIdentifier } from "../../../postgres/names.ts";
-import { isKeptAsItIs } from "../../../postgres/types.ts";
+import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/names.ts";
+import { type ColumnType, isKeptAsItIs, type TypeReference } from "../../../postgres/types.ts";
 import { clauseAt } from "../../sql/clause.ts";
 import {
   addedColumn,
@@ -12,7 +10,6 @@ import {
   type Node,
   record,
   relation,
-  sqlName,
   sqlType,
   text,
   typeOf,
@@ -96,11 +93,11 @@ function requiredColumn(added: NewColumn): readonly Problem[] {
   if (!required || filled || isSerial(added)) return [];
   const { table, name, column, at } = added;
   const quoted = quoteIdentifier(name);
-  const alter = `ALTER TABLE ${sqlName(table)}`;
+  const alter = `ALTER TABLE ${quoteName(table)}`;
   const check = quoteIdentifier(`${table.name}_${name}_not_null`);
   return [
     {
-      message: `${quoted} cannot be added to ${sqlName(table)} once that has a row: the row would have a null in it.`,
+      message: `${quoted} cannot be added to ${quoteName(table)} once that has a row: the row would have a null in it.`,
       rewrite: `-- neon-migrate: no-transaction\n${alter} ADD COLUMN ${quoted} ${sqlType(typeOf(column.typeName))};\n-- Fill it in batches, then:\n${alter} ADD CONSTRAINT ${check} CHECK (${quoted} IS NOT NULL) NOT VALID;\n${alter} VALIDATE CONSTRAINT ${check};\n${alter} ALTER COLUMN ${quoted} SET NOT NULL;\n${alter} DROP CONSTRAINT ${check};`,
       table,
       asks: { kind: "loss" },
@@ -113,12 +110,12 @@ function volatileDefault(added: NewColumn): readonly Problem[] {
   const { table, name, column, constraints, at } = added;
   const quoted = quoteIdentifier(name);
   const type = sqlType(typeOf(column.typeName));
-  const alter = `ALTER TABLE ${sqlName(table)}`;
-  const fill = `-- Fill the rows that are there in batches:\nUPDATE ${sqlName(table)} SET ${quoted} = DEFAULT WHERE ${quoted} IS NULL AND /* a batch */ false;`;
+  const alter = `ALTER TABLE ${quoteName(table)}`;
+  const fill = `-- Fill the rows that are there in batches:\nUPDATE ${quoteName(table)} SET ${quoted} = DEFAULT WHERE ${quoted} IS NULL AND /* a batch */ false;`;
   if (isSerial(added) || has(added, "CONSTR_IDENTITY")) {
     const integer = SERIAL_TYPES[type] ?? type;
-    const sequence = sqlName({ ...table, name: `${table.name}_${name}_seq` });
-    const message = `${sqlName(table)} is written anew under an ACCESS EXCLUSIVE lock to number its rows in ${quoted}.`;
+    const sequence = quoteName({ ...table, name: `${table.name}_${name}_seq` });
+    const message = `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock to number its rows in ${quoted}.`;
     const rewrite = `-- neon-migrate: no-transaction\nCREATE SEQUENCE ${sequence};\n${alter} ADD COLUMN ${quoted} ${integer};\n${alter} ALTER COLUMN ${quoted} SET DEFAULT nextval('${sequence}');\n${fill}`;
     return [{ message, rewrite, table, asks: { kind: "scan", index: null }, at }];
   }
@@ -129,8 +126,8 @@ function volatileDefault(added: NewColumn): readonly Problem[] {
   return [
     {
       message: call.known
-        ? `${sqlName(table)} is written anew under an ACCESS EXCLUSIVE lock, because ${sqlName(call.routine)}() differs for each row.`
-        : `${sqlName(table)} is written anew under an ACCESS EXCLUSIVE lock if ${sqlName(call.routine)}() is volatile, as functions are unless they say otherwise.`,
+        ? `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock, because ${quoteName(call.routine)}() differs for each row.`
+        : `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock if ${quoteName(call.routine)}() is volatile, as functions are unless they say otherwise.`,
       rewrite: `-- neon-migrate: no-transaction\n${alter} ADD COLUMN ${quoted} ${type};\n${alter} ALTER COLUMN ${quoted} SET ${defaultClause(source)};\n${fill}`,
       table,
       asks: call.known
@@ -171,8 +168,8 @@ function storedColumn(added: NewColumn): readonly Problem[] {
   const type = sqlType(typeOf(column.typeName));
   return [
     {
-      message: `${sqlName(table)} is written anew under an ACCESS EXCLUSIVE lock to compute ${quoted} for every row.`,
-      rewrite: `-- From PostgreSQL 18 on: computed when it is read, and added at once.\nALTER TABLE ${sqlName(table)} ADD COLUMN ${added.source.replace(/\bstored\b/i, "VIRTUAL")};\n-- Before that: an ordinary column, kept by a trigger and filled in batches.\n-- ALTER TABLE ${sqlName(table)} ADD COLUMN ${quoted} ${type};`,
+      message: `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock to compute ${quoted} for every row.`,
+      rewrite: `-- From PostgreSQL 18 on: computed when it is read, and added at once.\nALTER TABLE ${quoteName(table)} ADD COLUMN ${added.source.replace(/\bstored\b/i, "VIRTUAL")};\n-- Before that: an ordinary column, kept by a trigger and filled in batches.\n-- ALTER TABLE ${quoteName(table)} ADD COLUMN ${quoted} ${type};`,
       table,
       asks: { kind: "scan", index: null },
       at,
@@ -200,11 +197,11 @@ function changedTypes(statement: Checked): readonly Problem[] {
 }
 
 function typeProblem(table: ObjectName, name: string, type: TypeReference, at: number): Problem {
-  const alter = `ALTER TABLE ${sqlName(table)}`;
+  const alter = `ALTER TABLE ${quoteName(table)}`;
   const [old, next] = [quoteIdentifier(name), quoteIdentifier(`${name}_new`)];
   return {
-    message: `${sqlName(table)} is written anew under an ACCESS EXCLUSIVE lock, unless its values of ${old} are valid as ${sqlType(type)} as they are.`,
-    rewrite: `${alter} ADD COLUMN ${next} ${sqlType(type)};\n-- Write both columns from now on, and fill the new one in batches:\nUPDATE ${sqlName(table)} SET ${next} = ${old}::${sqlType(type)} WHERE ${next} IS NULL AND /* a batch */ false;\n-- Read the new one in a later deployment, and drop the old one in the one after that:\n-- ${alter} DROP COLUMN ${old};`,
+    message: `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock, unless its values of ${old} are valid as ${sqlType(type)} as they are.`,
+    rewrite: `${alter} ADD COLUMN ${next} ${sqlType(type)};\n-- Write both columns from now on, and fill the new one in batches:\nUPDATE ${quoteName(table)} SET ${next} = ${old}::${sqlType(type)} WHERE ${next} IS NULL AND /* a batch */ false;\n-- Read the new one in a later deployment, and drop the old one in the one after that:\n-- ${alter} DROP COLUMN ${old};`,
     table,
     asks: { kind: "type-change", column: name, type },
     ...(at === 0 ? {} : { at }),

@@ -1,13 +1,11 @@
-import type { ObjectName } from "../../../bundle/bundle.ts";
 import type { Question } from "../../../bundle/finding.ts";
-import { quoteIdentifier } from "../../../postgres/names.ts";
+import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/names.ts";
 import {
   addedConstraint,
   alterCommands,
   keyOf,
   type Node,
   relation,
-  sqlName,
   strings,
   text,
 } from "../../sql/tree.ts";
@@ -26,7 +24,7 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
     kinds: ["AlterTableStmt"],
     check: (statement) =>
       constraintProblems(statement, "CONSTR_CHECK", (table, { clause, name, at, addColumn }) => ({
-        message: `${sqlName(table)} is read from end to end under an ACCESS EXCLUSIVE lock to check ${quoteIdentifier(name)}.`,
+        message: `${quoteName(table)} is read from end to end under an ACCESS EXCLUSIVE lock to check ${quoteIdentifier(name)}.`,
         rewrite: apart(addColumn, notValid(table, name, clause)),
         at,
       })),
@@ -42,7 +40,7 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
         statement,
         "CONSTR_FOREIGN",
         (table, { constraint, clause, name, at, addColumn, column }) => ({
-          message: `Neither ${sqlName(table)} nor ${sqlName(relation(constraint.pktable))} takes writes while all rows are compared for ${quoteIdentifier(name)}.`,
+          message: `Neither ${quoteName(table)} nor ${quoteName(relation(constraint.pktable))} takes writes while all rows are compared for ${quoteIdentifier(name)}.`,
           rewrite: apart(
             addColumn,
             notValid(
@@ -69,7 +67,7 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
           (table, { constraint, name, at, columns, addColumn }) => {
             const add = addColumn === null ? "" : `${addColumn}\n`;
             return {
-              message: `${sqlName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built.`,
+              message: `${quoteName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built.`,
               rewrite: `${add}${uniqueIndex(table, name, columns, constraint)}\n${fromIndex(table, name, constraint)}`,
               at,
             };
@@ -87,8 +85,8 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
       constraintProblems(statement, "CONSTR_EXCLUSION", (table, { clause, name, at }) => {
         const copy = { ...table, name: `${table.name}_new` };
         return {
-          message: `${sqlName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built, and there is no online form of that.`,
-          rewrite: `CREATE TABLE ${sqlName(copy)} (LIKE ${sqlName(table)} INCLUDING ALL, CONSTRAINT ${quoteIdentifier(name)} ${clause});\n-- Copy the rows in batches, keep both in step by a trigger, then let the names change places.`,
+          message: `${quoteName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built, and there is no online form of that.`,
+          rewrite: `CREATE TABLE ${quoteName(copy)} (LIKE ${quoteName(table)} INCLUDING ALL, CONSTRAINT ${quoteIdentifier(name)} ${clause});\n-- Copy the rows in batches, keep both in step by a trigger, then let the names change places.`,
           at,
         };
       }),
@@ -133,7 +131,7 @@ function uniqueIndex(
   const payload = strings(including);
   const include = payload.length === 0 ? "" : ` INCLUDE (${names(payload)})`;
   const nulls = notDistinct === true ? " NULLS NOT DISTINCT" : "";
-  return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${sqlName(table)} (${names(columns)})${include}${nulls};`;
+  return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${quoteName(table)} (${names(columns)})${include}${nulls};`;
 }
 
 function fromIndex(
@@ -144,12 +142,12 @@ function fromIndex(
   const what = contype === "CONSTR_PRIMARY" ? "PRIMARY KEY" : "UNIQUE";
   const deferred = initdeferred === true ? " INITIALLY DEFERRED" : "";
   const when = deferrable === true ? ` DEFERRABLE${deferred}` : "";
-  return `ALTER TABLE ${sqlName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${what} USING INDEX ${quoteIdentifier(name)}${when};`;
+  return `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${what} USING INDEX ${quoteIdentifier(name)}${when};`;
 }
 
 function notValid(table: ObjectName, name: string, clause: string): string {
   const constraint = quoteIdentifier(name);
-  return `ALTER TABLE ${sqlName(table)} ADD CONSTRAINT ${constraint} ${clause} NOT VALID;\nALTER TABLE ${sqlName(table)} VALIDATE CONSTRAINT ${constraint};`;
+  return `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${constraint} ${clause} NOT VALID;\nALTER TABLE ${quoteName(table)} VALIDATE CONSTRAINT ${constraint};`;
 }
 
 /** Each statement commits by itself, so that no lock of one is kept by the next. */
@@ -173,9 +171,9 @@ function setNotNull({ node, isNew, history }: Checked): readonly Problem[] {
     .map(({ name }) => {
       const constraint = `${table.name}_${name}_not_null`;
       const column = quoteIdentifier(name);
-      const alter = `ALTER TABLE ${sqlName(table)}`;
+      const alter = `ALTER TABLE ${quoteName(table)}`;
       return {
-        message: `${sqlName(table)} is read from end to end under an ACCESS EXCLUSIVE lock to see that ${column} has no nulls.`,
+        message: `${quoteName(table)} is read from end to end under an ACCESS EXCLUSIVE lock to see that ${column} has no nulls.`,
         rewrite: `${apart(null, notValid(table, constraint, `CHECK (${column} IS NOT NULL)`))}\n${alter} ALTER COLUMN ${column} SET NOT NULL;\n${alter} DROP CONSTRAINT ${quoteIdentifier(constraint)};`,
         table,
         asks: { kind: "not-null", column: name },
@@ -193,8 +191,8 @@ function validatedTogether(statement: Checked): readonly Problem[] {
   return validated
     .filter(({ name }) => added.has(name))
     .map(({ name }) => ({
-      message: `${quoteIdentifier(name)} was added in this transaction, so that its lock on ${sqlName(table)} is kept while all rows are read.`,
-      rewrite: `-- neon-migrate: no-transaction\n-- The statement that adds it, and behind it:\nALTER TABLE ${sqlName(table)} VALIDATE CONSTRAINT ${quoteIdentifier(name)};`,
+      message: `${quoteIdentifier(name)} was added in this transaction, so that its lock on ${quoteName(table)} is kept while all rows are read.`,
+      rewrite: `-- neon-migrate: no-transaction\n-- The statement that adds it, and behind it:\nALTER TABLE ${quoteName(table)} VALIDATE CONSTRAINT ${quoteIdentifier(name)};`,
       table,
       asks: SCAN,
     }));

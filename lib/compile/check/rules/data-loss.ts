@@ -1,6 +1,5 @@
-import type { ObjectName } from "../../../bundle/bundle.ts";
-import { quoteIdentifier } from "../../../postgres/names.ts";
-import { alterCommands, dropped, nodes, record, relation, sqlName, text } from "../../sql/tree.ts";
+import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/names.ts";
+import { alterCommands, dropped, nodes, record, relation, text } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
 /** Rules about data that is gone afterwards. */
@@ -24,8 +23,8 @@ export const DATA_LOSS_RULES: readonly Rule[] = [
       return dropped(node)
         .filter((table) => !isNew(table))
         .map((table) => ({
-          message: `${sqlName(table)} and all its rows are gone, and code that still uses it fails.`,
-          rewrite: `-- Once no deployed code uses it, put it out of reach, and drop it in a later deployment:\nALTER TABLE ${sqlName(table)} RENAME TO ${quoteIdentifier(`${table.name}_unused`)};`,
+          message: `${quoteName(table)} and all its rows are gone, and code that still uses it fails.`,
+          rewrite: `-- Once no deployed code uses it, put it out of reach, and drop it in a later deployment:\nALTER TABLE ${quoteName(table)} RENAME TO ${quoteIdentifier(`${table.name}_unused`)};`,
           table,
           asks: { kind: "loss" },
         }));
@@ -41,8 +40,8 @@ export const DATA_LOSS_RULES: readonly Rule[] = [
       return dropped(node)
         .filter(({ name }) => history.schemaCreatedIn(name) !== tag)
         .map((schema) => ({
-          message: `Everything in the schema ${sqlName(schema)} is gone, its tables with all their rows included.`,
-          rewrite: `-- Drop its tables one by one, each once no deployed code uses it. Then, refused while anything is left:\nDROP SCHEMA ${sqlName(schema)} RESTRICT;`,
+          message: `Everything in the schema ${quoteName(schema)} is gone, its tables with all their rows included.`,
+          rewrite: `-- Drop its tables one by one, each once no deployed code uses it. Then, refused while anything is left:\nDROP SCHEMA ${quoteName(schema)} RESTRICT;`,
         }));
     },
   },
@@ -56,7 +55,7 @@ export const DATA_LOSS_RULES: readonly Rule[] = [
         .map(relation)
         .filter((table) => !isNew(table))
         .map((table) => ({
-          message: `All rows of ${sqlName(table)} are gone.`,
+          message: `All rows of ${quoteName(table)} are gone.`,
           rewrite: deletePart(table),
           table,
           asks: { kind: "loss" },
@@ -73,7 +72,7 @@ export const DATA_LOSS_RULES: readonly Rule[] = [
         return [];
       return [
         {
-          message: `All rows of ${sqlName(table)} are gone.`,
+          message: `All rows of ${quoteName(table)} are gone.`,
           rewrite: deletePart(table),
           table,
           asks: { kind: "loss" },
@@ -91,7 +90,7 @@ export const DATA_LOSS_RULES: readonly Rule[] = [
 ];
 
 function deletePart(table: ObjectName): string {
-  return `DELETE FROM ${sqlName(table)} WHERE /* the rows that shall go */ false;`;
+  return `DELETE FROM ${quoteName(table)} WHERE /* the rows that shall go */ false;`;
 }
 
 function droppedColumns({ node, isNew, history, tag }: Checked): readonly Problem[] {
@@ -103,8 +102,8 @@ function droppedColumns({ node, isNew, history, tag }: Checked): readonly Proble
         subtype === "AT_DropColumn" && history.columnAddedIn(table, name) !== tag,
     )
     .map(({ name }) => ({
-      message: `The values of ${sqlName(table)}.${quoteIdentifier(name)} are gone, and code that still names it fails.`,
-      rewrite: `-- First deploy code that does not name it. Until then let inserts do without it:\nALTER TABLE ${sqlName(table)} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL;\n-- In a later deployment:\n-- ALTER TABLE ${sqlName(table)} DROP COLUMN ${quoteIdentifier(name)};`,
+      message: `The values of ${quoteName(table)}.${quoteIdentifier(name)} are gone, and code that still names it fails.`,
+      rewrite: `-- First deploy code that does not name it. Until then let inserts do without it:\nALTER TABLE ${quoteName(table)} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL;\n-- In a later deployment:\n-- ALTER TABLE ${quoteName(table)} DROP COLUMN ${quoteIdentifier(name)};`,
       table,
       asks: { kind: "loss" },
     }));
@@ -116,8 +115,8 @@ function emptiedColumns({ node, isNew }: Checked): readonly Problem[] {
   return nodes(node.targetList, "ResTarget")
     .filter(({ val }) => record(record(val).A_Const).isnull === true)
     .map(({ name }) => ({
-      message: `The values of ${sqlName(table)}.${quoteIdentifier(text(name))} are gone from all rows.`,
-      rewrite: `UPDATE ${sqlName(table)} SET ${quoteIdentifier(text(name))} = NULL WHERE /* the rows that shall lose it */ false;`,
+      message: `The values of ${quoteName(table)}.${quoteIdentifier(text(name))} are gone from all rows.`,
+      rewrite: `UPDATE ${quoteName(table)} SET ${quoteIdentifier(text(name))} = NULL WHERE /* the rows that shall lose it */ false;`,
       table,
       asks: { kind: "loss" },
     }));

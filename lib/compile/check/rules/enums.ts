@@ -1,5 +1,6 @@
 import { statementText } from "../../../bundle/bundle.ts";
-import { qualified, sqlName, strings } from "../../sql/tree.ts";
+import { quoteName } from "../../../postgres/names.ts";
+import { qualified, strings } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
 /** Rules about enums, whose values PostgreSQL can add but not take away. */
@@ -32,17 +33,17 @@ export const ENUM_RULES: readonly Rule[] = [
       if (known && removed.length === 0) {
         return [
           {
-            message: `Every column of the type ${sqlName(type)} is written anew, although no value of it is removed.`,
+            message: `Every column of the type ${quoteName(type)} is written anew, although no value of it is removed.`,
             rewrite:
               added
-                .map((value) => `ALTER TYPE ${sqlName(type)} ADD VALUE ${quote(value)};`)
-                .join("\n") || `-- Leave ${sqlName(type)} as it is.`,
+                .map((value) => `ALTER TYPE ${quoteName(type)} ADD VALUE ${quote(value)};`)
+                .join("\n") || `-- Leave ${quoteName(type)} as it is.`,
           },
         ];
       }
       return [
         {
-          message: `Every column of the type ${sqlName(type)} is written anew${lost}.`,
+          message: `Every column of the type ${quoteName(type)} is written anew${lost}.`,
           rewrite: `-- Leave ${known ? removed.map(quote).join(", ") : "the value"} in the type, and keep it out of the rows by a CHECK that is added NOT VALID and validated.`,
         },
       ];
@@ -58,7 +59,8 @@ function usedValue({ statement, index, migration }: Checked): readonly Problem[]
     .slice(0, index)
     .some(
       (each) =>
-        each.effect?.kind === "creates-type" && sqlName(each.effect.type) === sqlName(effect.type),
+        each.effect?.kind === "creates-type" &&
+        quoteName(each.effect.type) === quoteName(effect.type),
     );
   if (isNew) return [];
   const user = migration.statements
@@ -72,7 +74,7 @@ function usedValue({ statement, index, migration }: Checked): readonly Problem[]
   return [
     {
       message: `${quote(effect.value)} is used in line ${user.line} and must be committed before, so that this migration cannot be rolled back as a whole.`,
-      rewrite: `ALTER TYPE ${sqlName(effect.type)} ADD VALUE ${quote(effect.value)};\n-- and what uses it in a migration of its own.`,
+      rewrite: `ALTER TYPE ${quoteName(effect.type)} ADD VALUE ${quote(effect.value)};\n-- and what uses it in a migration of its own.`,
     },
   ];
 }

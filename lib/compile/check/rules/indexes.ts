@@ -1,5 +1,5 @@
-import type { ObjectName } from "../../../bundle/bundle.ts";
-import { dropped, record, relation, sqlName, text } from "../../sql/tree.ts";
+import { type ObjectName, quoteName } from "../../../postgres/names.ts";
+import { dropped, record, relation, text } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
 const CREATE_INDEX = /^(create\s+(?:unique\s+)?index)\b/i;
@@ -20,7 +20,7 @@ export const INDEX_RULES: readonly Rule[] = [
       if (partitioned && record(node.relation).inh !== true) return [];
       return [
         {
-          message: `${sqlName(table)} takes no writes while this index is built.`,
+          message: `${quoteName(table)} takes no writes while this index is built.`,
           rewrite: partitioned
             ? `${sql.replace(/\bon\s+(?!only\b)/i, "ON ONLY ")};\n-- Then for each partition: CREATE INDEX CONCURRENTLY on it, and ALTER INDEX … ATTACH PARTITION.`
             : `${sql.replace(CREATE_INDEX, "$1 CONCURRENTLY")};`,
@@ -51,7 +51,7 @@ export const INDEX_RULES: readonly Rule[] = [
       const named = node.relation !== undefined;
       return [
         {
-          message: `${named ? sqlName(of) : `${text(node.name) || "the database"}`} takes no writes while its indexes are rebuilt.`,
+          message: `${named ? quoteName(of) : `${text(node.name) || "the database"}`} takes no writes while its indexes are rebuilt.`,
           rewrite: `${sql.replace(/\b(index|table|schema|database|system)\b/i, "$1 CONCURRENTLY")};`,
           ...(named && !isIndex ? { table: of } : {}),
           ...(named ? { asks: { kind: "scan", index: isIndex ? of : null } } : {}),
@@ -66,11 +66,11 @@ function droppedIndexes({ node, history, isNew, tag }: Checked): readonly Proble
   return dropped(node).flatMap((index) => {
     const table: ObjectName | null = history.tableOfIndex(index);
     if (table !== null && (isNew(table) || history.createdIn(table) === tag)) return [];
-    const of = table === null ? "Its table" : sqlName(table);
+    const of = table === null ? "Its table" : quoteName(table);
     return [
       {
-        message: `${of} is locked against reads and writes until ${sqlName(index)} is gone, and that waits for every query that runs on it.`,
-        rewrite: `DROP INDEX CONCURRENTLY ${node.missing_ok === true ? "IF EXISTS " : ""}${sqlName(index)};`,
+        message: `${of} is locked against reads and writes until ${quoteName(index)} is gone, and that waits for every query that runs on it.`,
+        rewrite: `DROP INDEX CONCURRENTLY ${node.missing_ok === true ? "IF EXISTS " : ""}${quoteName(index)};`,
         ...(table === null ? {} : { table }),
         asks: { kind: "scan", index },
       } satisfies Problem,

@@ -1,5 +1,5 @@
-import { quoteIdentifier } from "../../../postgres/names.ts";
-import { nodes, record, relation, sqlName, text } from "../../sql/tree.ts";
+import { quoteIdentifier, quoteName } from "../../../postgres/names.ts";
+import { nodes, record, relation, text } from "../../sql/tree.ts";
 import type { Rule } from "../rule.ts";
 import { NEON_EXTENSIONS } from "./neon-extensions.ts";
 
@@ -24,8 +24,8 @@ export const MAINTENANCE_RULES: readonly Rule[] = [
           : nodes(node.rels, "VacuumRelation").map((each) => relation(each.relation));
       const named = tables.filter(({ name }) => name !== "");
       return (named.length === 0 ? [null] : named).map((table) => ({
-        message: `${table === null ? "Every table in turn" : sqlName(table)} is written anew, and nobody else may read or write it meanwhile.`,
-        rewrite: `VACUUM (ANALYZE)${table === null ? "" : ` ${sqlName(table)}`};`,
+        message: `${table === null ? "Every table in turn" : quoteName(table)} is written anew, and nobody else may read or write it meanwhile.`,
+        rewrite: `VACUUM (ANALYZE)${table === null ? "" : ` ${quoteName(table)}`};`,
         ...(table === null ? {} : { table, asks: { kind: "scan", index: null } as const }),
       }));
     },

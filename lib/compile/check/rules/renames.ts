@@ -1,5 +1,5 @@
-import { quoteIdentifier } from "../../../postgres/names.ts";
-import { relation, sqlName, text } from "../../sql/tree.ts";
+import { quoteIdentifier, quoteName } from "../../../postgres/names.ts";
+import { relation, text } from "../../sql/tree.ts";
 import type { Rule } from "../rule.ts";
 
 /** Rules about names that the code which runs now still uses. */
@@ -18,8 +18,8 @@ export const RENAME_RULES: readonly Rule[] = [
       const [old, next] = [quoteIdentifier(from), quoteIdentifier(to)];
       return [
         {
-          message: `Code that still uses ${sqlName(table)}.${old} fails from the moment on that it is called ${next}.`,
-          rewrite: `-- The new name may stand in the Drizzle schema alone: ${camel(to)}: text(${JSON.stringify(from)}), or whatever its type is.\n-- Or let both names work until no deployed code uses the old one:\nCREATE VIEW ${sqlName({ ...table, name: `${table.name}_v2` })} AS SELECT *, ${old} AS ${next} FROM ${sqlName(table)};`,
+          message: `Code that still uses ${quoteName(table)}.${old} fails from the moment on that it is called ${next}.`,
+          rewrite: `-- The new name may stand in the Drizzle schema alone: ${camel(to)}: text(${JSON.stringify(from)}), or whatever its type is.\n-- Or let both names work until no deployed code uses the old one:\nCREATE VIEW ${quoteName({ ...table, name: `${table.name}_v2` })} AS SELECT *, ${old} AS ${next} FROM ${quoteName(table)};`,
           table,
           asks: { kind: "use" },
         },
@@ -41,8 +41,8 @@ export const RENAME_RULES: readonly Rule[] = [
         : { schema: table.schema, name: text(node.newname) };
       return [
         {
-          message: `Code that still uses ${sqlName(table)} fails from the moment on that it is called ${sqlName(to)}.`,
-          rewrite: `-- Let both names work until no deployed code uses the old one, and rename then:\nCREATE VIEW ${sqlName(to)} AS SELECT * FROM ${sqlName(table)};`,
+          message: `Code that still uses ${quoteName(table)} fails from the moment on that it is called ${quoteName(to)}.`,
+          rewrite: `-- Let both names work until no deployed code uses the old one, and rename then:\nCREATE VIEW ${quoteName(to)} AS SELECT * FROM ${quoteName(table)};`,
           table,
           asks: { kind: "use" },
         },

@@ -1,6 +1,7 @@
-import type { ObjectName, Statement } from "../../../bundle/bundle.ts";
+import type { Statement } from "../../../bundle/bundle.ts";
 import { type LockMode, strongerLock } from "../../../postgres/locks.ts";
-import { keyOf, list, type Node, record, relation, sqlName } from "../../sql/tree.ts";
+import { type ObjectName, quoteName } from "../../../postgres/names.ts";
+import { keyOf, list, type Node, record, relation } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
 /** Rules about what one transaction holds together. */
@@ -84,7 +85,7 @@ function backfill({ node, isNew, together, migration, text: sql }: Checked): rea
   if (line === undefined) return [];
   return [
     {
-      message: `Every row of ${sqlName(table)} is written while the transaction holds the lock of the DDL in line ${line}.`,
+      message: `Every row of ${quoteName(table)} is written while the transaction holds the lock of the DDL in line ${line}.`,
       rewrite: `-- In a migration of its own, as often as it finds rows:\n${inBatches(sql, node, table)};`,
       table,
       asks: { kind: "scan", index: null },
@@ -97,7 +98,7 @@ function inBatches(sql: string, { whereClause }: Node, table: ObjectName): strin
   if (whereClause === undefined)
     return `${sql} WHERE /* a batch of rows that are not done yet */ false`;
   const condition = sql.slice(sql.search(/\bwhere\b(?!.*\bwhere\b)/is));
-  return `${sql} AND ctid = ANY (ARRAY(SELECT ctid FROM ${sqlName(table)} ${condition} LIMIT 10000))`;
+  return `${sql} AND ctid = ANY (ARRAY(SELECT ctid FROM ${quoteName(table)} ${condition} LIMIT 10000))`;
 }
 
 /** `WHERE column IS NULL` is how backfills say "all rows". */
@@ -123,7 +124,7 @@ function severalLocks({ statement, text: sql, together, isNew }: Checked): reado
   if (first === undefined || second === undefined || before > 1) return [];
   return [
     {
-      message: `${sqlName(first)} stays locked against reads and writes while this waits for ${sqlName(second)}.`,
+      message: `${quoteName(first)} stays locked against reads and writes while this waits for ${quoteName(second)}.`,
       rewrite: `-- neon-migrate: no-transaction\n${sql};`,
       table: second,
       asks: { kind: "use" },

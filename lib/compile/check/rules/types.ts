@@ -1,6 +1,6 @@
-import type { ColumnType } from "../../../bundle/finding.ts";
 import type { RuleId } from "../../../bundle/rule-ids.ts";
-import { quoteIdentifier } from "../../../postgres/names.ts";
+import { quoteIdentifier, quoteName } from "../../../postgres/names.ts";
+import type { ColumnType } from "../../../postgres/types.ts";
 import {
   addedColumn,
   alterCommands,
@@ -9,7 +9,6 @@ import {
   oncePerNode,
   record,
   relation,
-  sqlName,
   sqlType,
   text,
   typeOf,
@@ -84,7 +83,7 @@ function avoid(
     const better = { ...first.type, modifiers: [], array: false };
     return [
       {
-        message: `${names} of ${sqlName(relation(statement.node.relation))} ${found.length === 1 ? "has" : "have"} the type ${sqlType({ ...first.type, array: false })}; take ${instead(better)} instead.`,
+        message: `${names} of ${quoteName(relation(statement.node.relation))} ${found.length === 1 ? "has" : "have"} the type ${sqlType({ ...first.type, array: false })}; take ${instead(better)} instead.`,
         rewrite: found
           .map(({ name, type }) => {
             const column = quoteIdentifier(name);

@@ -1,4 +1,4 @@
-import type { ObjectName } from "../../../bundle/bundle.ts";
+import type { ObjectName } from "../../../postgres/names.ts";
 import { qualified, walk } from "../../sql/tree.ts";
 
 /** A function in a default that differs from row to row, or may. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Finding, isFinding } from "../../../../lib/bundle/finding.ts";
+import type { Finding } from "../../../../lib/bundle/finding.ts";
+import { isFinding } from "../../../../lib/bundle/read-finding.ts";
 import { RULE_IDS, type RuleId } from "../../../../lib/bundle/rule-ids.ts";
 import { checkMigrations } from "../../../../lib/compile/check/check.ts";
 import { RULES } from "../../../../lib/compile/check/rules.ts";

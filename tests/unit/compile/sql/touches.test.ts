@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Touched } from "../../../../lib/bundle/bundle.ts";
+import { strongestLock, type Touched } from "../../../../lib/bundle/bundle.ts";
 import { loadParser } from "../../../../lib/compile/sql/parser.ts";
 import { cutStatements } from "../../../../lib/compile/statements.ts";
-import { strongestLock } from "../../../../lib/postgres/locks.ts";
 import { LOCK_SECTIONS, type LockSection } from "../../../setup/lock-samples.ts";
 
 beforeAll(loadParser);

@@ -1,0 +1,24 @@
+import { createHash } from "node:crypto";
+import type { Migration } from "./bundle.ts";
+
+/** What a bundle's hash is made of. */
+type Hashed = Pick<Migration, "tag" | "when" | "hash">;
+
+/** The hash of a list of migrations; see `Bundle.hash`. */
+export function bundleHash(migrations: readonly Hashed[]): string {
+  return createHash("sha256").update(migrations.map(lineOf).join("\n")).digest("hex");
+}
+
+/** The hashes of all shorter bundles that a list of migrations begins with. */
+export function headHashes(migrations: readonly Hashed[]): readonly string[] {
+  const hash = createHash("sha256");
+  return migrations.map((migration, index) => {
+    const head = hash.copy().digest("hex");
+    hash.update(`${index === 0 ? "" : "\n"}${lineOf(migration)}`);
+    return head;
+  });
+}
+
+function lineOf({ tag, when, hash }: Hashed): string {
+  return JSON.stringify([tag, when, hash]);
+}

@@ -1,0 +1,48 @@
+/** What stands in the place of a secret. */
+export const REDACTED = "[redacted]";
+
+/**
+ * A connection string with a password, wherever it stands in a text. A password that should have been
+ * percent-encoded may hold blanks and `@`. Bounded, so that a long text without any takes linear time.
+ */
+export const URL_PASSWORD: RegExp = /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)[^\n@]{0,4000}@(?:\S*@)?/gi;
+
+/** The other place where libpq takes a password: a parameter, or a `key=value` connection string. */
+export const PASSWORD_PARAMETER: RegExp = /\b(password=)[^&\s]+/gi;
+
+/** How much of a value from outside a message quotes. */
+const MAX_QUOTED_LENGTH = 60;
+
+/** A value from outside as a message may quote it: short, and without the password of a connection string. */
+export function quoted(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "an object";
+  const text = hidePasswords(typeof value === "string" ? JSON.stringify(value) : String(value));
+  return shortened(text, MAX_QUOTED_LENGTH);
+}
+
+/** The text, or its beginning; a character outside the basic plane is not cut in half. */
+export function shortened(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  return `${text.slice(0, Math.max(maxLength - 1, 0)).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
+/** A plain value with every text in it replaced, keys left alone. */
+export function replaceTexts(value: unknown, replace: (text: string) => string): unknown {
+  if (typeof value === "string") return replace(value);
+  if (Array.isArray(value)) return value.map((each) => replaceTexts(each, replace));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, replaceTexts(each, replace)]),
+  );
+}
+
+/** A text without the passwords of the connection strings in it. */
+export function hidePasswords(text: string): string {
+  return text.replace(URL_PASSWORD, `$1${REDACTED}@`).replace(PASSWORD_PARAMETER, `$1${REDACTED}`);
+}
+
+/** A number with its noun. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readBundle } from "../../lib/bundle/read-bundle.ts";
-import type { Ledger, LedgerRow } from "../../lib/ledger/home.ts";
+import type { Ledger, LedgerRow } from "../../lib/ledger/ledger.ts";
 import { planMigrations } from "../../lib/plan/plan-migrations.ts";
 import { buildReport, describePending } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";

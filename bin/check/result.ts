@@ -8,7 +8,7 @@ import {
   SEVERITIES,
   type Severity,
 } from "../../lib/bundle/finding.ts";
-import type { DatabaseFacts } from "../../lib/report/report.ts";
+import type { DatabaseFacts } from "../../lib/connection/connection.ts";
 
 /** From which severity on `check` ends with 1. */
 export type FailOn = "error" | "warning" | "never";

@@ -1,15 +1,15 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import { connect } from "../connection/connect.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { Connection, DatabaseFacts } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { withPatience } from "../execute/contention.ts";
 import { type Part, sendTransaction } from "../execute/transaction.ts";
-import { deniedAmendment, isPrivilegeError } from "../ledger/home.ts";
+import { deniedAmendment, isPrivilegeError } from "../ledger/denied.ts";
+import type { LedgerFacts } from "../ledger/ledger.ts";
 import { acquireLock } from "../ledger/lock.ts";
 import { openingLockQuestion, refusePooler } from "../ledger/pooler.ts";
 import { askForLedger, readPlaces } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
-import type { DatabaseFacts, LedgerFacts } from "../report/report.ts";
 import type { Target } from "../target/target.ts";
 import { checkBaseline } from "./baseline.ts";
 import { type AmendmentRequest, type Proposal, proposeChanges } from "./propose.ts";

@@ -8,13 +8,8 @@ import {
   checkpointUpsert,
   createCheckpoints,
 } from "../ledger/checkpoints.ts";
-import {
-  chooseHome,
-  chooseWritePlace,
-  type FoundLedger,
-  type LedgerRow,
-  type WritePlace,
-} from "../ledger/home.ts";
+import { chooseHome, chooseWritePlace, type WritePlace } from "../ledger/home.ts";
+import type { FoundLedger, LedgerRow } from "../ledger/ledger.ts";
 import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
 import { type Matching, matchRows } from "../plan/match.ts";

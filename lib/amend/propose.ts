@@ -11,12 +11,12 @@ import {
   findCheckpoint,
   nameOf,
 } from "../ledger/checkpoints.ts";
-import { chooseHome, chooseWritePlace, type Ledger, type LedgerRow } from "../ledger/home.ts";
+import { chooseHome, chooseWritePlace } from "../ledger/home.ts";
+import type { Ledger, LedgerFacts, LedgerRow } from "../ledger/ledger.ts";
 import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import { type Matching, matchRows } from "../plan/match.ts";
-import type { LedgerFacts } from "../report/report.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { mergeLedgers } from "./merge-ledgers.ts";
 

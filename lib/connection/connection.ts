@@ -1,6 +1,5 @@
 import type { PoolClient } from "@neondatabase/serverless";
 import type { MigratorError, Warning } from "../errors.ts";
-import type { DatabaseFacts, Notice } from "../report/report.ts";
 import type { Sending } from "./pipeline.ts";
 
 /** What the application name of every session of ours begins with; the request id follows. */
@@ -96,4 +95,19 @@ export interface SessionOptions {
   readonly opening: readonly string[];
   /** Told whenever the server turns to another statement of a migration. Must not throw. */
   readonly onTurn?: (place: Whereabouts) => void;
+}
+
+/** Which database answered. */
+export interface DatabaseFacts {
+  readonly host: string;
+  readonly name: string;
+  readonly serverVersion: string;
+  readonly role: string;
+}
+
+/** What PostgreSQL said on the side while a migration ran. */
+export interface Notice {
+  readonly severity: string;
+  readonly message: string;
+  readonly migration: string | null;
 }

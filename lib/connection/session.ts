@@ -1,14 +1,19 @@
 import type { Pool, PoolClient, QueryResultRow } from "@neondatabase/serverless";
 import { MigratorError, type Warning } from "../errors.ts";
 import { postgresFacts } from "../postgres/errors.ts";
-import type { DatabaseFacts, Notice } from "../report/report.ts";
 import type { Endpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
 import { shortened } from "../text.ts";
-import type { Connection, Rows, SessionOptions, Whereabouts } from "./connection.ts";
-import { connectionLost, endsSession } from "./connection-lost.ts";
+import type {
+  Connection,
+  DatabaseFacts,
+  Notice,
+  Rows,
+  SessionOptions,
+  Whereabouts,
+} from "./connection.ts";
 import { createPool } from "./driver.ts";
-import { connectTimeout } from "./errors.ts";
+import { connectionLost, connectTimeout, endsSession } from "./errors.ts";
 import { disconnectsUnwatched, GREETING, type Greeting } from "./opening.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createWire, type Wire } from "./websocket.ts";

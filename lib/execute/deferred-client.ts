@@ -1,6 +1,6 @@
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
-import { isPrivilegeError } from "../ledger/home.ts";
+import { isPrivilegeError } from "../ledger/denied.ts";
 import { type AppliedMigration, describeApplied } from "../report/report.ts";
 import { BootstrapRefused } from "./executor.ts";
 import { sessionResetParts } from "./session-reset.ts";

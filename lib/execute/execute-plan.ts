@@ -1,9 +1,9 @@
 import { lockTimeoutOf, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
-import type { Ledger } from "../ledger/home.ts";
-import type { ExecutorReason, Plan } from "../plan/plan-migrations.ts";
-import type { AppliedMigration, LedgerFacts } from "../report/report.ts";
+import type { Ledger, LedgerFacts } from "../ledger/ledger.ts";
+import type { ExecutorReason, Plan } from "../plan/plan.ts";
+import type { AppliedMigration } from "../report/report.ts";
 import { type Patience, withPatience } from "./contention.ts";
 import { type AppliedStep, BootstrapRefused, type Executor } from "./executor.ts";
 import { createStatementsExecutor } from "./statements-executor.ts";

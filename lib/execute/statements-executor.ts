@@ -11,7 +11,9 @@ import {
   findCheckpoint,
   interruptedStatement,
 } from "../ledger/checkpoints.ts";
-import { chooseWritePlace, explainLedgerError, type Ledger } from "../ledger/home.ts";
+import { explainLedgerError } from "../ledger/denied.ts";
+import { chooseWritePlace } from "../ledger/home.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import { describeApplied } from "../report/report.ts";
 import type { AppliedStep, Executor } from "./executor.ts";

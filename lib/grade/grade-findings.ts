@@ -1,6 +1,6 @@
 import { describeFinding, findingsOf, type ReportedFinding } from "../bundle/finding.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { Plan } from "../plan/plan-migrations.ts";
+import type { Plan } from "../plan/plan.ts";
 import { askCatalog } from "./catalog.ts";
 import { gradeFinding } from "./severity.ts";
 

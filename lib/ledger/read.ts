@@ -4,15 +4,9 @@ import { MigratorError } from "../errors.ts";
 import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
-import {
-  chooseHome,
-  deniedRead,
-  type FoundLedger,
-  type Home,
-  hiddenRows,
-  type Ledger,
-  type LedgerRow,
-} from "./home.ts";
+import { deniedRead, hiddenRows } from "./denied.ts";
+import { chooseHome } from "./home.ts";
+import type { FoundLedger, Home, Ledger, LedgerRow } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
 
 /** Where the ledger goes when its own schema cannot be created. */

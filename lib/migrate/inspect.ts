@@ -1,6 +1,6 @@
 import { toError } from "../errors.ts";
 import { gradedFindings } from "../grade/grade-findings.ts";
-import type { Plan } from "../plan/plan-migrations.ts";
+import type { Plan } from "../plan/plan.ts";
 import { describeApplied } from "../report/report.ts";
 import { type Attempt, makePlan, type Status } from "./make-plan.ts";
 

@@ -1,11 +1,12 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
 import { pendingFindings } from "../grade/grade-findings.ts";
-import type { Ledger } from "../ledger/home.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { readLedger } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
 import { type Lessons, NO_LESSONS } from "../plan/lessons.ts";
-import { type Plan, planMigrations } from "../plan/plan-migrations.ts";
+import type { Plan } from "../plan/plan.ts";
+import { planMigrations } from "../plan/plan-migrations.ts";
 import { describePending, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";

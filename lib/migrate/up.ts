@@ -1,12 +1,12 @@
 import type { Connection, Rows } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import { type RunResult, runMigrations } from "../execute/execute-plan.ts";
-import type { Ledger } from "../ledger/home.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
 import { askForLedger } from "../ledger/read.ts";
 import { learnFrom, NO_LESSONS } from "../plan/lessons.ts";
-import type { Plan } from "../plan/plan-migrations.ts";
+import type { Plan } from "../plan/plan.ts";
 import { describeSession, type SessionFacts } from "../postgres/activity.ts";
 import { describeApplied } from "../report/report.ts";
 import { type Attempt, makePlan, type Planned, type Status } from "./make-plan.ts";

@@ -1,9 +1,8 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import { isCosmeticEdit } from "../bundle/cosmetic-edit.ts";
 import { editedStatements } from "../ledger/checkpoints.ts";
-import type { Drift } from "../report/report.ts";
 import type { Matching } from "./match.ts";
-import type { PlannedMigration } from "./plan-migrations.ts";
+import type { Drift, PlannedMigration } from "./plan.ts";
 
 /**
  * Where bundle and ledger disagree.

@@ -1,6 +1,6 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { Warning } from "../errors.ts";
-import type { Ledger, LedgerRow } from "../ledger/home.ts";
+import type { Ledger, LedgerRow } from "../ledger/ledger.ts";
 import { quotePlace } from "../ledger/place.ts";
 import { quoteLiteral } from "../postgres/names.ts";
 import { type Matching, toSecond } from "./match.ts";

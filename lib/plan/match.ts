@@ -1,6 +1,6 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { Warning } from "../errors.ts";
-import type { LedgerRow } from "../ledger/home.ts";
+import type { LedgerRow } from "../ledger/ledger.ts";
 
 /** Which ledger row belongs to which migration. A row matches at most one migration, and the reverse. */
 export interface Matching {

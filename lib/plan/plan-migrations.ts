@@ -2,21 +2,19 @@ import type { Bundle, Migration } from "../bundle/bundle.ts";
 import {
   cutSteps,
   oneTransaction,
-  type Separation,
   type Step,
   type StepOptions,
   separations,
   slicesOf,
 } from "../bundle/steps.ts";
-import type { MigratorError, Warning } from "../errors.ts";
-import { type Checkpoint, findCheckpoint, interruptedStatement } from "../ledger/checkpoints.ts";
-import type { Ledger, LedgerRow } from "../ledger/home.ts";
-import type { Drift } from "../report/report.ts";
+import { findCheckpoint, interruptedStatement } from "../ledger/checkpoints.ts";
+import type { Ledger, LedgerRow } from "../ledger/ledger.ts";
 import type { Request } from "../request.ts";
 import { findDrift } from "./drift.ts";
 import { warnOfNames } from "./drizzle-names.ts";
 import { type Lessons, NO_LESSONS } from "./lessons.ts";
 import { matchRows, toSecond } from "./match.ts";
+import type { ExecutorReason, Plan } from "./plan.ts";
 import {
   cosmeticEdits,
   type Policy,
@@ -24,43 +22,6 @@ import {
   strayCheckpoints,
   toleratedDrift,
 } from "./policies.ts";
-
-/** What would be done, as data: it can be printed, compared and tested without a database. */
-export interface Plan {
-  readonly applied: readonly Migration[];
-  /** In the order in which they will be applied. */
-  readonly pending: readonly PlannedMigration[];
-  /** What is done one after the other. */
-  readonly steps: readonly Step[];
-  /** Whether everything that is pending shares one transaction. */
-  readonly atomic: boolean;
-  /** Null when nothing is pending. */
-  readonly executor: "drizzle" | "statements" | null;
-  /** Why Drizzle's own migrator is not used; null when it is. */
-  readonly executorReason: ExecutorReason | null;
-  readonly drift: Drift;
-  readonly warnings: readonly Warning[];
-  /** What the request's policies forbid; null when the plan may be carried out. */
-  readonly refusal: MigratorError | null;
-}
-
-/** A pending migration, and why Drizzle's own migrator would pass it over. */
-export interface PlannedMigration {
-  readonly migration: Migration;
-  readonly reasons: readonly ExecutorReason[];
-  /** How far an earlier run came with it; null where none did. */
-  readonly checkpoint: Checkpoint | null;
-}
-
-/** Why our own executor is taken. */
-export type ExecutorReason =
-  | "schema-creation-blocked"
-  | "out-of-order"
-  | "behind-watermark"
-  | "named-ledger"
-  | "half-applied"
-  | Separation
-  | "requested";
 
 /**
  * Decides what is to be done, by set difference between bundle and ledger. Pure.

@@ -2,12 +2,11 @@ import type { Bundle, Migration } from "../bundle/bundle.ts";
 import { isCosmeticEdit } from "../bundle/cosmetic-edit.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { editedStatements, nameOf } from "../ledger/checkpoints.ts";
-import type { Ledger } from "../ledger/home.ts";
-import type { Drift } from "../report/report.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import type { Request } from "../request.ts";
 import { isEdited } from "./drift.ts";
 import type { Matching } from "./match.ts";
-import type { ExecutorReason, PlannedMigration } from "./plan-migrations.ts";
+import type { Drift, ExecutorReason, PlannedMigration } from "./plan.ts";
 
 /** What a request says about drift and transactions. */
 export type Policy = Pick<

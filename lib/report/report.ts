@@ -1,5 +1,6 @@
 import type { Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
+import type { DatabaseFacts, Notice } from "../connection/connection.ts";
 import {
   type ErrorCode,
   MigratorError,
@@ -7,6 +8,8 @@ import {
   toError,
   type Warning,
 } from "../errors.ts";
+import type { LedgerFacts } from "../ledger/ledger.ts";
+import type { Drift } from "../plan/plan.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
@@ -43,21 +46,6 @@ export interface Report {
   readonly roundTrips: number;
 }
 
-/** Where the ledger is. */
-export interface LedgerFacts {
-  readonly schema: string;
-  readonly table: string;
-  readonly format: "0.x" | "1.0";
-}
-
-/** Which database answered. */
-export interface DatabaseFacts {
-  readonly host: string;
-  readonly name: string;
-  readonly serverVersion: string;
-  readonly role: string;
-}
-
 /** A migration with a ledger row. */
 export interface AppliedMigration {
   readonly tag: string;
@@ -79,35 +67,6 @@ export interface PendingMigration {
   readonly done: number;
   /** Why Drizzle's own migrator would not apply it, or not now: `out-of-order`, `behind-watermark` … */
   readonly reasons: readonly string[];
-}
-
-/** Where bundle and ledger disagree. */
-export interface Drift {
-  /** Files that were changed after they were applied. */
-  readonly modified: readonly {
-    readonly tag: string;
-    readonly ledgerHash: string;
-    readonly bundleHash: string;
-  }[];
-  /** Ledger rows that no migration of the bundle matches: the database is ahead. */
-  readonly unknown: readonly {
-    readonly hash: string;
-    readonly when: number | null;
-    readonly name: string | null;
-  }[];
-  /** Pending migrations that are older than the newest ledger row. */
-  readonly outOfOrder: readonly {
-    readonly tag: string;
-    readonly hash: string;
-    readonly when: number;
-  }[];
-}
-
-/** What PostgreSQL said on the side while a migration ran. */
-export interface Notice {
-  readonly severity: string;
-  readonly message: string;
-  readonly migration: string | null;
 }
 
 /** A failure, as it leaves the process. Secrets are redacted. */

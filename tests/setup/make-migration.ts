@@ -9,7 +9,7 @@ import {
 import { bundleHash } from "../../lib/bundle/hash.ts";
 import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
-import type { Home, Ledger, LedgerRow } from "../../lib/ledger/home.ts";
+import type { Home, Ledger, LedgerRow } from "../../lib/ledger/ledger.ts";
 
 await loadParser();
 

@@ -7,7 +7,7 @@ import {
 import type { Bundle, Migration } from "../../../lib/bundle/bundle.ts";
 import { MigratorError } from "../../../lib/errors.ts";
 import { type Checkpoint, checkpointOf } from "../../../lib/ledger/checkpoints.ts";
-import type { FoundLedger, Home, LedgerRow } from "../../../lib/ledger/home.ts";
+import type { FoundLedger, Home, LedgerRow } from "../../../lib/ledger/ledger.ts";
 import type { Places } from "../../../lib/ledger/read.ts";
 import { makeBundle, makeHome, makeMigration, rowOf } from "../../setup/make-migration.ts";
 

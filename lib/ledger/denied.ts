@@ -1,0 +1,107 @@
+import { MigratorError } from "../errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
+import type { LedgerPlace } from "../target/target.ts";
+import { checkpointPlace } from "./checkpoints.ts";
+import type { Home, Ledger } from "./ledger.ts";
+import { quotePlace } from "./place.ts";
+
+/** The role lacks a right. */
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+/** What was refused: writing the ledger, or the table of checkpoints beside it. */
+interface Refused {
+  readonly ledger: Ledger;
+  readonly role: string;
+  readonly kind: string;
+}
+
+/** Turns a refusal of our own bookkeeping into what it means; leaves every other error as it is. */
+export function explainLedgerError(thrown: unknown, { ledger, role, kind }: Refused): unknown {
+  if (!isPrivilegeError(thrown)) return thrown;
+  return kind === "checkpoint"
+    ? deniedCheckpoints(ledger, role, thrown)
+    : deniedWrite(ledger, role, thrown);
+}
+
+/** Whether PostgreSQL refused for want of a right. */
+export function isPrivilegeError(thrown: unknown): boolean {
+  return postgresFacts(thrown)?.sqlstate === INSUFFICIENT_PRIVILEGE;
+}
+
+/** The error for a ledger that our role may not even read. */
+export function deniedRead(home: Home, role: string): MigratorError {
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `The role ${quoteIdentifier(role)} may not read the ledger ${quotePlace(home)}, so nothing can be said or run. As its owner: ${useGrants(home, role)}`,
+  );
+}
+
+/** The error for a ledger that looks empty to our role, and need not be: it would all be applied again. */
+export function hiddenRows(home: Home, role: string): MigratorError {
+  const ledger = quotePlace(home);
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `Row-level security shows the role ${quoteIdentifier(role)} no row of the ledger ${ledger}, whatever is in it, so nothing can be said or run. Use the connection string of the role that owns it, or as its owner: alter table ${ledger} disable row level security;`,
+  );
+}
+
+export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
+  const [configured] = ledger.homes;
+  const grants =
+    ledger.exists || configured === undefined
+      ? useGrants(ledger.place, role)
+      : createGrants(configured, role);
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `The role ${quoteIdentifier(role)} may not write a ledger, neither in ${ledger.homes.map(({ schema }) => quoteIdentifier(schema)).join(" nor in ")}. Nothing was run. As the owner of the database: ${grants}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+/** Only what cannot be rolled back needs them, so a role may do without until then. */
+function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): MigratorError {
+  const grantee = quoteIdentifier(role);
+  const checkpoints = quotePlace(checkpointPlace(place));
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `What is pending cannot be rolled back as a whole, so its progress is kept in ${checkpoints}, and the role ${grantee} may not write there. As its owner: grant usage, create on schema ${quoteIdentifier(place.schema)} to ${grantee}; and, where the table exists already: grant select, insert, update, delete on ${checkpoints} to ${grantee};`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+/** The error for a repair that asks for more rights than a run: changing and deleting rows. */
+export function deniedAmendment(
+  tables: readonly LedgerPlace[],
+  role: string,
+  cause: unknown,
+): MigratorError {
+  const grantee = quoteIdentifier(role);
+  const names = [...new Set(tables.map(quotePlace))];
+  const grants = names.map(
+    (name) => `grant select, insert, update, delete on ${name} to ${grantee};`,
+  );
+  return new MigratorError(
+    "LEDGER_DENIED",
+    `The role ${grantee} may not change ${names.join(", ")}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+function useGrants(place: LedgerPlace, role: string): string {
+  const grantee = quoteIdentifier(role);
+  const sequence = quotePlace({ schema: place.schema, table: `${place.table}_id_seq` });
+  return [
+    `grant usage on schema ${quoteIdentifier(place.schema)} to ${grantee};`,
+    `grant select, insert on ${quotePlace(place)} to ${grantee};`,
+    `grant usage on sequence ${sequence} to ${grantee};`,
+  ].join(" ");
+}
+
+function createGrants(home: Home, role: string): string {
+  const schema = quoteIdentifier(home.schema);
+  const grantee = quoteIdentifier(role);
+  return home.schemaExists
+    ? `grant usage, create on schema ${schema} to ${grantee};`
+    : `create schema ${schema} authorization ${grantee};`;
+}

@@ -1,0 +1,61 @@
+import type { Layout } from "../bundle/bundle.ts";
+import type { Warning } from "../errors.ts";
+import type { LedgerPlace } from "../target/target.ts";
+import type { Checkpoint } from "./checkpoints.ts";
+
+/** Where the ledger is. */
+export interface LedgerFacts {
+  readonly schema: string;
+  readonly table: string;
+  readonly format: "0.x" | "1.0";
+}
+
+/** The record of what is applied, as it was read. */
+export interface Ledger {
+  /** Its one home; where it does not exist yet, the place where Drizzle would create it. */
+  readonly place: LedgerPlace;
+  readonly exists: boolean;
+  /** Which columns it has: `1.0` adds `name` and `applied_at`. */
+  readonly format: Layout;
+  /** How far the migrations came that are begun and not complete. */
+  readonly checkpoints: readonly Checkpoint[];
+  /** In the order in which they were written. */
+  readonly rows: readonly LedgerRow[];
+  readonly warnings: readonly Warning[];
+  /** Whether the server would let Drizzle's migrator run its own `CREATE SCHEMA` and `CREATE TABLE`. */
+  readonly mayBootstrap: boolean;
+  /** Every place that was looked at, the configured one first. */
+  readonly homes: readonly Home[];
+}
+
+/** One ledger row. */
+export interface LedgerRow {
+  readonly id: number;
+  readonly hash: string;
+  /** `created_at`: the journal's `when`, in epoch ms. Null only where somebody wrote it by hand. */
+  readonly when: number | null;
+  /** Null in the 0.x format. */
+  readonly name: string | null;
+}
+
+/** A place where a ledger can be, and what our role may do there. */
+export interface Home {
+  readonly schema: string;
+  readonly table: string;
+  readonly schemaExists: boolean;
+  readonly tableExists: boolean;
+  readonly mayCreateSchema: boolean;
+  readonly mayCreateTable: boolean;
+  readonly mayRead: boolean;
+  readonly mayInsert: boolean;
+  readonly columns: readonly string[];
+  readonly checkpointsExist: boolean;
+  readonly mayReadCheckpoints: boolean;
+}
+
+/** A ledger table that exists, with its rows. */
+export interface FoundLedger {
+  readonly home: Home;
+  readonly rows: readonly LedgerRow[];
+  readonly checkpoints: readonly Checkpoint[];
+}

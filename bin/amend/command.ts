@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pc from "picocolors";
 import { type Amendment, amendLedger } from "../../lib/amend/amend.ts";
-import type { AmendmentRequest } from "../../lib/amend/propose.ts";
+import type { AmendmentRequest } from "../../lib/amend/changes.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { createLog } from "../../lib/log.ts";
 import { redact } from "../../lib/report/redact.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AmendmentRequest } from "../../lib/amend/propose.ts";
+import type { AmendmentRequest } from "../../lib/amend/changes.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { choice, withDatabase } from "../options.ts";
 import type { AmendCommandOptions } from "./command.ts";

@@ -1,7 +1,8 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
+import type { AppliedMigration } from "../../lib/execute/executor.ts";
 import type { Drift } from "../../lib/plan/plan.ts";
-import type { AppliedMigration, PendingMigration, Report } from "../../lib/report/report.ts";
+import type { PendingMigration, Report } from "../../lib/report/report.ts";
 import { counted } from "../../lib/text.ts";
 import { renderError } from "./error.ts";
 import { findingLines } from "./findings.ts";

@@ -2,7 +2,7 @@ import type { Bundle } from "../bundle/bundle.ts";
 import { connect } from "../connection/connect.ts";
 import type { Connection, DatabaseFacts } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
-import { withPatience } from "../execute/contention.ts";
+import { retryOnContention } from "../execute/contention.ts";
 import { type Part, sendTransaction } from "../execute/transaction.ts";
 import { deniedAmendment, isPrivilegeError } from "../ledger/denied.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
@@ -12,7 +12,8 @@ import { askForLedger, readPlaces } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
 import type { Target } from "../target/target.ts";
 import { checkBaseline } from "./baseline.ts";
-import { type AmendmentRequest, type Proposal, proposeChanges } from "./propose.ts";
+import type { AmendmentRequest, Proposal } from "./changes.ts";
+import { proposeChanges } from "./propose.ts";
 
 /** What amending a ledger needs from outside. */
 export interface AmendOptions {
@@ -147,7 +148,7 @@ async function writeChanges(
     deadline: Date.now() + TABLE_PATIENCE_MS,
     log,
   };
-  await withPatience(connection, patience, () =>
+  await retryOnContention(connection, patience, () =>
     sendTransaction(connection, parts, (thrown) =>
       isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown,
     ),

@@ -1,9 +1,13 @@
-import type { Bundle } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
 import { type MadeTable, tablesMadeBy } from "../compile/sql/tables.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
+import { checkpointDelete, checkpointPlace, findCheckpoint } from "../ledger/checkpoints.ts";
+import { chooseWritePlace } from "../ledger/home.ts";
+import { quotePlace } from "../ledger/place.ts";
+import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import type { ObjectName } from "../postgres/names.ts";
-import { upTo } from "./propose.ts";
+import { type Change, type Here, upTo } from "./changes.ts";
 
 /** What a baseline says about a database. */
 export interface BaselineClaim {
@@ -95,5 +99,41 @@ function tooShort(early: readonly MadeTable[], to: string): Warning {
   return {
     code: "BASELINE_SHORT",
     message: `The database has tables already that migrations behind ${to} create: ${listed(early)}. If these were applied too, baseline up to them; "neon-migrate up" would fail there and leave nothing behind.`,
+  };
+}
+
+export function baseline(wanted: readonly Migration[], here: Here): readonly Change[] {
+  const { ledger, role, matching } = here;
+  const missing = wanted.filter((migration) => !matching.rowOf.has(migration));
+  if (missing.length === 0) return [];
+  const target = chooseWritePlace(ledger, role);
+  const create = createLedgerStatements(target).map((text) => ({ text }));
+  const creation: Change = {
+    migration: null,
+    summary: `create the ledger ${quotePlace(target.place)}`,
+    sendings: create,
+    tables: [target.place],
+  };
+  return [
+    ...(create.length === 0 ? [] : [creation]),
+    ...missing.map((migration) => insertApplied(migration, here)),
+  ];
+}
+
+/** Counts a migration as applied, and forgets how far it came. */
+export function insertApplied(migration: Migration, { ledger, role }: Here): Change {
+  const target = chooseWritePlace(ledger, role);
+  const checkpoint = findCheckpoint(ledger.checkpoints, migration);
+  const row = ledgerRowInsert(target, migration);
+  const insert = `insert ${migration.tag} into ${quotePlace(target.place)} as applied`;
+  if (checkpoint === undefined) {
+    return { migration: migration.tag, summary: insert, sendings: [row], tables: [target.place] };
+  }
+  const total = migration.statements.length;
+  return {
+    migration: migration.tag,
+    summary: `${insert}, and delete its checkpoint (${checkpoint.done} of ${total} statements were done)`,
+    sendings: [row, checkpointDelete(target.place, migration)],
+    tables: [target.place, checkpointPlace(target.place)],
   };
 }

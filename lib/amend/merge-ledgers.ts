@@ -14,7 +14,7 @@ import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
 import { type Matching, matchRows } from "../plan/match.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
-import type { Change, Proposal } from "./propose.ts";
+import type { Change, Proposal } from "./changes.ts";
 
 /** Two ledgers that both hold something, and what each says about the bundle. */
 interface Merge {

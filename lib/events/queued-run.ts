@@ -1,7 +1,7 @@
 import { connect } from "../connection/connect.ts";
 import { isRecord } from "../json.ts";
 import { createLog } from "../log.ts";
-import type { RunEvent } from "../queued-runs/invoke-itself.ts";
+import { RUN_ID, type RunEvent } from "../queued-runs/invoke-itself.ts";
 import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
 import { readConfig } from "../target/config.ts";
@@ -10,9 +10,6 @@ import type { EventSource } from "./caller.ts";
 
 /** A load balancer takes 1 MB for an answer; and a row is no place for a book. */
 const MAX_REPORT_BYTES = 500_000;
-
-/** What identifies a run: 122 random bits that nobody guesses. */
-export const RUN_ID: RegExp = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * A run that `POST /migrations` with `Prefer: respond-async` has put into the function's own queue. Nobody waits

@@ -41,7 +41,7 @@ const MIN_PAUSE_MS = 50;
  * @throws MigratorError `LOCK_TIMEOUT`, naming who blocks whom; `DEADLINE`, naming them too where the time
  *   ran out while it waited
  */
-export async function withPatience<Result>(
+export async function retryOnContention<Result>(
   connection: Connection,
   patience: Patience,
   attempt: () => Promise<Result>,

@@ -1,8 +1,7 @@
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
 import { isPrivilegeError } from "../ledger/denied.ts";
-import { type AppliedMigration, describeApplied } from "../report/report.ts";
-import { BootstrapRefused } from "./executor.ts";
+import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
 import { sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";

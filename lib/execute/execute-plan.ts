@@ -3,9 +3,13 @@ import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import type { Ledger, LedgerFacts } from "../ledger/ledger.ts";
 import type { ExecutorReason, Plan } from "../plan/plan.ts";
-import type { AppliedMigration } from "../report/report.ts";
-import { type Patience, withPatience } from "./contention.ts";
-import { type AppliedStep, BootstrapRefused, type Executor } from "./executor.ts";
+import { type Patience, retryOnContention } from "./contention.ts";
+import {
+  type AppliedMigration,
+  type AppliedStep,
+  BootstrapRefused,
+  type Executor,
+} from "./executor.ts";
 import { createStatementsExecutor } from "./statements-executor.ts";
 
 /** What became of a plan. Partial success is normal: what committed stays. */
@@ -71,7 +75,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
     for (const step of plan.steps) {
       const chosen: Executor = executor ?? (await createExecutor(plan, dependencies));
       executor = chosen;
-      const done = await withPatience(connection, patienceFor(step, patience), () =>
+      const done = await retryOnContention(connection, patienceFor(step, patience), () =>
         applyOrFallBack(executor ?? chosen, step),
       );
       applied.push(...done.applied);

@@ -1,6 +1,6 @@
+import type { Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
 import type { Warning } from "../errors.ts";
-import type { AppliedMigration } from "../report/report.ts";
 import type { LedgerPlace } from "../target/target.ts";
 
 /** One of the two ways to apply migrations. Both leave the same database and the same ledger rows. */
@@ -34,4 +34,21 @@ export class BootstrapRefused extends Error {
     super("The role may not run the bookkeeping statements of Drizzle's migrator.", { cause });
     this.name = "BootstrapRefused";
   }
+}
+
+/** A migration with a ledger row. */
+export interface AppliedMigration {
+  readonly tag: string;
+  readonly hash: string;
+  readonly when: number;
+  /** How many statements it has. */
+  readonly statements: number;
+  /** How long this run took for it; null when another run applied it. */
+  readonly durationMs: number | null;
+}
+
+/** What a report says of a migration that is applied. */
+export function describeApplied(migration: Migration, durationMs: number | null): AppliedMigration {
+  const { tag, hash, when, statements } = migration;
+  return { tag, hash, when, statements: statements.length, durationMs };
 }

@@ -1,5 +1,5 @@
 import type { Milestone } from "../migrate/progress.ts";
-import type { ResponseStream } from "./streaming-handler.ts";
+import type { ResponseStream } from "./streaming-runtime.ts";
 
 /** Lines of JSON to a caller, as long as there is one. */
 export interface Lines {

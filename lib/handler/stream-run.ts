@@ -2,7 +2,7 @@ import type { InvocationContext } from "../events/caller.ts";
 import { type Log, RUN_ENDS } from "../log.ts";
 import type { HandlerOptions } from "./handler.ts";
 import { startLines } from "./lines.ts";
-import type { Prelude, ResponseStream, StreamingRuntime } from "./streaming-handler.ts";
+import type { Prelude, ResponseStream, StreamingRuntime } from "./streaming-runtime.ts";
 
 /** One call whose answer is streamed. */
 export interface StreamedCall {

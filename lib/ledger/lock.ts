@@ -18,7 +18,7 @@ export interface LockOptions {
    */
   readonly abandonedAfterMs?: number;
   /** Told who holds it, whenever that was looked at. */
-  onHolder?(holder: SessionFacts): void;
+  onHolder?(holder: string): void;
 }
 
 /** Who holds the lock. */
@@ -122,7 +122,7 @@ async function endAbandoned(
 ): Promise<readonly Warning[]> {
   const afterMs = options.abandonedAfterMs ?? ABANDONED_AFTER_MS;
   const holder = await findHolder(connection, place, afterMs);
-  if (holder !== undefined) options.onHolder?.(holder);
+  if (holder !== undefined) options.onHolder?.(describeSession(holder));
   if (holder?.abandoned !== true) return [];
   await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
   options.log("lock.abandoned-session-ended", {

@@ -1,8 +1,9 @@
 import { toError } from "../errors.ts";
+import { describeApplied } from "../execute/executor.ts";
 import { gradedFindings } from "../grade/grade-findings.ts";
 import type { Plan } from "../plan/plan.ts";
-import { describeApplied } from "../report/report.ts";
-import { type Attempt, makePlan, type Status } from "./make-plan.ts";
+import type { Attempt, Status } from "./attempt.ts";
+import { makePlan } from "./make-plan.ts";
 
 /**
  * Answers `plan` and `status`: takes no lock and writes nothing.

@@ -1,29 +1,12 @@
-import type { Bundle } from "../bundle/bundle.ts";
-import type { Connection, Rows } from "../connection/connection.ts";
+import type { Rows } from "../connection/connection.ts";
 import { pendingFindings } from "../grade/grade-findings.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { readLedger } from "../ledger/read.ts";
-import type { Log } from "../log.ts";
 import { type Lessons, NO_LESSONS } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planMigrations } from "../plan/plan-migrations.ts";
-import { describePending, type Report } from "../report/report.ts";
-import type { Request } from "../request.ts";
-import type { Target } from "../target/target.ts";
-import type { Progress } from "./progress.ts";
-
-/** How an attempt ends that does not fail. */
-export type Status = Exclude<Report["status"], "failed">;
-
-/** One attempt at a run, on a connection of its own. */
-export interface Attempt {
-  readonly request: Request;
-  readonly target: Target;
-  readonly bundle: Bundle;
-  readonly connection: Connection;
-  readonly progress: Progress;
-  readonly log: Log;
-}
+import { describePending } from "../report/report.ts";
+import type { Attempt } from "./attempt.ts";
 
 /** What is to be done, and the ledger that it was read from. */
 export interface Planned {

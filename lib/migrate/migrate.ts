@@ -1,14 +1,18 @@
+import { connect } from "../connection/connect.ts";
 import { MigratorError } from "../errors.ts";
 import { outOfTime } from "../execute/contention.ts";
+import { openingLockQuestion } from "../ledger/pooler.ts";
+import { ledgerQuestion } from "../ledger/read.ts";
 import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import { parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
 import { backoffMs } from "../wait.ts";
-import { attempt, type Dependencies } from "./attempt.ts";
-import type { Status } from "./make-plan.ts";
-import { factsOf, located, type Progress, startProgress } from "./progress.ts";
+import type { Attempt, Dependencies, Status } from "./attempt.ts";
+import { inspect } from "./inspect.ts";
+import { factsOf, located, milestones, type Progress, startProgress, timed } from "./progress.ts";
+import { up } from "./up.ts";
 
 export type { Dependencies } from "./attempt.ts";
 
@@ -128,4 +132,68 @@ function secretsOf(target: Target): readonly string[] {
   } catch {
     return [target.url];
   }
+}
+
+/** How long a statement has at most to be cancelled, on a session of its own, before its connection is dropped. */
+const CANCEL_GRACE_MS = 3_000;
+
+/**
+ * Makes one attempt: connects with the question for the ledger, does what is asked for, and hangs up.
+ * @param progress is kept up to date, also when the attempt fails
+ * @throws MigratorError for every failure; `CONNECTION_LOST` where another attempt may help
+ */
+async function attempt(
+  request: Request,
+  target: Target,
+  { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY }: Dependencies,
+  progress: Progress,
+): Promise<Status> {
+  const { deadline } = progress;
+  const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
+  const opening = [...lock, ledgerQuestion(target.ledger)];
+  const milestone = milestones(progress);
+  progress.doing = "connecting";
+  const connection = await timed(progress, "connectMs", () =>
+    connect(target, {
+      ...{ requestId, deadline, log, opening },
+      onTurn: (place) => {
+        progress.place = place;
+        progress.doing = null;
+        onProgress?.(milestone(place));
+      },
+    }),
+  );
+  log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
+  if (progress.facts.database === undefined) {
+    for (const { code, message } of connection.warnings) progress.warn(code, message);
+  }
+  progress.facts = { ...progress.facts, database: connection.database };
+  progress.connection = connection;
+  const stop = () =>
+    connection.interrupt(
+      deadlinePassed(request),
+      Math.max(Math.min(CANCEL_GRACE_MS, dropBy - Date.now()), 1),
+      (helper) => progress.blockers?.look(helper) ?? Promise.resolve(),
+    );
+  const watchdog = setTimeout(() => void stop(), Math.max(deadline - Date.now(), 0));
+  const self: Attempt = { request, target, bundle, connection, progress, log };
+  try {
+    // The login may have come so late that the watchdog has not had its turn.
+    if (Date.now() >= progress.deadline) throw deadlinePassed(request);
+    return request.action === "up" ? await up(self) : await inspect(self);
+  } finally {
+    clearTimeout(watchdog);
+    progress.facts = factsOf(progress);
+    progress.connection = null;
+    await connection.close();
+  }
+}
+
+function deadlinePassed({ timeoutMs }: Request): MigratorError {
+  const limit = timeoutMs === null ? "the function's time-out" : "timeoutMs";
+  return new MigratorError(
+    "DEADLINE",
+    `The time for this run is over, so it was stopped; what was not committed is rolled back. Raise ${limit}, or split the migration.`,
+    { retryable: true },
+  );
 }

@@ -1,22 +1,22 @@
 import type { Connection, Rows } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import { type RunResult, runMigrations } from "../execute/execute-plan.ts";
+import { describeApplied } from "../execute/executor.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
 import { askForLedger } from "../ledger/read.ts";
 import { learnFrom, NO_LESSONS } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
-import { describeSession, type SessionFacts } from "../postgres/activity.ts";
-import { describeApplied } from "../report/report.ts";
-import { type Attempt, makePlan, type Planned, type Status } from "./make-plan.ts";
+import type { Attempt, Status } from "./attempt.ts";
+import { makePlan, type Planned } from "./make-plan.ts";
 import { type Progress, timed } from "./progress.ts";
 
 /**
  * Takes the lock, plans, and carries the plan out.
  * @throws MigratorError for every failure
  */
-export async function apply(self: Attempt): Promise<Status> {
+export async function up(self: Attempt): Promise<Status> {
   const { progress } = self;
   const { ledger, plan } = await planUnderLock(self);
   if (plan.pending.length > 0) {
@@ -54,8 +54,8 @@ async function waitForLock({ connection, request, target, progress, log }: Attem
   progress.doing = "waiting for the migration lock";
   const options = {
     ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },
-    onHolder: (holder: SessionFacts) => {
-      progress.doing = `waiting for the migration lock of ${describeSession(holder)}`;
+    onHolder: (holder: string) => {
+      progress.doing = `waiting for the migration lock of ${holder}`;
     },
   };
   const warnings = await timed(progress, "lockMs", () =>

@@ -2,7 +2,7 @@ import { MigratorError } from "../errors.ts";
 import { quotePlace } from "../ledger/place.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
-import type { RunsHome } from "./table.ts";
+import type { RunsHome } from "./home.ts";
 
 const INSUFFICIENT_PRIVILEGE = "42501";
 /** The table has no such column, or one of another type. */

@@ -47,3 +47,6 @@ function notStarted(functionArn: string, thrown: unknown): MigratorError {
     { cause: thrown, retryable: PASSING.test(name) },
   );
 }
+
+/** What identifies a run: 122 random bits that nobody guesses. */
+export const RUN_ID: RegExp = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -5,18 +5,11 @@ import { postgresFacts } from "../postgres/errors.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
+import { type RunsHome, readHomes, runsQuestion } from "./home.ts";
 import { invokeItself } from "./invoke-itself.ts";
 import { describeRun, type RunRecord, type RunRow } from "./record.ts";
-import {
-  chooseRunsHome,
-  createRuns,
-  finishRun,
-  insertRun,
-  type RunsHome,
-  readHomes,
-  runsQuestion,
-} from "./table.ts";
-import { type RunsDependencies, type RunsSession, readRun, withRuns } from "./with-runs.ts";
+import { chooseRunsHome, createRuns, finishRun, insertRun } from "./table.ts";
+import { type RunsDependencies, type RunsSession, withRuns } from "./with-runs.ts";
 
 /** A run that somebody wants to begin, and not to wait for. */
 export interface Wanted {
@@ -67,24 +60,6 @@ export async function startRun(
     log("run.queued", { runId: id, requestedBy });
     return describeRun(id, wanted.statusUrlOf(id), queuedRow(written.requestedAt, requestedBy));
   });
-}
-
-/**
- * Tells of a run. Takes no lock that a migration could hold.
- * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`
- */
-export async function findRun(
-  id: string,
-  statusUrl: string,
-  target: Target,
-  dependencies: RunsDependencies,
-): Promise<RunRecord> {
-  const row = await withRuns(target, dependencies, (session) => readRun(session, id));
-  if (row !== null) return describeRun(id, statusUrl, row);
-  throw new MigratorError(
-    "RUN_NOT_FOUND",
-    "There is no such run, or it is so long ago that it is forgotten. GET /migrations says what is applied.",
-  );
 }
 
 function queuedRow(requestedAt: string, requestedBy: string | null): RunRow {

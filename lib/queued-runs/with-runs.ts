@@ -5,8 +5,9 @@ import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Target } from "../target/target.ts";
 import { deniedRuns, explainRefusal } from "./denied.ts";
+import { type RunsHome, readHomes, runsQuestion } from "./home.ts";
 import type { RunRow } from "./record.ts";
-import { type RunsHome, readHomes, runsQuestion, selectRun } from "./table.ts";
+import { selectRun } from "./table.ts";
 
 /** What work on the table of runs needs from outside. */
 export interface RunsDependencies {

@@ -8,6 +8,7 @@ import {
   toError,
   type Warning,
 } from "../errors.ts";
+import type { AppliedMigration } from "../execute/executor.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
 import { postgresFacts } from "../postgres/errors.ts";
@@ -44,17 +45,6 @@ export interface Report {
   readonly timings: Timings;
   /** Network round trips: the WebSocket upgrade and each change from sending to receiving after it. */
   readonly roundTrips: number;
-}
-
-/** A migration with a ledger row. */
-export interface AppliedMigration {
-  readonly tag: string;
-  readonly hash: string;
-  readonly when: number;
-  /** How many statements it has. */
-  readonly statements: number;
-  /** How long this run took for it; null when another run applied it. */
-  readonly durationMs: number | null;
 }
 
 /** A migration without a ledger row. */
@@ -162,10 +152,4 @@ export function describePending(
 ): PendingMigration {
   const { tag, hash, when, statements } = migration;
   return { tag, hash, when, statements: statements.length, done, reasons };
-}
-
-/** What a report says of a migration that is applied. */
-export function describeApplied(migration: Migration, durationMs: number | null): AppliedMigration {
-  const { tag, hash, when, statements } = migration;
-  return { tag, hash, when, statements: statements.length, durationMs };
 }

@@ -1,5 +1,5 @@
 import { type Amendment, amendLedger } from "../../lib/amend/amend.ts";
-import type { AmendmentRequest } from "../../lib/amend/propose.ts";
+import type { AmendmentRequest } from "../../lib/amend/changes.ts";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { silentLog } from "../../lib/log.ts";
 import type { Target } from "../../lib/target/target.ts";

@@ -1,5 +1,5 @@
 import { isRecord } from "../../json.ts";
-import { type HttpEvent, headerValues } from "./http.ts";
+import { type HttpEvent, headerValues } from "./event.ts";
 
 /** Where a token names its owner, the best name first. */
 const CLAIMS = ["email", "username", "cognito:username", "client_id", "sub"];

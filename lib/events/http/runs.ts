@@ -2,25 +2,17 @@ import { connect } from "../../connection/connect.ts";
 import { MigratorError } from "../../errors.ts";
 import { isRecord } from "../../json.ts";
 import { createLog } from "../../log.ts";
+import { RUN_ID } from "../../queued-runs/invoke-itself.ts";
 import type { RunRecord } from "../../queued-runs/record.ts";
 import { redact } from "../../report/redact.ts";
 import { failedReport, type Report } from "../../report/report.ts";
 import { readConfig } from "../../target/config.ts";
 import { resolveTarget } from "../../target/secret.ts";
 import type { EventSource, InvocationContext } from "../caller.ts";
-import { RUN_ID } from "../queued-run.ts";
-import {
-  type HttpAnswer,
-  type HttpEvent,
-  headerValues,
-  http,
-  httpAnswer,
-  methodOf,
-  pathOf,
-  reportAnswer,
-} from "./http.ts";
+import { type HttpAnswer, httpAnswer, reportAnswer } from "./answer.ts";
+import { type HttpEvent, headerValues, methodOf, pathOf, prefersAsync } from "./event.ts";
+import { http } from "./http.ts";
 import { callerOf } from "./identity.ts";
-import { prefersAsync } from "./prefer.ts";
 
 /** The path of one run; what stands before it is its gateway's. */
 const RUN_ROUTE = /^(.*\/migrations)\/runs\/([^/]+)\/*$/;

@@ -1,9 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  type AmendmentRequest,
-  type Proposal,
-  proposeChanges,
-} from "../../../lib/amend/propose.ts";
+import type { AmendmentRequest, Proposal } from "../../../lib/amend/changes.ts";
+import { proposeChanges } from "../../../lib/amend/propose.ts";
 import type { Bundle, Migration } from "../../../lib/bundle/bundle.ts";
 import { MigratorError } from "../../../lib/errors.ts";
 import { type Checkpoint, checkpointOf } from "../../../lib/ledger/checkpoints.ts";

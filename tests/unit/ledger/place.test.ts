@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { checkpointPlace } from "../../../lib/ledger/checkpoints.ts";
-import { runsPlace } from "../../../lib/queued-runs/table.ts";
+import { runsPlace } from "../../../lib/queued-runs/home.ts";
 
 test.each([
   ["__drizzle_migrations", "__drizzle_migrations_runs"],

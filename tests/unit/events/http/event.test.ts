@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { prefersAsync } from "../../../../lib/events/http/prefer.ts";
+import { prefersAsync } from "../../../../lib/events/http/event.ts";
 
 test.each([
   ["respond-async"],

@@ -1,0 +1,22 @@
+import { MigratorError } from "../errors.ts";
+import type { Target } from "../target/target.ts";
+import { describeRun, type RunRecord } from "./record.ts";
+import { type RunsDependencies, readRun, withRuns } from "./with-runs.ts";
+
+/**
+ * Tells of a run. Takes no lock that a migration could hold.
+ * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`
+ */
+export async function findRun(
+  id: string,
+  statusUrl: string,
+  target: Target,
+  dependencies: RunsDependencies,
+): Promise<RunRecord> {
+  const row = await withRuns(target, dependencies, (session) => readRun(session, id));
+  if (row !== null) return describeRun(id, statusUrl, row);
+  throw new MigratorError(
+    "RUN_NOT_FOUND",
+    "There is no such run, or it is so long ago that it is forgotten. GET /migrations says what is applied.",
+  );
+}

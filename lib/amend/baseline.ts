@@ -1,5 +1,5 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
-import { type MadeTable, tablesMadeBy } from "../compile/sql/tables.ts";
+import { type MadeTable, tablesMadeBy } from "../compile/sql/history.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { checkpointDelete, checkpointPlace, findCheckpoint } from "../ledger/checkpoints.ts";

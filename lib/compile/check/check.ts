@@ -1,11 +1,11 @@
 import { type Migration, type Statement, statementText } from "../../bundle/bundle.ts";
 import type { Finding } from "../../bundle/finding.ts";
+import type { RuleId } from "../../bundle/rule-ids.ts";
 import { cutSteps, slicesOf } from "../../bundle/steps.ts";
 import { unitsOf } from "../../bundle/text-position.ts";
 import { History, REPLAYED_KINDS } from "../sql/history.ts";
 import { parseTree, type Tree } from "../sql/parser.ts";
 import { type Node, record } from "../sql/tree.ts";
-import { isAllowed } from "./allowed.ts";
 import type { Checked, Problem, Rule } from "./rule.ts";
 import { RULES } from "./rules.ts";
 
@@ -138,5 +138,17 @@ function transactionsOf(migration: Migration): ReadonlyMap<number, readonly numb
     steps
       .flatMap(slicesOf)
       .flatMap(({ statements }) => statements.map((index) => [index, statements])),
+  );
+}
+
+/** Whether its author lets a statement break a rule: `-- neon-migrate: allow <rule>` above it, or at the head of its file. */
+export function isAllowed(
+  rule: RuleId,
+  migration: Pick<Migration, "directives">,
+  statement: Pick<Statement, "directives">,
+): boolean {
+  return (
+    migration.directives?.allow?.includes(rule) === true ||
+    statement.directives?.allow?.includes(rule) === true
   );
 }

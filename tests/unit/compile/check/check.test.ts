@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { findingsOf } from "../../../../lib/bundle/finding.ts";
-import { isAllowed } from "../../../../lib/compile/check/allowed.ts";
-import { checkMigrations } from "../../../../lib/compile/check/check.ts";
+import { checkMigrations, isAllowed } from "../../../../lib/compile/check/check.ts";
 import { makeMigration } from "../../../setup/make-migration.ts";
 
 /** Each text is a migration; the findings of all of them as `migration:line:column rule`. */

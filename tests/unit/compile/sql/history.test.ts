@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { tablesMadeBy } from "../../../../lib/compile/sql/tables.ts";
+import { tablesMadeBy } from "../../../../lib/compile/sql/history.ts";
 import { makeMigration } from "../../../setup/make-migration.ts";
 
 /** The tables that stand at the end, each with the migration that made it so. */

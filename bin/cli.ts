@@ -1,11 +1,11 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
 import { addAmendments } from "./amend/options.ts";
-import type { BundleOptions } from "./bundle/command.ts";
+import { addBundle } from "./bundle/options.ts";
 import { addCheck } from "./check/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { addInvoke } from "./invoke/options.ts";
-import { exitCodeWhenPending, withDatabase, withFolder, withRequest } from "./options.ts";
+import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
 import type { RunOptions } from "./run/command.ts";
 
 /**
@@ -48,16 +48,4 @@ function createProgram(end: (exitCode: number) => void): Command {
   addAmendments(program, end);
   addBundle(program, end);
   return program;
-}
-
-function addBundle(program: Command, end: (exitCode: number) => void): void {
-  withFolder(program.command("bundle"))
-    .description("compile the folder into a ready Lambda asset: handler and bundle.json")
-    .requiredOption("--out <folder>", "where the asset is written")
-    .option("--handler <folder>", "another prebuilt handler than the package's own")
-    .option("--since <tag|ref>", "only the findings of what is new since then")
-    .action(async (options: BundleOptions) => {
-      const { bundleCommand } = await import("./bundle/command.ts");
-      end(await bundleCommand(options));
-    });
 }

@@ -1,4 +1,4 @@
-import { LOCAL_ACCOUNT } from "./lambda/registry.ts";
+import { LOCAL_ACCOUNT } from "./aws/account.ts";
 
 /** What is up, and where. */
 export interface Greeting {

@@ -10,9 +10,9 @@ import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
 import { EXIT_CODE } from "../exit-code.ts";
-import { renderFindings } from "../render/findings.ts";
 import { renderReport } from "../render/report.ts";
 import { annotations } from "./annotations.ts";
+import { renderFindings } from "./render.ts";
 import { type CheckResult, type CheckScope, checkBundle, type FailOn, toResult } from "./result.ts";
 import { toSarif } from "./sarif.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import type { StatementPlace } from "../../lib/errors.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
-import type { RenderOptions } from "./report.ts";
+import type { RenderOptions } from "./options.ts";
 
 /** How much of a long line is shown on each side of the caret. */
 const REACH = 60;

@@ -1,22 +1,11 @@
 import type { Colors } from "picocolors/types.js";
-import type { Bundle } from "../../lib/bundle/bundle.ts";
 import type { AppliedMigration } from "../../lib/execute/executor.ts";
 import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
 import { counted } from "../../lib/text.ts";
 import { renderError } from "./error.ts";
 import { findingLines } from "./findings.ts";
-
-/** How a report is shown to a person. */
-export interface RenderOptions {
-  readonly action: "up" | "plan" | "status";
-  /** Where the migrations' files are, for `file:line:column`; null where there are none, as in Lambda. */
-  readonly folder: string | null;
-  /** Shows the line of an error as it stands in its file; null where the folder could not be compiled. */
-  readonly bundle: Bundle | null;
-  /** Picocolors, or what its `createColors(false)` returns. */
-  readonly colors: Colors;
-}
+import type { RenderOptions } from "./options.ts";
 
 /** A report as text for a person: one line per migration, the failing statement, the outcome. */
 export function renderReport(report: Report, options: RenderOptions): string {

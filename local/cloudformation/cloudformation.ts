@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { LOCAL_FUNCTION_ARN } from "../lambda/lambda.ts";
+import { LOCAL_FUNCTION_ARN } from "../aws/account.ts";
 import { type ResponseBucket, startBucket } from "./bucket.ts";
 import {
   answersTo,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { LOCAL_ACCOUNT } from "../lambda/registry.ts";
+import { LOCAL_ACCOUNT } from "../aws/account.ts";
 
 /** What Lambda itself adds to a request. */
 export interface Received {

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { LOCAL_ACCOUNT } from "../aws/account.ts";
 import { type LoopbackServer, startLoopback } from "../aws/loopback.ts";
 import { signatureProblem } from "../aws/signature.ts";
 import type { Invocation, LocalLambda } from "../lambda/lambda.ts";
-import { LOCAL_ACCOUNT } from "../lambda/registry.ts";
 import { httpEvent } from "./event.ts";
 import { streamAnswer } from "./stream.ts";
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
+import { LOCAL_FUNCTION_ARN } from "../aws/account.ts";
 import { type Job, type Outcome, Sandbox, type SandboxOptions } from "./sandbox.ts";
 
 /** A function to run locally. */
@@ -51,10 +52,6 @@ export interface LocalLambda {
   /** Kills the processes of the function. */
   stop(): Promise<void>;
 }
-
-/** The ARN of a function that is given none. */
-export const LOCAL_FUNCTION_ARN =
-  "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations";
 
 const MAX_TIMEOUT_MS = 900_000;
 const MAX_RETRIES = 2;

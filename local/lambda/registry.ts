@@ -1,5 +1,6 @@
+import { LOCAL_ACCOUNT } from "../aws/account.ts";
 import { type Answer, refusal } from "./answers.ts";
-import { LOCAL_FUNCTION_ARN, type LocalLambda } from "./lambda.ts";
+import type { LocalLambda } from "./lambda.ts";
 
 /** What an account has set for a function. */
 export interface FunctionSettings {
@@ -20,13 +21,6 @@ export interface Found {
   readonly deployed: Deployed;
   readonly qualifier: string | undefined;
 }
-
-/** Where, and as whom, the stand-ins are called. A function's own credentials are the same. */
-export const LOCAL_ACCOUNT = {
-  region: LOCAL_FUNCTION_ARN.split(":")[3] ?? "",
-  id: LOCAL_FUNCTION_ARN.split(":")[4] ?? "",
-  secrets: { local: "local" },
-} as const;
 
 /** A name, an ARN, or the end of one from the account on; behind it an alias or a version. */
 const NAME =

@@ -1,19 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { LOCAL_ACCOUNT } from "../aws/account.ts";
 import { startLoopback } from "../aws/loopback.ts";
 import { signatureProblem } from "../aws/signature.ts";
 import { type Answer, refusal, send } from "./answers.ts";
 import { describeFunction } from "./description.ts";
 import { answerInvoke, type Call } from "./invoke.ts";
 import type { LocalLambda } from "./lambda.ts";
-import {
-  type Deployed,
-  type Found,
-  type FunctionSettings,
-  findFunction,
-  LOCAL_ACCOUNT,
-} from "./registry.ts";
+import { type Deployed, type Found, type FunctionSettings, findFunction } from "./registry.ts";
 import { answerStream } from "./stream.ts";
 
 /** A stand-in for AWS Lambda's API, on loopback, for the AWS CLI, any SDK, and Terraform. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import { type ResponseBucket, startBucket } from "../../local/cloudformation/bucket.ts";
 import { judge, type ResourceRequest } from "../../local/cloudformation/response.ts";
 import { type LocalDeployments, startDeployments } from "../../local/deployments/deployments.ts";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
 import type { Outcome } from "../../local/lambda/sandbox.ts";
 import { accounts } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";

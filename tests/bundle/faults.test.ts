@@ -1,10 +1,11 @@
 import { beforeAll, expect, inject, test } from "vitest";
 import { preferMemory } from "../../local/postgres/memory.ts";
 import { tries } from "../setup/tries.ts";
-import { runBench, type TryResult } from "../trials/faults/bench.ts";
+import { runBench } from "../trials/faults/bench.ts";
 import { SCENARIOS } from "../trials/faults/scenarios.ts";
-import { isBad, renderFailure } from "../trials/faults/table.ts";
-import { type Disturbance, fire, type Scenario, type Trial } from "../trials/faults/trial.ts";
+import { fire } from "../trials/faults/shot.ts";
+import { isBad, renderFailure, type TryResult } from "../trials/faults/table.ts";
+import type { Disturbance, Scenario, Trial } from "../trials/faults/trial.ts";
 import { STEPS } from "../trials/faults/workloads.ts";
 
 const SEED = 20_261_124;

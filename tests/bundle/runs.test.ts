@@ -10,7 +10,7 @@ import {
   onTestFinished,
   test,
 } from "vitest";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import type { Relay } from "../../local/relay/relay.ts";
 import { accounts, booking, broken, closeGate, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";

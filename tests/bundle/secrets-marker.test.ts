@@ -12,14 +12,10 @@ import {
   test,
 } from "vitest";
 import type { Migration } from "../../lib/bundle/bundle.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import { type LocalSecrets, startSecrets } from "../../local/aws/secrets.ts";
 import { startCloudFormation } from "../../local/cloudformation/cloudformation.ts";
-import {
-  type Invocation,
-  LOCAL_FUNCTION_ARN,
-  type LocalLambda,
-  startLambda,
-} from "../../local/lambda/lambda.ts";
+import { type Invocation, type LocalLambda, startLambda } from "../../local/lambda/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { makeBundle, makeMigration } from "../setup/make-migration.ts";
 import { expectNoTrace, MARKER, tellingSql, unencoded } from "../setup/marker.ts";

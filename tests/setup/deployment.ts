@@ -5,7 +5,8 @@ import { inject } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import { writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { LOCAL_FUNCTION_ARN, lambdaEnvironment } from "../../local/lambda/lambda.ts";
+import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
+import { lambdaEnvironment } from "../../local/lambda/lambda.ts";
 import { type Job, type Outcome, Sandbox } from "../../local/lambda/sandbox.ts";
 import type { Runtime } from "./runtimes.ts";
 

@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { request as httpRequest, type RequestOptions } from "node:http";
 import Module, { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import type { ResourceRequest } from "../../local/cloudformation/response.ts";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
 import type { Outcome } from "../../local/lambda/sandbox.ts";
 
 /** The service token of a resource that CDK's Provider framework answers for. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import {
   type CloudFormationOptions,
   type LocalCloudFormation,
@@ -7,7 +8,6 @@ import {
   startCloudFormation,
 } from "../../local/cloudformation/cloudformation.ts";
 import type { ResourceRequest } from "../../local/cloudformation/response.ts";
-import { LOCAL_FUNCTION_ARN } from "../../local/lambda/lambda.ts";
 import type { Job, Outcome } from "../../local/lambda/sandbox.ts";
 import { closeGate, type Gate } from "./bookings.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";

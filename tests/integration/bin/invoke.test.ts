@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { callFunction, type FunctionCall } from "../../../bin/invoke/call-function.ts";
 import { reportIn } from "../../../bin/invoke/report-in-answer.ts";
 import { buildReport, failedReport, type Report } from "../../../lib/report/report.ts";
-import { type LambdaOptions, LOCAL_FUNCTION_ARN } from "../../../local/lambda/lambda.ts";
+import { LOCAL_FUNCTION_ARN } from "../../../local/aws/account.ts";
+import type { LambdaOptions } from "../../../local/lambda/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../../local/lambda/service.ts";
 import { stopDate } from "../../setup/clock.ts";
 import { deploySource } from "../../setup/local-function.ts";

@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { invokeItself } from "../../../lib/queued-runs/invoke-itself.ts";
 import { parseRequest } from "../../../lib/request.ts";
+import { LOCAL_FUNCTION_ARN } from "../../../local/aws/account.ts";
 import { startLoopback } from "../../../local/aws/loopback.ts";
-import { LOCAL_FUNCTION_ARN } from "../../../local/lambda/lambda.ts";
 import { startLambdaService } from "../../../local/lambda/service.ts";
 import { stopClock } from "../../setup/clock.ts";
 import { waitFor } from "../../setup/wait-for.ts";

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom, type Random, seedOf } from "./random.ts";
 import { openStage, type Stage } from "./stage.ts";
-import { isBad } from "./table.ts";
+import { isBad, type TryResult } from "./table.ts";
 import type { Attempt, Scenario, Trial, Undisturbeds } from "./trial.ts";
 import { observe, type Undisturbed } from "./undisturbed.ts";
-import { carryOut, type Verdict } from "./verdict.ts";
+import { carryOut } from "./verdict.ts";
 import { WORKLOADS, type Workload, writeWorkload } from "./workloads.ts";
 
 /** What to try, and how often. */
@@ -26,14 +26,6 @@ export interface BenchOptions {
   progress(line: string): void;
   /** Told of every try that went wrong, at once. */
   failed(result: TryResult): void;
-}
-
-/** One try and how it ended. */
-export interface TryResult {
-  readonly scenario: string;
-  readonly workload: string;
-  readonly number: number;
-  readonly verdict: Verdict;
 }
 
 /** Makes all tries. Equal seeds make equal tries, as far as the clock allows. */

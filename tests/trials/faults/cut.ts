@@ -1,9 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { fire } from "./shot.ts";
 import type { Direction, Stretch } from "./tap.ts";
 import {
   type Attempt,
   type Disturbance,
-  fire,
   inTurn,
   type Scenario,
   settledFlag,

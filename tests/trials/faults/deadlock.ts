@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { fire } from "./shot.ts";
 import type { Stage } from "./stage.ts";
-import { type Disturbance, fire, inTurn, type Scenario, settledFlag, type Trial } from "./trial.ts";
+import { type Disturbance, inTurn, type Scenario, settledFlag, type Trial } from "./trial.ts";
 import { createWatch, isBlocked } from "./watch.ts";
 
 /** Whoever a run waits for asks for a lock that waits for the run: one of them must lose. */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { fire } from "./shot.ts";
 import {
   type Disturbance,
-  fire,
   inTurn,
   intoTheWork,
   type Scenario,

@@ -5,9 +5,16 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildLambda } from "../../../build/lambda.ts";
 import { preferMemory } from "../../../local/postgres/memory.ts";
-import { runBench, type TryResult } from "./bench.ts";
+import { runBench } from "./bench.ts";
 import { SCENARIOS } from "./scenarios.ts";
-import { isBad, renderAnsweredFailures, renderFailure, renderTable, summarise } from "./table.ts";
+import {
+  isBad,
+  renderAnsweredFailures,
+  renderFailure,
+  renderTable,
+  summarise,
+  type TryResult,
+} from "./table.ts";
 import type { Scenario } from "./trial.ts";
 import { ALL_WORKLOADS, WORKLOADS, type Workload } from "./workloads.ts";
 

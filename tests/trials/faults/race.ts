@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Disturbance, fire, inTurn, type Scenario, type Trial } from "./trial.ts";
+import { fire } from "./shot.ts";
+import { type Disturbance, inTurn, type Scenario, type Trial } from "./trial.ts";
 import { ROUND_TRIPS_MS } from "./undisturbed.ts";
 
 /** Many runners at once, each in a process of its own. */

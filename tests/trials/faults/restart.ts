@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { fire } from "./shot.ts";
 import type { Stage } from "./stage.ts";
 import {
   type Disturbance,
-  fire,
   inTurn,
   intoTheWork,
   type Scenario,

@@ -1,5 +1,12 @@
-import type { TryResult } from "./bench.ts";
-import type { Findings } from "./verdict.ts";
+import type { Findings, Verdict } from "./verdict.ts";
+
+/** One try and how it ended. */
+export interface TryResult {
+  readonly scenario: string;
+  readonly workload: string;
+  readonly number: number;
+  readonly verdict: Verdict;
+}
 
 /** What all tries of a scenario come to. */
 export interface Row {

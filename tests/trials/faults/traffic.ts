@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Random } from "./random.ts";
-import { type Disturbance, fire, inTurn, type Scenario, type Trial } from "./trial.ts";
+import { fire } from "./shot.ts";
+import { type Disturbance, inTurn, type Scenario, type Trial } from "./trial.ts";
 import { createWatch } from "./watch.ts";
 
 /** The application goes on meanwhile: it reads, writes, and holds locks on the tables. */

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Report } from "../../../lib/report/report.ts";
-import type { LocalLambda } from "../../../local/lambda/lambda.ts";
 import type { Random } from "./random.ts";
+import type { Shot } from "./shot.ts";
 import type { Stage } from "./stage.ts";
 import type { Undisturbed } from "./undisturbed.ts";
 import { lockHolders, sessionsOf } from "./watch.ts";
@@ -13,16 +12,6 @@ export interface Trial {
   readonly workload: Workload;
   readonly undisturbed: Undisturbed;
   readonly random: Random;
-}
-
-/** One call of the function. */
-export interface Shot {
-  /** Null when no report came. */
-  readonly report: Report | null;
-  /** What came instead. */
-  readonly instead: string;
-  /** By `performance.now()`. */
-  readonly endedAt: number;
 }
 
 /** What was done to a run, and how its caller fared. */
@@ -71,25 +60,7 @@ export function inTurn(disturb: Attempt["disturb"]): Scenario["attempt"] {
   };
 }
 
-const STATUSES: readonly unknown[] = ["applied", "up-to-date", "failed"];
 const LOCK_PATIENCE_MS = 10_000;
-
-/** Calls the function, as a deployment does. */
-export async function fire(lambda: LocalLambda, request: object = {}): Promise<Shot> {
-  const { payload } = await lambda.invoke({ ...request, action: "up", onFailure: "return" });
-  const endedAt = performance.now();
-  return isReport(payload)
-    ? { report: payload, instead: "", endedAt }
-    : { report: null, instead: JSON.stringify(payload), endedAt };
-}
-
-function isReport(payload: unknown): payload is Report {
-  return (
-    typeof payload === "object" &&
-    payload !== null &&
-    STATUSES.includes(Reflect.get(payload, "status"))
-  );
-}
 
 /** Whether a call has left the database with nothing to do. */
 export function succeeded({ report }: Shot): boolean {

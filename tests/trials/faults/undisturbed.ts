@@ -1,8 +1,8 @@
 import { startRelay } from "../../../local/relay/relay.ts";
+import { fire, type Shot } from "./shot.ts";
 import type { Stage } from "./stage.ts";
 import { readLeftovers, readState, type State } from "./state.ts";
 import { type Direction, findCommits, type Stretch, startTap } from "./tap.ts";
-import { fire, type Shot } from "./trial.ts";
 import type { Workload } from "./workloads.ts";
 
 /** What happens when nothing happens: the measure for everything else. */

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Report } from "../../../lib/report/report.ts";
+import { fire, type Shot } from "./shot.ts";
 import type { Stage } from "./stage.ts";
 import { compareStates, readLeftovers, readState } from "./state.ts";
-import { type Attempt, type Disturbance, fire, type Shot, succeeded, type Trial } from "./trial.ts";
+import { type Attempt, type Disturbance, succeeded, type Trial } from "./trial.ts";
 import { remains } from "./watch.ts";
 
 /** What must not be found after a try. Each is a list of sentences. */

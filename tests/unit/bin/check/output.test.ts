@@ -1,9 +1,10 @@
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import { annotations } from "../../../../bin/check/annotations.ts";
+import { renderFindings } from "../../../../bin/check/render.ts";
 import { checkBundle, type FailOn } from "../../../../bin/check/result.ts";
 import { toSarif } from "../../../../bin/check/sarif.ts";
-import { findingLines, renderFindings } from "../../../../bin/render/findings.ts";
+import { findingLines } from "../../../../bin/render/findings.ts";
 import { checkMigrations } from "../../../../lib/compile/check/check.ts";
 import { makeBundle, makeMigration } from "../../../setup/make-migration.ts";
 

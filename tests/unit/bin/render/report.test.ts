@@ -1,6 +1,7 @@
 import pc from "picocolors";
 import { describe, expect, test } from "vitest";
-import { type RenderOptions, renderReport } from "../../../../bin/render/report.ts";
+import type { RenderOptions } from "../../../../bin/render/options.ts";
+import { renderReport } from "../../../../bin/render/report.ts";
 import { buildReport, type Report } from "../../../../lib/report/report.ts";
 
 const plain: RenderOptions = {

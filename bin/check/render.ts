@@ -1,0 +1,77 @@
+import type { Colors } from "picocolors/types.js";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import type { Severity } from "../../lib/bundle/finding.ts";
+import { counted } from "../../lib/text.ts";
+import { painter } from "../render/findings.ts";
+import type { CheckResult, FiledFinding } from "./result.ts";
+
+/** How much of a long line is shown before and behind a finding's place. */
+const REACH_BEFORE = 40;
+const REACH_BEHIND = 80;
+
+/** The findings as a compiler shows them: the line, a caret under the statement, what to write instead; counted at the end. */
+export function renderFindings(result: CheckResult, bundle: Bundle, colors: Colors): string {
+  const blocks = result.findings.map((finding) => renderFinding(finding, bundle, colors));
+  return [...blocks.map((lines) => `${lines.join("\n")}\n`), summary(result, colors)].join("\n");
+}
+
+function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): readonly string[] {
+  const { severity, rule, message, file, line, column, evidence, rewrite } = finding;
+  const gutter = " ".repeat(String(line).length);
+  const paint = painter(severity, colors);
+  const excerpt = excerptOf(finding, bundle);
+  return [
+    `${paint(colors.bold(`${severity}[${rule}]`))} ${message}`,
+    `${gutter}${colors.dim("-->")} ${colors.cyan(`${file}:${line}:${column}`)}`,
+    ...(excerpt === null
+      ? []
+      : [
+          `${colors.dim(`${line} |`)} ${excerpt.text}`,
+          `${colors.dim(`${gutter} |`)} ${excerpt.indent}${paint(excerpt.carets)}`,
+        ]),
+    ...(evidence === null ? [] : [`${colors.dim(`${gutter} =`)} here ${evidence}`]),
+    `${colors.dim(`${gutter} =`)} instead:`,
+    ...rewrite.split("\n").map((each) => `${gutter}     ${colors.green(each)}`),
+  ];
+}
+
+/** What stands behind a statement and is none of it. */
+const BREAKPOINT = /\s*(?:--> statement-breakpoint)?\s*$/;
+
+interface Excerpt {
+  readonly text: string;
+  readonly indent: string;
+  readonly carets: string;
+}
+
+/** The line of a finding, and carets under the part of its statement that stands there. */
+function excerptOf(finding: FiledFinding, { migrations }: Bundle): Excerpt | null {
+  const migration = migrations.find(({ tag }) => tag === finding.migration);
+  const statement = migration?.statements[finding.statement - 1];
+  if (migration === undefined || statement === undefined) return null;
+  const { line, column } = finding;
+  const whole = (migration.sql.split("\n")[line - 1] ?? "").replace(BREAKPOINT, "");
+  const from = Math.max(0, column - 1 - REACH_BEFORE);
+  const text = whole.slice(from, column - 1 + REACH_BEHIND);
+  const lines = migration.sql.slice(0, statement.end).split("\n");
+  const end = lines.length === line ? (lines.at(-1)?.length ?? 0) : whole.length;
+  const length = Math.min(end, from + text.length) - (column - 1);
+  return {
+    text,
+    indent: whole.slice(from, column - 1).replace(/[^\t]/gu, " "),
+    carets: "^".repeat(Math.max(1, length)),
+  };
+}
+
+function summary({ counts, migrations, database }: CheckResult, colors: Colors): string {
+  const where = `in ${counted(migrations.length, "migration")}`;
+  const pending = database === null ? "" : ` pending in ${database.name} on ${database.host}`;
+  const total = counts.error + counts.warning + counts.note;
+  if (total === 0) return colors.green(`Nothing found ${where}${pending}.`);
+  const worst: Severity = counts.error > 0 ? "error" : counts.warning > 0 ? "warning" : "note";
+  return painter(worst, colors)(`${countsOf(counts)} ${where}${pending}.`);
+}
+
+function countsOf({ error, warning, note }: CheckResult["counts"]): string {
+  return [counted(error, "error"), counted(warning, "warning"), counted(note, "note")].join(", ");
+}

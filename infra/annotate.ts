@@ -1,6 +1,6 @@
 import { Annotations } from "aws-cdk-lib";
 import type { Construct } from "constructs";
-import type { FiledFinding } from "../bin/check/result.ts";
+import type { FiledFinding } from "../lib/compile/filed-findings.ts";
 import type { CheckOptions } from "./props.ts";
 
 const SEVERITIES = ["error", "warning", "note"] as const;

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { FileSystem } from "aws-cdk-lib";
 import { DISABLE_ASSET_STAGING_CONTEXT } from "aws-cdk-lib/cx-api";
 import type { Construct } from "constructs";
-import type { BundleSummary } from "../bin/bundle/command.ts";
+import type { BundleSummary } from "../lib/compile/asset-summary.ts";
 
 /** What is deployed: the prebuilt handler with the bundle beside it. */
 export interface Compiled {

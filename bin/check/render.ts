@@ -1,9 +1,10 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import type { Severity } from "../../lib/bundle/finding.ts";
+import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
 import { counted } from "../../lib/text.ts";
 import { painter } from "../render/findings.ts";
-import type { CheckResult, FiledFinding } from "./result.ts";
+import type { CheckResult } from "./result.ts";
 
 /** How much of a long line is shown before and behind a finding's place. */
 const REACH_BEFORE = 40;

@@ -1,13 +1,16 @@
-import { join } from "node:path";
-import { type Bundle, migrationFile } from "../../lib/bundle/bundle.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import {
   countFindings,
-  describeFinding,
-  findingsOf,
   type ReportedFinding,
   SEVERITIES,
   type Severity,
 } from "../../lib/bundle/finding.ts";
+import {
+  checkedMigrations,
+  type FiledFinding,
+  fileFindings,
+  findingsByText,
+} from "../../lib/compile/filed-findings.ts";
 import type { DatabaseFacts } from "../../lib/connection/connection.ts";
 
 /** From which severity on `check` ends with 1. */
@@ -26,11 +29,6 @@ export interface CheckResult {
   readonly database: DatabaseFacts | null;
 }
 
-/** A finding and the file that it is in. */
-export interface FiledFinding extends ReportedFinding {
-  readonly file: string;
-}
-
 /** What a `check` has to go by. */
 export interface CheckScope {
   readonly bundle: Bundle;
@@ -43,17 +41,8 @@ export interface CheckScope {
 /** The findings of a folder by its texts alone. Pure. */
 export function checkBundle(scope: CheckScope): CheckResult {
   const { bundle, since } = scope;
-  const checked = bundle.migrations.filter(({ tag }) => since?.includes(tag) ?? true);
-  // Deployed one by one, no migration sees a table of another as new.
-  const placed =
-    since === null ? checked.flatMap((each) => findingsOf([each])) : findingsOf(checked);
-  const tags = checked.map(({ tag }) => tag);
-  return toResult(
-    scope,
-    tags,
-    placed.map((each) => describeFinding(each)),
-    null,
-  );
+  const tags = checkedMigrations(bundle, since).map(({ tag }) => tag);
+  return toResult(scope, tags, findingsByText(bundle, since), null);
 }
 
 /** The same, made of what a plan says of that which is pending. Pure. */
@@ -63,10 +52,7 @@ export function toResult(
   findings: readonly ReportedFinding[],
   database: DatabaseFacts | null,
 ): CheckResult {
-  const filed = findings.map((each) => ({
-    ...each,
-    file: join(folder, migrationFile(bundle.layout, each.migration)),
-  }));
+  const filed = fileFindings(findings, bundle, folder);
   const counts = countFindings(filed);
   return {
     folder,

@@ -1,7 +1,8 @@
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { RULES } from "../../lib/compile/check/rules.ts";
+import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
 import { packageVersion } from "../../lib/package-root.ts";
-import type { CheckResult, FiledFinding } from "./result.ts";
+import type { CheckResult } from "./result.ts";
 
 /**
  * The findings as a SARIF 2.1.0 log, which code scanning of GitHub, GitLab and Azure reads.

@@ -1,0 +1,61 @@
+import { normalize } from "node:path";
+import { type AssetFile, portable, writeAsset } from "./asset.ts";
+import { compileBundle } from "./compile.ts";
+import { type FiledFinding, fileFindings, findingsByText } from "./filed-findings.ts";
+import { tagsSince } from "./since.ts";
+
+/** What an asset is made of. */
+export interface AssetOptions {
+  readonly folder: string;
+  readonly out: string;
+  /** A prebuilt handler. Default: the one that the package ships. */
+  readonly handler?: string;
+  /** A migration's tag or a git ref: only the findings of what is new since then. */
+  readonly since?: string;
+}
+
+/** What `bundle --json` prints. */
+export interface BundleSummary {
+  /** Changes when and only when the migrations do. */
+  readonly hash: string;
+  readonly folder: string;
+  readonly out: string;
+  readonly migrations: readonly {
+    readonly tag: string;
+    readonly when: number;
+    readonly hash: string;
+    readonly statements: number;
+  }[];
+  readonly files: readonly AssetFile[];
+  readonly bytes: number;
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  /** What `check` has against the migrations. */
+  readonly findings: readonly FiledFinding[];
+}
+
+/**
+ * Compiles a folder, and writes the handler and the bundle.
+ * @throws MigratorError as `compileBundle`, `tagsSince` and `writeAsset`
+ */
+export async function makeAsset(options: AssetOptions): Promise<BundleSummary> {
+  const { folder, out, handler } = options;
+  const bundle = await compileBundle(normalize(folder));
+  const since =
+    options.since === undefined ? null : await tagsSince(bundle, normalize(folder), options.since);
+  const files = await writeAsset(portable(bundle, folder), out, handler);
+  return {
+    hash: bundle.hash,
+    folder,
+    out,
+    migrations: bundle.migrations.map(({ tag, when, hash, statements }) => ({
+      tag,
+      when,
+      hash,
+      statements: statements.length,
+    })),
+    files,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    warnings: bundle.warnings,
+    findings: fileFindings(findingsByText(bundle, since), bundle, folder),
+  };
+}

@@ -1,11 +1,9 @@
-import { connect } from "../connection/connect.ts";
 import { isRecord } from "../json.ts";
 import { createLog } from "../log.ts";
 import { RUN_ID, type RunEvent } from "../queued-runs/invoke-itself.ts";
+import { runsDependencies, runsTarget } from "../queued-runs/reach.ts";
 import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
-import { readConfig } from "../target/config.ts";
-import { resolveTarget } from "../target/secret.ts";
 import type { EventSource } from "./caller.ts";
 
 /** A load balancer takes 1 MB for an answer; and a row is no place for a book. */
@@ -30,10 +28,9 @@ export const queuedRun: EventSource<RunEvent> = {
     const { followRun } = await import("../queued-runs/queued-runs.ts");
     const { requestId, log, deadline } = dependencies;
     const runId = event["neon-migrate.run"].id;
-    return await followRun(request, dependencies, run, {
-      ...{ connect, runId, requestId, log },
-      deadline: deadline ?? Number.POSITIVE_INFINITY,
-    });
+    const limit = deadline ?? Number.POSITIVE_INFINITY;
+    const way = runsDependencies({ requestId, log, deadline: limit });
+    return await followRun(request, dependencies, run, { ...way, runId });
   },
 
   /** @throws MigratorError where the outcome cannot be written down: then somebody should hear of it */
@@ -41,10 +38,10 @@ export const queuedRun: EventSource<RunEvent> = {
     if (report === null) return null;
     const { recordOutcome } = await import("../queued-runs/queued-runs.ts");
     const kept = fitReport(report, MAX_REPORT_BYTES);
-    await recordOutcome(await resolveTarget(readConfig()), kept, {
+    const log = createLog(awsRequestId);
+    await recordOutcome(await runsTarget(), kept, {
+      ...runsDependencies({ requestId: awsRequestId, deadline, log }),
       runId: event["neon-migrate.run"].id,
-      requestId: awsRequestId,
-      ...{ connect, deadline, log: createLog(awsRequestId) },
     });
     return null;
   },

@@ -1,13 +1,11 @@
-import { connect } from "../../connection/connect.ts";
 import { MigratorError } from "../../errors.ts";
 import { isRecord } from "../../json.ts";
 import { createLog } from "../../log.ts";
 import { RUN_ID } from "../../queued-runs/invoke-itself.ts";
+import { runsDependencies, runsTarget } from "../../queued-runs/reach.ts";
 import type { RunRecord } from "../../queued-runs/record.ts";
 import { redact } from "../../report/redact.ts";
 import { failedReport, type Report } from "../../report/report.ts";
-import { readConfig } from "../../target/config.ts";
-import { resolveTarget } from "../../target/secret.ts";
 import type { EventSource, InvocationContext } from "../caller.ts";
 import { type HttpAnswer, httpAnswer, reportAnswer } from "./answer.ts";
 import { type HttpEvent, headerValues, methodOf, pathOf, prefersAsync } from "./event.ts";
@@ -73,12 +71,12 @@ async function serve(
   const secrets: string[] = [];
   const reportOf = (thrown: unknown) => redact(failedReport(requestId, thrown), secrets);
   try {
-    const target = await resolveTarget(readConfig());
+    const target = await runsTarget();
     secrets.push(target.url);
-    const dependencies = {
-      ...{ connect, requestId, log: createLog(requestId) },
+    const dependencies = runsDependencies({
+      ...{ requestId, log: createLog(requestId) },
       deadline: Math.min(deadline, Date.now() + BUDGET_MS),
-    };
+    });
     const connectTimeoutMs = Math.min(target.connectTimeoutMs, CONNECT_TIMEOUT_MS);
     const hurried = { ...target, connectTimeoutMs };
     const statusUrlOf = (id: string) => `${publicPath(event)}/runs/${id}`;

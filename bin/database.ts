@@ -2,7 +2,7 @@ import { type Config, readConfig } from "../lib/target/config.ts";
 import { parseEndpoint } from "../lib/target/endpoint.ts";
 import { resolveTarget } from "../lib/target/secret.ts";
 import type { Target } from "../lib/target/target.ts";
-import { type Relay, startRelay } from "../local/relay/relay.ts";
+import { type Relay, startRelay } from "./relay.ts";
 
 /** The database that a command line names. */
 export interface Database {
@@ -35,7 +35,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       if (!options.relay) return target;
       const { host, port } = parseEndpoint(target.url);
       await relay?.stop();
-      relay = await startRelay({ target: { host, port } });
+      relay = await startRelay({ host, port });
       return { ...target, relay: relay.address };
     },
     close: async () => {

@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
+
+/** A TCP address. */
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A relay from WebSockets to one PostgreSQL server, in this process. */
+export interface Relay {
+  /** What `NEON_WS_PROXY` would hold: `host:port/path`. */
+  readonly address: string;
+  /** Breaks every connection and frees the port. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a relay for a PostgreSQL server that speaks no WebSocket. The relay listens on loopback only, because the
+ * password passes it in clear text.
+ */
+export async function startRelay(target: Address): Promise<Relay> {
+  const options = { host: "127.0.0.1", port: 0, maxPayload: 0, perMessageDeflate: false };
+  const server = new WebSocketServer(options);
+  server.on("connection", (client) => join(client, target));
+  await once(server, "listening");
+  const bound = server.address();
+  if (typeof bound !== "object" || bound === null) throw new Error("The relay has no port.");
+  return {
+    address: `127.0.0.1:${bound.port}/v1`,
+    stop: () =>
+      new Promise((resolve) => {
+        for (const client of server.clients) client.terminate();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Bytes pass unchanged in both directions, and the end of one side is the end of the other. */
+function join(client: WebSocket, { host, port }: Address): void {
+  const server = connect({ host, port, noDelay: true });
+  const stream = createWebSocketStream(client);
+  server.pipe(stream);
+  stream.pipe(server);
+  // The client sees a connection that breaks, as without a relay.
+  server.on("error", () => client.terminate());
+  // What the client has sent still goes to the server.
+  stream.on("end", () => server.destroySoon());
+  stream.on("error", () => server.destroySoon());
+}

@@ -39,7 +39,7 @@ export const handler = async ({ what }) => {
 
 /** Our handler around runs that go wrong in ways in which none should. */
 const CORNERED = `
-import { createHandler } from "./lib/handler.ts";
+import { createHandler } from "./lib/handler/handler.ts";
 const bundle = { bundleVersion: 1, layout: "0.x", hash: "5f", migrations: [], warnings: [] };
 const late = () => { throw new Error("late"); };
 const never = new Promise(() => undefined);

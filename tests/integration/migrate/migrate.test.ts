@@ -50,6 +50,9 @@ async function activeSessions(text: string): Promise<readonly unknown[]> {
   );
 }
 
+const ADVISORY_LOCKS =
+  "select from pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()";
+
 describe.each(EXECUTORS)("migrate by %s", (executor) => {
   test("applies the example to a fresh database, then has nothing to do", async () => {
     const fresh = await run(target, example, { executor });
@@ -71,6 +74,8 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
 
     const trips: [told: number, counted: number][] = [];
     for (const pending of [[few], [few, many], [few, many]]) {
+      // The lock of the run before goes with its session, which a busy server may end late.
+      await waitFor(async () => (await database.sql(ADVISORY_LOCKS)).length === 0);
       relay.resetStats();
       const report = await run(target, makeBundle(...pending), { executor });
       // Where it takes long, a second connection looks for whom the first may be waiting.

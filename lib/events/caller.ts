@@ -1,4 +1,4 @@
-import type { Dependencies, migrate } from "../migrate/migrate.ts";
+import type { Dependencies } from "../migrate/migrate.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Continuation } from "./continuation.ts";
@@ -11,59 +11,57 @@ export interface InvocationContext {
   getRemainingTimeInMillis(): number;
 }
 
-/** A change of a deployment's migrations, which may go back as well as on. */
-export interface Undone {
-  /** The hash of the bundle that was deployed before. */
-  readonly from: string;
-  /** The hash of the bundle that is deployed now. */
-  readonly to: string;
-}
-
 /**
- * The adapter for one kind of event. It knows nothing of databases: it turns an event into a request,
- * and a report into what that caller expects.
+ * The sender of one event. Each file beside this one knows one kind of sender: its function takes an event, and returns
+ * the sender, or null for an event of another kind. A caller turns its event into a request, and a report into the
+ * answer that it expects. It knows nothing of databases.
  */
-export interface EventSource<Event> {
-  readonly name: string;
-  matches(event: unknown): event is Event;
+export interface Caller {
+  /** The kind of the sender, as the log names it. */
+  readonly source: string;
   /**
-   * What the event may take back; null for nothing. It may reach the code that has these migrations before the older
-   * code is there again: then it asks for nothing.
+   * Returns the request that the event makes; null when the event asks for no run in this call (CloudFormation's
+   * Delete). Then no migration runs, and `respond` gets no report.
+   * @throws MigratorError for an event that cannot be served; `respond` gets its report
    */
-  undone?(event: Event): Undone | null;
+  request(call: Call): Request | null | Promise<Request | null>;
   /**
-   * The request that the event makes; null when the event asks for no run in this call (CloudFormation's
-   * Delete): then neither secret nor database is touched, and `respond` is called with null.
-   * @throws MigratorError for an event that cannot be served; its report goes through `respond` too
+   * Carries the request out, for a caller that needs more than `migrate` does. Default: `migrate`.
+   * @returns null when there was nothing to do
    */
-  toRequest(event: Event, context: InvocationContext): Request | null;
-  /**
-   * Carries the request out, for a source that has more to do than `run` alone. Default: `run`.
-   * @returns null where there was nothing to be done
-   */
-  carryOut?(
-    event: Event,
-    request: Request,
-    dependencies: Dependencies,
-    run: typeof migrate,
-  ): Promise<Report | null>;
-  /**
-   * What another call is to go on with, for a caller that makes one; null where the report is final. Default: it is.
-   * Asked once for each report, so that the log and the answer say the same.
-   */
-  nextCall?(event: Event, report: Report): Continuation | null;
-  /** Loads what `respond` needs, while the run goes on: the time for the answer is short. Default: nothing. */
+  run?(request: Request, dependencies: Dependencies): Promise<Report | null>;
+  /** Loads the files that `respond` needs, while the run goes on: the time for the answer is short. Default: nothing. */
   prepare?(): Promise<unknown>;
   /**
-   * Gives the caller its answer: returns what the handler returns, or throws what it throws.
-   * @param deadline epoch ms by which the answer must have left
-   * @param next what `nextCall` said
+   * Returns the work that is left for another call; null when the report is final. The handler asks once for each report
+   * that failed, so that log and answer say the same. Default: null.
    */
-  respond(
-    event: Event,
-    report: Report | null,
-    context: InvocationContext,
-    deadline: number,
-    next: Continuation | null,
-  ): Promise<unknown>;
+  nextCall?(report: Report): Continuation | null;
+  /** Gives the caller its answer: returns the value that the handler returns, or throws the error that it throws. */
+  respond(end: End): unknown;
+}
+
+/** One call of the function, as its caller needs it. The handler makes it. */
+export interface Call {
+  readonly context: InvocationContext;
+  /** Epoch ms by which the answer must have left. */
+  readonly answerBy: number;
+  /** Reads the bundle. @throws MigratorError for a bundle that is missing or damaged */
+  bundleHashes(): Promise<BundleHashes>;
+}
+
+/** The bundle of this function, as deployments tell bundles apart. */
+export interface BundleHashes {
+  readonly whole: string;
+  /** The hashes of the shorter bundles that this one begins with. */
+  readonly heads: readonly string[];
+}
+
+/** The end of a call. */
+export interface End {
+  readonly call: Call;
+  /** Null when nothing was to be run. */
+  readonly report: Report | null;
+  /** The answer of `nextCall`. */
+  readonly next: Continuation | null;
 }

@@ -1,77 +1,89 @@
 import { createHash } from "node:crypto";
 import { MigratorError } from "../errors.ts";
-import { isRecord } from "../json.ts";
+import { asRecord, asText, isRecord } from "../json.ts";
 import type { Report } from "../report/report.ts";
-import { parseRequest } from "../request.ts";
-import type { EventSource, InvocationContext } from "./caller.ts";
+import { parseRequest, type Request } from "../request.ts";
+import type { Call, Caller, End, InvocationContext } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
 import { put } from "./response-url.ts";
 import { attributesOf, reasonOf } from "./summary.ts";
 
+/** An event that was recognised. */
 type CustomResourceEvent = Readonly<Record<string, unknown>>;
 
 /** CloudFormation refuses a longer answer ("Response object is too long"). */
 const MAX_RESPONSE_BYTES = 4_096;
 
-/** How long a sentence may be, in characters: as long as the whole answer fits, its other parts being what they are. */
+/** The lengths at which the reason is tried, in characters, until the answer as a whole is short enough. */
 const REASON_LENGTHS = [1_000, 500, 200, 50, 0];
-/** A custom resource, answered by us or by CDK's Provider framework, whichever was asked. */
-export const cloudformation: EventSource<CustomResourceEvent> = {
-  name: "cloudformation",
 
-  matches(event): event is CustomResourceEvent {
-    return isRecord(event) && typeof event.RequestType === "string" && "LogicalResourceId" in event;
-  },
-
-  undone({ RequestType, ResourceProperties, OldResourceProperties }) {
-    if (RequestType !== "Update") return null;
-    const [from, to] = [hashIn(OldResourceProperties), hashIn(ResourceProperties)];
-    return from === to ? null : { from, to };
-  },
-
-  toRequest(event) {
-    // Nothing of the event is read on Delete: old properties, invented ids and a database that is gone are fine.
-    if (event.RequestType === "Delete") return null;
-    if (event.RequestType !== "Create" && event.RequestType !== "Update") {
-      throw new MigratorError(
-        "UNSUPPORTED_EVENT",
-        "CloudFormation's request type is none of Create, Update and Delete.",
-      );
-    }
-    const request = parseRequest(withPatience(event.ResourceProperties));
-    if (request.action !== "up") {
-      throw new MigratorError(
-        "REQUEST_INVALID",
-        "A custom resource applies migrations: leave action out.",
-      );
-    }
-    // A rollback is an Update by older code, which nothing tells from another one: refused, it leaves the stack stuck.
-    return event.RequestType === "Update" ? { ...request, ahead: "warn" } : request;
-  },
-
-  async respond(event, report, context, deadline) {
-    const answer = answerTo(event, report, context);
-    if (!isDirect(event, context)) {
-      if (answer.Status === "FAILED") {
-        const failed = new MigratorError(report?.error?.code ?? "INTERNAL", answer.Reason);
-        // The framework puts the stack into its answer, which has no room for it.
-        failed.stack = "";
-        throw failed;
-      }
-      return { PhysicalResourceId: answer.PhysicalResourceId, Data: answer.Data };
-    }
-    await put(text(event.ResponseURL), JSON.stringify(answer), deadline);
-    return { answered: true };
-  },
-};
-
-function hashIn(properties: unknown): string {
-  return isRecord(properties) ? text(properties.MigrationsHash) : "";
+/** A custom resource. We answer it ourselves, or CDK's Provider framework does, if that was invoked. */
+export function cloudformation(event: unknown): Caller | null {
+  if (!isRecord(event) || typeof event.RequestType !== "string") return null;
+  if (!("LogicalResourceId" in event)) return null;
+  return {
+    source: "cloudformation",
+    request: (call) => requestIn(event, call),
+    respond: (end) => respond(event, end),
+  };
 }
 
-/** Our own ARN as the service token: nobody stands in between, and the reply is ours to send. */
+async function requestIn(event: CustomResourceEvent, call: Call): Promise<Request | null> {
+  const { RequestType, ResourceProperties } = event;
+  // Nothing of the event is read on Delete: old properties, invented ids and a database that is gone are fine.
+  if (RequestType === "Delete") return null;
+  if (RequestType !== "Create" && RequestType !== "Update") {
+    throw new MigratorError(
+      "UNSUPPORTED_EVENT",
+      "CloudFormation's request type is none of Create, Update and Delete.",
+    );
+  }
+  if (RequestType === "Update" && (await isTakenBack(event, call))) return null;
+  const request = parseRequest(withPatience(ResourceProperties));
+  if (request.action !== "up") {
+    throw new MigratorError(
+      "REQUEST_INVALID",
+      "A custom resource applies migrations: leave action out.",
+    );
+  }
+  // A rollback is an Update by older code, which nothing tells from another one: refused, it leaves the stack stuck.
+  return RequestType === "Update" ? { ...request, ahead: "warn" } : request;
+}
+
+/**
+ * Whether a deployment goes back from our bundle to one that ours begins with: then we apply nothing. A rollback may
+ * reach this code before the older code is there again. Any other change may lead forward, by code that is behind: then
+ * the pending migrations have to be applied.
+ */
+async function isTakenBack(event: CustomResourceEvent, call: Call): Promise<boolean> {
+  const from = hashIn(event.OldResourceProperties);
+  const to = hashIn(event.ResourceProperties);
+  if (from === to) return false;
+  const { whole, heads } = await call.bundleHashes();
+  return from === whole && heads.includes(to);
+}
+
+function hashIn(properties: unknown): string {
+  return asText(asRecord(properties).MigrationsHash);
+}
+
+async function respond(event: CustomResourceEvent, { report, call }: End): Promise<object> {
+  const answer = answerTo(event, report, call.context);
+  if (isDirect(event, call.context)) {
+    await put(asText(event.ResponseURL), JSON.stringify(answer), call.answerBy);
+    return { answered: true };
+  }
+  const { Status, Reason, PhysicalResourceId, Data } = answer;
+  if (Status === "SUCCESS") return { PhysicalResourceId, Data };
+  const failed = new MigratorError(report?.error?.code ?? "INTERNAL", Reason);
+  // The framework puts the stack into its answer, which has no room for it.
+  failed.stack = "";
+  throw failed;
+}
+
+/** Whether our own ARN is the service token: then nobody stands in between, and the reply is ours to send. */
 function isDirect(event: CustomResourceEvent, { invokedFunctionArn }: InvocationContext): boolean {
-  const plain = (arn: unknown) => text(arn).replace(/:\$LATEST$/, "");
+  const plain = (arn: unknown) => asText(arn).replace(/:\$LATEST$/, "");
   return plain(event.ServiceToken) === plain(invokedFunctionArn);
 }
 
@@ -81,9 +93,9 @@ function answerTo(event: CustomResourceEvent, report: Report | null, context: In
     Status: failed ? "FAILED" : "SUCCESS",
     Reason: "",
     PhysicalResourceId: physicalId(event),
-    StackId: text(event.StackId),
-    RequestId: text(event.RequestId),
-    LogicalResourceId: text(event.LogicalResourceId),
+    StackId: asText(event.StackId),
+    RequestId: asText(event.RequestId),
+    LogicalResourceId: asText(event.LogicalResourceId),
     Data: attributesOf(report, context),
   };
   if (!failed) return answer;
@@ -93,14 +105,10 @@ function answerTo(event: CustomResourceEvent, report: Report | null, context: In
   return { ...answer, Reason };
 }
 
-/** Never changes over a resource's life: a changed one would make CloudFormation delete the "old" one. */
+/** The id never changes over a resource's life: a changed one would make CloudFormation delete the "old" resource. */
 function physicalId(event: CustomResourceEvent): string {
-  const present = text(event.PhysicalResourceId);
+  const present = asText(event.PhysicalResourceId);
   if (present !== "") return present;
-  const stack = createHash("sha256").update(text(event.StackId)).digest("hex").slice(0, 12);
-  return `neon-migrations-${text(event.LogicalResourceId)}-${stack}`;
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  const stack = createHash("sha256").update(asText(event.StackId)).digest("hex").slice(0, 12);
+  return `neon-migrations-${asText(event.LogicalResourceId)}-${stack}`;
 }

@@ -1,11 +1,11 @@
 import { CALLBACK_CLIENT } from "../aws-client.ts";
 import { type ErrorCode, MigratorError } from "../errors.ts";
-import { isRecord } from "../json.ts";
+import { asRecord, asText, isRecord, parseJson } from "../json.ts";
 import type { Report } from "../report/report.ts";
-import { parseRequest, type Request } from "../request.ts";
+import { parseRequest } from "../request.ts";
 import { shortened } from "../text.ts";
 import { callBack } from "./callback.ts";
-import type { EventSource, InvocationContext } from "./caller.ts";
+import type { Caller, End, InvocationContext } from "./caller.ts";
 import {
   type Continuation,
   nextCallBy,
@@ -15,16 +15,17 @@ import {
 } from "./continuation.ts";
 import { attributesOf, reasonOf } from "./summary.ts";
 
-type JobEvent = Readonly<Record<string, unknown>>;
+/** The part of a job that CodePipeline calls its data. */
+type JobData = Readonly<Record<string, unknown>>;
 
 /** Limits of `PutJobSuccessResult` and `PutJobFailureResult` (CodePipeline API reference). */
 const MAX_SUMMARY_LENGTH = 2_048;
 const MAX_REASON_LENGTH = 4_500;
 
-/** Words that stand for a whole request in `UserParameters`. */
+/** The words that stand for a whole request in `UserParameters`. */
 const ACTIONS = ["up", "plan", "status"];
 
-/** What CodePipeline says when a job was answered before, or nobody waits for it any more. */
+/** The error by which CodePipeline says that the job was answered before, or that nobody waits for it any more. */
 const SETTLED = ["InvalidJobStateException"];
 
 type FailureType =
@@ -60,62 +61,36 @@ const FAILURE_TYPES: Partial<Record<ErrorCode, FailureType>> = {
 /**
  * A Lambda action of CodePipeline. It is invoked asynchronously: what the function returns or throws goes
  * nowhere, and without a call to its API the action hangs until it times out. The event carries
- * credentials for the pipeline's artifacts: nothing of it but the three fields read here is ever looked at.
+ * credentials for the pipeline's artifacts: we read nothing of it but id, UserParameters and token.
  */
-export const codepipeline: EventSource<JobEvent> = {
-  name: "codepipeline",
-
-  matches(event): event is JobEvent {
-    if (!isRecord(event)) return false;
-    return typeof jobIn(event).id === "string" && isRecord(jobIn(event).data);
-  },
-
-  toRequest(event) {
-    const now = Date.now();
-    return remainderOf(requestIn(event), continuationIn(event, now), now);
-  },
-
-  /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
-  nextCall: nextCallBy(requestIn, continuationIn),
-
-  prepare: loadSdk,
-
-  respond(event, report, context, deadline, next) {
-    const jobId = text(jobIn(event).id);
-    const answer = report === null ? null : answerTo(event, report, context, next);
-    return callBack(
-      "CodePipeline",
-      async (abortSignal) => {
-        const { CodePipelineClient, PutJobFailureResultCommand, PutJobSuccessResultCommand } =
-          await loadSdk();
-        const client = new CodePipelineClient(CALLBACK_CLIENT);
-        if (answer?.failureDetails === undefined) {
-          const command = new PutJobSuccessResultCommand({ jobId, ...answer?.success });
-          return await client.send(command, { abortSignal });
-        }
-        const { failureDetails } = answer;
-        const command = new PutJobFailureResultCommand({ jobId, failureDetails });
-        return await client.send(command, { abortSignal });
-      },
-      { deadline, settled: SETTLED },
-    );
-  },
-};
+export function codepipeline(event: unknown): Caller | null {
+  const { id, data } = asRecord(asRecord(event)["CodePipeline.job"]);
+  if (typeof id !== "string" || !isRecord(data)) return null;
+  const requestIn = () => parseRequest(withPatience(parametersIn(data)));
+  const continuationIn = (now: number) =>
+    readContinuation(parseJson(asText(data.continuationToken)), now);
+  return {
+    source: "codepipeline",
+    request() {
+      const now = Date.now();
+      return remainderOf(requestIn(), continuationIn(now), now);
+    },
+    /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
+    nextCall: nextCallBy(requestIn, continuationIn),
+    prepare: loadSdk,
+    respond: (end) => respond(id, continuationIn(Date.now()), end),
+  };
+}
 
 function loadSdk() {
   return import("@aws-sdk/client-codepipeline");
 }
 
-function requestIn(event: JobEvent): Request {
-  return parseRequest(withPatience(parametersIn(event)));
-}
-
 /** `UserParameters` is one text: a JSON object, an action, or nothing. */
-function parametersIn(event: JobEvent): unknown {
-  const { actionConfiguration } = dataIn(event);
-  const configuration = isRecord(actionConfiguration) ? actionConfiguration.configuration : null;
-  const parameters = isRecord(configuration) ? (configuration.UserParameters ?? "") : "";
-  const words = text(parameters).trim();
+function parametersIn({ actionConfiguration }: JobData): unknown {
+  const { configuration } = asRecord(actionConfiguration);
+  const parameters = asRecord(configuration).UserParameters ?? "";
+  const words = asText(parameters).trim();
   if (words === "" && typeof parameters === "string") return {};
   if (ACTIONS.includes(words)) return { action: words };
   const value = parseJson(words);
@@ -126,21 +101,36 @@ function parametersIn(event: JobEvent): unknown {
   );
 }
 
-function continuationIn(event: JobEvent, now: number): Continuation {
-  return readContinuation(parseJson(text(dataIn(event).continuationToken)), now);
+function respond(jobId: string, before: Continuation, { report, next, call }: End) {
+  const answer = report === null ? null : answerTo(report, before, next, call.context);
+  return callBack(
+    "CodePipeline",
+    async (abortSignal) => {
+      const { CodePipelineClient, PutJobFailureResultCommand, PutJobSuccessResultCommand } =
+        await loadSdk();
+      const client = new CodePipelineClient(CALLBACK_CLIENT);
+      if (answer?.failureDetails === undefined) {
+        const command = new PutJobSuccessResultCommand({ jobId, ...answer?.success });
+        return await client.send(command, { abortSignal });
+      }
+      const { failureDetails } = answer;
+      const command = new PutJobFailureResultCommand({ jobId, failureDetails });
+      return await client.send(command, { abortSignal });
+    },
+    { deadline: call.answerBy, settled: SETTLED },
+  );
 }
 
-/** What the API is told: another call is wanted, or it is done, or it failed. */
+/** The answer in the API's terms: another call is wanted, or the job is done, or it failed. */
 function answerTo(
-  event: JobEvent,
   report: Report,
-  context: InvocationContext,
+  before: Continuation,
   next: Continuation | null,
+  context: InvocationContext,
 ) {
   const externalExecutionId = context.awsRequestId;
   if (report.error === undefined) {
-    const { applied } = continuationIn(event, Date.now());
-    const appliedCount = String(applied + report.applied.length);
+    const appliedCount = String(before.applied + report.applied.length);
     const executionDetails = { summary: summaryOf(report), externalExecutionId };
     const outputVariables = { ...attributesOf(report, context), appliedCount };
     return { success: { executionDetails, outputVariables } };
@@ -164,26 +154,4 @@ function summaryOf({ status, applied, pending, latest }: Report): string {
 
 function percent(applied: number, pending: number): number {
   return Math.floor((100 * applied) / Math.max(applied + pending, 1));
-}
-
-function jobIn(event: JobEvent): Readonly<Record<string, unknown>> {
-  const job = event["CodePipeline.job"];
-  return isRecord(job) ? job : {};
-}
-
-function dataIn(event: JobEvent): Readonly<Record<string, unknown>> {
-  const { data } = jobIn(event);
-  return isRecord(data) ? data : {};
-}
-
-function parseJson(value: string): unknown {
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined;
-  }
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -2,10 +2,10 @@ import { isCount, isRecord } from "../json.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 
-/** As long as CloudFormation and CodeDeploy wait at most. */
+/** The longest time that CloudFormation and CodeDeploy wait. */
 const LOCK_TIMEOUT_MS = 3_600_000;
 
-/** What a call hands on to the next one, where a caller lets work go on in another call. */
+/** The state that a call hands on to the next one, where a caller lets work go on in another call. */
 export interface Continuation {
   /** Epoch ms at which the first call began. */
   readonly since: number;
@@ -16,15 +16,15 @@ export interface Continuation {
 }
 
 /**
- * A deployment waits for the lock as long as it can: the run that holds it may be this very request,
- * delivered twice, or one that was given up on and is being rolled back. To answer that it failed while
- * it goes on would be wrong. The function's own deadline comes before.
+ * Lets a deployment wait for the lock as long as it can. The run that holds the lock may be this very request,
+ * delivered twice, or a run that was given up and is being rolled back: to answer that it failed while it goes on
+ * would be wrong. The function's own deadline comes before.
  */
 export function withPatience(fields: unknown): unknown {
   return isRecord(fields) ? { lockTimeoutMs: LOCK_TIMEOUT_MS, ...fields } : fields;
 }
 
-/** Reads what an earlier call handed on. Anything else is the beginning of a run. */
+/** Reads the state that an earlier call handed on. Anything else begins a run. */
 export function readContinuation(value: unknown, now: number): Continuation {
   const { since, applied, done } = isRecord(value) ? value : {};
   const begun = isCount(since) && since <= now;
@@ -33,7 +33,7 @@ export function readContinuation(value: unknown, now: number): Continuation {
     : { since: now, applied: 0, done: 0 };
 }
 
-/** A request's durations span all calls: what is left of them for one that begins now. */
+/** Shortens a request's durations, which span all its calls, to the time that is left for a call that begins now. */
 export function remainderOf(request: Request, { since }: Continuation, now: number): Request {
   const { lockTimeoutMs, timeoutMs } = request;
   return {
@@ -44,8 +44,8 @@ export function remainderOf(request: Request, { since }: Continuation, now: numb
 }
 
 /**
- * What to hand on, where another call may do better; null where the answer is final. Waiting goes on
- * until `lockTimeoutMs` is over. A deadline goes on only after progress: a migration that takes longer
+ * Returns the state to hand on, where another call may do better; null where the answer is final. Waiting goes on
+ * until `lockTimeoutMs` is over. A run out of time goes on only after progress: a migration that takes longer
  * than the function may run would be rolled back again and again.
  * @param request as its caller sent it, its durations whole
  */
@@ -72,19 +72,20 @@ export function continuationOf(
 }
 
 /**
- * The same for a report that has just been made, as an event source's `nextCall`: null also where the event cannot be read.
+ * Makes the `nextCall` of a caller: asks `continuationOf` about a report that has just been made, and takes an event that
+ * cannot be read for one whose report is final.
  * @param requestIn reads the call's request
- * @param continuationIn reads what the call was handed, or begins at this time
+ * @param continuationIn reads the continuation that the call got; without one, it began at this time
  */
-export function nextCallBy<Event>(
-  requestIn: (event: Event) => Request,
-  continuationIn: (event: Event, begun: number) => Continuation,
-): (event: Event, report: Report) => Continuation | null {
-  return (event, report) => {
+export function nextCallBy(
+  requestIn: () => Request,
+  continuationIn: (begun: number) => Continuation,
+): (report: Report) => Continuation | null {
+  return (report) => {
     try {
       const now = Date.now();
-      const before = continuationIn(event, now - report.timings.totalMs);
-      return continuationOf(report, requestIn(event), before, now);
+      const before = continuationIn(now - report.timings.totalMs);
+      return continuationOf(report, requestIn(), before, now);
     } catch {
       return null;
     }

@@ -1,12 +1,12 @@
 import { MigratorError } from "../errors.ts";
-import { isRecord } from "../json.ts";
+import { asRecord, isRecord } from "../json.ts";
 import { fitReport } from "../report/fit.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
 import { quoted } from "../text.ts";
-import type { EventSource } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 
-/** What deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
+/** The keys that deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
 const TOOL_KEYS = [
   "tf",
   "now",
@@ -21,36 +21,38 @@ const TOOL_KEYS = [
 /** Lambda's own limit for an answer is 6 MB; an error message is read by people. */
 const MAX_MESSAGE_LENGTH = 200_000;
 
-/** A plain invocation: by a pipeline, by hand, or by a tool. An empty payload applies what is pending. */
-export const direct: EventSource<object | null | undefined> = {
-  name: "direct",
+/** A plain invocation: by a pipeline, by hand, or by a tool. An empty payload applies the pending migrations. */
+export function direct(event: unknown): Caller | null {
+  if (!isOurs(event ?? {})) return null;
+  return {
+    source: "direct",
+    request() {
+      if (isDestruction(event)) return null;
+      refuseTaskToken(event);
+      return parseRequest(event);
+    },
+    /** Returns the report; throws a failure, so that FunctionError stops the pipeline, unless the event asks for it back. */
+    respond({ report }) {
+      if (report === null) return null;
+      if (report.status !== "failed" || asRecord(event).onFailure === "return") {
+        return fitReport(report);
+      }
+      throw failure(report);
+    },
+  };
+}
 
-  matches(event): event is object | null | undefined {
-    if (event === null || event === undefined) return true;
-    if (!isRecord(event)) return false;
-    return (
-      REQUEST_KEYS.some((key) => (event[key] ?? null) !== null) ||
-      Object.entries(event).every(
-        ([key, value]) =>
-          TOOL_KEYS.includes(key) || REQUEST_KEYS.includes(key) || isTerraforms(value),
-      )
-    );
-  },
-
-  toRequest(event) {
-    if (isDestruction(event)) return null;
-    refuseTaskToken(event);
-    return parseRequest(event);
-  },
-
-  /** Returns the report; throws on failure, so that FunctionError stops the pipeline, unless told otherwise. */
-  respond(event, report) {
-    if (report?.status !== "failed" || wantsReport(event)) {
-      return Promise.resolve(report === null ? null : fitReport(report));
-    }
-    return Promise.reject(failure(report));
-  },
-};
+/** Whether one field at least is a request's, or all the others are those of tools. */
+function isOurs(event: unknown): boolean {
+  if (!isRecord(event)) return false;
+  return (
+    REQUEST_KEYS.some((key) => (event[key] ?? null) !== null) ||
+    Object.entries(event).every(
+      ([key, value]) =>
+        TOOL_KEYS.includes(key) || REQUEST_KEYS.includes(key) || isTerraforms(value),
+    )
+  );
+}
 
 /**
  * Terraform's `aws_lambda_invocation` with `lifecycle_scope = "CRUD"` invokes once more when it is
@@ -68,17 +70,13 @@ function isTerraforms(value: unknown): boolean {
 }
 
 /** Nobody would ever send the token back, and the state machine would wait until its time-out. */
-function refuseTaskToken(event: object | null | undefined): void {
-  const key = Object.keys(event ?? {}).find((each) => /^token$|task[-_]?token$/i.test(each));
+function refuseTaskToken(event: unknown): void {
+  const key = Object.keys(asRecord(event)).find((each) => /^token$|task[-_]?token$/i.test(each));
   if (key === undefined) return;
   throw new MigratorError(
     "REQUEST_INVALID",
     `The request has a task token (${quoted(key)}), which this function does not send back: Step Functions has the report as the task's result. Take .waitForTaskToken away.`,
   );
-}
-
-function wantsReport(event: unknown): boolean {
-  return isRecord(event) && event.onFailure === "return";
 }
 
 /** Lambda passes on an error's name and its message: a line for people, and behind it the report. */

@@ -1,13 +1,7 @@
-import { isRecord } from "../json.ts";
-import { parseRequest, type Request } from "../request.ts";
-import type { EventSource } from "./caller.ts";
-import {
-  type Continuation,
-  nextCallBy,
-  readContinuation,
-  remainderOf,
-  withPatience,
-} from "./continuation.ts";
+import { asRecord, isRecord } from "../json.ts";
+import { parseRequest } from "../request.ts";
+import type { Caller } from "./caller.ts";
+import { nextCallBy, readContinuation, remainderOf, withPatience } from "./continuation.ts";
 
 type HookEvent = Readonly<Record<string, unknown>>;
 
@@ -27,30 +21,28 @@ const RECURRING: ReadonlyMap<unknown, string> = new Map([
  * A lifecycle hook of an ECS deployment. ECS reads `hookStatus` from what the function returns, and rolls
  * back without one: so it never throws. `hookDetails` of the hook's configuration are the request.
  */
-export const ecs: EventSource<HookEvent> = {
-  name: "ecs",
-
-  matches(event): event is HookEvent {
-    return isRecord(event) && typeof deploymentIn(event).targetServiceRevisionArn === "string";
-  },
-
-  toRequest(event) {
-    if (isRollback(event)) return null;
-    const now = Date.now();
-    return remainderOf(requestIn(event), continuationIn(event, now), now);
-  },
-
-  /** A hook may take a day: the run goes on in another call rather than fail for want of time. */
-  nextCall: nextCallBy(requestIn, continuationIn),
-
-  respond(event, report, _context, _deadline, next) {
-    if (report?.status !== "failed") return Promise.resolve({ hookStatus: "SUCCEEDED" });
-    if (next === null) return Promise.resolve({ hookStatus: "FAILED" });
-    const hookDetails = { ...detailsIn(event), [STATE]: next };
-    const callBackDelay = CALL_BACK_DELAY_S;
-    return Promise.resolve({ hookStatus: "IN_PROGRESS", callBackDelay, hookDetails });
-  },
-};
+export function ecs(event: unknown): Caller | null {
+  if (!isRecord(event)) return null;
+  if (typeof deploymentIn(event).targetServiceRevisionArn !== "string") return null;
+  const requestIn = () => parseRequest(withPatience(event.hookDetails ?? {}));
+  const continuationIn = (now: number) => readContinuation(detailsIn(event)[STATE], now);
+  return {
+    source: "ecs",
+    request() {
+      if (isRollback(event)) return null;
+      const now = Date.now();
+      return remainderOf(requestIn(), continuationIn(now), now);
+    },
+    /** A hook may take a day: the run goes on in another call rather than fail for want of time. */
+    nextCall: nextCallBy(requestIn, continuationIn),
+    respond({ report, next }) {
+      if (report?.status !== "failed") return { hookStatus: "SUCCEEDED" };
+      if (next === null) return { hookStatus: "FAILED" };
+      const hookDetails = { ...detailsIn(event), [STATE]: next };
+      return { hookStatus: "IN_PROGRESS", callBackDelay: CALL_BACK_DELAY_S, hookDetails };
+    },
+  };
+}
 
 /** The fields of the deployment; the first form of the payload had them beside the others. */
 function deploymentIn(event: HookEvent): HookEvent {
@@ -58,15 +50,7 @@ function deploymentIn(event: HookEvent): HookEvent {
 }
 
 function detailsIn({ hookDetails }: HookEvent): HookEvent {
-  return isRecord(hookDetails) ? hookDetails : {};
-}
-
-function requestIn(event: HookEvent): Request {
-  return parseRequest(withPatience(event.hookDetails ?? {}));
-}
-
-function continuationIn(event: HookEvent, now: number): Continuation {
-  return readContinuation(detailsIn(event)[STATE], now);
+  return asRecord(hookDetails);
 }
 
 /**

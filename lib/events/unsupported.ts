@@ -1,8 +1,8 @@
 import { MigratorError } from "../errors.ts";
 import { isRecord } from "../json.ts";
-import type { EventSource } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 
-/** What gives away the events that people connect by mistake. */
+/** The keys that give away the events that people connect by mistake. */
 const MARKERS: readonly (readonly [string, string])[] = [
   ["detail-type", "an EventBridge event"],
   ["Records", "an SNS, SQS or S3 event"],
@@ -25,28 +25,29 @@ const MARKERS: readonly (readonly [string, string])[] = [
   ["ResponseURL", "a broken CloudFormation event"],
 ];
 
-/** Whether an event carries the mark of a service that is not served, whatever else is in it. */
-export function isForeign(event: unknown): boolean {
-  return markerOf(event) !== undefined;
+/** Refuses an event that carries the mark of a service that is not served, whatever else is in it. */
+export function foreign(event: unknown): Caller | null {
+  const marker = isRecord(event) ? MARKERS.find(([key]) => key in event) : undefined;
+  return marker === undefined ? null : refused(marker[1]);
 }
 
-/** Everything else: never a silent run. */
-export const unsupported: EventSource<unknown> = {
-  name: "unsupported",
-  matches: (_event): _event is unknown => true,
-  toRequest(event) {
-    const what = markerOf(event)?.[1] ?? "an event of an unknown kind";
-    throw new MigratorError(
-      "UNSUPPORTED_EVENT",
-      `The function was fired by ${what}, which it does not serve; nothing was run. To apply what is pending, send {"action":"up"}.`,
-    );
-  },
-  respond(_event, report) {
-    const { code, message } = report?.error ?? { code: "INTERNAL" as const, message: "" };
-    return Promise.reject(new MigratorError(code, message));
-  },
-};
+/** Refuses every other event: none leads to a silent run. */
+export function unknown(): Caller {
+  return refused("an event of an unknown kind");
+}
 
-function markerOf(event: unknown): readonly [string, string] | undefined {
-  return isRecord(event) ? MARKERS.find(([key]) => key in event) : undefined;
+function refused(what: string): Caller {
+  return {
+    source: "unsupported",
+    request() {
+      throw new MigratorError(
+        "UNSUPPORTED_EVENT",
+        `The function was fired by ${what}, which it does not serve; nothing was run. To apply what is pending, send {"action":"up"}.`,
+      );
+    },
+    respond({ report }) {
+      const { code, message } = report?.error ?? { code: "INTERNAL" as const, message: "" };
+      throw new MigratorError(code, message);
+    },
+  };
 }

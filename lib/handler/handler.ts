@@ -1,9 +1,9 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import { headHashes } from "../bundle/hash.ts";
 import { MigratorError } from "../errors.ts";
-import type { InvocationContext, Undone } from "../events/caller.ts";
+import type { Call, Caller, InvocationContext } from "../events/caller.ts";
 import type { Continuation } from "../events/continuation.ts";
-import { type Recognised, selectSource } from "../events/recognise.ts";
+import { recognise } from "../events/recognise.ts";
 import { createLog, type Log, type RunEnd } from "../log.ts";
 import { type Dependencies, migrate } from "../migrate/migrate.ts";
 import type { Milestone } from "../migrate/progress.ts";
@@ -57,12 +57,12 @@ async function answer(
   uncaught: Promise<unknown>,
 ): Promise<unknown> {
   const log = (options.logFor ?? createLog)(context.awsRequestId);
-  const recognised = selectSource(event);
-  const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
-  const report = await reportFor(recognised, options, { context, log, moments, uncaught });
-  const next = report?.status === "failed" ? recognised.nextCall(report) : null;
-  log(endOf(report, next), { source: recognised.source, report });
-  return await recognised.respond(report, context, moments.answerBy, next);
+  const caller = recognise(event);
+  const call = startCall(context, log, options);
+  const report = await reportInTime(caller, call, options, uncaught);
+  const next = report?.status === "failed" ? (caller.nextCall?.(report) ?? null) : null;
+  log(endOf(report, next), { source: caller.source, report });
+  return await caller.respond({ call, report, next });
 }
 
 /** The last event of a call's log. An alarm counts the runs that failed, and no call that another one goes on for. */
@@ -71,92 +71,84 @@ function endOf(report: Report | null, next: Continuation | null): RunEnd {
   return next === null ? "run.failed" : "run.continues";
 }
 
-/** One call, as it came. */
-interface Arrival {
-  readonly context: InvocationContext;
+/** A call, with what only the handler needs of it. */
+interface OurCall extends Call {
   readonly log: Log;
   readonly moments: Moments;
-  /** The first error that nobody caught. */
-  readonly uncaught: Promise<unknown>;
+  bundle(): Promise<Bundle>;
+  target(): ReturnType<typeof resolveTarget>;
+  /** Makes the report of a failure, without the secrets that the call has read. */
+  failed(reason: unknown): Report;
+  /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
+  giveUp: (reason: unknown) => Report;
 }
 
-/** The report, in time: a run that hangs is answered for, and says how far it was. */
-async function reportFor(
-  recognised: Recognised,
-  options: HandlerOptions,
-  { context, log, moments, uncaught }: Arrival,
-): Promise<Report | null> {
-  const call: Call = {
-    ...{ context, log, moments, secrets: [] },
+function startCall(context: InvocationContext, log: Log, { bundle }: HandlerOptions): OurCall {
+  const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
+  const secrets: string[] = [];
+  let known: Bundle | null = null;
+  const call: OurCall = {
+    ...{ context, log, moments, answerBy: moments.answerBy },
+    async bundle() {
+      known ??= typeof bundle === "function" ? await bundle() : bundle;
+      return known;
+    },
+    async bundleHashes() {
+      const { hash, migrations } = await call.bundle();
+      return { whole: hash, heads: headHashes(migrations) };
+    },
+    async target() {
+      const target = await resolveTarget(readConfig());
+      secrets.push(target.url);
+      return target;
+    },
+    failed: (reason) => redact(call.giveUp(reason), secrets),
     giveUp: (reason) => failedReport(context.awsRequestId, reason),
   };
-  const failed = (reason: unknown) => redact(call.giveUp(reason), call.secrets);
+  return call;
+}
+
+/** Makes the report in time: a run that hangs gets one, too, which says how far the run was. */
+async function reportInTime(
+  caller: Caller,
+  call: OurCall,
+  options: HandlerOptions,
+  uncaught: Promise<unknown>,
+): Promise<Report | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Report>((resolve) => {
-    // It also keeps the process alive while nothing else does: a promise that never settles is answered.
-    timer = setTimeout(() => resolve(failed(hung())), Math.max(moments.reportBy - Date.now(), 0));
+    const leftMs = Math.max(call.moments.reportBy - Date.now(), 0);
+    // The timer also keeps the process alive while nothing else does: a promise that never settles is answered.
+    timer = setTimeout(() => resolve(call.failed(hung())), leftMs);
   });
   try {
-    const working = work(recognised, options, call);
-    recognised.prepare();
-    return await Promise.race([working.catch(failed), uncaught.then(failed), late]);
+    const working = work(caller, call, options);
+    // An error of loading comes up again in `respond`.
+    void caller.prepare?.().catch(() => undefined);
+    return await Promise.race([working.catch(call.failed), uncaught.then(call.failed), late]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** What one call has beside its event. */
-interface Call {
-  readonly context: InvocationContext;
-  readonly log: Log;
-  readonly moments: Moments;
-  /** What must not leave the process; filled when the target is known. */
-  readonly secrets: string[];
-  /** The report of a run that does not end by itself; the run's own as soon as it has begun. See `Dependencies`. */
-  giveUp: (reason: unknown) => Report;
-}
-
 async function work(
-  recognised: Recognised,
-  { bundle, run = migrate, onProgress }: HandlerOptions,
-  call: Call,
+  caller: Caller,
+  call: OurCall,
+  { run = migrate, onProgress }: HandlerOptions,
 ): Promise<Report | null> {
-  const { context, log, moments, secrets } = call;
-  let known: Bundle | null = null;
-  const read = async (): Promise<Bundle> => {
-    known ??= typeof bundle === "function" ? await bundle() : bundle;
-    return known;
-  };
-  const undone = recognised.undone();
-  if (undone !== null && isTakenBack(await read(), undone)) return null;
-  const request = recognised.toRequest(context);
+  const { context, log, moments, target } = call;
+  const request = await caller.request(call);
   if (request === null) return null;
-  log("run.started", { source: recognised.source, action: request.action });
+  log("run.started", { source: caller.source, action: request.action });
   const dependencies: Dependencies = {
-    bundle: await read(),
-    target: async () => {
-      const target = await resolveTarget(readConfig());
-      secrets.push(target.url);
-      return target;
-    },
-    requestId: context.awsRequestId,
-    deadline: moments.deadline,
-    dropBy: moments.dropBy,
-    log,
+    ...{ bundle: await call.bundle(), target, requestId: context.awsRequestId, log },
+    ...{ deadline: moments.deadline, dropBy: moments.dropBy },
     onStart: (giveUp) => {
       call.giveUp = giveUp;
     },
     ...(onProgress === undefined ? {} : { onProgress }),
   };
-  return await recognised.carryOut(request, dependencies, run);
-}
-
-/**
- * Whether what a deployment goes back to is the head of these migrations. Where it is anything else it may as well
- * lie before us, whose code is behind: then what is pending has to be applied.
- */
-function isTakenBack(bundle: Bundle, { from, to }: Undone): boolean {
-  return from === bundle.hash && headHashes(bundle.migrations).includes(to);
+  return await (caller.run?.(request, dependencies) ?? run(request, dependencies));
 }
 
 function hung(): MigratorError {

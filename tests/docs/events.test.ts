@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { selectSource } from "../../lib/events/recognise.ts";
+import { requestOf } from "../setup/call.ts";
 import { recordedEvents } from "../setup/recorded-events.ts";
 
 const page = readFileSync("docs/events.md", "utf8");
@@ -19,7 +19,7 @@ test("docs/events.md has a section for every source that is recorded", () => {
   expect(missing).toEqual([]);
 });
 
-test("docs/events.md shows events that are recognised, and ask for a run", () => {
+test("docs/events.md shows events that are recognised, and ask for a run", async () => {
   const context = {
     awsRequestId: "request",
     invokedFunctionArn: "arn",
@@ -29,9 +29,9 @@ test("docs/events.md shows events that are recognised, and ask for a run", () =>
     Array.from(section.matchAll(/```json\n(.*?)```/gs), ([, text]) => JSON.parse(text ?? "")),
   );
 
-  const asked = shown.map((event) => selectSource(event).toRequest(context)?.action);
+  const asked = await Promise.all(shown.map((event) => requestOf(event, context)));
 
-  expect(asked).toEqual(Array(6).fill("up"));
+  expect(asked.map((request) => request?.action)).toEqual(Array(6).fill("up"));
 });
 
 test("docs/events.md links only to its own sections and to files that exist", () => {

@@ -22,7 +22,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   DEADLINE: 504,
 };
 
-/** A report as an HTTP answer. @param allow the methods that its path takes */
+/** Makes an HTTP answer of a report. @param allow the methods that its path takes */
 export function reportAnswer(report: Report, allow: string): HttpAnswer {
   const status = statusOf(report);
   const headers = {
@@ -37,15 +37,15 @@ function statusOf({ error }: Report): number {
   return error.code === "RUN_NOT_STARTED" && error.retryable ? 503 : (STATUS[error.code] ?? 500);
 }
 
-/** What goes into an HTTP response. */
+/** The content of an HTTP response. */
 export interface HttpAnswer {
   readonly status: number;
-  /** Beside those that every answer has. */
+  /** Beside the headers that every answer has. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: object | null;
 }
 
-/** An answer in the form that the caller's gateway reads. */
+/** Puts an answer into the form that the caller's gateway reads. */
 export function httpAnswer(event: HttpEvent, { status, headers, body }: HttpAnswer): object {
   const all = { "content-type": "application/json", "cache-control": "no-store", ...headers };
   const multi = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, [value]]));

@@ -1,52 +1,55 @@
-import { isRecord } from "../../json.ts";
+import { asRecord, asText, isRecord } from "../../json.ts";
 
 /** An HTTP call, as any of its gateways hands it on. */
 export type HttpEvent = Readonly<Record<string, unknown>>;
 
-/** Every value of a header, however it is spelled and however its gateway hands it on. */
+/** Whether an event is an HTTP call. API Gateway asks its authorizers about a call in the shape of the call itself. */
+export function isHttpEvent(event: unknown): event is HttpEvent {
+  if (!isRecord(event) || !isRecord(event.requestContext)) return false;
+  if ("methodArn" in event || "routeArn" in event) return false;
+  return typeof event.httpMethod === "string" || isRecord(event.requestContext.http);
+}
+
+/** Every value of a header, however its name is spelled and however its gateway hands it on. */
 export function headerValues(event: HttpEvent, name: string): readonly string[] {
   const headers = isRecord(event.multiValueHeaders) ? event.multiValueHeaders : event.headers;
-  return Object.entries(isRecord(headers) ? headers : {})
+  return Object.entries(asRecord(headers))
     .filter(([key]) => key.toLowerCase() === name)
     .flatMap(([, value]) => value)
     .filter((value) => typeof value === "string");
 }
 
-/** Methods are case-sensitive, and AWS passes them on as they came. */
-export function methodOf(event: HttpEvent): string {
-  const context = event.requestContext;
-  const method =
-    isRecord(context) && isRecord(context.http) ? context.http.method : event.httpMethod;
-  return typeof method === "string" ? method : "";
+/** The method. Methods are case-sensitive, and AWS passes them on as they came. */
+export function methodOf({ requestContext, httpMethod }: HttpEvent): string {
+  const { http } = asRecord(requestContext);
+  return asText(isRecord(http) ? http.method : httpMethod);
 }
 
-/** As the function sees it: without the stage, behind some gateways. */
+/** The path as the function sees it: without the stage, behind some gateways. */
 export function pathOf({ rawPath, path }: HttpEvent): string {
-  const found = rawPath ?? path;
-  return typeof found === "string" ? found : "";
+  return asText(rawPath ?? path);
 }
 
-export function isLoadBalancer(event: HttpEvent): boolean {
-  return isRecord(event.requestContext) && isRecord(event.requestContext.elb);
+/** Whether a load balancer hands the call on. */
+export function isLoadBalancer({ requestContext }: HttpEvent): boolean {
+  return isRecord(asRecord(requestContext).elb);
 }
 
+/** The parameters of the query; of several values for one name, the last. */
 export function queryOf(event: HttpEvent): Readonly<Record<string, unknown>> {
-  const single = event.queryStringParameters;
-  const multi = event.multiValueQueryStringParameters;
-  const last = Object.entries(isRecord(multi) ? multi : {}).map(([key, values]) => [
-    key,
-    Array.isArray(values) ? values.at(-1) : values,
-  ]);
-  return { ...Object.fromEntries(last), ...(isRecord(single) ? single : {}) };
+  const last = Object.entries(asRecord(event.multiValueQueryStringParameters)).map(
+    ([key, values]) => [key, Array.isArray(values) ? values.at(-1) : values],
+  );
+  return { ...Object.fromEntries(last), ...asRecord(event.queryStringParameters) };
 }
 
-/** Commas and semicolons part preferences and parameters, but not within a quoted text. */
+/** The parts between commas. Commas and semicolons part preferences and parameters, but not within a quoted text. */
 const PARTS = /(?:"(?:[^"\\]|\\.)*"|[^",])+/g;
 
 /**
- * Whether a caller prefers to be answered at once and told the outcome later: `Prefer: respond-async`, alone or
+ * Whether a caller prefers an answer at once, and the outcome later: `Prefer: respond-async`, alone or
  * among others (RFC 7240). Names are read in any case; a value makes it another preference than the registered one.
- * @param values those of every `Prefer` header
+ * @param values the values of every `Prefer` header
  */
 export function prefersAsync(values: readonly string[]): boolean {
   return values

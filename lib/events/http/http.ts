@@ -1,13 +1,13 @@
 import { MigratorError } from "../../errors.ts";
-import { isRecord } from "../../json.ts";
+import { isRecord, parseJson } from "../../json.ts";
 import { parseRequest, type Request, requestKey } from "../../request.ts";
-import type { EventSource } from "../caller.ts";
+import type { Caller } from "../caller.ts";
 import { httpAnswer, reportAnswer } from "./answer.ts";
-import { type HttpEvent, methodOf, pathOf, queryOf } from "./event.ts";
+import { type HttpEvent, isHttpEvent, methodOf, pathOf, queryOf } from "./event.ts";
 
 type Route = "/migrations" | "/migrations/plan";
 
-/** The end of a path; a stage or a base path may stand before it. */
+/** The end of a path. A stage or a base path may stand before it. */
 const ROUTE = /\/migrations(\/plan)?\/*$/;
 
 const ACTIONS: ReadonlyMap<string, Request["action"]> = new Map([
@@ -23,53 +23,44 @@ const ALLOWED: Readonly<Record<Route, string>> = {
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-/** Function URL, API Gateway HTTP API (payload 2.0) and REST API (1.0), and Application Load Balancer. */
-export const http: EventSource<HttpEvent> = {
-  name: "http",
+/** A call over HTTP: of a Function URL, API Gateway's HTTP API (payload 2.0) or REST API (1.0), or a load balancer. */
+export function http(event: unknown): Caller | null {
+  if (!isHttpEvent(event)) return null;
+  return {
+    source: "http",
+    request: () => httpRequest(event),
+    respond({ report }) {
+      if (report === null) return httpAnswer(event, { status: 204, headers: {}, body: null });
+      return httpAnswer(event, reportAnswer(report, ALLOWED[routeOf(event) ?? "/migrations"]));
+    },
+  };
+}
 
-  matches(event): event is HttpEvent {
-    if (!isRecord(event) || !isRecord(event.requestContext) || isAuthorization(event)) return false;
-    return typeof event.httpMethod === "string" || isRecord(event.requestContext.http);
-  },
-
-  toRequest(event) {
-    const method = methodOf(event);
-    const route = routeOf(event);
-    if (route === null) {
-      throw new MigratorError(
-        "NOT_FOUND",
-        "There is no such path. POST /migrations applies, GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} ask.",
-      );
-    }
-    const action = ACTIONS.get(`${method} ${route}`);
-    if (action === undefined) {
-      throw new MigratorError(
-        "METHOD_NOT_ALLOWED",
-        `This method is not allowed here. ${ALLOWED[route]} is.`,
-      );
-    }
-    const fields = method === "GET" ? queryOf(event) : postedFields(event);
-    if (fields.action !== undefined && fields.action !== action) {
-      throw new MigratorError(
-        "REQUEST_INVALID",
-        `The path means ${action}, the request says otherwise.`,
-      );
-    }
-    return parseRequest({ ...fields, action });
-  },
-
-  respond(event, report) {
-    const answer =
-      report === null
-        ? { status: 204, headers: {}, body: null }
-        : reportAnswer(report, ALLOWED[routeOf(event) ?? "/migrations"]);
-    return Promise.resolve(httpAnswer(event, answer));
-  },
-};
-
-/** API Gateway asks its authorizers about a call in the shape of the call itself. */
-function isAuthorization(event: HttpEvent): boolean {
-  return "methodArn" in event || "routeArn" in event;
+/** Reads the request in an HTTP call. @throws MigratorError for a call that makes none */
+export function httpRequest(event: HttpEvent): Request {
+  const method = methodOf(event);
+  const route = routeOf(event);
+  if (route === null) {
+    throw new MigratorError(
+      "NOT_FOUND",
+      "There is no such path. POST /migrations applies, GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} ask.",
+    );
+  }
+  const action = ACTIONS.get(`${method} ${route}`);
+  if (action === undefined) {
+    throw new MigratorError(
+      "METHOD_NOT_ALLOWED",
+      `This method is not allowed here. ${ALLOWED[route]} is.`,
+    );
+  }
+  const fields = method === "GET" ? queryOf(event) : postedFields(event);
+  if (fields.action !== undefined && fields.action !== action) {
+    throw new MigratorError(
+      "REQUEST_INVALID",
+      `The path means ${action}, the request says otherwise.`,
+    );
+  }
+  return parseRequest({ ...fields, action });
 }
 
 function routeOf(event: HttpEvent): Route | null {
@@ -78,7 +69,7 @@ function routeOf(event: HttpEvent): Route | null {
   return found[1] === undefined ? "/migrations" : "/migrations/plan";
 }
 
-/** The body's fields. One of ours in the query is refused: left alone, `POST …?action=plan` would apply. */
+/** The fields of the body. A field of ours in the query is refused: left alone, `POST …?action=plan` would apply. */
 function postedFields(event: HttpEvent): Readonly<Record<string, unknown>> {
   const misplaced = Object.keys(queryOf(event)).map(requestKey).find(Boolean);
   if (misplaced !== undefined) {
@@ -95,20 +86,12 @@ function postedFields(event: HttpEvent): Readonly<Record<string, unknown>> {
   );
 }
 
-/** What the body says; undefined for a body that is no JSON text. */
+/** The value of the body; undefined for a body that is no JSON text. */
 function bodyOf({ body, isBase64Encoded }: HttpEvent): unknown {
   if (body === undefined || body === null) return {};
   if (typeof body !== "string") return undefined;
-  if (isBase64Encoded !== true) return parseJson(body);
   // Node decodes what it can and drops the rest: garbage would become an empty body, which applies.
-  return BASE64.test(body) ? parseJson(Buffer.from(body, "base64").toString()) : undefined;
-}
-
-function parseJson(text: string): unknown {
-  if (text.trim() === "") return {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  if (isBase64Encoded === true && !BASE64.test(body)) return undefined;
+  const text = isBase64Encoded === true ? Buffer.from(body, "base64").toString() : body;
+  return text.trim() === "" ? {} : parseJson(text);
 }

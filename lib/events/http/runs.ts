@@ -1,15 +1,22 @@
 import { MigratorError } from "../../errors.ts";
-import { isRecord } from "../../json.ts";
+import { asRecord } from "../../json.ts";
 import { createLog } from "../../log.ts";
 import { RUN_ID } from "../../queued-runs/invoke-itself.ts";
 import { runsDependencies, runsTarget } from "../../queued-runs/reach.ts";
 import type { RunRecord } from "../../queued-runs/record.ts";
 import { redact } from "../../report/redact.ts";
 import { failedReport, type Report } from "../../report/report.ts";
-import type { EventSource, InvocationContext } from "../caller.ts";
+import type { Call, Caller } from "../caller.ts";
 import { type HttpAnswer, httpAnswer, reportAnswer } from "./answer.ts";
-import { type HttpEvent, headerValues, methodOf, pathOf, prefersAsync } from "./event.ts";
-import { http } from "./http.ts";
+import {
+  type HttpEvent,
+  headerValues,
+  isHttpEvent,
+  methodOf,
+  pathOf,
+  prefersAsync,
+} from "./event.ts";
+import { httpRequest } from "./http.ts";
 import { callerOf } from "./identity.ts";
 
 /** The path of one run; what stands before it is its gateway's. */
@@ -25,47 +32,47 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_S = "2";
 
 /**
- * The calls about runs that outlive their call: `POST /migrations` with `Prefer: respond-async` begins one, and
- * `GET /migrations/runs/{id}` tells of it. Neither runs anything here. What they need loads only for them.
+ * A call about a run that outlives its call: `POST /migrations` with `Prefer: respond-async` begins one, and
+ * `GET /migrations/runs/{id}` tells of it. Neither runs anything here. The files they need load only for them.
  */
-export const httpRuns: EventSource<HttpEvent> = {
-  name: "http",
+export function httpRuns(event: unknown): Caller | null {
+  if (!isHttpEvent(event)) return null;
+  const id = runIn(event);
+  if (id === null && !wantsAsync(event)) return null;
+  return {
+    source: "http",
+    request() {
+      if (id === null) httpRequest(event);
+      else if (methodOf(event) !== "GET") {
+        throw new MigratorError("METHOD_NOT_ALLOWED", "This method is not allowed here. GET is.");
+      } else if (!RUN_ID.test(id)) {
+        throw new MigratorError(
+          "RUN_NOT_FOUND",
+          "There is no such run: this is not the id of one.",
+        );
+      }
+      return null;
+    },
+    async respond({ report, call }) {
+      const outcome = report ?? (await serve(event, id, call));
+      const answer = "status" in outcome ? reportAnswer(outcome, "GET") : recordAnswer(id, outcome);
+      return httpAnswer(event, answer);
+    },
+  };
+}
 
-  matches(event): event is HttpEvent {
-    return http.matches(event) && (runIn(event) !== null || wantsAsync(event));
-  },
-
-  toRequest(event, context) {
-    const run = runIn(event);
-    if (run === null) http.toRequest(event, context);
-    else if (methodOf(event) !== "GET") {
-      throw new MigratorError("METHOD_NOT_ALLOWED", "This method is not allowed here. GET is.");
-    } else if (!RUN_ID.test(run.id)) {
-      throw new MigratorError("RUN_NOT_FOUND", "There is no such run: this is not the id of one.");
-    }
-    return null;
-  },
-
-  async respond(event, report, context, deadline) {
-    const outcome = report ?? (await serve(event, context, deadline));
-    const answer =
-      "status" in outcome ? reportAnswer(outcome, "GET") : recordAnswer(event, outcome);
-    return httpAnswer(event, answer);
-  },
-};
-
-function recordAnswer(event: HttpEvent, record: RunRecord): HttpAnswer {
+function recordAnswer(asked: string | null, record: RunRecord): HttpAnswer {
   const over = record.state === "finished" || record.state === "lost";
   const later: Record<string, string> = over ? {} : { "retry-after": RETRY_AFTER_S };
-  if (runIn(event) !== null) return { status: 200, headers: later, body: record };
+  if (asked !== null) return { status: 200, headers: later, body: record };
   const headers = { ...later, location: record.statusUrl, "preference-applied": "respond-async" };
   return { status: 202, headers, body: record };
 }
 
 async function serve(
   event: HttpEvent,
-  context: InvocationContext,
-  deadline: number,
+  asked: string | null,
+  { context, answerBy }: Call,
 ): Promise<RunRecord | Report> {
   const requestId = context.awsRequestId;
   const secrets: string[] = [];
@@ -75,16 +82,14 @@ async function serve(
     secrets.push(target.url);
     const dependencies = runsDependencies({
       ...{ requestId, log: createLog(requestId) },
-      deadline: Math.min(deadline, Date.now() + BUDGET_MS),
+      deadline: Math.min(answerBy, Date.now() + BUDGET_MS),
     });
     const connectTimeoutMs = Math.min(target.connectTimeoutMs, CONNECT_TIMEOUT_MS);
     const hurried = { ...target, connectTimeoutMs };
     const statusUrlOf = (id: string) => `${publicPath(event)}/runs/${id}`;
     const { findRun, startRun } = await import("../../queued-runs/queued-runs.ts");
-    const run = runIn(event);
-    if (run !== null) return await findRun(run.id, statusUrlOf(run.id), hurried, dependencies);
-    const request = http.toRequest(event, context);
-    if (request === null) throw new Error("A POST to /migrations made no request.");
+    if (asked !== null) return await findRun(asked, statusUrlOf(asked), hurried, dependencies);
+    const request = httpRequest(event);
     const functionArn = context.invokedFunctionArn;
     const wanted = { request, functionArn, requestedBy: callerOf(event), statusUrlOf, reportOf };
     return await startRun(wanted, hurried, dependencies);
@@ -101,14 +106,14 @@ function wantsAsync(event: HttpEvent): boolean {
   );
 }
 
-function runIn(event: HttpEvent): { readonly id: string } | null {
-  const id = RUN_ROUTE.exec(pathOf(event))?.[2];
-  return id === undefined ? null : { id };
+/** The id of the run that a call asks about, well-formed or not. */
+function runIn(event: HttpEvent): string | null {
+  return RUN_ROUTE.exec(pathOf(event))?.[2] ?? null;
 }
 
 /** The path of `/migrations` as its caller sees it: REST APIs hide the stage from `path`, but not here. */
 function publicPath(event: HttpEvent): string {
-  const context = isRecord(event.requestContext) ? event.requestContext : {};
+  const context = asRecord(event.requestContext);
   const staged = String(context.domainName).endsWith(".amazonaws.com") ? context.path : undefined;
   const path = typeof staged === "string" ? staged : pathOf(event);
   const found = RUN_ROUTE.exec(path)?.[1] ?? path.replace(/\/+$/, "");

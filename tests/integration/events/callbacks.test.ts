@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { ErrorCode } from "../../../lib/errors.ts";
 import { ERROR_CODES, MigratorError } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/recognise.ts";
 import { buildReport, failedReport, type Report } from "../../../lib/report/report.ts";
 import { startLoopback } from "../../../local/aws/loopback.ts";
 import { startBucket } from "../../../local/cloudformation/bucket.ts";
 import { judge, type ResourceRequest } from "../../../local/cloudformation/response.ts";
 import { type LocalDeployments, startDeployments } from "../../../local/deployments/deployments.ts";
+import { makeCall, respondTo } from "../../setup/call.ts";
 import { recordedEvent } from "../../setup/recorded-events.ts";
 
 const CONTEXT = {
@@ -34,8 +34,7 @@ afterEach(() => {
 });
 
 function respond(event: unknown, report: Report, patienceMs = 600_000): Promise<unknown> {
-  const source = selectSource(event);
-  return source.respond(report, CONTEXT, Date.now() + patienceMs, source.nextCall(report));
+  return respondTo(event, report, makeCall(CONTEXT, Date.now() + patienceMs));
 }
 
 function failed(code: ErrorCode, message = "It failed."): Report {

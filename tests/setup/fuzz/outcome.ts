@@ -18,6 +18,17 @@ export function outcomeOf<Value>(parse: () => Value): Outcome<Value> {
   }
 }
 
+/** The same for a parser that may have to wait. */
+export async function outcomeOfAsync<Value>(
+  parse: () => Value | Promise<Value>,
+): Promise<Outcome<Value>> {
+  try {
+    return { value: await parse(), error: null };
+  } catch (thrown) {
+    return { value: null, error: expectCoded(thrown) };
+  }
+}
+
 /** Fails the test unless the value is a coded error with a sentence that gives no password away. */
 export function expectCoded(thrown: unknown): MigratorError {
   if (!(thrown instanceof MigratorError)) throw new Error("Not a coded error", { cause: thrown });

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/recognise.ts";
+import { recognise } from "../../../lib/events/recognise.ts";
 import type { Request } from "../../../lib/request.ts";
+import { requestOf } from "../../setup/call.ts";
 import {
   CLOUDFORMATION,
   DEPLOYMENTS,
@@ -13,7 +14,7 @@ import {
   UNMARKED,
 } from "../../setup/fuzz/events.ts";
 import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";
-import { outcomeOf } from "../../setup/fuzz/outcome.ts";
+import { outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
 import { expectedRequest, isRecord, REQUEST } from "../../setup/fuzz/request-oracle.ts";
 
 const CONTEXT = {
@@ -26,21 +27,20 @@ const variants = (events: readonly unknown[], maxMutations?: number) =>
   fc.oneof(...events.map((event) => mutants(event, maxMutations)));
 
 /** Which source an event was given to, and what it made of it. */
-function asked(event: unknown): {
+async function asked(event: unknown): Promise<{
   readonly source: string;
   readonly request: Request | null;
   readonly code: ErrorCode | undefined;
-} {
-  const recognised = selectSource(event);
-  const { value: request, error } = outcomeOf(() => recognised.toRequest(CONTEXT));
-  return { source: recognised.source, request, code: error?.code };
+}> {
+  const { value: request, error } = await outcomeOfAsync(() => requestOf(event, CONTEXT));
+  return { source: recognise(event).source, request, code: error?.code };
 }
 
 describe("a direct invocation in any variation", () => {
-  test("makes the request that stands in it, or none", () => {
-    fc.assert(
-      fc.property(variants([...DIRECT, REQUEST]), (event) => {
-        const { source, request, code } = asked(event);
+  test("makes the request that stands in it, or none", async () => {
+    await fc.assert(
+      fc.asyncProperty(variants([...DIRECT, REQUEST]), async (event) => {
+        const { source, request, code } = await asked(event);
 
         if (source === "direct")
           expect(request).toEqual(isDestruction(event) ? null : expectedRequest(event));
@@ -51,13 +51,13 @@ describe("a direct invocation in any variation", () => {
     );
   });
 
-  test("never applies with an action that says something else, or with keys that all are unknown", () => {
+  test("never applies with an action that says something else, or with keys that all are unknown", async () => {
     const others = hostileValue.filter((value) => value !== "up" && (value ?? null) !== null);
-    fc.assert(
-      fc.property(variants(DIRECT), others, (event, action) => {
+    await fc.assert(
+      fc.asyncProperty(variants(DIRECT), others, async (event, action) => {
         const changed = isRecord(event) ? { ...event, action } : { action };
 
-        expect(asked(changed).request?.action ?? "none").not.toBe("up");
+        expect((await asked(changed)).request?.action ?? "none").not.toBe("up");
       }),
       { numRuns: 1_000 },
     );
@@ -65,10 +65,10 @@ describe("a direct invocation in any variation", () => {
 });
 
 describe("an HTTP call in any variation", () => {
-  test("applies only for a POST to /migrations whose body and query say nothing else", () => {
-    fc.assert(
-      fc.property(variants(HTTP), (event) => {
-        const { source, request } = asked(event);
+  test("applies only for a POST to /migrations whose body and query say nothing else", async () => {
+    await fc.assert(
+      fc.asyncProperty(variants(HTTP), async (event) => {
+        const { source, request } = await asked(event);
 
         if (request?.action === "up" && source === "http") expect(postsUp(event)).toBe(true);
         if (source !== "http") expect(runsDirectly(event) || request === null).toBe(true);
@@ -77,27 +77,31 @@ describe("an HTTP call in any variation", () => {
     );
   });
 
-  test("reads a body as it reads a direct invocation", () => {
-    fc.assert(
-      fc.property(mutants({ ...REQUEST, action: "up" }), fc.boolean(), (value, isBase64Encoded) => {
-        const text = jsonOf(value);
-        const body = isBase64Encoded ? Buffer.from(text).toString("base64") : text;
-        const event = { ...Object(HTTP[1]), body, isBase64Encoded };
+  test("reads a body as it reads a direct invocation", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        mutants({ ...REQUEST, action: "up" }),
+        fc.boolean(),
+        async (value, isBase64Encoded) => {
+          const text = jsonOf(value);
+          const body = isBase64Encoded ? Buffer.from(text).toString("base64") : text;
+          const event = { ...Object(HTTP[1]), body, isBase64Encoded };
 
-        const { request } = asked(event);
+          const { request } = await asked(event);
 
-        expect(request).toEqual(text.trim() === "" ? expectedRequest({}) : expectedBody(text));
-      }),
+          expect(request).toEqual(text.trim() === "" ? expectedRequest({}) : expectedBody(text));
+        },
+      ),
       { numRuns: 1_000 },
     );
   });
 });
 
 describe("a custom resource in any variation", () => {
-  test("applies for Create and Update only, and with no other action", () => {
-    fc.assert(
-      fc.property(variants(CLOUDFORMATION), (event) => {
-        const { source, request } = asked(event);
+  test("applies for Create and Update only, and with no other action", async () => {
+    await fc.assert(
+      fc.asyncProperty(variants(CLOUDFORMATION), async (event) => {
+        const { source, request } = await asked(event);
 
         if (source !== "cloudformation") {
           expect(request === null || runsDirectly(event)).toBe(true);
@@ -113,12 +117,12 @@ describe("a custom resource in any variation", () => {
     );
   });
 
-  test("asks for nothing on Delete, whatever else is in it", () => {
-    fc.assert(
-      fc.property(variants(CLOUDFORMATION), (event) => {
+  test("asks for nothing on Delete, whatever else is in it", async () => {
+    await fc.assert(
+      fc.asyncProperty(variants(CLOUDFORMATION), async (event) => {
         const deletion = { ...Object(event), RequestType: "Delete", LogicalResourceId: "Run" };
 
-        expect(asked(deletion)).toEqual({ source: "cloudformation", request: null });
+        expect(await asked(deletion)).toEqual({ source: "cloudformation", request: null });
       }),
       { numRuns: 1_000 },
     );
@@ -126,10 +130,10 @@ describe("a custom resource in any variation", () => {
 });
 
 describe("an event of a deployment in any variation", () => {
-  test("makes the request in the place where its service lets people write one, or none", () => {
-    fc.assert(
-      fc.property(variants(DEPLOYMENTS), (event) => {
-        const { source, request } = asked(event);
+  test("makes the request in the place where its service lets people write one, or none", async () => {
+    await fc.assert(
+      fc.asyncProperty(variants(DEPLOYMENTS), async (event) => {
+        const { source, request } = await asked(event);
 
         if (source === "codepipeline")
           expect(withoutDurations(request)).toEqual(withoutDurations(parametersOf(event)));
@@ -146,10 +150,10 @@ describe("an event of a deployment in any variation", () => {
 describe("an event of another service", () => {
   const request = fc.constantFrom<object>({}, { action: "up" }, REQUEST, { tf: {} }, { now: 1 });
 
-  test.each(MARKED)("is refused whatever else is in it: %j", (event) => {
-    fc.assert(
-      fc.property(request, fc.dictionary(fc.string(), hostileValue), (more, noise) => {
-        expect(asked({ ...noise, ...more, ...event })).toMatchObject({
+  test.each(MARKED)("is refused whatever else is in it: %j", async (event) => {
+    await fc.assert(
+      fc.asyncProperty(request, fc.dictionary(fc.string(), hostileValue), async (more, noise) => {
+        expect(await asked({ ...noise, ...more, ...event })).toMatchObject({
           source: "unsupported",
           request: null,
           code: "UNSUPPORTED_EVENT",
@@ -159,10 +163,10 @@ describe("an event of another service", () => {
     );
   });
 
-  test.each(UNMARKED)("is refused as long as no request is in it: %j", (event) => {
-    fc.assert(
-      fc.property(fc.dictionary(fc.string(), hostileValue), (noise) => {
-        expect(asked({ ...noise, ...event })).toMatchObject({
+  test.each(UNMARKED)("is refused as long as no request is in it: %j", async (event) => {
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(fc.string(), hostileValue), async (noise) => {
+        expect(await asked({ ...noise, ...event })).toMatchObject({
           source: "unsupported",
           request: null,
         });
@@ -171,10 +175,10 @@ describe("an event of another service", () => {
     );
   });
 
-  test("is no run in any variation, unless the variation itself is a request", () => {
-    fc.assert(
-      fc.property(variants([...MARKED, ...UNMARKED]), (event) => {
-        const { source, request } = asked(event);
+  test("is no run in any variation, unless the variation itself is a request", async () => {
+    await fc.assert(
+      fc.asyncProperty(variants([...MARKED, ...UNMARKED]), async (event) => {
+        const { source, request } = await asked(event);
 
         expect(
           request === null || (source === "direct" && runsDirectly(event)) || postsUp(event),

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/recognise.ts";
 import { createHandler } from "../../../lib/handler/handler.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { buildReport, failedReport } from "../../../lib/report/report.ts";
 import type { Request } from "../../../lib/request.ts";
+import { makeCall, requestOf, respondTo } from "../../setup/call.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 
 const context = {
@@ -27,9 +27,9 @@ const CREATE = {
 };
 
 /** The action that an event asks for, null when for none, or the code with which it is refused. */
-function askedBy(event: unknown): Request["action"] | null | string {
+async function askedBy(event: unknown): Promise<Request["action"] | null | string> {
   try {
-    return selectSource(event).toRequest(context)?.action ?? null;
+    return (await requestOf(event, context))?.action ?? null;
   } catch (thrown) {
     if (thrown instanceof MigratorError) return thrown.code;
     throw thrown;
@@ -37,22 +37,22 @@ function askedBy(event: unknown): Request["action"] | null | string {
 }
 
 describe("a direct invocation", () => {
-  test("is no run when a field of ours is empty and the others are not ours", () => {
-    expect(askedBy({ id: 1, modified: null })).toBe("UNSUPPORTED_EVENT");
-    expect(askedBy({ modified: null })).toBe("up");
+  test("is no run when a field of ours is empty and the others are not ours", async () => {
+    expect(await askedBy({ id: 1, modified: null })).toBe("UNSUPPORTED_EVENT");
+    expect(await askedBy({ modified: null })).toBe("up");
   });
 
   test.each([
     [{ Action: "plan", transaction: "each" }],
     [{ transaction: "each", "on-failure": "return" }],
-  ])("is refused when it spells a field in another way: %j", (event) => {
-    expect(askedBy(event)).toBe("REQUEST_INVALID");
+  ])("is refused when it spells a field in another way: %j", async (event) => {
+    expect(await askedBy(event)).toBe("REQUEST_INVALID");
   });
 
   test("throws a message with the whole report in it, however long the error is", async () => {
     const report = failedReport("request", new MigratorError("LOCKED", "x".repeat(8_000_000)));
 
-    const responding = selectSource({}).respond(report, context, 0);
+    const responding = respondTo({}, report, makeCall(context, 0));
     const { message } = await responding.then(() => expect.fail("It was returned."), toError);
 
     const [sentence = "", json = ""] = message.split("\n");
@@ -67,7 +67,7 @@ describe("a direct invocation", () => {
     }));
     const report = failedReport("request", new MigratorError("LOCKED", detail), { notices });
 
-    const responding = selectSource({}).respond(report, context, 0);
+    const responding = respondTo({}, report, makeCall(context, 0));
     const { message } = await responding.then(() => expect.fail("It was returned."), toError);
 
     expect(message.length).toBeLessThan(200_000);
@@ -77,8 +77,8 @@ describe("a direct invocation", () => {
   test("asks for nothing when Terraform destroys what invoked it", async () => {
     const event = { transaction: "each", tf: { action: "delete", prev_input: {} } };
 
-    expect(askedBy(event)).toBeNull();
-    expect(await selectSource(event).respond(null, context, Date.now())).toBeNull();
+    expect(await askedBy(event)).toBeNull();
+    expect(await respondTo(event, null, makeCall(context))).toBeNull();
   });
 });
 
@@ -89,36 +89,36 @@ describe("an HTTP call", () => {
     ["a body that is not the base64 text it says to be", { body: "{!}", isBase64Encoded: true }],
     ["an action in the query", { queryStringParameters: { action: "plan" } }],
     ["an option in the query", { multiValueQueryStringParameters: { Transaction: ["all"] } }],
-  ])("of POST with %s is refused", (_name, more) => {
-    expect(askedBy({ ...POST, ...more })).toBe("REQUEST_INVALID");
+  ])("of POST with %s is refused", async (_name, more) => {
+    expect(await askedBy({ ...POST, ...more })).toBe("REQUEST_INVALID");
   });
 
   test.each([[{ methodArn: "arn" }], [{ type: "REQUEST", routeArn: "arn" }]])(
     "that an authorizer is asked about is not served: %j",
-    (more) => {
-      expect(askedBy({ ...POST, ...more })).toBe("UNSUPPORTED_EVENT");
+    async (more) => {
+      expect(await askedBy({ ...POST, ...more })).toBe("UNSUPPORTED_EVENT");
     },
   );
 
-  test("needs a method that is POST, not one that would be in capitals", () => {
+  test("needs a method that is POST, not one that would be in capitals", async () => {
     const event = { ...POST, requestContext: { http: { method: "poſt" } } };
 
-    expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
+    expect(await askedBy(event)).toBe("METHOD_NOT_ALLOWED");
   });
 
-  test("is answered at once for a path of two million slashes", () => {
+  test("is answered at once for a path of two million slashes", async () => {
     // Gone through once for each of them, it would take longer than a test may.
     const rawPath = `/migrations${"/".repeat(2_000_000)}x`;
 
-    expect(askedBy({ ...POST, rawPath })).toBe("NOT_FOUND");
+    expect(await askedBy({ ...POST, rawPath })).toBe("NOT_FOUND");
   });
 
-  test("gets no password back from a method that is a connection string", () => {
+  test("gets no password back from a method that is a connection string", async () => {
     const method = "POSTGRES://U:HUNTER22@H/DB";
     const event = { ...POST, requestContext: { http: { method } } };
 
-    expect(() => selectSource(event).toRequest(context)).not.toThrow(/HUNTER22/);
-    expect(askedBy(event)).toBe("METHOD_NOT_ALLOWED");
+    await expect(requestOf(event, context)).rejects.not.toThrow(/HUNTER22/);
+    expect(await askedBy(event)).toBe("METHOD_NOT_ALLOWED");
   });
 });
 
@@ -180,7 +180,7 @@ describe("a custom resource is answered by us", () => {
       const event = { ...CREATE, ServiceToken, ResponseURL: "http://127.0.0.1:1/never" };
       const invocation = { ...context, invokedFunctionArn };
 
-      const answered = selectSource(event).respond(null, invocation, Date.now() + 1_000);
+      const answered = respondTo(event, null, makeCall(invocation));
 
       if (ours) await expect(answered).rejects.toThrow("CloudFormation could not be answered");
       else await expect(answered).resolves.toMatchObject({ Data: { status: "skipped" } });
@@ -200,7 +200,7 @@ describe("the status of an HTTP answer", () => {
   test.each(ERROR_CODES)("says what became of %s, and when to come again", async (code) => {
     const report = failedReport("request", new MigratorError(code, "It failed."));
 
-    const answer = await selectSource(POST).respond(report, context, Date.now());
+    const answer = await respondTo(POST, report, makeCall(context));
 
     const status = STATUS[code] ?? 500;
     expect(answer).toMatchObject({ statusCode: status, body: JSON.stringify(report) });
@@ -212,7 +212,7 @@ describe("a custom resource behind a framework", () => {
   const failed = failedReport("request", new MigratorError("LOCKED", "Another run is under way."));
 
   test("fails with the code as the error's name", async () => {
-    await expect(selectSource(CREATE).respond(failed, context, Date.now())).rejects.toMatchObject({
+    await expect(respondTo(CREATE, failed, makeCall(context))).rejects.toMatchObject({
       name: "LOCKED",
       message: expect.stringContaining("LOCKED: Another run is under way."),
     });
@@ -221,7 +221,7 @@ describe("a custom resource behind a framework", () => {
   test("is answered even if its service token is no text and cannot become one", async () => {
     const event = { ...CREATE, ServiceToken: { toString: 1, valueOf: 1 } };
 
-    const answer = await selectSource(event).respond(null, context, Date.now());
+    const answer = await respondTo(event, null, makeCall(context));
 
     expect(answer).toMatchObject({ Data: { status: "skipped" } });
   });

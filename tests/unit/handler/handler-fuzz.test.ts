@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/recognise.ts";
+import { recognise } from "../../../lib/events/recognise.ts";
 import { createHandler } from "../../../lib/handler/handler.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
+import { requestOf } from "../../setup/call.ts";
 import {
   CLOUDFORMATION,
   DEPLOYMENTS,
@@ -15,7 +16,7 @@ import {
   UNMARKED,
 } from "../../setup/fuzz/events.ts";
 import { mutants } from "../../setup/fuzz/mutations.ts";
-import { expectCoded, outcomeOf } from "../../setup/fuzz/outcome.ts";
+import { expectCoded, outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
 import { isRecord } from "../../setup/fuzz/request-oracle.ts";
 import { makeBundle } from "../../setup/make-migration.ts";
 
@@ -44,19 +45,19 @@ async function answer(event: unknown): Promise<{ answer: unknown; runs: readonly
 
 test("every variation of every event is answered in its caller's form, and runs once at most", async () => {
   // The other deployments are answered by calls to AWS.
-  const hooks = DEPLOYMENTS.filter((event) => selectSource(event).source === "ecs");
+  const hooks = DEPLOYMENTS.filter((event) => recognise(event).source === "ecs");
   const events = [...DIRECT, ...HTTP, ...CLOUDFORMATION, ...hooks, ...MARKED, ...UNMARKED];
   // The address of an answer is CloudFormation's own: any other one might be somebody's.
   const variations = fc.oneof(...events.map((event) => mutants(event))).map(withClosedUrl);
   await fc.assert(
     fc.asyncProperty(variations, async (event) => {
-      const recognised = selectSource(event);
-      const { value: request } = outcomeOf(() => recognised.toRequest(CONTEXT));
+      const { source } = recognise(event);
+      const { value: request } = await outcomeOfAsync(() => requestOf(event, CONTEXT));
 
       const { answer: answered, runs } = await answer(event);
 
       expect(runs).toEqual(request === null ? [] : [request.action]);
-      if (!(answered instanceof Error)) expectForm(recognised.source, answered);
+      if (!(answered instanceof Error)) expectForm(source, answered);
     }),
     { numRuns: 1_000 },
   );

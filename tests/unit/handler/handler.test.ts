@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
-import { selectSource } from "../../../lib/events/recognise.ts";
+import { recognise } from "../../../lib/events/recognise.ts";
 import { createHandler } from "../../../lib/handler/handler.ts";
 import { createLog, silentLog } from "../../../lib/log.ts";
 import { migrate } from "../../../lib/migrate/migrate.ts";
@@ -40,7 +40,7 @@ describe("a handler", () => {
         try {
           await handler(event, context());
           expect(runs).toHaveLength(1);
-          expect(selectSource(event).source).toBe("direct");
+          expect(recognise(event).source).toBe("direct");
         } catch (thrown) {
           expect(thrown).toBeInstanceOf(MigratorError);
           expect(runs).toEqual([]);

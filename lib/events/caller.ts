@@ -1,3 +1,4 @@
+import type { Log } from "../log.ts";
 import type { Dependencies } from "../migrate/migrate.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
@@ -44,11 +45,19 @@ export interface Caller {
 /** One call of the function, as its caller needs it. The handler makes it. */
 export interface Call {
   readonly context: InvocationContext;
+  readonly log: Log;
   /** Epoch ms by which the answer must have left. */
   readonly answerBy: number;
   /** Reads the bundle. @throws MigratorError for a bundle that is missing or damaged */
   bundleHashes(): Promise<BundleHashes>;
+  /** Reads where the database is, anew each time. @throws MigratorError for a setting or a secret that does not say it */
+  target(): Promise<Target>;
+  /** Makes the report of a failure, without the secrets that the call has read. */
+  failed(reason: unknown): Report;
 }
+
+/** The database of this function. */
+export type Target = Awaited<ReturnType<Dependencies["target"]>>;
 
 /** The bundle of this function, as deployments tell bundles apart. */
 export interface BundleHashes {

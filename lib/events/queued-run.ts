@@ -1,8 +1,5 @@
 import { asRecord, asText, isRecord } from "../json.ts";
-import { createLog } from "../log.ts";
-import { migrate } from "../migrate/migrate.ts";
 import { RUN_ID } from "../queued-runs/invoke-itself.ts";
-import { runsDependencies, runsTarget } from "../queued-runs/reach.ts";
 import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
 import type { Caller } from "./caller.ts";
@@ -24,22 +21,15 @@ export function queuedRun(event: unknown): Caller | null {
     request: () => parseRequest(request),
     async run(wanted, dependencies) {
       const { followRun } = await import("../queued-runs/queued-runs.ts");
-      const { requestId, log, deadline } = dependencies;
-      const limit = deadline ?? Number.POSITIVE_INFINITY;
-      const way = runsDependencies({ requestId, log, deadline: limit });
-      return await followRun(wanted, dependencies, migrate, { ...way, runId });
+      return await followRun(runId, wanted, dependencies);
     },
     /** @throws MigratorError where the outcome cannot be written down: then somebody should hear of it */
     async respond({ report, call }) {
       if (report === null) return null;
       const { recordOutcome } = await import("../queued-runs/queued-runs.ts");
-      const requestId = call.context.awsRequestId;
-      const kept = fitReport(report, MAX_REPORT_BYTES);
-      const log = createLog(requestId);
-      await recordOutcome(await runsTarget(), kept, {
-        ...runsDependencies({ requestId, deadline: call.answerBy, log }),
-        runId,
-      });
+      const { log, answerBy: deadline } = call;
+      const following = { runId, requestId: call.context.awsRequestId, log, deadline };
+      await recordOutcome(await call.target(), fitReport(report, MAX_REPORT_BYTES), following);
       return null;
     },
   };

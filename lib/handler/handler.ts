@@ -73,12 +73,8 @@ function endOf(report: Report | null, next: Continuation | null): RunEnd {
 
 /** A call, with what only the handler needs of it. */
 interface OurCall extends Call {
-  readonly log: Log;
   readonly moments: Moments;
   bundle(): Promise<Bundle>;
-  target(): ReturnType<typeof resolveTarget>;
-  /** Makes the report of a failure, without the secrets that the call has read. */
-  failed(reason: unknown): Report;
   /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
   giveUp: (reason: unknown) => Report;
 }

@@ -49,9 +49,12 @@ export async function streamRun(call: StreamedCall): Promise<void> {
   const lines = startLines(stream, () => open(GOING_ON));
   // The handler logs its report before it answers; null where nothing was to be run.
   let report: unknown = null;
+  let running = false;
   const tellingLog: Log = (name, fields = {}) => {
     log(name, fields);
-    if (TOLD.includes(name)) lines.tell({ event: name, ...fields });
+    // A call that runs nothing has its own status: a line before its answer would take that away.
+    running ||= name === "run.started";
+    if (running && TOLD.includes(name)) lines.tell({ event: name, ...fields });
     if (RUN_ENDS.some((end) => end === name)) report = fields.report ?? null;
   };
   const handler = handlerWith({

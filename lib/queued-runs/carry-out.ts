@@ -1,5 +1,5 @@
 import { MigratorError } from "../errors.ts";
-import type { Dependencies, migrate } from "../migrate/migrate.ts";
+import { type Dependencies, migrate } from "../migrate/migrate.ts";
 import type { Milestone } from "../migrate/progress.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
@@ -9,36 +9,42 @@ import { claimRun, finishRun } from "./table.ts";
 import { askHomes, type RunsSession, readRun, withRuns } from "./with-runs.ts";
 
 /**
- * Carries a queued run out, and shows meanwhile how far it is: from a session of its own, because nobody sees
- * into the migration's transaction. The outcome is not written here: a call may end in other ways than this one.
- * @returns null where the run is another call's, or over: an event may be delivered twice
+ * Carries a queued run out, and meanwhile shows how far it is, from a session of its own: nobody sees into the migration's
+ * transaction. It does not write the outcome down, because a call may also end in other ways than this function.
+ * @returns null where the run belongs to another call, or is over: an event may be delivered twice
  * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`
  */
 export async function followRun(
+  runId: string,
   request: Request,
   dependencies: Dependencies,
-  run: typeof migrate,
-  following: Following,
 ): Promise<Report | null> {
+  const { requestId, log, deadline } = dependencies;
+  const following = { runId, requestId, log, deadline: deadline ?? Number.POSITIVE_INFINITY };
   const target = await dependencies.target();
-  let unused: Target | null = target;
   if (!(await withRuns(target, following, (session) => claim(session, following)))) return null;
   let progress: Milestone | null = null;
   const signs = showSigns(target, following, () => progress);
   try {
-    const onProgress = (now: Milestone) => {
-      progress = now;
-    };
-    // Asked a second time, it is asked because the secret may have been rotated.
-    const targetOnce = () => {
-      const found = unused ?? dependencies.target();
-      unused = null;
-      return found;
-    };
-    return await run(request, { ...dependencies, target: targetOnce, onProgress });
+    return await migrate(request, {
+      ...{ ...dependencies, target: once(target, dependencies) },
+      onProgress: (now) => {
+        progress = now;
+      },
+    });
   } finally {
     await signs.stop();
   }
+}
+
+/** Hands the target out that was read already; asked a second time, reads it anew, because the secret may have been rotated. */
+function once(found: Target, dependencies: Dependencies): Dependencies["target"] {
+  let unused: Target | null = found;
+  return () => {
+    const target = unused ?? dependencies.target();
+    unused = null;
+    return target;
+  };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { connect } from "../connection/connect.ts";
+import { connect } from "../connection/connect.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
 import type { Sending } from "../connection/pipeline.ts";
 import { MigratorError } from "../errors.ts";
@@ -11,8 +11,6 @@ import { selectRun } from "./table.ts";
 
 /** What work on the table of runs needs from outside. */
 export interface RunsDependencies {
-  /** Opens a session: handed in, so that this file, which few calls load, has no driver of its own. */
-  readonly connect: typeof connect;
   readonly requestId: string;
   /** Epoch ms by which the work must be done. */
   readonly deadline: number;
@@ -31,10 +29,10 @@ export interface RunsSession {
  */
 export async function openRuns(
   target: Target,
-  { connect: open, ...options }: RunsDependencies,
+  dependencies: RunsDependencies,
 ): Promise<RunsSession> {
   const opening = [runsQuestion(target.ledger)];
-  const connection = await open(target, { ...options, opening });
+  const connection = await connect(target, { ...dependencies, opening });
   return { connection, homes: readHomes(connection.opening[0]) };
 }
 

@@ -1,13 +1,16 @@
 import type { Call, InvocationContext } from "../../lib/events/caller.ts";
 import { recognise } from "../../lib/events/recognise.ts";
-import type { Report } from "../../lib/report/report.ts";
+import { silentLog } from "../../lib/log.ts";
+import { failedReport, type Report } from "../../lib/report/report.ts";
 import type { Request } from "../../lib/request.ts";
 
 /** A call of a function whose bundle is nobody's: what deployments go back to is never a part of it. */
 export function makeCall(context: InvocationContext, answerBy: number = Date.now() + 1_000): Call {
   return {
-    ...{ context, answerBy },
+    ...{ context, log: silentLog, answerBy },
     bundleHashes: () => Promise.resolve({ whole: "nobody's", heads: [] }),
+    target: () => Promise.reject(new Error("This call has no database.")),
+    failed: (reason) => failedReport(context.awsRequestId, reason),
   };
 }
 

@@ -1,11 +1,8 @@
 import { MigratorError } from "../../errors.ts";
 import { asRecord } from "../../json.ts";
-import { createLog } from "../../log.ts";
 import { RUN_ID } from "../../queued-runs/invoke-itself.ts";
-import { runsDependencies, runsTarget } from "../../queued-runs/reach.ts";
 import type { RunRecord } from "../../queued-runs/record.ts";
-import { redact } from "../../report/redact.ts";
-import { failedReport, type Report } from "../../report/report.ts";
+import type { Report } from "../../report/report.ts";
 import type { Call, Caller } from "../caller.ts";
 import { type HttpAnswer, httpAnswer, reportAnswer } from "./answer.ts";
 import {
@@ -19,16 +16,16 @@ import {
 import { httpRequest } from "./http.ts";
 import { callerOf } from "./identity.ts";
 
-/** The path of one run; what stands before it is its gateway's. */
+/** The path of one run. The part before it belongs to the gateway. */
 const RUN_ROUTE = /^(.*\/migrations)\/runs\/([^/]+)\/*$/;
 
-/** What no base path has, and no header should. */
+/** The characters that no base path has, and no header should have. */
 const UNUSUAL = /[^\w\-.~%$@+/]/g;
-/** API Gateway gives up after 29 s: what has not come about by then is answered as not reachable. */
+/** The time for the work on one call. API Gateway gives up after 29 s: before that we answer that the database is not reachable. */
 const BUDGET_MS = 20_000;
-/** A caller waits: it is better told soon than let in late. */
+/** The time for connecting. A caller waits: an early refusal is better than a late success. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** How soon to ask again for a run that is not over, in seconds. */
+/** The seconds after which a caller may ask again for a run that is not over. */
 const RETRY_AFTER_S = "2";
 
 /**
@@ -72,29 +69,24 @@ function recordAnswer(asked: string | null, record: RunRecord): HttpAnswer {
 async function serve(
   event: HttpEvent,
   asked: string | null,
-  { context, answerBy }: Call,
+  { context, log, answerBy, target, failed }: Call,
 ): Promise<RunRecord | Report> {
-  const requestId = context.awsRequestId;
-  const secrets: string[] = [];
-  const reportOf = (thrown: unknown) => redact(failedReport(requestId, thrown), secrets);
   try {
-    const target = await runsTarget();
-    secrets.push(target.url);
-    const dependencies = runsDependencies({
-      ...{ requestId, log: createLog(requestId) },
-      deadline: Math.min(answerBy, Date.now() + BUDGET_MS),
-    });
-    const connectTimeoutMs = Math.min(target.connectTimeoutMs, CONNECT_TIMEOUT_MS);
-    const hurried = { ...target, connectTimeoutMs };
+    const found = await target();
+    const connectTimeoutMs = Math.min(found.connectTimeoutMs, CONNECT_TIMEOUT_MS);
+    const hurried = { ...found, connectTimeoutMs };
+    const deadline = Math.min(answerBy, Date.now() + BUDGET_MS);
+    const dependencies = { requestId: context.awsRequestId, log, deadline };
     const statusUrlOf = (id: string) => `${publicPath(event)}/runs/${id}`;
     const { findRun, startRun } = await import("../../queued-runs/queued-runs.ts");
     if (asked !== null) return await findRun(asked, statusUrlOf(asked), hurried, dependencies);
-    const request = httpRequest(event);
-    const functionArn = context.invokedFunctionArn;
-    const wanted = { request, functionArn, requestedBy: callerOf(event), statusUrlOf, reportOf };
+    const wanted = {
+      ...{ request: httpRequest(event), requestedBy: callerOf(event), statusUrlOf },
+      ...{ functionArn: context.invokedFunctionArn, reportOf: failed },
+    };
     return await startRun(wanted, hurried, dependencies);
   } catch (thrown) {
-    return reportOf(thrown);
+    return failed(thrown);
   }
 }
 

@@ -1,68 +1,76 @@
-import type { Bundle } from "../bundle/bundle.ts";
-import { headHashes } from "../bundle/hash.ts";
+/*
+ * The handler: one Lambda call. An event comes in, and its answer goes out, on every path and in time: the handler knows
+ * the moments of a call, and makes a report of whatever goes wrong. It does not know what an event says, or how to
+ * migrate: `events/` and `migrate/` do.
+ */
+
 import { MigratorError } from "../errors.ts";
-import type { Call, Caller, InvocationContext } from "../events/caller.ts";
+import type { Caller, InvocationContext } from "../events/caller.ts";
 import type { Continuation } from "../events/continuation.ts";
 import { recognise } from "../events/recognise.ts";
 import { createLog, type Log, type RunEnd } from "../log.ts";
 import { type Dependencies, migrate } from "../migrate/migrate.ts";
-import type { Milestone } from "../migrate/progress.ts";
-import { redact } from "../report/redact.ts";
-import { failedReport, type Report } from "../report/report.ts";
-import { readConfig } from "../target/config.ts";
-import { resolveTarget } from "../target/secret.ts";
-import { type Moments, momentsOf } from "./moments.ts";
+import type { Report } from "../report/report.ts";
+import { type BundleSource, type HandlerCall, startCall } from "./call.ts";
 import { catchUncaught } from "./uncaught.ts";
 
-/** What a handler is made of. */
+/** The parts of a handler. */
 export interface HandlerOptions {
-  /** The bundle, or what reads it: called inside the invocation, so that a damaged one becomes a report. */
-  readonly bundle: Bundle | (() => Bundle | Promise<Bundle>);
-  /** Carries a request out. Default `migrate`. */
-  readonly run?: typeof migrate;
-  /** Where the log goes. Default: one JSON object per line, to standard error. */
+  readonly bundle: BundleSource;
+  /** Makes the log of a call. Default: one JSON object per line, to standard error. */
   readonly logFor?: (requestId: string) => Log;
-  /** Told how far a run is; see `Dependencies`. */
-  readonly onProgress?: (done: Milestone) => void;
-  /** Whether an error that nobody caught has nothing to do with the run, which then goes on. Default: it has. */
-  readonly isStray?: (thrown: unknown) => boolean;
 }
 
 /**
- * Makes the function that Lambda calls. It answers every event on every path, the deadline included; for as long as a call
- * goes on, exceptions and rejections that nobody handles come to it, and to no other listener of the process.
+ * Makes the function that Lambda calls. It answers every event on every path, the deadline included. While a call goes on,
+ * exceptions and rejections that nobody handles come to it, and to no other listener of the process.
  */
 export function createHandler(
   options: HandlerOptions,
 ): (event: unknown, context: InvocationContext) => Promise<unknown> {
   return async (event, context) => {
-    let giveBack: () => void = () => undefined;
-    const uncaught = new Promise<unknown>((resolve) => {
-      giveBack = catchUncaught((thrown) => {
-        if (options.isStray?.(thrown) !== true) resolve(thrown);
-      });
-    });
-    try {
-      return await answer(event, context, options, uncaught);
-    } finally {
-      giveBack();
-    }
+    const { answer } = await answerCall(event, context, options);
+    if (answer.status === "rejected") throw answer.reason;
+    return answer.value;
   };
 }
 
-async function answer(
+/** The parts of a call that users do not choose. */
+export interface CallOptions extends HandlerOptions, Pick<Dependencies, "onProgress"> {
+  /** Carries the request out. Default: `migrate`. */
+  readonly run?: typeof migrate;
+  /** Whether an error that nobody caught has nothing to do with the run, which then goes on. Default: none is stray. */
+  readonly isStray?: (thrown: unknown) => boolean;
+}
+
+/** The end of a call, for those who need more of it than Lambda does. */
+export interface Answered {
+  /** Null when nothing was to be run. */
+  readonly report: Report | null;
+  /** The value that the caller gets, or the error. */
+  readonly answer: PromiseSettledResult<unknown>;
+}
+
+/** Answers one call. Never rejects. */
+export async function answerCall(
   event: unknown,
   context: InvocationContext,
-  options: HandlerOptions,
-  uncaught: Promise<unknown>,
-): Promise<unknown> {
-  const log = (options.logFor ?? createLog)(context.awsRequestId);
-  const caller = recognise(event);
-  const call = startCall(context, log, options);
-  const report = await reportInTime(caller, call, options, uncaught);
-  const next = report?.status === "failed" ? (caller.nextCall?.(report) ?? null) : null;
-  log(endOf(report, next), { source: caller.source, report });
-  return await caller.respond({ call, report, next });
+  options: CallOptions,
+): Promise<Answered> {
+  const uncaught = catchUncaught(options.isStray);
+  let report: Report | null = null;
+  const answering = async () => {
+    const log = (options.logFor ?? createLog)(context.awsRequestId);
+    const caller = recognise(event);
+    const call = startCall(context, log, options.bundle);
+    report = await reportInTime(caller, call, options, uncaught.first);
+    const next = report?.status === "failed" ? (caller.nextCall?.(report) ?? null) : null;
+    log(endOf(report, next), { source: caller.source, report });
+    return await caller.respond({ call, report, next });
+  };
+  const [answer] = await Promise.allSettled([answering()]);
+  uncaught.giveBack();
+  return { report, answer };
 }
 
 /** The last event of a call's log. An alarm counts the runs that failed, and no call that another one goes on for. */
@@ -71,44 +79,11 @@ function endOf(report: Report | null, next: Continuation | null): RunEnd {
   return next === null ? "run.failed" : "run.continues";
 }
 
-/** A call, with what only the handler needs of it. */
-interface OurCall extends Call {
-  readonly moments: Moments;
-  bundle(): Promise<Bundle>;
-  /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
-  giveUp: (reason: unknown) => Report;
-}
-
-function startCall(context: InvocationContext, log: Log, { bundle }: HandlerOptions): OurCall {
-  const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
-  const secrets: string[] = [];
-  let known: Bundle | null = null;
-  const call: OurCall = {
-    ...{ context, log, moments, answerBy: moments.answerBy },
-    async bundle() {
-      known ??= typeof bundle === "function" ? await bundle() : bundle;
-      return known;
-    },
-    async bundleHashes() {
-      const { hash, migrations } = await call.bundle();
-      return { whole: hash, heads: headHashes(migrations) };
-    },
-    async target() {
-      const target = await resolveTarget(readConfig());
-      secrets.push(target.url);
-      return target;
-    },
-    failed: (reason) => redact(call.giveUp(reason), secrets),
-    giveUp: (reason) => failedReport(context.awsRequestId, reason),
-  };
-  return call;
-}
-
 /** Makes the report in time: a run that hangs gets one, too, which says how far the run was. */
 async function reportInTime(
   caller: Caller,
-  call: OurCall,
-  options: HandlerOptions,
+  call: HandlerCall,
+  options: CallOptions,
   uncaught: Promise<unknown>,
 ): Promise<Report | null> {
   let timer: NodeJS.Timeout | undefined;
@@ -127,10 +102,11 @@ async function reportInTime(
   }
 }
 
+/** Carries out the request that the caller makes; returns null when it makes none. */
 async function work(
   caller: Caller,
-  call: OurCall,
-  { run = migrate, onProgress }: HandlerOptions,
+  call: HandlerCall,
+  { run = migrate, onProgress }: CallOptions,
 ): Promise<Report | null> {
   const { context, log, moments, target } = call;
   const request = await caller.request(call);

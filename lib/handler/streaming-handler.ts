@@ -1,6 +1,6 @@
 import { MigratorError } from "../errors.ts";
 import { createLog } from "../log.ts";
-import { createHandler, type HandlerOptions } from "./handler.ts";
+import { answerCall, type HandlerOptions } from "./handler.ts";
 import {
   type StreamingHandler,
   type StreamingRuntime,
@@ -9,23 +9,23 @@ import {
 
 /**
  * Makes the function that Lambda calls where answers are streamed: lines that say how far the run is, and in the
- * last one the report. Beside `createHandler`, for a function of its own.
+ * last one the report. It is for a function of its own, beside that of `createHandler`.
  */
 export function createStreamingHandler(options: HandlerOptions): ReturnType<typeof streamify> {
   return streamify(async (runtime, event, stream, context) => {
     const { streamRun } = await import("./stream-run.ts");
     const log = (options.logFor ?? createLog)(context.awsRequestId);
     await streamRun({
-      ...{ runtime, event, stream, context, log },
-      handlerWith: (more) => createHandler({ ...options, ...more }),
+      ...{ runtime, event, stream, log },
+      answer: (more) => answerCall(event, context, { ...options, ...more }),
     });
   });
 }
 
 /**
- * Makes what Lambda calls of a handler that streams. Where the runtime offers no streaming, importing the file
- * does not fail, since other handlers may be in it; being called does.
- * @param handle is given the runtime besides what the handler is given
+ * Makes the function that Lambda calls of a handler that streams. Where the runtime offers no streaming, importing the
+ * file does not fail, since other handlers may be in it; a call of the function does.
+ * @param handle gets the runtime besides the arguments of the handler
  */
 export function streamify(
   handle: (runtime: StreamingRuntime, ...call: Parameters<StreamingHandler>) => Promise<void>,

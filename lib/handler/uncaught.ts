@@ -2,22 +2,35 @@ const EVENTS = ["uncaughtException", "unhandledRejection"] as const;
 
 type Listener = (thrown: unknown) => void;
 
-/** Of the calls that are going on: which of them threw is not to be told. */
+/** The listeners of the calls that are going on. Nobody can tell which of those calls threw. */
 const listeners = new Set<Listener>();
-let giveBack: () => void = () => undefined;
+let giveBackToOthers: () => void = () => undefined;
 
 /**
- * Hands exceptions and rejections that nobody handles to one listener, and to no others but those of calls that go on at
- * the same time, until the returned function is called. The client of nodejs22.x listens too: it would answer the call
- * with them and end the process, before a caller that waits elsewhere is told (aws-lambda-ric 3.3.0,
- * `Runtime._setErrorCallbacks`).
+ * Takes the exceptions and rejections that nobody handles away from all listeners of the process but those of other calls,
+ * until `giveBack`. The client of nodejs22.x listens too: it would answer the call with them and end the process, before
+ * a caller that waits elsewhere is told (aws-lambda-ric 3.3.0, `Runtime._setErrorCallbacks`).
+ * @param isStray whether an error has nothing to do with the call. Default: none is stray
+ * @returns the first error, as a promise that resolves to it
  */
-export function catchUncaught(listener: Listener): () => void {
-  if (listeners.size === 0) giveBack = takeOver();
+export function catchUncaught(isStray: (thrown: unknown) => boolean = () => false): {
+  readonly first: Promise<unknown>;
+  giveBack(): void;
+} {
+  let listener: Listener = () => undefined;
+  const first = new Promise<unknown>((resolve) => {
+    listener = (thrown) => {
+      if (!isStray(thrown)) resolve(thrown);
+    };
+  });
+  if (listeners.size === 0) giveBackToOthers = takeOver();
   listeners.add(listener);
-  return () => {
-    listeners.delete(listener);
-    if (listeners.size === 0) giveBack();
+  return {
+    first,
+    giveBack() {
+      listeners.delete(listener);
+      if (listeners.size === 0) giveBackToOthers();
+    },
   };
 }
 
@@ -25,7 +38,7 @@ function tell(thrown: unknown): void {
   for (const listener of listeners) listener(thrown);
 }
 
-/** @returns what gives the events back to those who listened before */
+/** @returns a function that gives the events back to those who listened before */
 function takeOver(): () => void {
   const others = EVENTS.map((event) => process.rawListeners(event));
   for (const event of EVENTS) process.removeAllListeners(event).on(event, tell);

@@ -39,7 +39,7 @@ export const handler = async ({ what }) => {
 
 /** Our handler around runs that go wrong in ways in which none should. */
 const CORNERED = `
-import { createHandler } from "./lib/handler/handler.ts";
+import { handlerWith } from "./tests/setup/handler.ts";
 const bundle = { bundleVersion: 1, layout: "0.x", hash: "5f", migrations: [], warnings: [] };
 const late = () => { throw new Error("late"); };
 const never = new Promise(() => undefined);
@@ -48,7 +48,7 @@ const runs = {
   plan: () => { setTimeout(late, 10); return never; },
   up: () => { Promise.reject(new Error("late")); return never; },
 };
-export const handler = createHandler({ bundle, run: (request) => runs[request.action]() });
+export const handler = handlerWith({ bundle, run: (request) => runs[request.action]() });
 `;
 
 const scratch = mkdtempSync(join(tmpdir(), "runtimes-"));

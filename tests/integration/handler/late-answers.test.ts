@@ -1,5 +1,4 @@
 import { describe, expect, type TestContext, test } from "vitest";
-import { createHandler } from "../../../lib/handler/handler.ts";
 import { lockKey } from "../../../lib/ledger/lock.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
@@ -7,6 +6,7 @@ import type { Report } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
 import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
 import { createTestDatabase } from "../../setup/database.ts";
+import { handlerWith } from "../../setup/handler.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { expectReport } from "../../setup/report-schema.ts";
 import { targetOf } from "../../setup/run.ts";
@@ -56,7 +56,7 @@ async function setUp(context: Pick<TestContext, "onTestFinished">) {
         void migrate(request, { ...dependencies, target: () => target });
         return new Promise(() => undefined);
       };
-      const handler = createHandler({ bundle, run: withheld, logFor: () => silentLog });
+      const handler = handlerWith({ bundle, run: withheld, logFor: () => silentLog });
       const answer = await handler(EACH, {
         awsRequestId: "request",
         invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../../lib/errors.ts";
-import { createHandler } from "../../../lib/handler/handler.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { buildReport, failedReport } from "../../../lib/report/report.ts";
 import type { Request } from "../../../lib/request.ts";
 import { makeCall, requestOf, respondTo } from "../../setup/call.ts";
+import { handlerWith } from "../../setup/handler.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 
 const context = {
@@ -150,7 +150,7 @@ describe("an Update of CloudFormation takes back", () => {
     ["nothing when it is a Create", update(head(2), whole, "Create"), "planned"],
   ])("%s", async (_what, event, status) => {
     let reads = 0;
-    const handler = createHandler({
+    const handler = handlerWith({
       bundle: () => {
         reads += 1;
         return makeBundle(...migrations);

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
 import { recognise } from "../../../lib/events/recognise.ts";
-import { createHandler } from "../../../lib/handler/handler.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
 import { requestOf } from "../../setup/call.ts";
@@ -18,6 +17,7 @@ import {
 import { mutants } from "../../setup/fuzz/mutations.ts";
 import { expectCoded, outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
 import { isRecord } from "../../setup/fuzz/request-oracle.ts";
+import { handlerWith } from "../../setup/handler.ts";
 import { makeBundle } from "../../setup/make-migration.ts";
 
 /** What is left of the time only matters to the answers that are sent, and nobody listens to those here. */
@@ -38,7 +38,7 @@ async function answer(event: unknown): Promise<{ answer: unknown; runs: readonly
     runs.push(request.action);
     return migrate(request, { ...dependencies, target: nowhere });
   };
-  const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+  const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
   const answered = await handler(event, CONTEXT).catch(expectCoded);
   return { answer: answered, runs };
 }

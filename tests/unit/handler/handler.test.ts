@@ -3,11 +3,12 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
 import { recognise } from "../../../lib/events/recognise.ts";
-import { createHandler } from "../../../lib/handler/handler.ts";
+import { answerCall, type createHandler } from "../../../lib/handler/handler.ts";
 import { createLog, silentLog } from "../../../lib/log.ts";
 import { migrate } from "../../../lib/migrate/migrate.ts";
 import { buildReport, failedReport } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
+import { handlerWith } from "../../setup/handler.ts";
 import { makeBundle } from "../../setup/make-migration.ts";
 import { recordedEvent } from "../../setup/recorded-events.ts";
 import { waitFor } from "../../setup/wait-for.ts";
@@ -25,7 +26,7 @@ function counting(): { handler: ReturnType<typeof createHandler>; runs: string[]
     runs.push(request.action);
     return Promise.resolve(buildReport(requestId, "up-to-date", {}));
   };
-  return { handler: createHandler({ bundle: makeBundle(), run, logFor: () => silentLog }), runs };
+  return { handler: handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog }), runs };
 }
 
 describe("a handler", () => {
@@ -51,7 +52,7 @@ describe("a handler", () => {
   });
 
   test("answers for a run that never ends, before its own end", async () => {
-    const handler = createHandler({
+    const handler = handlerWith({
       bundle: makeBundle(),
       run: () => new Promise(() => undefined),
       logFor: () => silentLog,
@@ -66,7 +67,7 @@ describe("a handler", () => {
   });
 
   test("says what a run was doing that never ends", async () => {
-    const handler = createHandler({
+    const handler = handlerWith({
       bundle: makeBundle(),
       run: (request, dependencies) =>
         migrate(request, { ...dependencies, target: () => new Promise(() => undefined) }),
@@ -112,7 +113,7 @@ describe("a handler", () => {
         statuses.push(Object(Reflect.get(fields, "report")).status);
       };
 
-    const handling = createHandler({ bundle: makeBundle(), run, logFor })(
+    const handling = handlerWith({ bundle: makeBundle(), run, logFor })(
       recordedEvent("codepipeline/job"),
       context(),
     );
@@ -131,7 +132,7 @@ describe("a handler", () => {
       throw new MigratorError("BUNDLE_INVALID", "It is damaged.");
     };
 
-    const report = await createHandler({ bundle: damaged, logFor: () => silentLog })(
+    const report = await handlerWith({ bundle: damaged, logFor: () => silentLog })(
       { onFailure: "return" },
       context(),
     );
@@ -148,8 +149,8 @@ describe("a handler", () => {
     const asked = { action: "postgres://app:hunter22@host/db", onFailure: "return" };
 
     const reports = [
-      await createHandler({ bundle: broken, ...options })({ onFailure: "return" }, context()),
-      await createHandler({ bundle: makeBundle(), ...options })(asked, context()),
+      await handlerWith({ bundle: broken, ...options })({ onFailure: "return" }, context()),
+      await handlerWith({ bundle: makeBundle(), ...options })(asked, context()),
     ];
 
     expect(JSON.stringify([reports, lines])).not.toContain("hunter22");
@@ -165,7 +166,7 @@ describe("a handler", () => {
       setImmediate(() => process.emit("uncaughtException", new Error("late")));
       return new Promise(() => undefined);
     };
-    const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+    const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
 
     const report = await handler({ onFailure: "return" }, context());
     const after = process.listeners("uncaughtException");
@@ -183,7 +184,7 @@ describe("a handler", () => {
       new Promise((resolve) => {
         ends.push(() => resolve(buildReport(requestId, "up-to-date", {})));
       });
-    const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+    const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
 
     const first = handler({}, context());
     const second = handler({ onFailure: "return" }, context());
@@ -232,7 +233,7 @@ describe("a handler", () => {
       setImmediate(() => process.emit("uncaughtException", new Error("hunter 22 is wrong")));
       return await new Promise(() => undefined);
     };
-    const handler = createHandler({ bundle: makeBundle(), run, logFor: () => silentLog });
+    const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
 
     const report = await handler({ onFailure: "return" }, context());
     vi.unstubAllEnvs();
@@ -243,6 +244,19 @@ describe("a handler", () => {
   });
 });
 
+test("the inner function hands out the report beside the error that the caller gets", async () => {
+  const run: typeof migrate = (_, { requestId }) =>
+    Promise.resolve(failedReport(requestId, new MigratorError("LOCKED", "It failed.")));
+  const options = { bundle: makeBundle(), run, logFor: () => silentLog };
+
+  const answered = await answerCall({}, context(), options);
+
+  expect(answered).toMatchObject({
+    report: { status: "failed", error: { code: "LOCKED" } },
+    answer: { status: "rejected", reason: { code: "LOCKED" } },
+  });
+});
+
 describe("the last line of a call's log", () => {
   test.each([
     ["ecs/pre-scale-up", "LOCKED", "run.continues", { hookStatus: "IN_PROGRESS" }],
@@ -250,7 +264,7 @@ describe("the last line of a call's log", () => {
     ["http/function-url-post", "LOCKED", "run.failed", { statusCode: 409 }],
   ] as const)("of %s with %s is %s", async (name, code, last, answer) => {
     const events: string[] = [];
-    const handler = createHandler({
+    const handler = handlerWith({
       bundle: makeBundle(),
       run: (_, { requestId }) =>
         Promise.resolve(failedReport(requestId, new MigratorError(code, "It failed."))),

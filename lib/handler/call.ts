@@ -1,0 +1,47 @@
+import type { Bundle } from "../bundle/bundle.ts";
+import { headHashes } from "../bundle/hash.ts";
+import type { Call, InvocationContext } from "../events/caller.ts";
+import type { Log } from "../log.ts";
+import { redact } from "../report/redact.ts";
+import { failedReport, type Report } from "../report/report.ts";
+import { readConfig } from "../target/config.ts";
+import { resolveTarget } from "../target/secret.ts";
+import { type Moments, momentsOf } from "./moments.ts";
+
+/** The bundle, or the function that reads it: called inside the call, so that a damaged one becomes a report. */
+export type BundleSource = Bundle | (() => Bundle | Promise<Bundle>);
+
+/** A call with the parts that only the handler needs. */
+export interface HandlerCall extends Call {
+  readonly moments: Moments;
+  /** Reads the bundle, once in a call. */
+  bundle(): Promise<Bundle>;
+  /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
+  giveUp: (reason: unknown) => Report;
+}
+
+/** Starts a call: its moments are counted from now. */
+export function startCall(context: InvocationContext, log: Log, bundle: BundleSource): HandlerCall {
+  const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
+  const secrets: string[] = [];
+  let known: Bundle | null = null;
+  const call: HandlerCall = {
+    ...{ context, log, moments, answerBy: moments.answerBy },
+    async bundle() {
+      known ??= typeof bundle === "function" ? await bundle() : bundle;
+      return known;
+    },
+    async bundleHashes() {
+      const { hash, migrations } = await call.bundle();
+      return { whole: hash, heads: headHashes(migrations) };
+    },
+    async target() {
+      const target = await resolveTarget(readConfig());
+      secrets.push(target.url);
+      return target;
+    },
+    failed: (reason) => redact(call.giveUp(reason), secrets),
+    giveUp: (reason) => failedReport(context.awsRequestId, reason),
+  };
+  return call;
+}

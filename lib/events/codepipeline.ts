@@ -1,62 +1,14 @@
-import { CALLBACK_CLIENT } from "../aws-client.ts";
-import { type ErrorCode, MigratorError } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
 import { asRecord, asText, isRecord, parseJson } from "../json.ts";
-import type { Report } from "../report/report.ts";
 import { parseRequest } from "../request.ts";
-import { shortened } from "../text.ts";
-import { callBack } from "./callback.ts";
-import type { Caller, End, InvocationContext } from "./caller.ts";
-import {
-  type Continuation,
-  nextCallBy,
-  readContinuation,
-  remainderOf,
-  withPatience,
-} from "./continuation.ts";
-import { attributesOf, reasonOf } from "./summary.ts";
+import type { Caller } from "./caller.ts";
+import { nextCallBy, readContinuation, remainderOf, withPatience } from "./continuation.ts";
 
 /** The part of a job that CodePipeline calls its data. */
 type JobData = Readonly<Record<string, unknown>>;
 
-/** Limits of `PutJobSuccessResult` and `PutJobFailureResult` (CodePipeline API reference). */
-const MAX_SUMMARY_LENGTH = 2_048;
-const MAX_REASON_LENGTH = 4_500;
-
 /** The words that stand for a whole request in `UserParameters`. */
 const ACTIONS = ["up", "plan", "status"];
-
-/** The error by which CodePipeline says that the job was answered before, or that nobody waits for it any more. */
-const SETTLED = ["InvalidJobStateException"];
-
-type FailureType =
-  | "JobFailed"
-  | "ConfigurationError"
-  | "PermissionError"
-  | "RevisionOutOfSync"
-  | "SystemUnavailable";
-
-/** CodePipeline's own words for what went wrong; the others are `JobFailed`. */
-const FAILURE_TYPES: Partial<Record<ErrorCode, FailureType>> = {
-  BUNDLE_MISSING: "ConfigurationError",
-  BUNDLE_INVALID: "ConfigurationError",
-  CONFIG_INVALID: "ConfigurationError",
-  DATABASE_URL_MISSING: "ConfigurationError",
-  DATABASE_URL_INVALID: "ConfigurationError",
-  DATABASE_NOT_FOUND: "ConfigurationError",
-  REQUEST_INVALID: "ConfigurationError",
-  READ_ONLY: "ConfigurationError",
-  POOLED_CONNECTION: "ConfigurationError",
-  SECRET_UNAVAILABLE: "PermissionError",
-  LOGIN_FAILED: "PermissionError",
-  LEDGER_DENIED: "PermissionError",
-  AHEAD: "RevisionOutOfSync",
-  OUT_OF_ORDER: "RevisionOutOfSync",
-  MODIFIED: "RevisionOutOfSync",
-  UNREACHABLE: "SystemUnavailable",
-  CONNECT_TIMEOUT: "SystemUnavailable",
-  ENDPOINT_UNAVAILABLE: "SystemUnavailable",
-  CONNECTION_LOST: "SystemUnavailable",
-};
 
 /**
  * A Lambda action of CodePipeline. It is invoked asynchronously: what the function returns or throws goes
@@ -77,13 +29,15 @@ export function codepipeline(event: unknown): Caller | null {
     },
     /** A job goes on in another call rather than fail for want of time; CodePipeline ends it after a day. */
     nextCall: nextCallBy(requestIn, continuationIn),
-    prepare: loadSdk,
-    respond: (end) => respond(id, continuationIn(Date.now()), end),
+    prepare: loadBoth,
+    respond: async (end) =>
+      (await import("./on-use.ts")).answerJob(id, continuationIn(Date.now()), end),
   };
 }
 
-function loadSdk() {
-  return import("@aws-sdk/client-codepipeline");
+/** Loads the answer and AWS' client. */
+function loadBoth() {
+  return Promise.all([import("./on-use.ts"), import("@aws-sdk/client-codepipeline")]);
 }
 
 /** `UserParameters` is one text: a JSON object, an action, or nothing. */
@@ -99,59 +53,4 @@ function parametersIn({ actionConfiguration }: JobData): unknown {
     "REQUEST_INVALID",
     'The action\'s UserParameters are neither a JSON object nor one of up, plan and status. Example: {"transaction":"each"}.',
   );
-}
-
-function respond(jobId: string, before: Continuation, { report, next, call }: End) {
-  const answer = report === null ? null : answerTo(report, before, next, call.context);
-  return callBack(
-    "CodePipeline",
-    async (abortSignal) => {
-      const { CodePipelineClient, PutJobFailureResultCommand, PutJobSuccessResultCommand } =
-        await loadSdk();
-      const client = new CodePipelineClient(CALLBACK_CLIENT);
-      if (answer?.failureDetails === undefined) {
-        const command = new PutJobSuccessResultCommand({ jobId, ...answer?.success });
-        return await client.send(command, { abortSignal });
-      }
-      const { failureDetails } = answer;
-      const command = new PutJobFailureResultCommand({ jobId, failureDetails });
-      return await client.send(command, { abortSignal });
-    },
-    { deadline: call.answerBy, settled: SETTLED },
-  );
-}
-
-/** The answer in the API's terms: another call is wanted, or the job is done, or it failed. */
-function answerTo(
-  report: Report,
-  before: Continuation,
-  next: Continuation | null,
-  context: InvocationContext,
-) {
-  const externalExecutionId = context.awsRequestId;
-  if (report.error === undefined) {
-    const appliedCount = String(before.applied + report.applied.length);
-    const executionDetails = { summary: summaryOf(report), externalExecutionId };
-    const outputVariables = { ...attributesOf(report, context), appliedCount };
-    return { success: { executionDetails, outputVariables } };
-  }
-  if (next !== null) {
-    const summary = shortened(`To be continued. ${report.error.message}`, MAX_SUMMARY_LENGTH);
-    const percentComplete = percent(next.applied, report.pending.length);
-    const executionDetails = { summary, externalExecutionId, percentComplete };
-    return { success: { continuationToken: JSON.stringify(next), executionDetails } };
-  }
-  const type = FAILURE_TYPES[report.error.code] ?? "JobFailed";
-  const message = reasonOf(report, context, MAX_REASON_LENGTH);
-  return { failureDetails: { type, message, externalExecutionId } };
-}
-
-function summaryOf({ status, applied, pending, latest }: Report): string {
-  const tags = applied.map(({ tag }) => tag).join(", ");
-  const counts = `${status}: ${applied.length} applied, ${pending.length} pending, latest ${latest ?? "none"}.`;
-  return shortened(tags === "" ? counts : `${counts} ${tags}`, MAX_SUMMARY_LENGTH);
-}
-
-function percent(applied: number, pending: number): number {
-  return Math.floor((100 * applied) / Math.max(applied + pending, 1));
 }

@@ -1,5 +1,5 @@
 import { asRecord, asText, isRecord } from "../json.ts";
-import { RUN_ID } from "../queued-runs/invoke-itself.ts";
+import { RUN_ID } from "../queued-runs/run-event.ts";
 import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
 import type { Caller } from "./caller.ts";
@@ -20,13 +20,13 @@ export function queuedRun(event: unknown): Caller | null {
     source: "queued-run",
     request: () => parseRequest(request),
     async run(wanted, dependencies) {
-      const { followRun } = await import("../queued-runs/queued-runs.ts");
+      const { followRun } = await import("./on-use.ts");
       return await followRun(runId, wanted, dependencies);
     },
     /** @throws MigratorError where the outcome cannot be written down: then somebody should hear of it */
     async respond({ report, call }) {
       if (report === null) return null;
-      const { recordOutcome } = await import("../queued-runs/queued-runs.ts");
+      const { recordOutcome } = await import("./on-use.ts");
       const { log, answerBy: deadline } = call;
       const following = { runId, requestId: call.context.awsRequestId, log, deadline };
       await recordOutcome(await call.target(), fitReport(report, MAX_REPORT_BYTES), following);

@@ -1,11 +1,6 @@
 import { CALLBACK_CLIENT } from "../aws-client.ts";
 import { MigratorError, toError } from "../errors.ts";
-import type { Request } from "../request.ts";
-
-/** What the function sends to itself: the whole event. `events/queued-run.ts` recognises it. */
-export interface RunEvent {
-  readonly "neon-migrate.run": { readonly id: string; readonly request: Request };
-}
+import type { RunEvent } from "./run-event.ts";
 
 /** AWS' errors that pass by themselves. */
 const PASSING = /^(TooManyRequests|ServiceException)|Throttl|Timeout|Abort|ECONN/;
@@ -47,6 +42,3 @@ function notStarted(functionArn: string, thrown: unknown): MigratorError {
     { cause: thrown, retryable: PASSING.test(name) },
   );
 }
-
-/** What identifies a run: 122 random bits that nobody guesses. */
-export const RUN_ID: RegExp = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

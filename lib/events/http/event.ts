@@ -30,6 +30,9 @@ export function pathOf({ rawPath, path }: HttpEvent): string {
   return asText(rawPath ?? path);
 }
 
+/** The path of one run. The part before it belongs to the gateway. */
+export const RUN_ROUTE: RegExp = /^(.*\/migrations)\/runs\/([^/]+)\/*$/;
+
 /** Whether a load balancer hands the call on. */
 export function isLoadBalancer({ requestContext }: HttpEvent): boolean {
   return isRecord(asRecord(requestContext).elb);

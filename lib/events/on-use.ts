@@ -1,0 +1,6 @@
+/** The parts of events that only few calls need: one file of the built function, which loads for them alone. */
+
+export { followRun, recordOutcome } from "../queued-runs/carry-out.ts";
+export { answerHook } from "./codedeploy-answer.ts";
+export { answerJob } from "./codepipeline-answer.ts";
+export { serveRun } from "./http/serve-run.ts";

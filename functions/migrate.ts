@@ -1,3 +1,8 @@
+/*
+ * The Lambda entry. Lambda imports this file and calls `handler`; where answers are streamed, it calls `stream`. Both
+ * answer the sender of the event with the report of a run. Everything else is in `lib/`, from `lib/handler/` downwards.
+ */
+
 import { readFileSync } from "node:fs";
 import type { Bundle } from "../lib/bundle/bundle.ts";
 import { readBundle } from "../lib/bundle/read-bundle.ts";
@@ -5,7 +10,7 @@ import { MigratorError } from "../lib/errors.ts";
 import { createHandler } from "../lib/handler/handler.ts";
 import { createStreamingHandler } from "../lib/handler/streaming-handler.ts";
 
-/** Reads `bundle.json` beside this file. Nothing of it happens at import: an error there reaches no caller. */
+/** Reads `bundle.json` beside this file. The handler calls it: an error at import would reach no caller. */
 function bundleBesideHandler(): Bundle {
   return readBundle(parse(read(new URL("./bundle.json", import.meta.url))));
 }
@@ -29,12 +34,12 @@ function parse(text: string): unknown {
   }
 }
 
-/** What Lambda calls. */
+/** The function that Lambda calls. */
 export const handler: ReturnType<typeof createHandler> = createHandler({
   bundle: bundleBesideHandler,
 });
 
-/** What Lambda calls of a function of its own, whose Function URL has the invoke mode `RESPONSE_STREAM`. */
+/** The function that Lambda calls where answers are streamed: its Function URL has the invoke mode `RESPONSE_STREAM`. */
 export const stream: ReturnType<typeof createStreamingHandler> = createStreamingHandler({
   bundle: bundleBesideHandler,
 });

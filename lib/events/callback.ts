@@ -4,7 +4,7 @@ import { MigratorError, toError } from "../errors.ts";
  * Sends the one answer that a service waits for.
  * @param send makes the call; it must end when the signal comes
  * @param settled names of AWS' errors that say the service has its answer already: an event that was
- *   delivered twice, or an action that was stopped. There is nothing left to tell, and nothing went wrong
+ *   delivered twice, or an action that was stopped. Then nothing is left to tell, and nothing went wrong
  * @throws MigratorError `INTERNAL`, so that Lambda counts an error and delivers the event again
  */
 export async function callBack(

@@ -56,8 +56,8 @@ function isOurs(event: unknown): boolean {
 
 /**
  * Terraform's `aws_lambda_invocation` with `lifecycle_scope = "CRUD"` invokes once more when it is
- * destroyed: as little a reason to apply as CloudFormation's Delete. What it adds to the input is called
- * `tf` unless `terraform_key` says otherwise (AWS provider, resource `aws_lambda_invocation`).
+ * destroyed: as little a reason to apply as CloudFormation's Delete. It adds a field to the input, by the name
+ * `tf` unless `terraform_key` gives another (AWS provider, resource `aws_lambda_invocation`).
  */
 function isDestruction(event: unknown): boolean {
   if (!isRecord(event)) return false;
@@ -69,7 +69,7 @@ function isTerraforms(value: unknown): boolean {
   return isRecord(value) && "prev_input" in value && typeof value.action === "string";
 }
 
-/** Nobody would ever send the token back, and the state machine would wait until its time-out. */
+/** Refuses a task token: nobody would ever send it back, and the state machine would wait until its time-out. */
 function refuseTaskToken(event: unknown): void {
   const key = Object.keys(asRecord(event)).find((each) => /^token$|task[-_]?token$/i.test(each));
   if (key === undefined) return;
@@ -79,7 +79,7 @@ function refuseTaskToken(event: unknown): void {
   );
 }
 
-/** Lambda passes on an error's name and its message: a line for people, and behind it the report. */
+/** Makes the error, of which Lambda passes on name and message: a line for people, and behind it the report. */
 function failure(report: Report): MigratorError {
   // The sentence stands in the report once more: together they must not be too long.
   const fitted = fitReport(report, MAX_MESSAGE_LENGTH / 2);

@@ -5,13 +5,13 @@ import { nextCallBy, readContinuation, remainderOf, withPatience } from "./conti
 
 type HookEvent = Readonly<Record<string, unknown>>;
 
-/** Seconds until ECS calls again. Its own default, said aloud. */
+/** The seconds until ECS calls again: its own default, said aloud. */
 const CALL_BACK_DELAY_S = 30;
 
 /** Under this name the state of a run travels through ECS and back, beside the hook's own details. */
 const STATE = "neonMigrations";
 
-/** The stages that ECS runs once more when it rolls back, with the weights of which traffic. */
+/** The stages that ECS runs once more when it rolls back, each with the name of the weights of its traffic. */
 const RECURRING: ReadonlyMap<unknown, string> = new Map([
   ["TEST_TRAFFIC_SHIFT", "testTrafficWeights"],
   ["PRODUCTION_TRAFFIC_SHIFT", "productionTrafficWeights"],
@@ -54,8 +54,8 @@ function detailsIn({ hookDetails }: HookEvent): HookEvent {
 }
 
 /**
- * The traffic goes back from the revision that this deployment is for. Nothing tells that by name, and
- * before its shift a revision has no traffic either, but in other stages (ECS guide, "Lambda hooks").
+ * Whether the traffic goes back from the revision that this deployment is for. No field says so. Before its shift a
+ * revision has no traffic either, but that is in other stages (ECS guide, "Lambda hooks").
  */
 function isRollback(event: HookEvent): boolean {
   const weightsName = RECURRING.get(event.lifecycleStage);

@@ -4,7 +4,7 @@ import { fitReport } from "../report/fit.ts";
 import { parseRequest } from "../request.ts";
 import type { Caller } from "./caller.ts";
 
-/** A load balancer takes 1 MB for an answer; and a row is no place for a book. */
+/** The longest report in a row. A load balancer takes 1 MB for an answer, and a row is no place for a book. */
 const MAX_REPORT_BYTES = 500_000;
 
 /**

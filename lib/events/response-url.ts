@@ -3,11 +3,14 @@ import { MigratorError } from "../errors.ts";
 const MAX_PUTS = 8;
 const PUT_TIMEOUT_MS = 10_000;
 
-/** Doubles from one attempt to the next: four fit into the time that is kept for answering, all of them into half a minute. */
+/**
+ * The first pause between two attempts; each one doubles. Four attempts fit into the time that is kept for answering, all
+ * of them into half a minute.
+ */
 const FIRST_PAUSE_MS = 200;
 
 /**
- * Sends the answer.
+ * Sends the answer to the URL that CloudFormation gave us.
  * @throws MigratorError `INTERNAL`, without the URL (a secret), so that Lambda counts an error: nobody
  *   else would learn that the stack is left waiting
  */
@@ -29,7 +32,7 @@ export async function put(url: string, body: string, deadline: number): Promise<
 interface Attempt {
   /** Null if nothing went wrong. */
   readonly problem: string | null;
-  /** Whether another one would go the same way. */
+  /** Whether another attempt would go the same way. */
   readonly final: boolean;
 }
 

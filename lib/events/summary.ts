@@ -2,15 +2,15 @@ import type { Report } from "../report/report.ts";
 import { shortened } from "../text.ts";
 import type { InvocationContext } from "./caller.ts";
 
-/** Classes whose messages may quote a value of a row: data exceptions, and what a function raises. */
+/** The classes whose messages may quote a value of a row: data exceptions, and errors that a function raises. */
 const QUOTES_VALUES = /^(22|P0|XX)/;
 
-/** As long as a file's name may be on most systems. */
+/** The longest name of a file on most systems. */
 const MAX_TAG_LENGTH = 255;
 
 /**
- * What a deployment may read of a run: CloudFormation's attributes, CodePipeline's output variables.
- * Always the same keys: a `Fn::GetAtt` on a missing one fails the whole stack.
+ * Returns the facts of a run that a deployment may read: CloudFormation's attributes, CodePipeline's output variables.
+ * The keys are always the same: a `Fn::GetAtt` on a missing one fails the whole stack.
  * @param report null when nothing was asked for
  */
 export function attributesOf(
@@ -29,9 +29,9 @@ export function attributesOf(
 }
 
 /**
- * A failure in one sentence without data values, because more people may see a deployment than a
- * database; and where the report is.
- * @param maxLength of the sentence, in characters; what says where the report is comes on top
+ * Tells a failure in one sentence, and the place of its report in another. The sentence has no values of rows, because
+ * more people may see a deployment than a database.
+ * @param maxLength of the first sentence, in characters
  */
 export function reasonOf(
   report: Report,

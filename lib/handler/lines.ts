@@ -1,28 +1,28 @@
 import type { Milestone } from "../migrate/progress.ts";
 import type { ResponseStream } from "./streaming-runtime.ts";
 
-/** Lines of JSON to a caller, as long as there is one. */
+/** Lines of JSON for a caller, as long as the caller listens. */
 export interface Lines {
-  /** Says something that has happened. */
+  /** Tells an event. */
   tell(fact: { readonly event: string } & Readonly<Record<string, unknown>>): void;
-  /** Takes note of how far the run is; said at the next opportunity. */
+  /** Notes how far the run is, and tells it at the next opportunity. */
   progress(done: Milestone): void;
-  /** Writes this as the last, whatever is told later; `open` is for what has not begun yet. */
+  /** Writes the last text, whatever is told later. `open` begins an answer that has not begun yet. */
   finish(text: string, open: () => ResponseStream): void;
-  /** Whether an error is that of the stream, because the caller has gone. */
+  /** Whether an error comes from the stream, because the caller has gone. */
   isBroken(thrown: unknown): boolean;
   /** Ends the answer. */
   end(): void;
 }
 
-/** How often at most a caller hears how far a run is. */
+/** The shortest pause between two lines about how far a run is. */
 const TICK_MS = 250;
-/** Whoever stands between may take a connection for dead on which nothing comes. */
+/** The longest silence. A machine between us and the caller may take a silent connection for dead. */
 const ALIVE_EVERY_MS = 10_000;
 
 /**
  * Starts lines on a stream.
- * @param open begins the answer: called with the first line, since nothing of its status can be changed then
+ * @param open begins the answer, together with the first line: then its status is fixed
  */
 export function startLines(stream: ResponseStream, open: () => ResponseStream): Lines {
   const errors: unknown[] = [];

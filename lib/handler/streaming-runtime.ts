@@ -8,13 +8,13 @@ export interface ResponseStream {
   on(event: "error", listener: (error: unknown) => void): void;
 }
 
-/** What an HTTP answer begins with. */
+/** The beginning of an HTTP answer. */
 export interface Prelude {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What Lambda's runtime for Node offers under the global name `awslambda`. */
+/** The streaming that Lambda's runtime for Node offers under the global name `awslambda`. */
 export interface StreamingRuntime {
   streamifyResponse(handler: StreamingHandler): StreamingHandler;
   readonly HttpResponseStream: { from(stream: ResponseStream, prelude: Prelude): ResponseStream };
@@ -27,6 +27,7 @@ export type StreamingHandler = (
   context: InvocationContext,
 ) => Promise<void>;
 
+/** Returns the streaming of this runtime; null where it offers none. */
 export function streamingRuntime(): StreamingRuntime | null {
   const found: unknown = Reflect.get(globalThis, "awslambda");
   const offers = typeof found === "object" && found !== null && "streamifyResponse" in found;

@@ -37,7 +37,7 @@ export async function followRun(
   }
 }
 
-/** Hands the target out that was read already; asked a second time, reads it anew, because the secret may have been rotated. */
+/** Returns the target that was read already; asked again, reads it anew, because the secret may have been rotated. */
 function once(found: Target, dependencies: Dependencies): Dependencies["target"] {
   let unused: Target | null = found;
   return () => {
@@ -49,7 +49,7 @@ function once(found: Target, dependencies: Dependencies): Dependencies["target"]
 
 /**
  * Writes down how a run ended.
- * @throws MigratorError as `connect`: then it will read as lost; `RUN_NOT_FOUND`
+ * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`: then the run will read as lost
  */
 export async function recordOutcome(
   target: Target,

@@ -4,7 +4,7 @@ import { describeRun, type RunRecord } from "./record.ts";
 import { type RunsDependencies, readRun, withRuns } from "./with-runs.ts";
 
 /**
- * Tells of a run. Takes no lock that a migration could hold.
+ * Reads a run and tells of it. Takes no lock that a migration could hold.
  * @throws MigratorError `RUN_NOT_FOUND`, and as `connect`
  */
 export async function findRun(

@@ -2,7 +2,7 @@ import { CALLBACK_CLIENT } from "../aws-client.ts";
 import { MigratorError, toError } from "../errors.ts";
 import type { RunEvent } from "./run-event.ts";
 
-/** AWS' errors that pass by themselves. */
+/** The errors of AWS that pass by themselves. */
 const PASSING = /^(TooManyRequests|ServiceException)|Throttl|Timeout|Abort|ECONN/;
 
 /**

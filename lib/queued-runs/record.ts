@@ -1,7 +1,7 @@
 import type { Milestone } from "../migrate/progress.ts";
 import type { Report } from "../report/report.ts";
 
-/** What is known of a run. All times are in UTC, as ISO 8601. */
+/** The known facts of a run. All times are in UTC, as ISO 8601. */
 interface Known {
   /** The identity that AWS found, of IAM or of a token; null where the caller has none. */
   readonly requestedBy: string | null;
@@ -10,7 +10,7 @@ interface Known {
   /** Its last sign of life. */
   readonly seenAt: string | null;
   readonly finishedAt: string | null;
-  /** The request id of the call that carries it out: its log is found by that. */
+  /** The request id of the call that carries it out, which leads to its log. */
   readonly requestId: string | null;
   readonly progress: Milestone | null;
   readonly report: Report | null;
@@ -27,23 +27,23 @@ export interface RunRecord extends Known {
    * and will not any more.
    */
   readonly state: "queued" | "running" | "finished" | "lost";
-  /** What is to be known, or done, in this state; null where the report says it. */
+  /** Advice for this state; null where the report says everything. */
   readonly message: string | null;
 }
 
-/** A row of the table, and what the server says beside it. */
+/** A row of the table, with two facts that only the server knows. */
 export interface RunRow extends Known {
   readonly state: "queued" | "running" | "finished";
-  /** Since its last sign of life, by the server's clock. */
+  /** The time since its last sign of life, by the server's clock. */
   readonly silentSeconds: number;
   /** Whether the call that carries it out has a session. */
   readonly connected: boolean;
 }
 
-/** A run shows every five seconds that it lives; six times in a row are not overheard by chance. */
+/** The silence after which a run is lost. A run gives a sign of life every five seconds; six are not missed by chance. */
 const LOST_AFTER_S = 30;
 
-/** For so long Lambda keeps an event at most that it cannot deliver (`MaximumEventAgeInSeconds`). */
+/** The longest time for which Lambda keeps an event that it cannot deliver (`MaximumEventAgeInSeconds`). */
 const DROPPED_AFTER_S = 21_600;
 
 const QUEUED =
@@ -55,14 +55,14 @@ const LOST =
 const DROPPED =
   "Lambda has not delivered the run within six hours and has given it up, or its function could not reach the database. Nothing was run. Look at the function's concurrency and at its log; then send POST /migrations again.";
 
-/** What a row means, seen from now. */
+/** Tells the caller what a row means now. */
 export function describeRun(runId: string, statusUrl: string, row: RunRow): RunRecord {
   const { state: _state, silentSeconds: _seconds, connected: _connected, ...known } = row;
   const state = stateOf(row);
   return { schemaVersion: 1, runId, statusUrl, state, message: messageOf(state, row), ...known };
 }
 
-/** A run that was cut off from its table, and only from that, still has its session. */
+/** The state as of now. A run that only cannot reach its table still has its session: that run is not lost. */
 function stateOf({ state, silentSeconds, connected }: RunRow): RunRecord["state"] {
   if (state === "running" && silentSeconds > LOST_AFTER_S && !connected) return "lost";
   if (state === "queued" && silentSeconds > DROPPED_AFTER_S) return "lost";

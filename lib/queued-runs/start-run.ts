@@ -1,3 +1,9 @@
+/*
+ * Queued runs: runs that outlive the call that asked for them. A request comes in, and a row in a table beside the ledger
+ * goes out: one call writes it (this file), another one carries the run out (carry-out.ts), a third tells of it
+ * (find-run.ts). Nothing here knows how to migrate: a queued run goes through `migrate/` like any other run.
+ */
+
 import { randomUUID } from "node:crypto";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
@@ -11,14 +17,14 @@ import { describeRun, type RunRecord, type RunRow } from "./record.ts";
 import { chooseRunsHome, createRuns, finishRun, insertRun } from "./table.ts";
 import { type RunsDependencies, type RunsSession, withRuns } from "./with-runs.ts";
 
-/** A run that somebody wants to begin, and not to wait for. */
+/** A run that a caller wants to begin without waiting for its end. */
 export interface Wanted {
   readonly request: Request;
   readonly requestedBy: string | null;
   /** The ARN by which the function is to invoke itself. */
   readonly functionArn: string;
   statusUrlOf(runId: string): string;
-  /** What is written down of a run that Lambda does not take. */
+  /** Makes the report of a run that Lambda does not take. */
   reportOf(thrown: unknown): Report;
 }
 

@@ -5,15 +5,15 @@ import type { LedgerPlace } from "../target/target.ts";
 import { deniedRuns } from "./denied.ts";
 import type { RunsHome } from "./home.ts";
 
-/** How many runs the table remembers. */
+/** The number of runs that the table remembers. */
 export const RUNS_KEPT = 100;
 
-/** A run that creates its ledger has the schema in its hands until it commits: that is not waited for. */
+/** The limit for locks. A run that creates its ledger holds the schema until it commits: we do not wait for that. */
 const BRIEFLY = "set local lock_timeout = '2s'";
 
 /**
- * Where a run is written down: the table that exists, else the first place where it can be created.
- * @throws MigratorError `LEDGER_DENIED` where there is none, with the GRANTs that would help
+ * Chooses the table of a run: the table that exists, else the first place where it can be created.
+ * @throws MigratorError `LEDGER_DENIED` where no place is left, with the GRANTs that would help
  */
 export function chooseRunsHome(homes: readonly RunsHome[], role: string): RunsHome {
   const chosen =
@@ -24,8 +24,8 @@ export function chooseRunsHome(homes: readonly RunsHome[], role: string): RunsHo
 }
 
 /**
- * What creates the table where it is missing, for one message. Its JSON is `json`, because `jsonb` refuses a zero
- * byte in a text.
+ * Returns the statements that create the table where it is missing, for one message. The columns of JSON are `json`,
+ * because `jsonb` refuses a zero byte in a text.
  */
 export function createRuns(home: RunsHome): readonly string[] {
   if (home.exists) return [];
@@ -47,14 +47,14 @@ export function createRuns(home: RunsHome): readonly string[] {
   return [BRIEFLY, ...(home.schemaExists ? [] : [schema]), table];
 }
 
-/** A time as ISO 8601, whatever the role's `DateStyle` is: the driver reads no other than the usual one. */
+/** Returns a time as ISO 8601, whatever the role's `DateStyle` is: the driver reads the usual style only. */
 function utc(column: string): string {
   return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
 /**
- * What writes a new run down, and forgets the oldest. One that may still be under way is kept; what another
- * call deletes at the same time is left to it.
+ * Returns the statement that writes a new run down, and deletes the oldest. It keeps a run that may still be under way,
+ * and skips rows that another call deletes at the same time.
  */
 export function insertRun(
   place: LedgerPlace,
@@ -75,7 +75,7 @@ export function insertRun(
   };
 }
 
-/** What makes a queued run this call's own: answers a row exactly once. */
+/** Returns the statement that makes a queued run this call's own. The server answers a row exactly once. */
 export function claimRun(place: LedgerPlace, id: string, requestId: string): Sending {
   return {
     text: `
@@ -86,7 +86,7 @@ export function claimRun(place: LedgerPlace, id: string, requestId: string): Sen
   };
 }
 
-/** What shows that a run lives, and how far it is; answers no row once it is finished. */
+/** Returns the statement that shows that a run lives, and how far it is. The server answers no row once it is finished. */
 export function touchRun(
   place: LedgerPlace,
   run: { readonly id: string; readonly requestId: string; readonly progress: object | null },
@@ -99,7 +99,10 @@ export function touchRun(
   };
 }
 
-/** What writes down how a run ended that is this call's, or that no call has begun; answers a row if it was so. */
+/**
+ * Returns the statement that finishes a run of this call, or a run that no call has begun. For any other run the server
+ * answers no row.
+ */
 export function finishRun(
   place: LedgerPlace,
   run: { readonly id: string; readonly requestId: string; readonly report: object },
@@ -114,7 +117,7 @@ export function finishRun(
   };
 }
 
-/** What reads a run: its columns, by the clock of the server, and whether its call still has a session. */
+/** Returns the statement that reads a run by the clock of the server, and asks whether its call still has a session. */
 export function selectRun(place: LedgerPlace, id: string): Sending {
   return {
     text: `

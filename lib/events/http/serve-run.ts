@@ -17,7 +17,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** The seconds after which a caller may ask again for a run that is not over. */
 const RETRY_AFTER_S = "2";
 
-/** Begins a run, or tells of one. This file loads for such calls alone. @param asked the id of the run to tell of; null begins one */
+/**
+ * Begins a run, or tells of one. This file loads for such calls alone.
+ * @param asked the id of the run to tell of; null begins one
+ */
 export async function serveRun(
   event: HttpEvent,
   asked: string | null,

@@ -1,14 +1,11 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import type { Severity } from "../../lib/bundle/finding.ts";
+import { type Excerpt, excerpt, positionAt } from "../../lib/bundle/text-position.ts";
 import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
 import { counted } from "../../lib/text.ts";
 import { painter } from "../render/findings.ts";
 import type { CheckResult } from "./result.ts";
-
-/** How much of a long line is shown before and behind a finding's place. */
-const REACH_BEFORE = 40;
-const REACH_BEHIND = 80;
 
 /** The findings as a compiler shows them: the line, a caret under the statement, what to write instead; counted at the end. */
 export function renderFindings(result: CheckResult, bundle: Bundle, colors: Colors): string {
@@ -20,15 +17,15 @@ function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): r
   const { severity, rule, message, file, line, column, evidence, rewrite } = finding;
   const gutter = " ".repeat(String(line).length);
   const paint = painter(severity, colors);
-  const excerpt = excerptOf(finding, bundle);
+  const found = excerptOf(finding, bundle);
   return [
     `${paint(colors.bold(`${severity}[${rule}]`))} ${message}`,
     `${gutter}${colors.dim("-->")} ${colors.cyan(`${file}:${line}:${column}`)}`,
-    ...(excerpt === null
+    ...(found === null
       ? []
       : [
-          `${colors.dim(`${line} |`)} ${excerpt.text}`,
-          `${colors.dim(`${gutter} |`)} ${excerpt.indent}${paint(excerpt.carets)}`,
+          `${colors.dim(`${line} |`)} ${found.shown}`,
+          `${colors.dim(`${gutter} |`)} ${found.indent}${paint(found.carets)}`,
         ]),
     ...(evidence === null ? [] : [`${colors.dim(`${gutter} =`)} here ${evidence}`]),
     `${colors.dim(`${gutter} =`)} instead:`,
@@ -36,32 +33,16 @@ function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): r
   ];
 }
 
-/** What stands behind a statement and is none of it. */
+/** A breakpoint and blanks at the end of a line are no part of a statement. */
 const BREAKPOINT = /\s*(?:--> statement-breakpoint)?\s*$/;
-
-interface Excerpt {
-  readonly text: string;
-  readonly indent: string;
-  readonly carets: string;
-}
 
 /** The line of a finding, and carets under the part of its statement that stands there. */
 function excerptOf(finding: FiledFinding, { migrations }: Bundle): Excerpt | null {
   const migration = migrations.find(({ tag }) => tag === finding.migration);
   const statement = migration?.statements[finding.statement - 1];
   if (migration === undefined || statement === undefined) return null;
-  const { line, column } = finding;
-  const whole = (migration.sql.split("\n")[line - 1] ?? "").replace(BREAKPOINT, "");
-  const from = Math.max(0, column - 1 - REACH_BEFORE);
-  const text = whole.slice(from, column - 1 + REACH_BEHIND);
-  const lines = migration.sql.slice(0, statement.end).split("\n");
-  const end = lines.length === line ? (lines.at(-1)?.length ?? 0) : whole.length;
-  const length = Math.min(end, from + text.length) - (column - 1);
-  return {
-    text,
-    indent: whole.slice(from, column - 1).replace(/[^\t]/gu, " "),
-    carets: "^".repeat(Math.max(1, length)),
-  };
+  const end = positionAt(migration.sql, statement.end);
+  return excerpt(migration.sql, finding, { before: 40, behind: 80, tail: BREAKPOINT, end });
 }
 
 function summary({ counts, migrations, database }: CheckResult, colors: Colors): string {

@@ -1,4 +1,5 @@
 import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { positionAt } from "../../lib/bundle/text-position.ts";
 import { RULES } from "../../lib/compile/check/rules.ts";
 import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
 import { packageVersion } from "../../lib/package-root.ts";
@@ -72,6 +73,6 @@ function regionOf(
   const end = found?.statements[statement - 1]?.end;
   const start = { startLine: line, startColumn: column };
   if (found === undefined || end === undefined) return start;
-  const before = found.sql.slice(0, end).split("\n");
-  return { ...start, endLine: before.length, endColumn: (before.at(-1)?.length ?? 0) + 1 };
+  const { line: endLine, column: endColumn } = positionAt(found.sql, end);
+  return { ...start, endLine, endColumn };
 }

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { type Bundle, type Layout, migrationFile } from "../../lib/bundle/bundle.ts";
+import { excerpt } from "../../lib/bundle/text-position.ts";
 import type { StatementPlace } from "../../lib/errors.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
 import type { RenderOptions } from "./options.ts";
 
-/** How much of a long line is shown on each side of the caret. */
-const REACH = 60;
 /** How much is shown of a statement whose file is not at hand. */
 const MAX_EXCERPT_LINES = 5;
 
@@ -21,7 +20,7 @@ export function renderError(
   const place = migration === null ? null : placeOf(options, migration, statement);
   const compiling = sqlstate === null && statement !== null && detail !== null;
   const label = `${code}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`;
-  const shown = excerpt(error, options.bundle);
+  const shown = linesOf(error, options.bundle);
   return [
     "",
     `${colors.red(colors.bold(label))}${place === null ? "" : `  ${colors.cyan(place)}`}`,
@@ -40,14 +39,13 @@ function placeOf(
   migration: string,
   statement: StatementPlace | null,
 ): string {
-  const file = join(migration, "migration.sql");
+  const place = (layout: Layout) => join(folder ?? "", migrationFile(layout, migration));
   // A folder that could not be compiled is looked at: a tag may have a time in front in both layouts.
-  const isNamed = bundle === null ? existsSync(join(folder ?? "", file)) : bundle.layout === "1.0";
-  const path = join(folder ?? "", isNamed ? file : `${migration}.sql`);
+  const path = place(bundle?.layout ?? (existsSync(place("1.0")) ? "1.0" : "0.x"));
   return statement === null ? path : `${path}:${statement.line}:${statement.column}`;
 }
 
-function excerpt(error: ReportedError, bundle: Bundle | null): readonly string[] {
+function linesOf(error: ReportedError, bundle: Bundle | null): readonly string[] {
   const { migration, statement, sqlstate, detail } = error;
   if (statement === null) return [];
   // The compiler brings the line and its caret along: without a bundle nobody else has the file.
@@ -57,13 +55,10 @@ function excerpt(error: ReportedError, bundle: Bundle | null): readonly string[]
   return statement.excerpt.split("\n").slice(0, MAX_EXCERPT_LINES);
 }
 
-function caretLines(sql: string, { line, column }: StatementPlace): readonly string[] {
-  const text = (sql.split("\n")[line - 1] ?? "").replace(/\r$/, "");
-  const from = Math.max(0, column - 1 - REACH);
-  const shown = text.slice(from, column - 1 + REACH);
-  const indent = text.slice(from, column - 1).replace(/[^\t]/gu, " ");
-  const label = `${line} | `;
-  return [`${label}${shown}`, `${" ".repeat(label.length)}${indent}^`];
+function caretLines(sql: string, place: StatementPlace): readonly string[] {
+  const { shown, indent, carets } = excerpt(sql, place);
+  const label = `${place.line} | `;
+  return [`${label}${shown}`, `${" ".repeat(label.length)}${indent}${carets}`];
 }
 
 function advice(report: Report, { code, statement, retryable }: ReportedError): readonly string[] {

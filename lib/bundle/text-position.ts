@@ -1,75 +1,89 @@
-import type { Statement } from "./bundle.ts";
+/**
+ * The one place that says where something stands in a text. Offsets come in as the server, the parser or the
+ * scanner counts them; UTF-16 units, a line with its column, or a line with a caret below go out. It reads
+ * nothing but the text that it is given.
+ */
 
-/** The server counts characters, that is code points, from 1; a JavaScript string counts UTF-16 units. */
-export function offsetOf(sql: string, from: number, position: number): number {
-  let offset = from;
-  for (let passed = 1; passed < position; passed += 1) {
-    offset += (sql.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
-  }
-  return offset;
+/** A place in a file. */
+export interface Position {
+  /** From 1; a line ends at its line feed. */
+  readonly line: number;
+  /** From 1, in UTF-16 units. */
+  readonly column: number;
 }
 
-export function positionOf(
-  sql: string,
-  offset: number,
-): { readonly line: number; readonly column: number } {
-  const before = sql.slice(0, offset);
-  return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
-}
+const TOP: Position = { line: 1, column: 1 };
 
-/** Line and column, from 1, of rising offsets; a line ends at its line feed. */
-export function places(sql: string): (offset: number) => Pick<Statement, "line" | "column"> {
-  let line = 1;
-  let lineStart = 0;
-  let feed = sql.indexOf("\n");
-  return (offset) => {
-    while (feed >= 0 && feed < offset) {
-      line += 1;
-      lineStart = feed + 1;
-      feed = sql.indexOf("\n", lineStart);
-    }
-    return { line, column: offset - lineStart + 1 };
+/**
+ * The line and column of an offset.
+ * @param offset in UTF-16 units
+ * @param begin where the text itself begins, for a part of a file. Default: the top of the file
+ */
+export function positionAt(text: string, offset: number, begin: Position = TOP): Position {
+  const lines = text.slice(0, offset).split("\n");
+  const { length = 0 } = lines.at(-1) ?? "";
+  return {
+    line: begin.line + lines.length - 1,
+    column: length + (lines.length === 1 ? begin.column : 1),
   };
 }
 
-/** The parser counts the place of an error in code points, from 0. */
-export function unitsOfCodePoints(text: string, target: number): number {
+/**
+ * Converts offsets into UTF-16 units. The scanner and the parser count bytes of UTF-8, the server and the
+ * parser's errors count code points.
+ * @returns a function of an offset from 0; the offsets that it is given may only rise
+ */
+export function unitsAt(text: string, counted: "bytes" | "codePoints"): (offset: number) => number {
   let units = 0;
-  let points = 0;
-  for (const character of text) {
-    if (points === target) return units;
-    units += character.length;
-    points += 1;
-  }
-  return units;
-}
-
-/** The scanner and the parser count in UTF-8 bytes. The function it returns takes rising offsets only. */
-export function unitsOfBytes(text: string): (target: number) => number {
-  const bytes = Buffer.from(text);
-  if (bytes.length === text.length) return (target) => target;
-  let atByte = 0;
-  let atUnit = 0;
-  return (target) => {
-    atUnit += bytes.toString("utf8", atByte, target).length;
-    atByte = target;
-    return atUnit;
+  let passed = 0;
+  return (offset) => {
+    while (passed < offset && units < text.length) {
+      const point = text.codePointAt(units) ?? 0;
+      units += point > 0xffff ? 2 : 1;
+      passed += counted === "bytes" ? bytesOf(point) : 1;
+    }
+    return units;
   };
 }
 
-/** The UTF-16 offset of a byte of a text. */
-export function unitsOf(text: string, bytes: number): number {
-  return Buffer.from(text).subarray(0, bytes).toString("utf8").length;
+function bytesOf(point: number): number {
+  if (point < 0x80) return 1;
+  if (point < 0x800) return 2;
+  return point > 0xffff ? 4 : 3;
 }
 
-/** How much of a long line is shown on each side of an error. */
-const EXCERPT_REACH = 60;
+/** How much of a line an excerpt shows. */
+export interface Extent {
+  /** Units before the place. Default: 60. */
+  readonly before?: number;
+  /** Units from the place on. Default: 60. */
+  readonly behind?: number;
+  /** Text at the end of the line that is left out. Default: a carriage return. */
+  readonly tail?: RegExp;
+  /** The end of what the carets stand under. Default: one caret. */
+  readonly end?: Position;
+}
 
-/** The line of an error with a caret under its place. */
-export function caretExcerpt(sql: string, line: number, column: number): string {
-  const text = (sql.split("\n", line).at(-1) ?? "").replace(/\r$/, "");
-  const from = Math.max(0, column - 1 - EXCERPT_REACH);
-  const shown = text.slice(from, column - 1 + EXCERPT_REACH);
-  const indent = text.slice(from, column - 1).replace(/[^\t]/gu, " ");
-  return `${shown}\n${indent}^`;
+/** A line of a text, and what stands below it. */
+export interface Excerpt {
+  readonly shown: string;
+  /** Blanks as wide as the text before the place. */
+  readonly indent: string;
+  readonly carets: string;
+}
+
+/** The line of a place, shortened around it, with carets under what begins there. */
+export function excerpt(text: string, place: Position, extent: Extent = {}): Excerpt {
+  const { before = 60, behind = 60, tail = /\r$/, end = place } = extent;
+  const line = (text.split("\n", place.line)[place.line - 1] ?? "").replace(tail, "");
+  const at = place.column - 1;
+  const from = Math.max(0, at - before);
+  const shown = line.slice(from, at + behind);
+  const shownEnd = from + shown.length;
+  const to = end.line === place.line ? Math.min(end.column - 1, shownEnd) : shownEnd;
+  return {
+    shown,
+    indent: line.slice(from, at).replace(/[^\t]/gu, " "),
+    carets: "^".repeat(Math.max(1, to - at)),
+  };
 }

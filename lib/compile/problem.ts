@@ -1,5 +1,5 @@
 import { STATEMENT_BREAKPOINT } from "../bundle/bundle.ts";
-import { caretExcerpt } from "../bundle/text-position.ts";
+import { excerpt, type Position } from "../bundle/text-position.ts";
 import { MigratorError } from "../errors.ts";
 import type { MigrationFile } from "./folder.ts";
 import { parseRanges, type Range } from "./sql/parser.ts";
@@ -71,15 +71,15 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
   const { tag, path, sql } = file;
   const { line, column, index, text, torn } = problem;
   const statement = { index, line, column, excerpt: text.slice(0, 500) };
+  const facts = { migration: tag, statement, detail: lineOf(sql, problem) };
   const whole = parseRanges(sql);
   if (whole.ok && whole.ranges.length === 0) {
     return new MigratorError(
       "PULL_BASELINE",
       `${path}, line ${line}, column ${column}: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
-      { migration: tag, statement, detail: caretExcerpt(sql, line, column) },
+      facts,
     );
   }
-  const facts = { migration: tag, statement, detail: caretExcerpt(sql, line, column) };
   return new MigratorError(
     "SQL_INVALID",
     `${path}, line ${line}, column ${column}: ${problem.message}. Correct this statement${torn ? ", or move the statement breakpoint out of it" : ""}.`,
@@ -90,15 +90,21 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
 /** The error for a directive comment that cannot be followed: it is never passed over in silence. */
 export function directiveError(
   { tag, path, sql }: MigrationFile,
-  { line, column, index, message }: Misdirection,
+  problem: Misdirection,
 ): MigratorError {
-  const excerpt = (sql.split("\n", line).at(-1) ?? "").trim().slice(0, 500);
-  const statement = { index, line, column, excerpt };
+  const { line, column, index, message } = problem;
+  const text = (sql.split("\n", line).at(-1) ?? "").trim().slice(0, 500);
+  const statement = { index, line, column, excerpt: text };
   return new MigratorError(
     "DIRECTIVE_INVALID",
     `${path}, line ${line}, column ${column}: this directive cannot be followed: ${message}.`,
-    { migration: tag, statement, detail: caretExcerpt(sql, line, column) },
+    { migration: tag, statement, detail: lineOf(sql, problem) },
   );
+}
+
+function lineOf(sql: string, place: Position): string {
+  const { shown, indent, carets } = excerpt(sql, place);
+  return `${shown}\n${indent}${carets}`;
 }
 
 const NEWER_HINT =

@@ -5,7 +5,7 @@ import {
   type StatementDirectives,
   UNPARSED,
 } from "../bundle/bundle.ts";
-import { places } from "../bundle/text-position.ts";
+import { type Position, positionAt } from "../bundle/text-position.ts";
 import {
   type ChunkDirectives,
   DirectiveProblem,
@@ -50,7 +50,8 @@ export function cutStatements(
   sql: string,
   keep: (index: number, range: Range) => void = () => undefined,
 ): Cut {
-  const toPlace = places(sql);
+  let at = 0;
+  let place: Position = positionAt(sql, at);
   const statements: Statement[] = [];
   let file: FileDirectives = {};
   let lines: Pick<OfFile, "lineEndsMatter"> = {};
@@ -61,20 +62,23 @@ export function cutStatements(
       const { message, offset } = directives;
       const above = ranges.filter(({ end }) => end <= offset).length;
       const index = statements.length + above + 1;
-      const problem = { message, ...places(sql)(chunkStart + offset), index };
+      const problem = { message, ...positionAt(sql, chunkStart + offset), index };
       return { ok: false, code: "DIRECTIVE_INVALID", problem };
     }
     for (const [index, range] of ranges.entries()) {
       const { spansLines, ...digested } = digestTokens(text.slice(range.start, range.end));
       if (spansLines) lines = { lineEndsMatter: true };
       const start = chunkStart + range.start;
-      const place = { start, end: chunkStart + range.end, chunk, ...toPlace(start) };
+      // From the statement before: from the file's head, thousands of them would take its length squared.
+      place = positionAt(sql.slice(at, start), start - at, place);
+      at = start;
+      const span = { start, end: chunkStart + range.end, chunk, ...place };
       const said = directivesOf(directives.statements.get(index));
       keep(statements.length, range);
-      statements.push({ ...place, ...digested, ...facts(range), ...said });
+      statements.push({ ...span, ...digested, ...facts(range), ...said });
     }
     if (failure !== null) {
-      const where = { sql, text, chunkStart, index: statements.length + 1, toPlace };
+      const where = { sql, text, chunkStart, index: statements.length + 1 };
       return { ok: false, code: "SQL_INVALID", problem: sqlProblem(where, failure) };
     }
     file = { ...file, ...directives.file };
@@ -120,17 +124,13 @@ interface Where {
   readonly text: string;
   readonly chunkStart: number;
   readonly index: number;
-  readonly toPlace: ReturnType<typeof places>;
 }
 
-function sqlProblem(
-  { sql, text, chunkStart, index, toPlace }: Where,
-  failure: Failure,
-): SqlProblem {
+function sqlProblem({ sql, text, chunkStart, index }: Where, failure: Failure): SqlProblem {
   const { message, offset, from } = failure;
   return {
     message,
-    ...toPlace(chunkStart + offset),
+    ...positionAt(sql, chunkStart + offset),
     index,
     text: statementAround(text, from, offset),
     torn: isTorn(sql, chunkStart, text.length),

@@ -1,5 +1,5 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
-import { offsetOf, positionOf } from "../bundle/text-position.ts";
+import { type Position, positionAt, unitsAt } from "../bundle/text-position.ts";
 import { MigratorError, type StatementPlace } from "../errors.ts";
 import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
@@ -111,16 +111,19 @@ function placeOf(
 ): StatementPlace | undefined {
   const statement = migration.statements[index];
   if (statement === undefined) return undefined;
-  const exact =
-    position === null
-      ? statement
-      : positionOf(migration.sql, offsetOf(migration.sql, statement.start, position));
+  const exact = position === null ? statement : placeInside(migration, statement, position);
   return {
     index: index + 1,
     line: exact.line,
     column: exact.column,
     excerpt: excerptOf(migration, statement),
   };
+}
+
+/** @param position in code points, from 1, as the server counts */
+function placeInside({ sql }: Migration, statement: Statement, position: number): Position {
+  const text = sql.slice(statement.start);
+  return positionAt(text, unitsAt(text, "codePoints")(position - 1), statement);
 }
 
 function excerptOf(migration: Migration, statement: Statement): string {

@@ -2,7 +2,7 @@ import { type Migration, type Statement, statementText } from "../../bundle/bund
 import type { Finding } from "../../bundle/finding.ts";
 import type { RuleId } from "../../bundle/rule-ids.ts";
 import { cutSteps, slicesOf } from "../../bundle/steps.ts";
-import { unitsOf } from "../../bundle/text-position.ts";
+import { positionAt, unitsAt } from "../../bundle/text-position.ts";
 import { History, REPLAYED_KINDS } from "../sql/history.ts";
 import { parseTree, type Tree } from "../sql/parser.ts";
 import { type Node, record } from "../sql/tree.ts";
@@ -84,25 +84,13 @@ function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
     rule: rule.id,
     severity: severity ?? rule.severity,
     statement: index + 1,
-    ...placeOf(statement, text, at ?? 0),
+    ...positionAt(text, unitsAt(text, "bytes")(at ?? 0), statement),
     message,
     rewrite: rewrite.length > MAX_REWRITE_LENGTH ? TOO_LONG : rewrite,
     table: table ?? null,
     createdIn: table === undefined ? null : history.createdIn(table),
     asks: asks ?? null,
   };
-}
-
-function placeOf(
-  { line, column }: Statement,
-  text: string,
-  at: number,
-): Pick<Finding, "line" | "column"> {
-  if (at === 0) return { line, column };
-  const before = text.slice(0, unitsOf(text, at)).split("\n");
-  const last = before.at(-1) ?? "";
-  if (before.length === 1) return { line, column: column + last.length };
-  return { line: line + before.length - 1, column: last.length + 1 };
 }
 
 /** Trees are made when a rule wants one, and once. */

@@ -1,4 +1,4 @@
-import { unitsOf } from "../../bundle/text-position.ts";
+import { unitsAt } from "../../bundle/text-position.ts";
 
 /**
  * The part of a statement's text that begins at an offset and ends with the comma or bracket that closes it,
@@ -6,7 +6,7 @@ import { unitsOf } from "../../bundle/text-position.ts";
  * @param start in UTF-8 bytes, as parse trees count
  */
 export function clauseAt(text: string, start: number): string {
-  const rest = text.slice(unitsOf(text, start));
+  const rest = text.slice(unitsAt(text, "bytes")(start));
   let depth = 0;
   for (const { 0: token, index } of rest.matchAll(/'[^']*'|"[^"]*"|[()[\],]/g)) {
     depth += DEPTHS[token] ?? 0;

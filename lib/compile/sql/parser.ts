@@ -1,6 +1,6 @@
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
 import type { Touched } from "../../bundle/bundle.ts";
-import { unitsOfBytes, unitsOfCodePoints } from "../../bundle/text-position.ts";
+import { unitsAt } from "../../bundle/text-position.ts";
 import { type Classification, classify } from "./classify.ts";
 import { leadingBlanks, scanBytes, trimComments } from "./scanner.ts";
 import { touchesOf } from "./touches.ts";
@@ -48,7 +48,7 @@ export function parseRanges(text: string): Parse {
   if (rest === "") return { ok: true, ranges: [] };
   try {
     const { stmts = [] } = parseText(rest);
-    const toUnits = unitsOfBytes(rest);
+    const toUnits = unitsAt(rest, "bytes");
     return {
       ok: true,
       ranges: stmts.map(({ stmt = {}, stmt_location = 0, stmt_len }) => {
@@ -69,7 +69,7 @@ export function parseRanges(text: string): Parse {
     };
   } catch (error) {
     if (!hasSqlDetails(error)) throw error;
-    const offset = blanks + unitsOfCodePoints(rest, error.sqlDetails?.cursorPosition ?? 0);
+    const offset = blanks + unitsAt(rest, "codePoints")(error.sqlDetails?.cursorPosition ?? 0);
     return { ok: false, message: firstLine(error.message), offset };
   }
 }

@@ -1,5 +1,5 @@
 import { scanSync } from "libpg-query";
-import { unitsOfBytes } from "../../bundle/text-position.ts";
+import { unitsAt } from "../../bundle/text-position.ts";
 
 /** One token of PostgreSQL's scanner, comments included. Offsets are UTF-16 units. */
 export interface Token {
@@ -20,7 +20,7 @@ const COMMENTS: Readonly<Record<string, Token["comment"]>> = {
  * @throws SyntaxError where a literal or comment is unterminated
  */
 export function scanTokens(text: string): readonly Token[] {
-  const toUnits = unitsOfBytes(text);
+  const toUnits = unitsAt(text, "bytes");
   return scanBytes(text).map((token) => {
     const start = toUnits(token.start);
     const end = toUnits(token.end);

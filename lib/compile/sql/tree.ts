@@ -92,6 +92,21 @@ const SQL_TYPES: Readonly<Record<string, string>> = {
   bpchar: "char",
 };
 
+/** Each name of a serial type, with the integer that its column has. */
+const SERIALS: ReadonlyMap<string, string> = new Map([
+  ["serial", "integer"],
+  ["serial4", "integer"],
+  ["bigserial", "bigint"],
+  ["serial8", "bigint"],
+  ["smallserial", "smallint"],
+  ["serial2", "smallint"],
+]);
+
+/** The integer of a serial type; null for every other type. */
+export function serialInteger({ name }: ColumnType): string | null {
+  return SERIALS.get(name) ?? null;
+}
+
 /** A type as SQL. */
 export function sqlType(type: ColumnType): string {
   const known = type.schema === null ? SQL_TYPES[type.name] : undefined;

@@ -10,6 +10,7 @@ import {
   type Node,
   record,
   relation,
+  serialInteger,
   sqlType,
   text,
   typeOf,
@@ -63,8 +64,6 @@ interface NewColumn {
   readonly at: number;
 }
 
-const SERIAL = /^(?:big|small)?serial[248]?$/;
-
 function newColumns({ node, isNew, text: sql }: Checked): readonly NewColumn[] {
   const table = relation(node.relation);
   if (isNew(table)) return [];
@@ -83,15 +82,11 @@ function has({ constraints }: NewColumn, ...contypes: readonly string[]): boolea
   return constraints.some(({ contype }) => contypes.includes(text(contype)));
 }
 
-function isSerial({ column }: NewColumn): boolean {
-  return SERIAL.test(typeOf(column.typeName).name);
-}
-
 function requiredColumn(added: NewColumn): readonly Problem[] {
   const required = has(added, "CONSTR_NOTNULL", "CONSTR_PRIMARY");
   const filled = has(added, "CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED");
-  if (!required || filled || isSerial(added)) return [];
   const { table, name, column, at } = added;
+  if (!required || filled || serialInteger(typeOf(column.typeName)) !== null) return [];
   const quoted = quoteIdentifier(name);
   const alter = `ALTER TABLE ${quoteName(table)}`;
   const check = quoteIdentifier(`${table.name}_${name}_not_null`);
@@ -112,8 +107,9 @@ function volatileDefault(added: NewColumn): readonly Problem[] {
   const type = sqlType(typeOf(column.typeName));
   const alter = `ALTER TABLE ${quoteName(table)}`;
   const fill = `-- Fill the rows that are there in batches:\nUPDATE ${quoteName(table)} SET ${quoted} = DEFAULT WHERE ${quoted} IS NULL AND /* a batch */ false;`;
-  if (isSerial(added) || has(added, "CONSTR_IDENTITY")) {
-    const integer = SERIAL_TYPES[type] ?? type;
+  const serial = serialInteger(typeOf(column.typeName));
+  if (serial !== null || has(added, "CONSTR_IDENTITY")) {
+    const integer = serial ?? type;
     const sequence = quoteName({ ...table, name: `${table.name}_${name}_seq` });
     const message = `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock to number its rows in ${quoted}.`;
     const rewrite = `-- neon-migrate: no-transaction\nCREATE SEQUENCE ${sequence};\n${alter} ADD COLUMN ${quoted} ${integer};\n${alter} ALTER COLUMN ${quoted} SET DEFAULT nextval('${sequence}');\n${fill}`;
@@ -138,15 +134,6 @@ function volatileDefault(added: NewColumn): readonly Problem[] {
     },
   ];
 }
-
-const SERIAL_TYPES: Readonly<Record<string, string>> = {
-  serial: "integer",
-  serial4: "integer",
-  bigserial: "bigint",
-  serial8: "bigint",
-  smallserial: "smallint",
-  serial2: "smallint",
-};
 
 function defaultStart(source: string): number {
   return Math.max(0, source.search(/\bdefault\b/i));

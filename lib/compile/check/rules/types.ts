@@ -9,6 +9,7 @@ import {
   oncePerNode,
   record,
   relation,
+  serialInteger,
   sqlType,
   text,
   typeOf,
@@ -26,8 +27,8 @@ export const TYPE_RULES: readonly Rule[] = [
   avoid(
     "serial",
     "A serial column owns its sequence loosely: rights and dumps treat the two apart, where an identity column is one.",
-    ({ name }) => /^(?:big|small)?serial[248]?$/.test(name),
-    ({ name }) => `${INTEGERS[name] ?? "integer"} GENERATED ALWAYS AS IDENTITY`,
+    (type) => serialInteger(type) !== null,
+    (type) => `${serialInteger(type)} GENERATED ALWAYS AS IDENTITY`,
   ),
   avoid(
     "varchar-length",
@@ -56,13 +57,6 @@ export const TYPE_RULES: readonly Rule[] = [
     () => "jsonb",
   ),
 ];
-
-const INTEGERS: Readonly<Record<string, string>> = {
-  bigserial: "bigint",
-  serial8: "bigint",
-  smallserial: "smallint",
-  serial2: "smallint",
-};
 
 function precision({ modifiers: [digits] }: ColumnType): string {
   return digits === undefined ? "" : `(${digits})`;

@@ -35,7 +35,7 @@ export function lockTimeoutOf(
   return own ?? directives?.lockTimeoutMs ?? requestedMs;
 }
 
-/** What is known beyond the parse tree. */
+/** Facts about the statements that their parse trees do not show. */
 export interface StepOptions {
   /** How many statements of a migration an earlier run has done already. */
   done(migration: Migration): number;
@@ -44,6 +44,13 @@ export interface StepOptions {
   /** Whether the server has shown that a new enum value is used where the texts do not say so. */
   readonly commitEveryEnumValue: boolean;
 }
+
+/** The facts of a first run: nothing is done, and no server has taught anything. */
+export const NOTHING_KNOWN: StepOptions = {
+  done: () => 0,
+  mustStandAlone: () => false,
+  commitEveryEnumValue: false,
+};
 
 /** Why a list of migrations cannot share one transaction. */
 export type Separation = "not-transactional" | "transaction-control" | "new-enum-value";

@@ -1,7 +1,7 @@
 import { type Migration, type Statement, statementText } from "../../bundle/bundle.ts";
 import type { Finding } from "../../bundle/finding.ts";
 import type { RuleId } from "../../bundle/rule-ids.ts";
-import { cutSteps, slicesOf } from "../../bundle/steps.ts";
+import { cutSteps, NOTHING_KNOWN, slicesOf } from "../../bundle/steps.ts";
 import { positionAt, unitsAt } from "../../bundle/text-position.ts";
 import { History, REPLAYED_KINDS } from "../sql/history.ts";
 import { parseTree, type Tree } from "../sql/parser.ts";
@@ -115,15 +115,10 @@ function nodeOf(migration: Migration, statement: Statement, tree: Tree | undefin
 
 const READ_KINDS: ReadonlySet<string> = new Set([...RULES_OF.keys(), ...REPLAYED_KINDS]);
 
-/** Which statements commit with which. */
+/** For each statement those that commit with it. */
 function transactionsOf(migration: Migration): ReadonlyMap<number, readonly number[]> {
-  const steps = cutSteps(migration, {
-    done: () => 0,
-    mustStandAlone: () => false,
-    commitEveryEnumValue: false,
-  });
   return new Map(
-    steps
+    cutSteps(migration, NOTHING_KNOWN)
       .flatMap(slicesOf)
       .flatMap(({ statements }) => statements.map((index) => [index, statements])),
   );

@@ -90,7 +90,7 @@ function compileMigration(
   trees: Map<number, Tree>,
 ): Unchecked {
   const { tag, when, sql } = file;
-  const cut = cutStatements(sql, (index, { kind, tree }) => {
+  const cut = cutStatements(sql, (index, kind, tree) => {
     if (tree !== null && readsTree(kind)) trees.set(index, tree);
   });
   if (!cut.ok) throw cutError(file, cut);

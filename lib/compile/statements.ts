@@ -20,8 +20,10 @@ import {
   type SqlProblem,
   statementAround,
 } from "./problem.ts";
-import { type Parse, parseRanges, type Range } from "./sql/parser.ts";
+import { classify } from "./sql/classify.ts";
+import { type Parse, parseRanges, type Range, type Tree } from "./sql/parser.ts";
 import { digestTokens } from "./sql/tokens.ts";
+import { touchesOf } from "./sql/touches.ts";
 
 /** A migration's statements and what its directives say of the whole file, or what is wrong with its text. */
 export type Cut =
@@ -29,7 +31,13 @@ export type Cut =
   | { readonly ok: false; readonly code: "SQL_INVALID"; readonly problem: SqlProblem }
   | { readonly ok: false; readonly code: "DIRECTIVE_INVALID"; readonly problem: Misdirection };
 
-/** Said nothing, nothing is kept. */
+/**
+ * Takes the parse tree of a statement, by the statement's index in its file. Null where `parseTree` of its own
+ * text would give another one, and for a long statement: its tree takes a hundred times the text's memory.
+ */
+type KeepTree = (index: number, kind: string, tree: Tree | null) => void;
+
+/** What is true of the whole file; a file that says nothing has none of it. */
 interface OfFile {
   readonly directives?: FileDirectives;
   readonly lineEndsMatter?: true;
@@ -44,12 +52,9 @@ const PIECE_LENGTH = 256 * 1024;
 /**
  * Cuts a migration's text as Drizzle does, at every breakpoint, and then each chunk into statements; and
  * reads the directives above them.
- * @param keep is handed what the parser says of each statement, by its index
+ * @param keep is handed the kind of each statement, with its parse tree where that is worth keeping
  */
-export function cutStatements(
-  sql: string,
-  keep: (index: number, range: Range) => void = () => undefined,
-): Cut {
+export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cut {
   let at = 0;
   let place: Position = positionAt(sql, at);
   const statements: Statement[] = [];
@@ -59,11 +64,12 @@ export function cutStatements(
   for (const [chunk, text] of sql.split(STATEMENT_BREAKPOINT).entries()) {
     const { ranges, failure, directives } = readChunk(text, statements.length === 0 ? file : null);
     if (directives instanceof DirectiveProblem) {
-      const { message, offset } = directives;
-      const above = ranges.filter(({ end }) => end <= offset).length;
-      const index = statements.length + above + 1;
-      const problem = { message, ...positionAt(sql, chunkStart + offset), index };
-      return { ok: false, code: "DIRECTIVE_INVALID", problem };
+      const where = { sql, chunkStart, index: statements.length + 1 };
+      return {
+        ok: false,
+        code: "DIRECTIVE_INVALID",
+        problem: misdirection(where, ranges, directives),
+      };
     }
     for (const [index, range] of ranges.entries()) {
       const { spansLines, ...digested } = digestTokens(text.slice(range.start, range.end));
@@ -74,12 +80,12 @@ export function cutStatements(
       at = start;
       const span = { start, end: chunkStart + range.end, chunk, ...place };
       const said = directivesOf(directives.statements.get(index));
-      keep(statements.length, range);
-      statements.push({ ...span, ...digested, ...facts(range), ...said });
+      keep(statements.length, range.facts.kind, range.tree);
+      statements.push({ ...span, ...digested, ...range.facts, ...said });
     }
     if (failure !== null) {
-      const where = { sql, text, chunkStart, index: statements.length + 1 };
-      return { ok: false, code: "SQL_INVALID", problem: sqlProblem(where, failure) };
+      const where = { sql, chunkStart, index: statements.length + 1 };
+      return { ok: false, code: "SQL_INVALID", problem: sqlProblem(where, text, failure) };
     }
     file = { ...file, ...directives.file };
     chunkStart += text.length + STATEMENT_BREAKPOINT.length;
@@ -87,12 +93,27 @@ export function cutStatements(
   return { ok: true, statements, ...lines, ...directivesOf(file) };
 }
 
-function facts({ kind, classification, touches }: Range): Facts {
-  return { kind, ...classification, ...(touches.length === 0 ? {} : { touches }) };
+/** Where a statement lies in its chunk, and what its parse tree tells. */
+interface Read {
+  readonly start: number;
+  readonly end: number;
+  readonly facts: Pick<Statement, "kind" | "mode" | "effect" | "why" | "touches">;
+  /** Null where it is not worth keeping. */
+  readonly tree: Tree | null;
 }
 
-/** What the parse tree of a statement tells. */
-type Facts = Pick<Statement, "kind" | "mode" | "effect" | "why" | "touches">;
+const MAX_KEPT_LENGTH = 10_000;
+
+/** Reads the tree of a statement while it is there: those of a whole file would take too much memory. */
+function read({ start, end, kind, tree, ownPlaces }: Range, from: number): Read {
+  const touches = touchesOf(tree);
+  return {
+    start: start + from,
+    end: end + from,
+    facts: { kind, ...classify(tree), ...(touches.length === 0 ? {} : { touches }) },
+    tree: ownPlaces && end - start <= MAX_KEPT_LENGTH ? tree : null,
+  };
+}
 
 /** A chunk's statements and what is said of them. */
 interface ReadChunk extends Pieces {
@@ -121,12 +142,21 @@ function directivesOf<Said extends StatementDirectives>(
 
 interface Where {
   readonly sql: string;
-  readonly text: string;
   readonly chunkStart: number;
+  /** Of the chunk's first statement, or of the one that is wrong; from 1. */
   readonly index: number;
 }
 
-function sqlProblem({ sql, text, chunkStart, index }: Where, failure: Failure): SqlProblem {
+function misdirection(
+  { sql, chunkStart, index }: Where,
+  ranges: readonly Read[],
+  { message, offset }: DirectiveProblem,
+): Misdirection {
+  const above = ranges.filter(({ end }) => end <= offset).length;
+  return { message, ...positionAt(sql, chunkStart + offset), index: index + above };
+}
+
+function sqlProblem({ sql, chunkStart, index }: Where, text: string, failure: Failure): SqlProblem {
   const { message, offset, from } = failure;
   return {
     message,
@@ -143,24 +173,14 @@ function cutChunk(text: string): Pieces {
   if (from === null) return parsePieces(text);
   const before = parsePieces(text.slice(0, from));
   if (before.failure !== null) return before;
-  return { ranges: [...before.ranges, unparsedRange(text, from)], failure: null };
-}
-
-function unparsedRange(text: string, from: number): Range {
   const effect = { kind: "unknown" } as const;
-  const classification = { mode: "alone", effect, why: "unparsed" } as const;
-  return {
-    ...unparsedStatement(text, from),
-    next: null,
-    kind: UNPARSED,
-    classification,
-    touches: [],
-    tree: null,
-  };
+  const facts = { kind: UNPARSED, mode: "alone", effect, why: "unparsed" } as const;
+  const unparsed = { ...unparsedStatement(text, from), facts, tree: null };
+  return { ranges: [...before.ranges, unparsed], failure: null };
 }
 
 interface Pieces {
-  readonly ranges: readonly Range[];
+  readonly ranges: readonly Read[];
   readonly failure: Failure | null;
 }
 
@@ -172,7 +192,7 @@ interface Failure {
 }
 
 function parsePieces(chunk: string): Pieces {
-  const ranges: Range[] = [];
+  const ranges: Read[] = [];
   let from = 0;
   let length = PIECE_LENGTH;
   while (from < chunk.length) {
@@ -186,7 +206,7 @@ function parsePieces(chunk: string): Pieces {
       length *= 2;
       continue;
     }
-    for (const range of parse.ranges) ranges.push(shifted(range, from));
+    for (const range of parse.ranges) ranges.push(read(range, from));
     from += next;
     length = PIECE_LENGTH;
   }
@@ -200,18 +220,13 @@ function pieceEnd(chunk: string, from: number, length: number): number {
   return semicolon < 0 ? chunk.length : semicolon + 1;
 }
 
-function lastPiece(before: readonly Range[], parse: Parse, text: string, from: number): Pieces {
+function lastPiece(before: readonly Read[], parse: Parse, text: string, from: number): Pieces {
   const ranges = parse.ok ? parse.ranges : rangesBefore(text, parse.offset);
-  const all = [...before, ...ranges.map((range) => shifted(range, from))];
+  const all = [...before, ...ranges.map((range) => read(range, from))];
   if (parse.ok) return { ranges: all, failure: null };
   const { message, offset } = parse;
   return {
     ranges: all,
     failure: { message, offset: from + offset, from: from + (ranges.at(-1)?.next ?? 0) },
   };
-}
-
-function shifted(range: Range, by: number): Range {
-  const { start, end, next } = range;
-  return { ...range, start: start + by, end: end + by, next: next === null ? null : next + by };
 }

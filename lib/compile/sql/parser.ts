@@ -1,9 +1,11 @@
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
-import type { Touched } from "../../bundle/bundle.ts";
 import { unitsAt } from "../../bundle/text-position.ts";
-import { type Classification, classify } from "./classify.ts";
 import { leadingBlanks, scanBytes, trimComments } from "./scanner.ts";
-import { touchesOf } from "./touches.ts";
+
+/*
+ * PostgreSQL's own parser, asked for two things: where the statements of a text lie, and the parse tree of
+ * one. A text comes in, ranges and trees go out. What a tree means is for others to read.
+ */
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
 export interface Range {
@@ -15,13 +17,9 @@ export interface Range {
   readonly next: number | null;
   /** The name of its parse node: `CreateStmt`, `TransactionStmt` … */
   readonly kind: string;
-  readonly classification: Classification;
-  readonly touches: readonly Touched[];
-  /**
-   * Its parse tree, where `parseTree` of its own text would give the same: its places are counted from its
-   * first token. Null where it is not, and for what is long: such a tree takes a hundred times the text's memory.
-   */
-  readonly tree: Tree | null;
+  readonly tree: Tree;
+  /** Whether the places in its tree count from its own first token, as in `parseTree` of its own text. */
+  readonly ownPlaces: boolean;
 }
 
 /** A statement's parse tree: one key, the name of its node. */
@@ -33,7 +31,6 @@ export type Parse =
   | { readonly ok: false; readonly message: string; readonly offset: number };
 
 const MAX_MESSAGE_LENGTH = 200;
-const MAX_KEPT_LENGTH = 10_000;
 
 /** Makes the parser ready; `parseRanges` is synchronous after that. */
 export async function loadParser(): Promise<void> {
@@ -61,9 +58,8 @@ export function parseRanges(text: string): Parse {
           end: blanks + start + trimmed.end,
           next: stmt_len === undefined ? null : blanks + end + 1,
           kind: Object.keys(stmt)[0] ?? "",
-          classification: classify(stmt),
-          touches: touchesOf(stmt),
-          tree: first === 0 && end <= MAX_KEPT_LENGTH ? asTree(stmt) : null,
+          tree: asTree(stmt),
+          ownPlaces: first === 0,
         };
       }),
     };

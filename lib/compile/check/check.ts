@@ -3,8 +3,9 @@ import type { Finding } from "../../bundle/finding.ts";
 import type { RuleId } from "../../bundle/rule-ids.ts";
 import { cutSteps, NOTHING_KNOWN, slicesOf } from "../../bundle/steps.ts";
 import { positionAt, unitsAt } from "../../bundle/text-position.ts";
-import { History, REPLAYED_KINDS } from "../sql/history.ts";
+import { History } from "../sql/history.ts";
 import { parseTree, type Tree } from "../sql/parser.ts";
+import { REPLAYED_KINDS } from "../sql/replay.ts";
 import { type Node, record } from "../sql/tree.ts";
 import type { Checked, Problem, Rule } from "./rule.ts";
 import { RULES } from "./rules.ts";
@@ -52,6 +53,7 @@ function checkMigration(
 ): readonly Finding[] {
   const findings: Finding[] = [];
   const { tag } = migration;
+  history.begin(tag);
   const nodeAt = treeReader(migration, trees);
   const togetherOf = transactionsOf(migration);
   for (const [index, statement] of migration.statements.entries()) {
@@ -68,7 +70,7 @@ function checkMigration(
     for (const rule of rules.filter(({ id }) => !isAllowed(id, migration, statement))) {
       findings.push(...rule.check(checked).map((problem) => toFinding(rule, problem, checked)));
     }
-    if (replayed) history.replay(statement.kind, node, tag);
+    if (replayed) history.replay(statement.kind, node);
   }
   return findings;
 }

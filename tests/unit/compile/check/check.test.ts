@@ -47,6 +47,38 @@ describe("checkMigrations", () => {
     expect(found(`${CREATE} create index on "public"."t" ("a");`)).toEqual([]);
   });
 
+  test("takes a table for old that IF NOT EXISTS leaves alone", () => {
+    expect(found(CREATE, `${CREATE.replace("table", "table if not exists")}\n${INDEX}`)).toEqual([
+      "1:2:1 index-not-concurrent",
+    ]);
+  });
+
+  test("takes a materialized view for new in its file, and for gone once it is dropped", () => {
+    const view = "create materialized view m as select 1 as a;\ncreate index on m (a);";
+
+    expect(found(`${view}\ndrop materialized view m;\ncreate index on m (a);`)).toEqual([
+      "0:4:1 index-not-concurrent",
+    ]);
+  });
+
+  test("knows that a temporary table hides another one, up to the end of its file", () => {
+    const temporary = 'create temp table "t" ("a" integer);';
+
+    expect(found(CREATE, `${temporary}\n${INDEX}`, INDEX)).toEqual(["2:1:1 index-not-concurrent"]);
+    expect(found(`${CREATE} ${temporary} drop table "t"; ${INDEX}`)).toEqual([]);
+  });
+
+  test("follows the tables of a schema that is renamed, and forgets those of one that is dropped", () => {
+    const create = 'create schema "s"; create table "s"."t" ("a" integer);';
+
+    expect(
+      found(`${create} alter schema "s" rename to "r"; create index on "r"."t" ("a");`),
+    ).toEqual([]);
+    expect(found(`${create} drop schema "s" cascade;\ncreate index on "s"."t" ("a");`)).toEqual([
+      "0:2:1 index-not-concurrent",
+    ]);
+  });
+
   test("points to the clause, whatever characters stand before it", () => {
     expect(
       found(`select 'é☃😀';\nalter table "t😀" add column "é" text,\n  add check ("x" > 0);`),

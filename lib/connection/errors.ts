@@ -1,5 +1,5 @@
 import { type ErrorCode, MigratorError, toError } from "../errors.ts";
-import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
+import { INSUFFICIENT_PRIVILEGE, type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
 /** How one kind of failure on the way to the database is reported. */
 interface Verdict {
@@ -60,7 +60,7 @@ const BY_SQLSTATE: Readonly<Record<string, Verdict>> = {
   "28P01": LOGIN,
   "28000": LOGIN,
   "3D000": DATABASE,
-  "42501": DENIED,
+  [INSUFFICIENT_PRIVILEGE]: DENIED,
   "55000": BLOCKED,
   "57014": WAKING,
   "53300": WAKING,

@@ -2,6 +2,7 @@ import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { describeSession, type SessionFacts } from "../postgres/activity.ts";
+import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
 import { backoffMs } from "../wait.ts";
 import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
 
@@ -15,9 +16,6 @@ export interface Patience {
   /** Given what tells at any time for whom it waits. */
   onWatch?(blockers: Blockers): void;
 }
-
-/** Nobody has let go of the lock in time. */
-const LOCK_NOT_AVAILABLE = "55P03";
 
 /** SQLSTATEs of a transaction that lost against others and may win the next time. */
 const CONTENTION: Readonly<Record<string, string>> = {

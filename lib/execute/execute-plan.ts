@@ -3,6 +3,7 @@ import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import type { Ledger, LedgerFacts } from "../ledger/ledger.ts";
 import type { ExecutorReason, Plan } from "../plan/plan.ts";
+import { INSUFFICIENT_PRIVILEGE } from "../postgres/errors.ts";
 import { type Patience, retryOnContention } from "./contention.ts";
 import {
   type AppliedMigration,
@@ -117,6 +118,6 @@ function insisted(cause: BootstrapRefused): MigratorError {
   return new MigratorError(
     "EXECUTOR_UNSUITABLE",
     `Drizzle's own migrator cannot run here: the role may not create the ledger's schema or table, which it always tries. Send "executor": "auto", or grant the role CREATE on the database.`,
-    { cause, sqlstate: "42501" },
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }

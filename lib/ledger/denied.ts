@@ -1,13 +1,10 @@
 import { MigratorError } from "../errors.ts";
-import { postgresFacts } from "../postgres/errors.ts";
+import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { checkpointPlace } from "./checkpoints.ts";
 import type { Home, Ledger } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
-
-/** The role lacks a right. */
-const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** What was refused: writing the ledger, or the table of checkpoints beside it. */
 interface Refused {

@@ -65,7 +65,8 @@ function contains(whole: readonly LedgerRow[], part: readonly LedgerRow[]): bool
   return part.every((row) => keys.has(rowKey(row)));
 }
 
-function rowKey({ hash, when }: LedgerRow): string {
+/** The key of a ledger row, and of the migration that would write it as it is. */
+export function rowKey({ when, hash }: Pick<LedgerRow, "when" | "hash">): string {
   return `${when} ${hash}`;
 }
 

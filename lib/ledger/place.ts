@@ -1,6 +1,9 @@
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 
+/** The schema of the ledger where its own schema cannot be created; the tables beside it follow. */
+export const FALLBACK_SCHEMA = "public";
+
 /** The ledger's qualified name, quoted. */
 export function quotePlace(place: LedgerPlace): string {
   return `${quoteIdentifier(place.schema)}.${quoteIdentifier(place.table)}`;

@@ -7,10 +7,7 @@ import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import { deniedRead, hiddenRows } from "./denied.ts";
 import { chooseHome } from "./home.ts";
 import type { FoundLedger, Home, Ledger, LedgerRow } from "./ledger.ts";
-import { quotePlace } from "./place.ts";
-
-/** Where the ledger goes when its own schema cannot be created. */
-const FALLBACK_SCHEMA = "public";
+import { FALLBACK_SCHEMA, quotePlace } from "./place.ts";
 
 /** What every version of Drizzle's table has. */
 const REQUIRED_COLUMNS = ["id", "hash", "created_at"];

@@ -1,5 +1,6 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { Warning } from "../errors.ts";
+import { rowKey } from "../ledger/home.ts";
 import type { LedgerRow } from "../ledger/ledger.ts";
 
 /** Which ledger row belongs to which migration. A row matches at most one migration, and the reverse. */
@@ -27,15 +28,9 @@ const NAME: Rule = { row: ({ name }) => name, migration: ({ name }) => name };
 const RULES: Rules = {
   sure: [
     NAME,
-    {
-      row: ({ when, hash }) => (when === null ? null : `${when} ${hash}`),
-      migration: ({ when, hash }) => `${when} ${hash}`,
-    },
+    { row: timedKey, migration: rowKey },
     // Whole seconds: written for a 1.0 folder, before the deployment was rolled back to the 0.x one.
-    {
-      row: ({ when, hash }) => (when === null ? null : `${when} ${hash}`),
-      migration: ({ when, hash }) => `${toSecond(when)} ${hash}`,
-    },
+    { row: timedKey, migration: ({ when, hash }) => rowKey({ when: toSecond(when), hash }) },
   ],
   timeAlone: {
     row: ({ when }) => when?.toString() ?? null,
@@ -51,8 +46,8 @@ const RULES_OF_NAMED_FOLDERS: Rules = {
   sure: [
     NAME,
     {
-      row: ({ when, hash }) => (when === null ? null : `${toSecond(when)} ${hash}`),
-      migration: ({ when, hash }) => `${when} ${hash}`,
+      row: ({ when, hash }) => (when === null ? null : rowKey({ when: toSecond(when), hash })),
+      migration: rowKey,
     },
   ],
   timeAlone: {
@@ -91,6 +86,10 @@ export function matchRows(
       ...(repeated.length === 0 ? [] : [repeatedWarning(repeated.length)]),
     ],
   };
+}
+
+function timedKey(row: LedgerRow): string | null {
+  return row.when === null ? null : rowKey(row);
 }
 
 /** The beginning of its second, which is how precise the name of a 1.0 folder is. */
@@ -152,10 +151,6 @@ function groupBy<Item>(
     else group.push(item);
   }
   return groups;
-}
-
-function rowKey({ when, hash }: LedgerRow): string {
-  return `${when} ${hash}`;
 }
 
 function hashOnlyWarning({ id, hash }: LedgerRow): Warning {

@@ -1,4 +1,10 @@
-/** What PostgreSQL says about an error, in the words of its protocol. */
+/** The role lacks a right. */
+export const INSUFFICIENT_PRIVILEGE = "42501";
+
+/** Others hold the lock, and have not let go of it within `lock_timeout`. */
+export const LOCK_NOT_AVAILABLE = "55P03";
+
+/** The facts of an error, in the words of PostgreSQL's protocol. */
 export interface PostgresFacts {
   /** In the server's language: `lc_messages`. */
   readonly severity: string;

@@ -1,10 +1,9 @@
 import { MigratorError } from "../errors.ts";
 import { quotePlace } from "../ledger/place.ts";
-import { postgresFacts } from "../postgres/errors.ts";
+import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { RunsHome } from "./home.ts";
 
-const INSUFFICIENT_PRIVILEGE = "42501";
 /** The table has no such column, or one of another type. */
 const OTHER_COLUMNS: readonly unknown[] = ["42703", "42804", "42883"];
 

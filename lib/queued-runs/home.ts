@@ -1,10 +1,7 @@
 import type { Rows } from "../connection/connection.ts";
-import { placeBeside } from "../ledger/place.ts";
+import { FALLBACK_SCHEMA, placeBeside } from "../ledger/place.ts";
 import { quoteLiteral } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
-
-/** Where the ledger goes when its own schema cannot be created; so does this table. */
-const FALLBACK_SCHEMA = "public";
 
 /** A place where the table of runs can be, and what our role may do there. */
 export interface RunsHome extends LedgerPlace {

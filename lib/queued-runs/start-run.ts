@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
-import { postgresFacts } from "../postgres/errors.ts";
+import { LOCK_NOT_AVAILABLE, postgresFacts } from "../postgres/errors.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
@@ -32,8 +32,6 @@ export interface Wanted {
 const CREATED_MEANWHILE: readonly unknown[] = ["42P06", "42P07", "23505"];
 /** As long as it may take to see who is first. */
 const CREATE_ATTEMPTS = 3;
-/** The statement waited for a lock for longer than it may. */
-const LOCK_NOT_AVAILABLE = "55P03";
 
 /**
  * Writes a run down and hands it to another call of this function. The row is there before anybody is told its

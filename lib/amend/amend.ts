@@ -4,7 +4,7 @@ import type { Connection, DatabaseFacts } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { retryOnContention } from "../execute/contention.ts";
 import { type Part, sendTransaction } from "../execute/transaction.ts";
-import { deniedAmendment, isPrivilegeError } from "../ledger/denied.ts";
+import { deniedAmendment, isPrivilegeError, readOnly } from "../ledger/denied.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import { acquireLock } from "../ledger/lock.ts";
 import { openingLockQuestion, refusePooler } from "../ledger/pooler.ts";
@@ -103,7 +103,11 @@ async function takeLock(
   { target, lockTimeoutMs, log }: AmendOptions,
   deadline: number,
 ): Promise<readonly Warning[]> {
-  if (connection.readOnly) throw readOnly(connection);
+  if (connection.readOnly) {
+    throw readOnly(
+      `A ledger can be written only where the database can be: ${connection.database.host} is a replica, or the role's transactions are read-only. Nothing was written.`,
+    );
+  }
   await refusePooler(connection);
   const { locked, lasting } = connection.opening[0]?.[0] ?? {};
   if (locked === true && lasting === true) return [];
@@ -160,12 +164,5 @@ function deadlinePassed(): MigratorError {
     "DEADLINE",
     "The database did not answer in time. Run the same command without --yes: it shows what is left to write.",
     { retryable: true },
-  );
-}
-
-function readOnly({ database }: Connection): MigratorError {
-  return new MigratorError(
-    "READ_ONLY",
-    `A ledger can be written only where the database can be: ${database.host} is a replica, or the role's transactions are read-only. Nothing was written. Use the primary's host.`,
   );
 }

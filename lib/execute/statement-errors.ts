@@ -1,6 +1,7 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import { type Position, positionAt, unitsAt } from "../bundle/text-position.ts";
 import { MigratorError, type StatementPlace } from "../errors.ts";
+import { readOnly } from "../ledger/denied.ts";
 import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
 const MAX_EXCERPT = 500;
@@ -85,13 +86,17 @@ export function commitFailed(thrown: unknown, migrations: readonly Migration[]):
 export function bookkeepingFailed(thrown: unknown): unknown {
   const server = thrown instanceof MigratorError ? null : postgresFacts(thrown);
   if (server === null) return thrown;
-  const readOnly = server.sqlstate === READ_ONLY_SQL_TRANSACTION;
+  const facts = { ...serverFacts(server), cause: thrown };
+  if (server.sqlstate === READ_ONLY_SQL_TRANSACTION) {
+    return readOnly(
+      "The database is read-only: the connection string leads to a replica, or to a role whose transactions are read-only.",
+      facts,
+    );
+  }
   return new MigratorError(
-    readOnly ? "READ_ONLY" : "MIGRATION_FAILED",
-    readOnly
-      ? "The database is read-only: the connection string leads to a replica, or to a role whose transactions are read-only. Use the primary's host."
-      : `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). The transaction is rolled back.`,
-    { ...serverFacts(server), cause: thrown },
+    "MIGRATION_FAILED",
+    `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). The transaction is rolled back.`,
+    facts,
   );
 }
 

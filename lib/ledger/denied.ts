@@ -1,4 +1,4 @@
-import { MigratorError } from "../errors.ts";
+import { type ErrorFacts, MigratorError } from "../errors.ts";
 import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
@@ -6,7 +6,20 @@ import { checkpointPlace } from "./checkpoints.ts";
 import type { Home, Ledger } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
 
-/** What was refused: writing the ledger, or the table of checkpoints beside it. */
+/*
+ * The errors for what a role or a session may not do. A refusal of the server, or a right that its catalog
+ * denies, comes in; an error with the GRANTs that help goes out. It sends nothing itself.
+ */
+
+/**
+ * The error for a session that cannot write.
+ * @param sentence what should have been written, and where
+ */
+export function readOnly(sentence: string, facts: ErrorFacts = {}): MigratorError {
+  return new MigratorError("READ_ONLY", `${sentence} Use the primary's host.`, facts);
+}
+
+/** A refusal of our own bookkeeping: writing the ledger, or the table of checkpoints beside it. */
 interface Refused {
   readonly ledger: Ledger;
   readonly role: string;
@@ -43,6 +56,7 @@ export function hiddenRows(home: Home, role: string): MigratorError {
   );
 }
 
+/** The error for a ledger that our role may write nowhere. */
 export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
   const [configured] = ledger.homes;
   const grants =
@@ -59,10 +73,10 @@ export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): Migr
 /** Only what cannot be rolled back needs them, so a role may do without until then. */
 function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): MigratorError {
   const grantee = quoteIdentifier(role);
-  const checkpoints = quotePlace(checkpointPlace(place));
+  const checkpoints = checkpointPlace(place);
   return new MigratorError(
     "LEDGER_DENIED",
-    `What is pending cannot be rolled back as a whole, so its progress is kept in ${checkpoints}, and the role ${grantee} may not write there. As its owner: grant usage, create on schema ${quoteIdentifier(place.schema)} to ${grantee}; and, where the table exists already: grant select, insert, update, delete on ${checkpoints} to ${grantee};`,
+    `What is pending cannot be rolled back as a whole, so its progress is kept in ${quotePlace(checkpoints)}, and the role ${grantee} may not write there. As its owner: ${createGrants({ ...place, schemaExists: true }, role)} and, where the table exists already: ${changeGrant(checkpoints, role)}`,
     { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }
@@ -73,14 +87,11 @@ export function deniedAmendment(
   role: string,
   cause: unknown,
 ): MigratorError {
-  const grantee = quoteIdentifier(role);
   const names = [...new Set(tables.map(quotePlace))];
-  const grants = names.map(
-    (name) => `grant select, insert, update, delete on ${name} to ${grantee};`,
-  );
+  const grants = [...new Set(tables.map((table) => changeGrant(table, role)))];
   return new MigratorError(
     "LEDGER_DENIED",
-    `The role ${grantee} may not change ${names.join(", ")}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
+    `The role ${quoteIdentifier(role)} may not change ${names.join(", ")}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
     { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }
@@ -95,7 +106,13 @@ function useGrants(place: LedgerPlace, role: string): string {
   ].join(" ");
 }
 
-function createGrants(home: Home, role: string): string {
+/** The GRANT of every right to a table's rows. */
+export function changeGrant(table: LedgerPlace, role: string): string {
+  return `grant select, insert, update, delete on ${quotePlace(table)} to ${quoteIdentifier(role)};`;
+}
+
+/** The statement that lets a role create a table of ours. */
+export function createGrants(home: Pick<Home, "schema" | "schemaExists">, role: string): string {
   const schema = quoteIdentifier(home.schema);
   const grantee = quoteIdentifier(role);
   return home.schemaExists

@@ -1,7 +1,7 @@
-import type { Connection, Rows } from "../connection/connection.ts";
-import { MigratorError } from "../errors.ts";
+import type { Rows } from "../connection/connection.ts";
 import { type RunResult, runMigrations } from "../execute/execute-plan.ts";
 import { describeApplied } from "../execute/executor.ts";
+import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
@@ -46,7 +46,11 @@ function decide(self: Attempt, answer: Rows): Planned {
   const planned = makePlan(self, answer);
   recoverDoubtful(planned.plan, progress);
   if (planned.plan.refusal !== null) throw planned.plan.refusal;
-  if (planned.plan.pending.length > 0 && connection.readOnly) throw readOnly(connection);
+  if (planned.plan.pending.length > 0 && connection.readOnly) {
+    throw readOnly(
+      `Migrations are pending, but ${connection.database.host} is read-only: it is a replica, or the role's transactions are read-only.`,
+    );
+  }
   return planned;
 }
 
@@ -142,11 +146,4 @@ function keep(
       .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done })),
   };
   for (const { code, message } of warnings) progress.warn(code, message);
-}
-
-function readOnly({ database }: Connection): MigratorError {
-  return new MigratorError(
-    "READ_ONLY",
-    `Migrations are pending, but ${database.host} is read-only: it is a replica, or the role's transactions are read-only. Use the primary's host.`,
-  );
 }

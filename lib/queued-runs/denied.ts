@@ -1,4 +1,5 @@
 import { MigratorError } from "../errors.ts";
+import { changeGrant, createGrants } from "../ledger/denied.ts";
 import { quotePlace } from "../ledger/place.ts";
 import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
@@ -24,12 +25,8 @@ export function deniedRuns(
 }
 
 function grants(home: RunsHome, role: string): string {
-  const schema = quoteIdentifier(home.schema);
-  const grantee = quoteIdentifier(role);
-  if (!home.schemaExists) return `create schema ${schema} authorization ${grantee};`;
-  return home.exists
-    ? `grant usage on schema ${schema} to ${grantee}; grant select, insert, update, delete on ${quotePlace(home)} to ${grantee};`
-    : `grant usage, create on schema ${schema} to ${grantee};`;
+  if (!home.exists) return createGrants(home, role);
+  return `grant usage on schema ${quoteIdentifier(home.schema)} to ${quoteIdentifier(role)}; ${changeGrant(home, role)}`;
 }
 
 /** Turns a refusal of our own bookkeeping into what it means; leaves every other error as it is. */

@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
+import { readOnly } from "../ledger/denied.ts";
 import { LOCK_NOT_AVAILABLE, postgresFacts } from "../postgres/errors.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
@@ -84,7 +85,8 @@ function queuedRow(requestedAt: string, requestedBy: string | null): RunRow {
 async function prepareHome(session: RunsSession, { ledger }: Target): Promise<RunsHome> {
   const { connection } = session;
   const { role, host } = connection.database;
-  if (connection.readOnly) throw readOnly(host);
+  if (connection.readOnly)
+    throw readOnly(`A run that outlives its call is written down, but ${host} is read-only.`);
   let { homes } = session;
   for (let attempt = 1; attempt <= CREATE_ATTEMPTS; attempt += 1) {
     const home = chooseRunsHome(homes, role);
@@ -105,13 +107,6 @@ async function created(connection: Connection, home: RunsHome): Promise<boolean>
     if (CREATED_MEANWHILE.includes(sqlstate)) return false;
     throw thrown;
   }
-}
-
-function readOnly(host: string): MigratorError {
-  return new MigratorError(
-    "READ_ONLY",
-    `A run that outlives its call is written down, but ${host} is read-only. Use the primary's host.`,
-  );
 }
 
 function busy(cause: unknown): MigratorError {

@@ -79,7 +79,6 @@ function lostAgainstOthers(thrown: unknown, blockers: Blockers, attempts: number
     const present = blockers.present();
     throw outOfTime(thrown, present.length > 0 || attempts === 1 ? present : blockers.lastSeen());
   }
-  if (thrown.code !== "MIGRATION_FAILED") throw thrown;
   if (whyLost(thrown) === undefined) throw thrown;
   return thrown;
 }

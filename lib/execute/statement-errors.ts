@@ -94,7 +94,7 @@ export function bookkeepingFailed(thrown: unknown): unknown {
     );
   }
   return new MigratorError(
-    "MIGRATION_FAILED",
+    "LEDGER_UNWRITABLE",
     `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). The transaction is rolled back.`,
     facts,
   );

@@ -4,7 +4,6 @@ import { migrate } from "../../lib/migrate/migrate.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/target/target.ts";
-import type { Relay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";
 
@@ -20,18 +19,17 @@ export function targetOf(url: string, relay: string, changes: Partial<Target> = 
   };
 }
 
-/** A database of a test's own, and a relay to it. */
+/** A database, and the way to it through a relay. */
 export interface TestTarget {
   readonly database: TestDatabase;
-  readonly relay: Relay;
   readonly target: Target;
 }
 
-/** Creates a database with a relay; its `close` ends both. */
+/** Creates what the tests of one file share; the `close` of the database ends both. One test alone asks `setup/test.ts`. */
 export async function createTestTarget(): Promise<TestTarget> {
   const database = await createTestDatabase();
   const relay = await database.startRelay();
-  return { database, relay, target: targetOf(database.url, relay.address) };
+  return { database, target: targetOf(database.url, relay.address) };
 }
 
 /** How a run is looked at while it goes on. */

@@ -1,28 +1,19 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { lockQuestion } from "../../../lib/ledger/lock.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
-import type { Relay } from "../../../local/relay/relay.ts";
 import { amend } from "../../setup/amend.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { createTestTarget, run, targetOf } from "../../setup/run.ts";
+import { run, targetOf } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table notes (id int primary key)");
 const second = makeMigration("0001_second", 2_000, "create table tags (id int primary key)");
 const third = makeMigration("0002_third", 3_000, "insert into notes values (1)");
 const bundle = makeBundle(first, second, third);
 
-let database: TestDatabase;
-let relay: Relay;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, relay, target } = await createTestTarget());
-  return () => database.close();
-});
-
 /** The hashes of a ledger, in the order in which they were written; null where there is no ledger. */
-async function hashes(schema = "drizzle"): Promise<unknown> {
+async function hashes(database: TestDatabase, schema = "drizzle"): Promise<unknown> {
   const name = `${schema}.__drizzle_migrations`;
   const [found] = await database.sql("select to_regclass($1) is not null as there", [name]);
   if (found?.there !== true) return null;
@@ -33,11 +24,14 @@ describe("a baseline", () => {
   const request = { kind: "baseline", to: second.tag } as const;
 
   /** What somebody made by hand, or with drizzle-kit push. */
-  const makeLive = () =>
+  const makeLive = (database: TestDatabase) =>
     database.sqlAsOwner("create table notes (id int primary key); create table tags (id int)");
 
-  test("adopts a live database: the next run applies only the rest", async () => {
-    await makeLive();
+  test("adopts a live database: the next run applies only the rest", async ({
+    database,
+    target,
+  }) => {
+    await makeLive(database);
 
     const amendment = await amend(target, bundle, request);
     const report = await run(target, bundle);
@@ -62,14 +56,17 @@ describe("a baseline", () => {
       executor: "drizzle",
       applied: [{ tag: third.tag }],
     });
-    expect(await hashes()).toEqual([first.hash, second.hash, third.hash]);
+    expect(await hashes(database)).toEqual([first.hash, second.hash, third.hash]);
   });
 
-  test("is only shown until it is asked for, and has nothing to do the second time", async () => {
-    await makeLive();
+  test("is only shown until it is asked for, and has nothing to do the second time", async ({
+    database,
+    target,
+  }) => {
+    await makeLive(database);
 
     const shown = await amend(target, bundle, request, { write: false });
-    const nothing = await hashes();
+    const nothing = await hashes(database);
     const written = await amend(target, bundle, request);
     const again = await amend(target, bundle, request);
 
@@ -77,10 +74,13 @@ describe("a baseline", () => {
     expect(nothing).toBeNull();
     expect(written.changes).toEqual(shown.changes);
     expect(again).toMatchObject({ changes: [], written: false });
-    expect(await hashes()).toEqual([first.hash, second.hash]);
+    expect(await hashes(database)).toEqual([first.hash, second.hash]);
   });
 
-  test("is refused, and writes nothing, where the database lacks a table that it claims", async () => {
+  test("is refused, and writes nothing, where the database lacks a table that it claims", async ({
+    database,
+    target,
+  }) => {
     await database.sqlAsOwner("create table notes (id int primary key)");
 
     const refused = amend(target, bundle, request);
@@ -89,13 +89,13 @@ describe("a baseline", () => {
       code: "BASELINE_MISMATCH",
       message: expect.stringMatching(/: tags \(0001_second\)\. Nothing was written\..*--gone tags/),
     });
-    expect(await hashes()).toBeNull();
+    expect(await hashes(database)).toBeNull();
     const told = await amend(target, bundle, { ...request, gone: ["tags"] });
     expect(told.written).toBe(true);
   });
 
-  test("warns when it claims less than there is", async () => {
-    await makeLive();
+  test("warns when it claims less than there is", async ({ database, target }) => {
+    await makeLive(database);
 
     const { warnings } = await amend(target, bundle, { ...request, to: first.tag });
 
@@ -103,7 +103,10 @@ describe("a baseline", () => {
     expect(warnings[0]?.message).toContain("tags (0001_second)");
   });
 
-  test("finds tables where the role may not look, and the ledger where the role may write", async () => {
+  test("finds tables where the role may not look, and the ledger where the role may write", async ({
+    database,
+    relay,
+  }) => {
     const guest = await database.createRole("guest");
     await database.sql(`
       create schema closed; create table closed.vault ();
@@ -118,8 +121,8 @@ describe("a baseline", () => {
     expect(await run(asGuest, vault)).toMatchObject({ status: "up-to-date" });
   });
 
-  test("waits for the lock, and names who holds it", async () => {
-    await makeLive();
+  test("waits for the lock, and names who holds it", async ({ database, target }) => {
+    await makeLive(database);
     const holder = await database.hold(lockQuestion(DEFAULT_LEDGER));
 
     const refused = amend(target, bundle, request, { lockTimeoutMs: 200 });
@@ -128,24 +131,24 @@ describe("a baseline", () => {
       code: "LOCKED",
       message: expect.stringContaining(`pid ${holder.pid}`),
     });
-    expect(await hashes()).toBeNull();
+    expect(await hashes(database)).toBeNull();
     expect((await amend(target, bundle, request, { write: false })).changes).toHaveLength(3);
     await holder.release();
   });
 
-  test("is written once by five at once", async () => {
-    await makeLive();
+  test("is written once by five at once", async ({ database, target }) => {
+    await makeLive(database);
 
     const amendments = await Promise.all(
       Array.from({ length: 5 }, () => amend(target, bundle, request)),
     );
 
     expect(amendments.filter(({ written }) => written)).toHaveLength(1);
-    expect(await hashes()).toEqual([first.hash, second.hash]);
+    expect(await hashes(database)).toEqual([first.hash, second.hash]);
   });
 
-  test("leaves nothing behind when a row of it cannot be written", async () => {
-    await makeLive();
+  test("leaves nothing behind when a row of it cannot be written", async ({ database, target }) => {
+    await makeLive(database);
     await database.sqlAsOwner(`
       create schema drizzle;
       create table drizzle.__drizzle_migrations
@@ -158,7 +161,7 @@ describe("a baseline", () => {
       facts: { sqlstate: "23514" },
       message: expect.stringContaining("The transaction is rolled back."),
     });
-    expect(await hashes()).toEqual([]);
+    expect(await hashes(database)).toEqual([]);
   });
 });
 
@@ -166,7 +169,7 @@ describe("accepting a changed file", () => {
   const edited = makeMigration(first.tag, first.when, "create table notes (id bigint)");
   const request = { kind: "accept", tag: first.tag } as const;
 
-  test("ends the drift, and runs nothing", async () => {
+  test("ends the drift, and runs nothing", async ({ database, target }) => {
     await run(target, makeBundle(first));
     const drifted = await run(target, makeBundle(edited), { modified: "error" });
 
@@ -176,10 +179,14 @@ describe("accepting a changed file", () => {
     expect(drifted.error?.code).toBe("MODIFIED");
     expect(changes[0]?.summary).toContain(`hash ${first.hash} becomes ${edited.hash}`);
     expect(report).toMatchObject({ status: "up-to-date", drift: { modified: [] } });
-    expect(await hashes()).toEqual([edited.hash]);
+    expect(await hashes(database)).toEqual([edited.hash]);
   });
 
-  test("is refused with the GRANTs that help where the role may insert only", async () => {
+  test("is refused with the GRANTs that help where the role may insert only", async ({
+    database,
+    relay,
+    target,
+  }) => {
     await run(target, makeBundle(first));
     const guest = await database.createRole("guest");
     await database.sql(`
@@ -195,19 +202,22 @@ describe("accepting a changed file", () => {
         `grant select, insert, update, delete on "drizzle"."__drizzle_migrations" to "${guest.name}";`,
       ),
     });
-    expect(await hashes()).toEqual([first.hash]);
+    expect(await hashes(database)).toEqual([first.hash]);
   });
 });
 
 describe("merging two ledgers", () => {
-  const inPublic = () => ({
+  const inPublic = (target: Target) => ({
     ...target,
     ledger: { schema: "public", table: DEFAULT_LEDGER.table },
   });
 
-  test("ends the split: nothing is lost, nothing runs again, and the other one is empty", async () => {
+  test("ends the split: nothing is lost, nothing runs again, and the other one is empty", async ({
+    database,
+    target,
+  }) => {
     await run(target, makeBundle(first));
-    await run(inPublic(), makeBundle(second));
+    await run(inPublic(target), makeBundle(second));
     const split = await run(target, bundle);
     const shown = await amend(target, bundle, { kind: "merge-ledgers" }, { write: false });
 
@@ -221,14 +231,17 @@ describe("merging two ledgers", () => {
       'delete the 1 row of "public"."__drizzle_migrations"',
     ]);
     expect(report).toMatchObject({ status: "applied", applied: [{ tag: third.tag }] });
-    expect(await hashes()).toEqual([first.hash, second.hash, third.hash]);
-    expect(await hashes("public")).toEqual([]);
+    expect(await hashes(database)).toEqual([first.hash, second.hash, third.hash]);
+    expect(await hashes(database, "public")).toEqual([]);
   });
 
-  test("keeps what a 1.0 ledger knows of its rows, and goes on at a checkpoint that it took along", async () => {
+  test("keeps what a 1.0 ledger knows of its rows, and goes on at a checkpoint that it took along", async ({
+    database,
+    target,
+  }) => {
     const half = makeMigration("0003_half", 4_000, "vacuum notes", "select 1 / 0");
     await database.sqlAsOwner("create table notes (id int primary key)");
-    await run(inPublic(), makeBundle(second, half));
+    await run(inPublic(target), makeBundle(second, half));
     await database.sqlAsOwner(`
       alter table public.__drizzle_migrations add name text, add applied_at timestamptz;
       update public.__drizzle_migrations set name = '19700101000002_second', applied_at = '2020-02-02Z';
@@ -276,7 +289,7 @@ describe("resolving a statement in doubt", () => {
   const doubtful = makeBundle(first, calling);
 
   /** As a run leaves it that dies while the procedure runs. */
-  async function dieWhileCalling(): Promise<void> {
+  async function dieWhileCalling(database: TestDatabase, target: Target): Promise<void> {
     await run(target, makeBundle(first));
     await database.sqlAsOwner("alter table notes add check (id <> 9)");
     await run(target, doubtful);
@@ -287,11 +300,11 @@ describe("resolving a statement in doubt", () => {
     `);
   }
 
-  test.each([
+  test.for([
     ["done", [9]],
     ["undone", [7, 9]],
-  ] as const)("as %s lets the next run go on", async (as, expected) => {
-    await dieWhileCalling();
+  ] as const)("as %s lets the next run go on", async ([as, expected], { database, target }) => {
+    await dieWhileCalling(database, target);
     const stopped = await run(target, doubtful);
 
     await amend(target, doubtful, { kind: "resolve", tag: calling.tag, as });

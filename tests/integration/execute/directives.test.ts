@@ -1,18 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Migration } from "../../../lib/bundle/bundle.ts";
 import type { Target } from "../../../lib/target/target.ts";
-import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
+import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { run, targetOf } from "../../setup/run.ts";
+import { createTestTarget, run } from "../../setup/run.ts";
 
 let database: TestDatabase;
 let target: Target;
 const before: Migration[] = [];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  const relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, target } = await createTestTarget());
   await database.sqlAsOwner(
     "create table waits (id int generated always as identity, seen text, xid text default pg_current_xact_id()::text)",
   );

@@ -1,19 +1,11 @@
 import pc from "picocolors";
-import { beforeEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { renderReport } from "../../../bin/render/report.ts";
-import type { Target } from "../../../lib/target/target.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { createTestTarget, run } from "../../setup/run.ts";
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
-
-let database: TestDatabase;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, target } = await createTestTarget());
-  return () => database.close();
-});
 
 const nine = (seventh: string, ninth = "insert into steps values (9)") =>
   makeMigration(
@@ -30,7 +22,7 @@ const nine = (seventh: string, ninth = "insert into steps values (9)") =>
     ninth,
   );
 
-async function steps(): Promise<readonly unknown[]> {
+async function steps(database: TestDatabase): Promise<readonly unknown[]> {
   return (await database.sql("select n from steps order by 1")).map(({ n }) => n);
 }
 
@@ -38,22 +30,22 @@ describe("a run that failed at statement 7 of 9", () => {
   // The sixth stays in the transaction of the seventh: what can be rolled back is.
   const failing = nine("reindex table concurrently missing");
 
-  test("goes on at 7 once the cause is gone, and repeats nothing", async () => {
+  test("goes on at 7 once the cause is gone, and repeats nothing", async ({ database, target }) => {
     const failed = await run(target, makeBundle(failing));
     expect(failed).toMatchObject({
       error: { sqlstate: "42P01", statement: { index: 7 } },
       pending: [{ done: 6 }],
     });
-    expect(await steps()).toEqual([2, 4, 6]);
+    expect(await steps(database)).toEqual([2, 4, 6]);
     await database.sqlAsOwner("create table missing (n int)");
 
     const report = await run(target, makeBundle(failing));
 
     expect(report).toMatchObject({ status: "applied", applied: [{ statements: 9 }] });
-    expect(await steps()).toEqual([2, 4, 6, 8, 9]);
+    expect(await steps(database)).toEqual([2, 4, 6, 8, 9]);
   });
 
-  test("is shown as half applied by status, to people too", async () => {
+  test("is shown as half applied by status, to people too", async ({ target }) => {
     await run(target, makeBundle(failing));
 
     const status = await run(target, makeBundle(failing), { action: "status" });
@@ -68,36 +60,42 @@ describe("a run that failed at statement 7 of 9", () => {
     expect(text).toMatch(/0000_nine +9 statements +HALF APPLIED: 6 of 9 statements done/);
   });
 
-  test("takes what was edited behind it, and in the statement that failed", async () => {
+  test("takes what was edited behind it, and in the statement that failed", async ({
+    database,
+    target,
+  }) => {
     await run(target, makeBundle(failing));
 
     const edited = nine("insert into steps values (7)", "insert into steps values (90)");
     expect(await run(target, makeBundle(edited))).toMatchObject({ status: "applied" });
-    expect(await steps()).toEqual([2, 4, 6, 7, 8, 90]);
+    expect(await steps(database)).toEqual([2, 4, 6, 7, 8, 90]);
   });
 
-  test.each([
+  test.for([
     ["edited", "insert into steps values (2)", "insert into steps values (20)"],
     ["removed", "insert into steps values (2)", ""],
     ["put in", "insert into steps values (2)", "select 1; insert into steps values (2)"],
-  ])("stops where a statement that has run was %s", async (_what, from, to) => {
-    await run(target, makeBundle(failing));
-    const texts = failing.statements.map(({ start, end }) => failing.sql.slice(start, end));
-    const changed = makeMigration(
-      "0000_nine",
-      1_000,
-      ...texts.map((text) => (text === from ? to : text)),
-    );
+  ] as const)(
+    "stops where a statement that has run was %s",
+    async ([_what, from, to], { database, target }) => {
+      await run(target, makeBundle(failing));
+      const texts = failing.statements.map(({ start, end }) => failing.sql.slice(start, end));
+      const changed = makeMigration(
+        "0000_nine",
+        1_000,
+        ...texts.map((text) => (text === from ? to : text)),
+      );
 
-    const report = await run(target, makeBundle(changed));
+      const report = await run(target, makeBundle(changed));
 
-    expect(report).toMatchObject({
-      error: { code: "MODIFIED" },
-      drift: { modified: [{ tag: "0000_nine" }] },
-    });
-    expect(report.error?.message).toContain("statement 2");
-    expect(await steps()).toEqual([2, 4, 6]);
-  });
+      expect(report).toMatchObject({
+        error: { code: "MODIFIED" },
+        drift: { modified: [{ tag: "0000_nine" }] },
+      });
+      expect(report.error?.message).toContain("statement 2");
+      expect(await steps(database)).toEqual([2, 4, 6]);
+    },
+  );
 });
 
 describe("an INVALID index that a failed build has left", () => {
@@ -109,7 +107,7 @@ describe("an INVALID index that a failed build has left", () => {
     `insert into other."Logs" values (1), (1)`,
   );
 
-  async function indexes(): Promise<readonly unknown[]> {
+  async function indexes(database: TestDatabase): Promise<readonly unknown[]> {
     const rows = await database.sql(
       `select i.indexrelid::regclass::text || case when i.indisvalid then '' else ' INVALID' end as name
        from pg_index i where i.indrelid = 'other."Logs"'::regclass order by 1`,
@@ -117,11 +115,11 @@ describe("an INVALID index that a failed build has left", () => {
     return rows.map(({ name }) => name);
   }
 
-  test.each([
+  test.for([
     ["no name of its own", "on", 'other."Logs_At_idx"'],
     ["a name in quotes", `"Of Logs" on`, 'other."Of Logs"'],
     ["IF NOT EXISTS", "if not exists logs_at on", "other.logs_at"],
-  ])("is dropped and built again, with %s", async (_what, part, name) => {
+  ])("is dropped and built again, with %s", async ([_what, part, name], { database, target }) => {
     const unique = makeMigration(
       "0001_unique",
       2_000,
@@ -129,7 +127,7 @@ describe("an INVALID index that a failed build has left", () => {
     );
     const failed = await run(target, makeBundle(logs, unique));
     expect(failed).toMatchObject({ error: { sqlstate: "23505" } });
-    expect(await indexes()).toEqual([`${name} INVALID`]);
+    expect(await indexes(database)).toEqual([`${name} INVALID`]);
     await database.sqlAsOwner(
       `delete from other."Logs" where ctid = (select min(ctid) from other."Logs")`,
     );
@@ -137,11 +135,14 @@ describe("an INVALID index that a failed build has left", () => {
     const report = await run(target, makeBundle(logs, unique));
 
     expect(report.status).toBe("applied");
-    expect(await indexes()).toEqual([name]);
+    expect(await indexes(database)).toEqual([name]);
     expect(report.warnings.map(({ code }) => code)).toEqual(["INVALID_INDEX_DROPPED"]);
   });
 
-  test("is found also where somebody else has left it, and IF NOT EXISTS would pass over it", async () => {
+  test("is found also where somebody else has left it, and IF NOT EXISTS would pass over it", async ({
+    database,
+    target,
+  }) => {
     await run(target, makeBundle(logs));
     const build = `create unique index concurrently if not exists by_hand on other."Logs" ("At")`;
     await expect(database.sqlAsOwner(build)).rejects.toThrow("could not create unique index");
@@ -150,11 +151,14 @@ describe("an INVALID index that a failed build has left", () => {
     const report = await run(target, makeBundle(logs, makeMigration("0001_by_hand", 2_000, build)));
 
     expect(report.warnings.map(({ code }) => code)).toEqual(["INVALID_INDEX_DROPPED"]);
-    expect(await indexes()).toEqual(["other.by_hand"]);
+    expect(await indexes(database)).toEqual(["other.by_hand"]);
   });
 });
 
-test("a partition whose detaching was broken off half way is detached to the end", async () => {
+test("a partition whose detaching was broken off half way is detached to the end", async ({
+  database,
+  target,
+}) => {
   const parts = makeMigration(
     "0000_parts",
     1_000,
@@ -188,7 +192,10 @@ test("a partition whose detaching was broken off half way is detached to the end
   expect(await database.sql("select from pg_inherits")).toEqual([]);
 });
 
-test("a statement's refusal is reported also where its announcement cannot be taken back", async () => {
+test("a statement's refusal is reported also where its announcement cannot be taken back", async ({
+  database,
+  target,
+}) => {
   await database.sqlAsOwner(`
     create procedure spoil() language plpgsql as $$ begin
       drop table if exists drizzle.__drizzle_migrations_checkpoints;

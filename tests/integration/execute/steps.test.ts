@@ -1,16 +1,8 @@
-import { beforeEach, describe, expect, test } from "vitest";
-import type { Target } from "../../../lib/target/target.ts";
+import { describe, expect } from "vitest";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { createTestTarget, run } from "../../setup/run.ts";
-
-let database: TestDatabase;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, target } = await createTestTarget());
-  return () => database.close();
-});
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 
 const accounts = makeMigration(
   "0000_accounts",
@@ -19,14 +11,14 @@ const accounts = makeMigration(
   "insert into accounts values (1, 'a'), (2, 'b')",
 );
 
-async function indexes(): Promise<readonly unknown[]> {
+async function indexes(database: TestDatabase): Promise<readonly unknown[]> {
   const rows = await database.sql(
     "select c.relname as name, i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = 'accounts'::regclass order by 1",
   );
   return rows.map(({ name, valid }) => `${name}${valid === true ? "" : " INVALID"}`);
 }
 
-async function checkpoints(): Promise<unknown> {
+async function checkpoints(database: TestDatabase): Promise<unknown> {
   const rows = await database.sql(
     "select tag, done, running from drizzle.__drizzle_migrations_checkpoints",
   );
@@ -44,7 +36,10 @@ describe("a migration with statements that no transaction can hold", () => {
     "create index concurrently on accounts (name)",
   );
 
-  test("is applied step by step, and leaves one ledger row and no checkpoint", async () => {
+  test("is applied step by step, and leaves one ledger row and no checkpoint", async ({
+    database,
+    target,
+  }) => {
     const report = await run(target, makeBundle(accounts, indexing));
 
     expect(report).toMatchObject({
@@ -54,14 +49,17 @@ describe("a migration with statements that no transaction can hold", () => {
       atomic: false,
       applied: [{ tag: accounts.tag }, { tag: indexing.tag, statements: 5 }],
     });
-    expect(await indexes()).toEqual(["accounts_name_idx", "accounts_pkey"]);
-    expect(await checkpoints()).toEqual([]);
+    expect(await indexes(database)).toEqual(["accounts_name_idx", "accounts_pkey"]);
+    expect(await checkpoints(database)).toEqual([]);
     expect(await run(target, makeBundle(accounts, indexing))).toMatchObject({
       status: "up-to-date",
     });
   });
 
-  test("goes on at the statement that failed, and repeats none that was done", async () => {
+  test("goes on at the statement that failed, and repeats none that was done", async ({
+    database,
+    target,
+  }) => {
     await database.sql("create table fails (n int)");
     const failing = makeMigration(
       "0001_failing",
@@ -85,7 +83,7 @@ describe("a migration with statements that no transaction can hold", () => {
       },
     });
     expect(failed.error?.message).toContain("Statement 1 of 3 is done");
-    expect(await indexes()).toEqual(["accounts_email INVALID", "accounts_pkey"]);
+    expect(await indexes(database)).toEqual(["accounts_email INVALID", "accounts_pkey"]);
     const status = await run(target, makeBundle(accounts, failing), { action: "status" });
     expect(status.pending).toMatchObject([
       { done: 1, reasons: ["half-applied", "not-transactional"] },
@@ -103,16 +101,19 @@ describe("a migration with statements that no transaction can hold", () => {
 
     expect(report).toMatchObject({ status: "applied", applied: [{ tag: failing.tag }] });
     expect(report.warnings.map(({ code }) => code)).toEqual(["INVALID_INDEX_DROPPED"]);
-    expect(await indexes()).toEqual(["accounts_email", "accounts_pkey"]);
+    expect(await indexes(database)).toEqual(["accounts_email", "accounts_pkey"]);
     expect(await database.sql("select id from accounts order by id")).toEqual([
       { id: 1 },
       { id: 2 },
       { id: 5 },
     ]);
-    expect(await checkpoints()).toEqual([]);
+    expect(await checkpoints(database)).toEqual([]);
   });
 
-  test("leaves no INVALID index when it loses against others and is tried again", async () => {
+  test("leaves no INVALID index when it loses against others and is tried again", async ({
+    database,
+    target,
+  }) => {
     await database.sqlAsOwner(
       "create sequence tries; create function losing(name text) returns text immutable language plpgsql as $$ begin if nextval('public.tries') <= 2 then raise exception 'lost' using errcode = '40001'; end if; return name; end $$",
     );
@@ -128,12 +129,12 @@ describe("a migration with statements that no transaction can hold", () => {
 
     expect(report).toMatchObject({ status: "applied", applied: [{}, { tag: losing.tag }] });
     expect(report.warnings.map(({ code }) => code)).toContain("INVALID_INDEX_DROPPED");
-    expect(await indexes()).toEqual(["accounts_losing_idx", "accounts_pkey"]);
+    expect(await indexes(database)).toEqual(["accounts_losing_idx", "accounts_pkey"]);
     expect(await database.sql("select count(*)::int as n from accounts")).toEqual([{ n: 4 }]);
-    expect(await checkpoints()).toEqual([]);
+    expect(await checkpoints(database)).toEqual([]);
   });
 
-  test("is not gone on with when a statement that has run was edited", async () => {
+  test("is not gone on with when a statement that has run was edited", async ({ target }) => {
     const half = (first: string) =>
       makeMigration("0001_half", 2_000, first, "vacuum accounts", "select 1 / 0");
     await run(target, makeBundle(accounts, half("insert into accounts values (3, 'c')")));
@@ -153,7 +154,7 @@ describe("a migration with statements that no transaction can hold", () => {
 });
 
 describe("COMMIT and BEGIN in a migration", () => {
-  test("are the boundaries that their authors meant", async () => {
+  test("are the boundaries that their authors meant", async ({ database, target }) => {
     const mixed = makeMigration(
       "0001_mixed",
       2_000,
@@ -177,7 +178,10 @@ describe("COMMIT and BEGIN in a migration", () => {
     ]);
   });
 
-  test("keep what was committed, and a later run has the settings that the first part made", async () => {
+  test("keep what was committed, and a later run has the settings that the first part made", async ({
+    database,
+    target,
+  }) => {
     const stopping = makeMigration(
       "0001_stopping",
       2_000,
@@ -213,7 +217,7 @@ describe("a new enum value", () => {
     "insert into people default values",
   );
 
-  test("stays in the transaction that creates its type", async () => {
+  test("stays in the transaction that creates its type", async ({ target }) => {
     expect(await run(target, makeBundle(moods, happy, used))).toMatchObject({
       status: "applied",
       executor: "drizzle",
@@ -221,7 +225,7 @@ describe("a new enum value", () => {
     });
   });
 
-  test("is committed before a statement of another file uses it", async () => {
+  test("is committed before a statement of another file uses it", async ({ database, target }) => {
     await run(target, makeBundle(moods));
 
     const report = await run(target, makeBundle(moods, happy, used));
@@ -230,7 +234,10 @@ describe("a new enum value", () => {
     expect(await database.sql("select * from people")).toEqual([{ mood: "happy" }]);
   });
 
-  test("is committed before its use where no text says so: found out once, then planned for", async () => {
+  test("is committed before its use where no text says so: found out once, then planned for", async ({
+    database,
+    target,
+  }) => {
     await run(target, makeBundle(moods));
     const hidden = makeMigration(
       "0001_hidden",
@@ -254,7 +261,10 @@ describe("a type that only looks new", () => {
     "insert into people default values",
   ];
 
-  test("is one that the search path does not mean: found out once, then planned for", async () => {
+  test("is one that the search path does not mean: found out once, then planned for", async ({
+    database,
+    target,
+  }) => {
     const old = makeMigration("0000_old", 1_000, "create type mood as enum ('sad')");
     await run(target, makeBundle(old));
     const other = makeMigration(
@@ -271,7 +281,10 @@ describe("a type that only looks new", () => {
     expect(await database.sql("select mood::text from people")).toEqual([{ mood: "happy" }]);
   });
 
-  test("is one that was made in a block of its own, as drizzle-kit once wrote it", async () => {
+  test("is one that was made in a block of its own, as drizzle-kit once wrote it", async ({
+    database,
+    target,
+  }) => {
     const block = makeMigration(
       "0000_block",
       1_000,
@@ -285,7 +298,7 @@ describe("a type that only looks new", () => {
 });
 
 describe.each(["drizzle", "statements"])("what a file sets for its session, by %s,", (executor) => {
-  test("ends with the file, whatever is deployed along with it", async () => {
+  test("ends with the file, whatever is deployed along with it", async ({ database, target }) => {
     const dump = makeMigration(
       "0001_dump",
       2_000,
@@ -309,7 +322,10 @@ describe.each(["drizzle", "statements"])("what a file sets for its session, by %
     ]);
   });
 
-  test("is not in the way of the ledger row, which is written as ourselves", async () => {
+  test("is not in the way of the ledger row, which is written as ourselves", async ({
+    database,
+    target,
+  }) => {
     const { name } = await database.createRole("reader");
     await database.sql(
       `grant ${name} to ${database.owner.name}; grant create on schema public to ${name}`,
@@ -334,7 +350,10 @@ describe.each(["drizzle", "statements"])("what a file sets for its session, by %
   });
 });
 
-test("a checkpoint is written as ourselves, and what follows it goes on as the role that was set", async () => {
+test("a checkpoint is written as ourselves, and what follows it goes on as the role that was set", async ({
+  database,
+  target,
+}) => {
   const { name } = await database.createRole("builder");
   await database.sql(
     `grant ${name} to ${database.owner.name}; grant create on schema public to ${name}`,
@@ -355,7 +374,10 @@ test("a checkpoint is written as ourselves, and what follows it goes on as the r
 });
 
 describe("what only the catalog knows", () => {
-  test("REINDEX of a partitioned table stands alone once the server has said so", async () => {
+  test("REINDEX of a partitioned table stands alone once the server has said so", async ({
+    database,
+    target,
+  }) => {
     const partitions = makeMigration(
       "0000_partitions",
       1_000,
@@ -369,7 +391,7 @@ describe("what only the catalog knows", () => {
     expect(await database.sql("select * from parts")).toEqual([{ id: 1 }]);
   });
 
-  test("a procedure that commits stands alone", async () => {
+  test("a procedure that commits stands alone", async ({ database, target }) => {
     const calling = makeMigration(
       "0001_calling",
       2_000,
@@ -384,7 +406,10 @@ describe("what only the catalog knows", () => {
     ]);
   });
 
-  test("a block that commits stands alone, each of several in a file", async () => {
+  test("a block that commits stands alone, each of several in a file", async ({
+    database,
+    target,
+  }) => {
     const block = (id: number) =>
       `do $$ begin insert into accounts values (${id}, 'x'); commit; insert into accounts values (${id + 1}, 'y'); end $$`;
     const blocks = makeMigration(

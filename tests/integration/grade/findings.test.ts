@@ -3,17 +3,15 @@ import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import type { ReportedFinding } from "../../../lib/bundle/finding.ts";
 import { checkMigrations } from "../../../lib/compile/check/check.ts";
 import type { Target } from "../../../lib/target/target.ts";
-import { createTestDatabase, type Holder, type TestDatabase } from "../../setup/database.ts";
+import type { Holder, TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { run, targetOf } from "../../setup/run.ts";
+import { createTestTarget, run } from "../../setup/run.ts";
 
 let database: TestDatabase;
 let target: Target;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  const relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
+  ({ database, target } = await createTestTarget());
   await database.sqlAsOwner(`
     create schema other;
     create table few (id int primary key, at timestamp, name varchar(20) not null) with (autovacuum_enabled = off);

@@ -1,29 +1,21 @@
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { connect } from "../../../lib/connection/connect.ts";
 import { acquireLock, lockQuestion } from "../../../lib/ledger/lock.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import { stopDate } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
-import { createTestTarget } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
-
-let database: TestDatabase;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, target } = await createTestTarget());
-  return () => database.close();
-});
 
 /** Longer than any test takes. */
 const LONG_MS = 600_000;
 
-const open = (requestId: string, opening: readonly string[] = []) =>
+const open = (target: Target, requestId: string, opening: readonly string[] = []) =>
   connect(target, { requestId, deadline: Date.now() + LONG_MS, log: silentLog, opening });
 
 /** Waits until the server is busy with a statement like this. */
-async function untilActive(statement: string): Promise<void> {
+async function untilActive(database: TestDatabase, statement: string): Promise<void> {
   await waitFor(async () => {
     const rows = await database.sql(
       "select from pg_stat_activity where state = 'active' and query like $1 and pid <> pg_backend_pid() and datname = current_database()",
@@ -34,9 +26,11 @@ async function untilActive(statement: string): Promise<void> {
 }
 
 describe("the lock", () => {
-  test("is taken from a run of ours that gives no sign of life, with a warning that names it", async () => {
-    const dead = await open("dead", [lockQuestion(DEFAULT_LEDGER)]);
-    const living = await open("living");
+  test("is taken from a run of ours that gives no sign of life, with a warning that names it", async ({
+    target,
+  }) => {
+    const dead = await open(target, "dead", [lockQuestion(DEFAULT_LEDGER)]);
+    const living = await open(target, "living");
 
     const warnings = await acquireLock(living, DEFAULT_LEDGER, {
       timeoutMs: LONG_MS,
@@ -52,9 +46,9 @@ describe("the lock", () => {
     await living.close();
   });
 
-  test("is not taken from a stranger, however idle", async () => {
+  test("is not taken from a stranger, however idle", async ({ database, target }) => {
     const stranger = await database.hold(lockQuestion(DEFAULT_LEDGER));
-    const living = await open("living");
+    const living = await open(target, "living");
     const asked = vi.spyOn(living, "query");
     const pass = stopDate();
 
@@ -76,13 +70,16 @@ describe("the lock", () => {
     await living.close();
   });
 
-  test("ends with its session, also when nobody says goodbye while a statement runs", async () => {
-    const dead = await open("dead", [lockQuestion(DEFAULT_LEDGER)]);
+  test("ends with its session, also when nobody says goodbye while a statement runs", async ({
+    database,
+    target,
+  }) => {
+    const dead = await open(target, "dead", [lockQuestion(DEFAULT_LEDGER)]);
     const sleeping = dead.query("select pg_sleep(3600)").catch(() => undefined);
-    await untilActive("pg_sleep(3600)");
+    await untilActive(database, "pg_sleep(3600)");
 
     dead.abort();
-    const living = await open("living");
+    const living = await open(target, "living");
     const warnings = await acquireLock(living, DEFAULT_LEDGER, {
       timeoutMs: 120_000,
       deadline: Date.now() + LONG_MS,
@@ -95,7 +92,10 @@ describe("the lock", () => {
     await living.close();
   });
 
-  test("comes with a warning where the server cannot be told to look for dead runners", async () => {
+  test("comes with a warning where the server cannot be told to look for dead runners", async ({
+    database,
+    target,
+  }) => {
     const { name } = database.owner;
     await database.sql(`
       grant usage on schema public to ${name};
@@ -104,7 +104,7 @@ describe("the lock", () => {
       alter role ${name} set client_connection_check_interval = '60s';
     `);
 
-    const connection = await open("unwatched");
+    const connection = await open(target, "unwatched");
     const { warnings } = connection;
     await connection.close();
 
@@ -112,11 +112,14 @@ describe("the lock", () => {
     expect(warnings[0]?.message).toContain("is 1min");
   });
 
-  test("comes without one on a server that looks every minute, as Neon's does, until it is told", async () => {
+  test("comes without one on a server that looks every minute, as Neon's does, until it is told", async ({
+    database,
+    target,
+  }) => {
     const { name } = database.owner;
     await database.sql(`alter role ${name} set client_connection_check_interval = '60s'`);
 
-    const connection = await open("watched");
+    const connection = await open(target, "watched");
     const [row] = await connection.query("show client_connection_check_interval");
     await connection.close();
 
@@ -126,8 +129,8 @@ describe("the lock", () => {
 });
 
 describe("LOCKED", () => {
-  const waitBriefly = async (): Promise<unknown> => {
-    const living = await open("living");
+  const waitBriefly = async (target: Target): Promise<unknown> => {
+    const living = await open(target, "living");
     try {
       await acquireLock(living, DEFAULT_LEDGER, {
         timeoutMs: 100,
@@ -142,15 +145,18 @@ describe("LOCKED", () => {
     }
   };
 
-  test("says who holds the lock, since when, what it runs, and how to end it, which then helps", async () => {
-    const holder = await open("deploy-7", [lockQuestion(DEFAULT_LEDGER)]);
+  test("says who holds the lock, since when, what it runs, and how to end it, which then helps", async ({
+    database,
+    target,
+  }) => {
+    const holder = await open(target, "deploy-7", [lockQuestion(DEFAULT_LEDGER)]);
     const running = holder.query("select pg_sleep(3600)").catch(() => undefined);
-    await untilActive("pg_sleep(3600)");
+    await untilActive(database, "pg_sleep(3600)");
 
-    const refused = await waitBriefly();
+    const refused = await waitBriefly(target);
 
     expect(refused).toMatchObject({ code: "LOCKED", facts: { retryable: true } });
-    const { pid, since } = await sessionOf("deploy-7");
+    const { pid, since } = await sessionOf(database, "deploy-7");
     const { message } = refused instanceof Error ? refused : new Error("no error");
     expect(pid).toBe(holder.backendPid);
     expect(message).toMatch(
@@ -160,12 +166,12 @@ describe("LOCKED", () => {
     );
     const [end = ""] = /select pg_terminate_backend\(\d+\);/.exec(message) ?? [];
     await database.sqlAsOwner(end);
-    await waitFor(async () => (await waitBriefly()) === null);
+    await waitFor(async () => (await waitBriefly(target)) === null);
     await running;
     await holder.close();
   });
 
-  async function sessionOf(requestId: string) {
+  async function sessionOf(database: TestDatabase, requestId: string) {
     const [row] = await database.sql(
       `select pid, to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as since
        from pg_stat_activity where application_name = $1 and datname = current_database()`,
@@ -174,7 +180,10 @@ describe("LOCKED", () => {
     return { pid: row?.pid, since: row?.since };
   }
 
-  test("names a holder of another role, of whom the server shows little", async () => {
+  test("names a holder of another role, of whom the server shows little", async ({
+    database,
+    target,
+  }) => {
     const other = await database.createRole("other");
     const stranger = await connect(
       { ...target, url: database.urlOf(other) },
@@ -186,7 +195,7 @@ describe("LOCKED", () => {
       },
     );
 
-    const refused = await waitBriefly();
+    const refused = await waitBriefly(target);
     await stranger.close();
 
     const message = refused instanceof Error ? refused.message : "";

@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Target } from "../../../lib/target/target.ts";
-import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
+import { expect } from "vitest";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { run, targetOf } from "../../setup/run.ts";
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 
-let database: TestDatabase;
-let target: Target;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  const relay = await database.startRelay();
-  target = targetOf(database.url, relay.address);
-});
-
-afterAll(() => database.close());
-
-test("a file that came with other line ends is up to date, also where changed files are refused", async () => {
+test("a file that came with other line ends is up to date, also where changed files are refused", async ({
+  target,
+}) => {
   const applied = makeMigration("0000_notes", 1_000, "create table notes (id int);\n");
   const checkedOut = makeMigration("0000_notes", 1_000, "create table notes (id int);\r\n");
 
@@ -29,7 +19,10 @@ test("a file that came with other line ends is up to date, also where changed fi
   });
 });
 
-test("a half-applied file goes on when what has run was edited in comments and blanks only", async () => {
+test("a half-applied file goes on when what has run was edited in comments and blanks only", async ({
+  database,
+  target,
+}) => {
   const half = (first: string, last: string) =>
     makeBundle(
       makeMigration("0000_notes", 1_000, "create table notes (id int);\n"),

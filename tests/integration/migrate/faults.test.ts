@@ -1,10 +1,10 @@
-import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { Target } from "../../../lib/target/target.ts";
+import { describe, expect, vi } from "vitest";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { stopDate } from "../../setup/clock.ts";
 import type { Holder, TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { createTestTarget, run } from "../../setup/run.ts";
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const EXECUTORS = ["drizzle", "statements"] as const;
@@ -22,26 +22,17 @@ const booking = makeMigration(
 );
 const bundle = makeBundle(accounts, booking);
 
-let database: TestDatabase;
-let relay: Relay;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, relay, target } = await createTestTarget());
-  return () => database.close();
-});
-
-async function balance(): Promise<unknown> {
+async function balance(database: TestDatabase): Promise<unknown> {
   return (await database.sql("select balance from accounts"))[0]?.balance;
 }
 
-async function ledgerLength(): Promise<unknown> {
+async function ledgerLength(database: TestDatabase): Promise<unknown> {
   const [row] = await database.sql("select count(*)::int as n from drizzle.__drizzle_migrations");
   return row?.n;
 }
 
 /** Takes away what runs have left, the ledger included. */
-async function clear(): Promise<void> {
+async function clear(database: TestDatabase): Promise<void> {
   await database.sqlAsOwner("drop table if exists accounts; drop schema if exists drizzle cascade");
 }
 
@@ -50,13 +41,13 @@ const AT_GATE =
   "do $$ begin while not exists (select from gate) loop perform pg_sleep(0.01); end loop; end $$";
 
 /** What went through the connection of the last run: where it takes long, another one looks for whom it waits. */
-function trafficOfFirst() {
+function trafficOfFirst(relay: Relay) {
   const [first] = relay.stats().perConnection;
   return first ?? { bytesToServer: 0, bytesToClient: 0 };
 }
 
 /** Whether a statement like this waits for a lock that the run has, or asked for first. */
-async function isBehindRun(statement: string): Promise<boolean> {
+async function isBehindRun(database: TestDatabase, statement: string): Promise<boolean> {
   const rows = await database.sql(
     `select from pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) as b (pid)
      join pg_stat_activity run on run.pid = b.pid
@@ -67,22 +58,26 @@ async function isBehindRun(statement: string): Promise<boolean> {
 }
 
 /** Calls a function of PostgreSQL for the session of the run that stands at the gate. @returns whether one did */
-async function atGate(call: string): Promise<boolean> {
+async function atGate(database: TestDatabase, call: string): Promise<boolean> {
   const rows = await database.sql(
     `select ${call} from pg_stat_activity where query like '%from gate%' and application_name like 'neon-migrate/%' and state = 'active' and datname = current_database()`,
   );
   return rows.length > 0;
 }
 
-const openGate = () => database.sqlAsOwner("insert into gate values (1)");
+const openGate = (database: TestDatabase) => database.sqlAsOwner("insert into gate values (1)");
 
 /** Some places in a direction of a connection; `npm run faults` visits many more. */
 const SHARES = [0.2, 0.5, 0.8, 0.97];
 
 describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executor) => {
-  test("costs nothing and doubles nothing, wherever in the bytes it comes", async () => {
+  test("costs nothing and doubles nothing, wherever in the bytes it comes", async ({
+    database,
+    relay,
+    target,
+  }) => {
     await run(target, bundle, { executor });
-    const { bytesToServer: toServer, bytesToClient: toClient } = trafficOfFirst();
+    const { bytesToServer: toServer, bytesToClient: toClient } = trafficOfFirst(relay);
     const places = Object.entries({ toServer, toClient } as const).flatMap(([direction, total]) =>
       SHARES.map((share) => ({
         direction: direction === "toServer" ? ("toServer" as const) : ("toClient" as const),
@@ -91,40 +86,40 @@ describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executo
     );
 
     for (const place of places) {
-      await clear();
+      await clear(database);
       relay.cutAfterBytes(place);
       relay.resetStats();
       const report = await run(target, bundle, { executor });
 
       expect(relay.stats().connections).toBeGreaterThan(1);
-      expect([place, report.status, await balance(), await ledgerLength()]).toEqual([
-        place,
-        "applied",
-        101,
-        2,
-      ]);
+      expect([place, report.status, await balance(database), await ledgerLength(database)]).toEqual(
+        [place, "applied", 101, 2],
+      );
       expect(report.applied.map(({ tag }) => tag)).toEqual([accounts.tag, booking.tag]);
     }
   });
 });
 
 describe("a session that the server ends", () => {
-  test("is replaced, and the run goes on", async () => {
+  test("is replaced, and the run goes on", async ({ database, target }) => {
     await database.sqlAsOwner("create table gate (id int)");
     const slow = makeMigration("0002_slow", 3_000, AT_GATE);
     const running = run(target, makeBundle(accounts, booking, slow));
-    await waitFor(() => atGate("pg_terminate_backend(pid)"));
-    await openGate();
+    await waitFor(() => atGate(database, "pg_terminate_backend(pid)"));
+    await openGate(database);
 
     const report = await running;
 
     expect(report).toMatchObject({ status: "applied", pending: [] });
     expect(report.warnings.map(({ code }) => code)).toEqual(["CONNECTION_LOST"]);
     expect(report.warnings[0]?.message).toContain("administrator command");
-    expect(await balance()).toBe(101);
+    expect(await balance(database)).toBe(101);
   });
 
-  test("is reported by the first error that was seen, with its place, when it happens every time", async () => {
+  test("is reported by the first error that was seen, with its place, when it happens every time", async ({
+    database,
+    target,
+  }) => {
     const suicide = makeMigration(
       "0000_suicide",
       1_000,
@@ -145,7 +140,9 @@ describe("a session that the server ends", () => {
   });
 });
 
-test("a statement that cannot connect to somewhere else has failed, and is not tried again", async () => {
+test("a statement that cannot connect to somewhere else has failed, and is not tried again", async ({
+  target,
+}) => {
   const fail = "do $$ begin raise 'no way to the other server' using errcode = '08001'; end $$";
 
   const report = await run(target, makeBundle(makeMigration("0000_linked", 1_000, fail)));
@@ -155,27 +152,30 @@ test("a statement that cannot connect to somewhere else has failed, and is not t
 });
 
 describe("a ROLLBACK that fails", () => {
-  test.each(EXECUTORS)("does not hide the first error (%s)", async (executor) => {
-    const bad = makeBundle(makeMigration("0000_bad", 1_000, "create table a ()", "select 1 / 0"));
-    await run(target, bad, { executor });
-    await waitFor(async () => {
-      const rows = await database.sql(
-        "select from pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database()",
-      );
-      return rows.length === 0;
-    });
-    const rollback = Buffer.from("Q____rollback\0").length;
-    const goodbye = Buffer.from("X____").length;
-    const beforeRollback = trafficOfFirst().bytesToServer - rollback - goodbye;
-    relay.cutAfterBytes({ direction: "toServer", bytes: beforeRollback + 3 });
+  test.for(EXECUTORS)(
+    "does not hide the first error (%s)",
+    async (executor, { database, relay, target }) => {
+      const bad = makeBundle(makeMigration("0000_bad", 1_000, "create table a ()", "select 1 / 0"));
+      await run(target, bad, { executor });
+      await waitFor(async () => {
+        const rows = await database.sql(
+          "select from pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database()",
+        );
+        return rows.length === 0;
+      });
+      const rollback = Buffer.from("Q____rollback\0").length;
+      const goodbye = Buffer.from("X____").length;
+      const beforeRollback = trafficOfFirst(relay).bytesToServer - rollback - goodbye;
+      relay.cutAfterBytes({ direction: "toServer", bytes: beforeRollback + 3 });
 
-    const report = await run(target, bad, { executor });
+      const report = await run(target, bad, { executor });
 
-    expect(report).toMatchObject({
-      error: { code: "MIGRATION_FAILED", sqlstate: "22012", statement: { index: 2 } },
-      warnings: [],
-    });
-  });
+      expect(report).toMatchObject({
+        error: { code: "MIGRATION_FAILED", sqlstate: "22012", statement: { index: 2 } },
+        warnings: [],
+      });
+    },
+  );
 });
 
 describe("a table that another session holds", () => {
@@ -187,7 +187,7 @@ describe("a table that another session holds", () => {
   const all = makeBundle(accounts, booking, altering);
 
   /** Who reads the table while the run waits for it, and while it is held. @returns whether that one had to wait */
-  async function readBesideRun(): Promise<boolean> {
+  async function readBesideRun(database: TestDatabase): Promise<boolean> {
     let read = false;
     const reading = database.sqlAsOwner("select * from accounts").finally(() => {
       read = true;
@@ -195,14 +195,17 @@ describe("a table that another session holds", () => {
     reading.catch(() => undefined);
     let waited = false;
     await waitFor(async () => {
-      if (!read) waited ||= await isBehindRun("select * from accounts");
+      if (!read) waited ||= await isBehindRun(database, "select * from accounts");
       return read;
     });
     await reading;
     return waited;
   }
 
-  test("is waited for politely: who reads it meanwhile waits no longer than the lock time-out", async () => {
+  test("is waited for politely: who reads it meanwhile waits no longer than the lock time-out", async ({
+    database,
+    target,
+  }) => {
     await run(target, bundle);
     const holder = await database.hold("lock table accounts in access share mode");
     const telling = makeMigration(
@@ -214,14 +217,17 @@ describe("a table that another session holds", () => {
     const running = run(target, makeBundle(accounts, booking, telling), { ddlLockTimeoutMs: 500 });
 
     // The holder lets nobody through, so what ends their waiting is the run's own lock time-out.
-    await waitFor(readBesideRun);
+    await waitFor(() => readBesideRun(database));
     await holder.release();
 
     expect(await running).toMatchObject({ status: "applied", applied: [{ tag: telling.tag }] });
     expect(await database.sql("select * from told")).toEqual([{ limit: "500ms" }]);
   });
 
-  test("ends in LOCK_TIMEOUT with who blocks whom when it is never released", async () => {
+  test("ends in LOCK_TIMEOUT with who blocks whom when it is never released", async ({
+    database,
+    target,
+  }) => {
     await run(target, bundle);
     const holder = await database.hold("lock table accounts in access share mode");
     const pass = stopDate();
@@ -247,7 +253,7 @@ describe("a table that another session holds", () => {
     expect(report.error?.message).toContain(`select pg_terminate_backend(${holder.pid});`);
   });
 
-  test("is tried again after a deadlock", async () => {
+  test("is tried again after a deadlock", async ({ database, target }) => {
     const other = makeMigration("0000_other", 500, "create table other (id int)");
     await run(target, makeBundle(other, accounts, booking));
     await database.sqlAsOwner("create table gate (id int)");
@@ -258,7 +264,10 @@ describe("a table that another session holds", () => {
       AT_GATE,
       "lock table accounts in access exclusive mode",
     );
-    const holder = await holdWithoutLooking("lock table accounts in access exclusive mode");
+    const holder = await holdWithoutLooking(
+      database,
+      "lock table accounts in access exclusive mode",
+    );
     const log = vi.fn();
     const running = run(
       target,
@@ -266,11 +275,11 @@ describe("a table that another session holds", () => {
       { ddlLockTimeoutMs: 600_000 },
       { log },
     );
-    await waitFor(() => atGate("pid"));
+    await waitFor(() => atGate(database, "pid"));
     const crossed = holder.sql("lock table other in access exclusive mode");
     crossed.catch(() => undefined);
-    await waitFor(() => isBehindRun("lock table other"));
-    await openGate();
+    await waitFor(() => isBehindRun(database, "lock table other"));
+    await openGate(database);
     await crossed;
     await holder.release();
 
@@ -280,7 +289,7 @@ describe("a table that another session holds", () => {
   });
 
   /** A holder that never looks for deadlocks itself: who waits for it finds them, and loses. */
-  async function holdWithoutLooking(text: string): Promise<Holder> {
+  async function holdWithoutLooking(database: TestDatabase, text: string): Promise<Holder> {
     const { name } = database.owner;
     await database.sql(`alter role ${name} set deadlock_timeout = '1h'`);
     const holder = await database.hold(text);

@@ -1,11 +1,12 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { lockQuestion } from "../../../lib/ledger/lock.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { stopClock } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { createTestTarget, run } from "../../setup/run.ts";
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const accounts = makeMigration(
@@ -15,30 +16,25 @@ const accounts = makeMigration(
   "insert into accounts values (1, 100)",
 );
 
-let database: TestDatabase;
-let relay: Relay;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, relay, target } = await createTestTarget());
-  return () => database.close();
-});
-
 /** @param what is evaluated for the sessions that are found, and for no others */
-async function seen(condition: string, what = "pid"): Promise<boolean> {
+async function seen(database: TestDatabase, condition: string, what = "pid"): Promise<boolean> {
   const rows = await database.sql(
     `select ${what} from pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database() and ${condition}`,
   );
   return rows.length > 0;
 }
 
-async function count(from: string): Promise<number> {
+async function count(database: TestDatabase, from: string): Promise<number> {
   const [row] = await database.sql(`select count(*)::int as n from ${from}`);
   return Number(row?.n);
 }
 
 /** Lets what the server still has to say go nowhere, and breaks the connection once that is so. */
-async function loseTheAnswer(happens: () => Promise<void>, until: () => Promise<boolean>) {
+async function loseTheAnswer(
+  relay: Relay,
+  happens: () => Promise<void>,
+  until: () => Promise<boolean>,
+) {
   relay.silence();
   await happens();
   await waitFor(until);
@@ -47,8 +43,10 @@ async function loseTheAnswer(happens: () => Promise<void>, until: () => Promise<
 }
 
 describe("an answer to COMMIT that is lost", () => {
-  test.each(["drizzle", "statements"])("is found in the ledger: applied (%s)", async (executor) => {
-    await database.sqlAsOwner(`
+  test.for(["drizzle", "statements"])(
+    "is found in the ledger: applied (%s)",
+    async (executor, { database, relay, target }) => {
+      await database.sqlAsOwner(`
       create table gate (id int);
       create table bookings (id int);
       create function wait() returns trigger language plpgsql as
@@ -56,29 +54,33 @@ describe("an answer to COMMIT that is lost", () => {
       create constraint trigger slow after insert on bookings deferrable initially deferred
         for each row execute function wait();
     `);
-    const booking = makeMigration(
-      "0001_booking",
-      2_000,
-      "update accounts set balance = balance + 1",
-      "insert into bookings values (1)",
-    );
-    const running = run(target, makeBundle(accounts, booking), { executor });
-    await waitFor(() => seen("query = 'commit' and wait_event = 'PgSleep'"));
+      const booking = makeMigration(
+        "0001_booking",
+        2_000,
+        "update accounts set balance = balance + 1",
+        "insert into bookings values (1)",
+      );
+      const running = run(target, makeBundle(accounts, booking), { executor });
+      await waitFor(() => seen(database, "query = 'commit' and wait_event = 'PgSleep'"));
 
-    const open = () => database.sqlAsOwner("insert into gate values (1)").then(() => undefined);
-    const committed = async () => (await count("bookings")) === 1;
-    await loseTheAnswer(open, committed);
+      const open = () => database.sqlAsOwner("insert into gate values (1)").then(() => undefined);
+      const committed = async () => (await count(database, "bookings")) === 1;
+      await loseTheAnswer(relay, open, committed);
 
-    const report = await running;
-    expect(report).toMatchObject({
-      status: "applied",
-      applied: [{ tag: accounts.tag }, { tag: booking.tag }],
-      pending: [],
-    });
-    expect(report.warnings.map(({ code }) => code)).toEqual(["CONNECTION_LOST"]);
-    expect(await database.sql("select balance from accounts")).toEqual([{ balance: 101 }]);
-    expect([await count("bookings"), await count("drizzle.__drizzle_migrations")]).toEqual([1, 2]);
-  });
+      const report = await running;
+      expect(report).toMatchObject({
+        status: "applied",
+        applied: [{ tag: accounts.tag }, { tag: booking.tag }],
+        pending: [],
+      });
+      expect(report.warnings.map(({ code }) => code)).toEqual(["CONNECTION_LOST"]);
+      expect(await database.sql("select balance from accounts")).toEqual([{ balance: 101 }]);
+      expect([
+        await count(database, "bookings"),
+        await count(database, "drizzle.__drizzle_migrations"),
+      ]).toEqual([1, 2]);
+    },
+  );
 });
 
 describe("a connection that breaks while an index is built concurrently", () => {
@@ -90,65 +92,83 @@ describe("a connection that breaks while an index is built concurrently", () => 
     "insert into accounts values (3, 0)",
   );
   // Before it waits for the writer, its index is not committed yet.
-  const building = async () =>
-    (await count("pg_stat_progress_create_index where phase like 'waiting for writers%'")) > 0;
-  const indexes = () =>
+  const building = async (database: TestDatabase) =>
+    (await count(
+      database,
+      "pg_stat_progress_create_index where phase like 'waiting for writers%'",
+    )) > 0;
+  const indexes = (database: TestDatabase) =>
     database.sql(
       "select i.indexrelid::int as id, i.indisvalid as valid from pg_index i where indrelid = 'accounts'::regclass",
     );
 
   /** Starts a run that comes to its build, and has to wait there for a writer. */
-  async function startBuilding() {
+  async function startBuilding(database: TestDatabase, target: Target) {
     await run(target, makeBundle(accounts));
     const writer = await database.hold("update accounts set balance = 100");
     const running = run(target, makeBundle(accounts, indexing));
-    await waitFor(building);
+    await waitFor(() => building(database));
     return { writer, running };
   }
 
-  async function expectAppliedOnce(): Promise<void> {
+  async function expectAppliedOnce(database: TestDatabase): Promise<void> {
     const rows = await database.sql("select id from accounts order by id");
     expect(rows).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
-    expect(await count("drizzle.__drizzle_migrations")).toBe(2);
-    expect(await count("drizzle.__drizzle_migrations_checkpoints")).toBe(0);
+    expect(await count(database, "drizzle.__drizzle_migrations")).toBe(2);
+    expect(await count(database, "drizzle.__drizzle_migrations_checkpoints")).toBe(0);
   }
 
-  test("costs the INVALID remains, and the run builds it again", async () => {
-    const { writer, running } = await startBuilding();
+  test("costs the INVALID remains, and the run builds it again", async ({
+    database,
+    relay,
+    target,
+  }) => {
+    const { writer, running } = await startBuilding(database, target);
 
     relay.cutAll();
-    await waitFor(async () => !(await building()));
+    await waitFor(async () => !(await building(database)));
     await writer.release();
 
     const report = await running;
     expect(report).toMatchObject({ status: "applied", applied: [{ tag: indexing.tag }] });
     const warnings = report.warnings.map(({ code }) => code);
     expect(warnings).toEqual(["CONNECTION_LOST", "INVALID_INDEX_DROPPED"]);
-    expect(await indexes()).toMatchObject([{ valid: true }]);
-    await expectAppliedOnce();
+    expect(await indexes(database)).toMatchObject([{ valid: true }]);
+    await expectAppliedOnce(database);
   });
 
-  test("before the good news arrives does not build it twice", async () => {
-    const { writer, running } = await startBuilding();
-    const valid = async () => (await indexes()).some((index) => index.valid === true);
+  test("before the good news arrives does not build it twice", async ({
+    database,
+    relay,
+    target,
+  }) => {
+    const { writer, running } = await startBuilding(database, target);
+    const valid = async () => (await indexes(database)).some((index) => index.valid === true);
 
-    await loseTheAnswer(() => writer.release(), valid);
-    const [built] = await indexes();
+    await loseTheAnswer(relay, () => writer.release(), valid);
+    const [built] = await indexes(database);
 
     const report = await running;
     expect(report).toMatchObject({ status: "applied", applied: [{ tag: indexing.tag }] });
     const warnings = report.warnings.map(({ code }) => code);
     expect(warnings).toEqual(["CONNECTION_LOST", "STEP_FOUND_DONE"]);
-    expect(await indexes()).toEqual([built]);
-    await expectAppliedOnce();
+    expect(await indexes(database)).toEqual([built]);
+    await expectAppliedOnce(database);
   });
 });
 
-test("a session that ends while it is idle is reported by its cause, not by what follows from it", async () => {
+test("a session that ends while it is idle is reported by its cause, not by what follows from it", async ({
+  database,
+  target,
+}) => {
   const holder = await database.hold(lockQuestion(DEFAULT_LEDGER));
   const running = run(target, makeBundle(accounts));
   const terminated = () =>
-    seen("state = 'idle' and query like '%pg_try_advisory_lock%'", "pg_terminate_backend(pid)");
+    seen(
+      database,
+      "state = 'idle' and query like '%pg_try_advisory_lock%'",
+      "pg_terminate_backend(pid)",
+    );
   await waitFor(terminated);
   await holder.release();
 
@@ -159,12 +179,16 @@ test("a session that ends while it is idle is reported by its cause, not by what
   expect(report.warnings[0]?.message).not.toContain("queryable");
 });
 
-test("a relay that goes silent is answered for when the time is over, and the lock goes with it", async () => {
+test("a relay that goes silent is answered for when the time is over, and the lock goes with it", async ({
+  database,
+  relay,
+  target,
+}) => {
   const slow = makeMigration("0001_slow", 2_000, "create table slow ()", "select pg_sleep(3600)");
   const timeoutMs = 600_000;
   const pass = stopClock();
   const running = run(target, makeBundle(accounts, slow), { timeoutMs });
-  await waitFor(() => seen("wait_event = 'PgSleep'"));
+  await waitFor(() => seen(database, "wait_event = 'PgSleep'"));
   relay.silence();
   pass(timeoutMs);
   // Nobody can be asked to cancel the statement, so its connection is dropped a little later, and says goodbye in vain.
@@ -187,6 +211,6 @@ test("a relay that goes silent is answered for when the time is over, and the lo
   });
   const advisory =
     "pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()";
-  await waitFor(async () => (await count(advisory)) === 0);
+  await waitFor(async () => (await count(database, advisory)) === 0);
   expect(await database.sql("select to_regclass('slow') as slow")).toEqual([{ slow: null }]);
 });

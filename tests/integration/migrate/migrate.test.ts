@@ -1,11 +1,10 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { compileBundle } from "../../../lib/compile/compile.ts";
-import type { Target } from "../../../lib/target/target.ts";
-import type { Relay } from "../../../local/relay/relay.ts";
 import { stopClock } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
-import { createTestTarget, run } from "../../setup/run.ts";
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const EXECUTORS = ["drizzle", "statements"] as const;
@@ -15,33 +14,24 @@ const UPGRADE = 1;
 const first = makeMigration("0000_first", 1_000, "create table notes (id int primary key)");
 const second = makeMigration("0001_second", 2_000, "insert into notes values (1)");
 
-let database: TestDatabase;
-let relay: Relay;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, relay, target } = await createTestTarget());
-  return () => database.close();
-});
-
 function selects(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `select ${index}`);
 }
 
-async function ledgerRows(): Promise<unknown> {
+async function ledgerRows(database: TestDatabase): Promise<unknown> {
   const rows = await database.sql(
     "select hash, created_at::text as when from drizzle.__drizzle_migrations order by id",
   );
   return rows;
 }
 
-async function exists(relation: string): Promise<boolean> {
+async function exists(database: TestDatabase, relation: string): Promise<boolean> {
   const [row] = await database.sql("select to_regclass($1) is not null as there", [relation]);
   return row?.there === true;
 }
 
 /** The runs of ours that the server is busy with, by what stands in their statement. */
-async function activeSessions(text: string): Promise<readonly unknown[]> {
+async function activeSessions(database: TestDatabase, text: string): Promise<readonly unknown[]> {
   return await database.sql(
     `select pid from pg_stat_activity
      where datname = current_database() and application_name like 'neon-migrate/%'
@@ -54,19 +44,26 @@ const ADVISORY_LOCKS =
   "select from pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()";
 
 describe.each(EXECUTORS)("migrate by %s", (executor) => {
-  test("applies the example to a fresh database, then has nothing to do", async () => {
+  test("applies the example to a fresh database, then has nothing to do", async ({
+    database,
+    target,
+  }) => {
     const fresh = await run(target, example, { executor });
     const again = await run(target, example, { executor });
 
     expect(fresh).toMatchObject({ status: "applied", executor, atomic: true, pending: [] });
     expect(fresh.applied.map(({ tag }) => tag)).toEqual(example.migrations.map(({ tag }) => tag));
     expect(again).toMatchObject({ status: "up-to-date", executor: null, applied: [], pending: [] });
-    expect(await ledgerRows()).toEqual(
+    expect(await ledgerRows(database)).toEqual(
       example.migrations.map(({ hash, when }) => ({ hash, when: String(when) })),
     );
   });
 
-  test("costs the same round trips whatever there is to apply, and none beyond connecting for nothing", async () => {
+  test("costs the same round trips whatever there is to apply, and none beyond connecting for nothing", async ({
+    database,
+    relay,
+    target,
+  }) => {
     const few = makeMigration("0000_few", 1_000, ...selects(50));
     const many = makeMigration("0001_many", 2_000, ...selects(5_000));
     // Who waits for an answer in the middle of what it has to say waits for ever.
@@ -92,7 +89,10 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     ]);
   });
 
-  test("leaves nothing behind when a statement fails in the middle, and says which", async () => {
+  test("leaves nothing behind when a statement fails in the middle, and says which", async ({
+    database,
+    target,
+  }) => {
     const bad = makeMigration(
       "0002_bad",
       3_000,
@@ -117,10 +117,16 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
       where: null,
       retryable: false,
     });
-    expect([await exists("notes"), await exists("later")]).toEqual([false, false]);
+    expect([await exists(database, "notes"), await exists(database, "later")]).toEqual([
+      false,
+      false,
+    ]);
   });
 
-  test("finds the statement inside a chunk that holds several, and the column of the mistake", async () => {
+  test("finds the statement inside a chunk that holds several, and the column of the mistake", async ({
+    database,
+    target,
+  }) => {
     const folder = "tests/fixtures/folders/several-statements-in-a-chunk";
     const bundle = await compileBundle(folder);
     const [only] = bundle.migrations;
@@ -136,7 +142,7 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     });
   });
 
-  test("reports a constraint that fails only at commit", async () => {
+  test("reports a constraint that fails only at commit", async ({ database, target }) => {
     const deferred = makeMigration(
       "0000_deferred",
       1_000,
@@ -153,10 +159,13 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
       statement: null,
       sqlstate: "23503",
     });
-    expect(await exists("a")).toBe(false);
+    expect(await exists(database, "a")).toBe(false);
   });
 
-  test("keeps what committed before the failure when each migration has its own transaction", async () => {
+  test("keeps what committed before the failure when each migration has its own transaction", async ({
+    database,
+    target,
+  }) => {
     const bad = makeMigration("0001_bad", 2_000, "insert into nowhere values (1)");
 
     const report = await run(target, makeBundle(first, bad), { executor, transaction: "each" });
@@ -168,10 +177,13 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
       pending: [{ tag: bad.tag }],
       error: { code: "MIGRATION_FAILED", migration: bad.tag, sqlstate: "42P01" },
     });
-    expect(await ledgerRows()).toEqual([{ hash: first.hash, when: "1000" }]);
+    expect(await ledgerRows(database)).toEqual([{ hash: first.hash, when: "1000" }]);
   });
 
-  test("applies once when ten run at once, and the others find nothing to do", async () => {
+  test("applies once when ten run at once, and the others find nothing to do", async ({
+    database,
+    target,
+  }) => {
     const bundle = makeBundle(first, second);
 
     const reports = await Promise.all(
@@ -184,10 +196,12 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     ]);
     expect(told.sort()).toEqual([["applied"], ...Array.from({ length: 9 }, () => ["up-to-date"])]);
     expect(await database.sql("select count(*)::int as n from notes")).toEqual([{ n: 1 }]);
-    expect(await ledgerRows()).toHaveLength(2);
+    expect(await ledgerRows(database)).toHaveLength(2);
   });
 
-  test("attributes what the server says on the side to the migration that made it say so", async () => {
+  test("attributes what the server says on the side to the migration that made it say so", async ({
+    target,
+  }) => {
     const talkative = makeMigration(
       "0001_talkative",
       2_000,
@@ -201,13 +215,16 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     ]);
   });
 
-  test("cancels what runs when the time is over, leaves nothing behind, and frees the lock", async () => {
+  test("cancels what runs when the time is over, leaves nothing behind, and frees the lock", async ({
+    database,
+    target,
+  }) => {
     const slow = makeMigration("0001_slow", 2_000, "create table slow ()", "select pg_sleep(3600)");
     const timeoutMs = 600_000;
     const pass = stopClock();
 
     const running = run(target, makeBundle(first, slow), { executor, timeoutMs });
-    await waitFor(async () => (await activeSessions("pg_sleep(3600)")).length > 0);
+    await waitFor(async () => (await activeSessions(database, "pg_sleep(3600)")).length > 0);
     pass(timeoutMs);
 
     const report = await running;
@@ -217,31 +234,34 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
       statement: { index: 2 },
       retryable: true,
     });
-    expect(await activeSessions("pg_sleep(3600)")).toEqual([]);
-    expect(await exists("slow")).toBe(false);
+    expect(await activeSessions(database, "pg_sleep(3600)")).toEqual([]);
+    expect(await exists(database, "slow")).toBe(false);
     expect(await run(target, makeBundle(first), { executor })).toMatchObject({ status: "applied" });
   });
 });
 
 describe("migrate", () => {
-  test("prefers Drizzle's own migrator", async () => {
+  test("prefers Drizzle's own migrator", async ({ target }) => {
     const report = await run(target, makeBundle(first));
 
     expect(report).toMatchObject({ executor: "drizzle", executorReason: null });
   });
 
-  test.each(["plan", "status"])("writes nothing and takes no lock for %s", async (action) => {
-    const report = await run(target, example, { action });
+  test.for(["plan", "status"])(
+    "writes nothing and takes no lock for %s",
+    async (action, { database, target }) => {
+      const report = await run(target, example, { action });
 
-    expect(report).toMatchObject({ status: "planned", executor: "drizzle", applied: [] });
-    expect(report.pending).toHaveLength(example.migrations.length);
-    expect(await exists("drizzle.__drizzle_migrations")).toBe(false);
-    expect(
-      await database.sql("select nspname from pg_namespace where nspname = 'drizzle'"),
-    ).toEqual([]);
-  });
+      expect(report).toMatchObject({ status: "planned", executor: "drizzle", applied: [] });
+      expect(report.pending).toHaveLength(example.migrations.length);
+      expect(await exists(database, "drizzle.__drizzle_migrations")).toBe(false);
+      expect(
+        await database.sql("select nspname from pg_namespace where nspname = 'drizzle'"),
+      ).toEqual([]);
+    },
+  );
 
-  test("lists in a status what is applied, however it came there", async () => {
+  test("lists in a status what is applied, however it came there", async ({ target }) => {
     await run(target, makeBundle(first));
 
     const report = await run(target, makeBundle(first, second), { action: "status" });
@@ -253,7 +273,10 @@ describe("migrate", () => {
     });
   });
 
-  test("applies two entries with one time in one run, and again across two runs", async () => {
+  test("applies two entries with one time in one run, and again across two runs", async ({
+    database,
+    target,
+  }) => {
     const twin = makeMigration("0001_twin", 1_000, "create table twin ()");
     const triplet = makeMigration("0002_triplet", 1_000, "create table triplet ()");
 
@@ -267,12 +290,15 @@ describe("migrate", () => {
       executorReason: "behind-watermark",
       applied: [{ tag: triplet.tag }],
     });
-    expect(await ledgerRows()).toEqual(
+    expect(await ledgerRows(database)).toEqual(
       [first, twin, triplet].map(({ hash }) => ({ hash, when: "1000" })),
     );
   });
 
-  test("refuses a late migration, runs nothing, and applies it on request", async () => {
+  test("refuses a late migration, runs nothing, and applies it on request", async ({
+    database,
+    target,
+  }) => {
     await run(target, makeBundle(first, makeMigration("0002_third", 3_000, "select 1")));
     const bundle = makeBundle(first, second, makeMigration("0002_third", 3_000, "select 1"));
 
@@ -294,7 +320,7 @@ describe("migrate", () => {
     expect(await database.sql("select id from notes")).toEqual([{ id: 1 }]);
   });
 
-  test("succeeds when the database is ahead, and says so", async () => {
+  test("succeeds when the database is ahead, and says so", async ({ target }) => {
     await run(target, makeBundle(first, second));
 
     const report = await run(target, makeBundle(first));
@@ -305,7 +331,7 @@ describe("migrate", () => {
     });
   });
 
-  test("reports a changed file and never runs it again", async () => {
+  test("reports a changed file and never runs it again", async ({ database, target }) => {
     await run(target, makeBundle(first));
     const edited = makeMigration(first.tag, first.when, "create table elsewhere ()");
 
@@ -317,10 +343,13 @@ describe("migrate", () => {
         modified: [{ tag: first.tag, ledgerHash: first.hash, bundleHash: edited.hash }],
       },
     });
-    expect(await exists("elsewhere")).toBe(false);
+    expect(await exists(database, "elsewhere")).toBe(false);
   });
 
-  test("says the same of every drift in plan, up and status, which alone never fails over it", async () => {
+  test("says the same of every drift in plan, up and status, which alone never fails over it", async ({
+    database,
+    target,
+  }) => {
     const stranger = makeMigration("0003_stranger", 4_000, "select 4");
     const last = makeMigration("0002_last", 3_000, "select 3");
     await run(target, makeBundle(first, last, stranger));
@@ -343,10 +372,13 @@ describe("migrate", () => {
     const codes = [...asked, refused].map(({ status, error }) => error?.code ?? status);
     expect(codes).toEqual(["MODIFIED", "planned", "OUT_OF_ORDER", "MODIFIED"]);
     for (const report of [...asked, refused]) expect(report.drift).toEqual(drift);
-    expect(await ledgerRows()).toHaveLength(3);
+    expect(await ledgerRows(database)).toHaveLength(3);
   });
 
-  test("names the holder when another run keeps the lock, and the statement that ends it", async () => {
+  test("names the holder when another run keeps the lock, and the statement that ends it", async ({
+    database,
+    target,
+  }) => {
     await database.sqlAsOwner("create table gate (id int)");
     const slow = makeMigration(
       "0000_slow",
@@ -354,7 +386,7 @@ describe("migrate", () => {
       "do $$ begin while not exists (select from gate) loop perform pg_sleep(0.01); end loop; end $$",
     );
     const holder = run(target, makeBundle(slow));
-    await waitFor(async () => (await activeSessions("from gate")).length > 0);
+    await waitFor(async () => (await activeSessions(database, "from gate")).length > 0);
 
     const report = await run(target, makeBundle(slow), { lockTimeoutMs: 300 });
     await database.sqlAsOwner("insert into gate values (1)");

@@ -4,32 +4,23 @@ import { join } from "node:path";
 import type { Pool } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
 import { migrate as migrateByDrizzle } from "drizzle-orm/neon-serverless/migrator";
-import { beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished } from "vitest";
 import type { Bundle, Migration } from "../../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
-import type { Target } from "../../../lib/target/target.ts";
 import type { Relay } from "../../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle } from "../../setup/make-migration.ts";
 import { relayPool } from "../../setup/pool.ts";
-import { createTestTarget, run, targetOf } from "../../setup/run.ts";
+import { run } from "../../setup/run.ts";
+import { test } from "../../setup/test.ts";
 
 const EXECUTORS = ["drizzle", "statements"] as const;
 const example = await compileBundle("drizzle");
 const half = Math.floor(example.migrations.length / 2);
 const beginning = makeBundle(...example.migrations.slice(0, half));
 
-let database: TestDatabase;
-let relay: Relay;
-let target: Target;
-
-beforeEach(async () => {
-  ({ database, relay, target } = await createTestTarget());
-  return () => database.close();
-});
-
 /** Drizzle's own `migrate()`, as a team calls it, on a folder with these migrations. */
-async function byDrizzle(bundle: Bundle): Promise<void> {
+async function byDrizzle(database: TestDatabase, relay: Relay, bundle: Bundle): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "folder-"));
   const pool: Pool = relayPool(database.url, relay.address);
   try {
@@ -48,14 +39,14 @@ function writeFolder(folder: string, migrations: readonly Migration[]): void {
   for (const { tag, sql } of migrations) writeFileSync(join(folder, `${tag}.sql`), sql);
 }
 
-async function ledger(): Promise<unknown> {
+async function ledger(database: TestDatabase): Promise<unknown> {
   return await database.sql(
     "select id, hash, created_at::text as when from drizzle.__drizzle_migrations order by id",
   );
 }
 
 /** Every column, index, constraint, policy, trigger and function of the database. */
-async function catalog(): Promise<unknown> {
+async function catalog(database: TestDatabase): Promise<unknown> {
   return await database.sql(`
     select 'column' as kind, table_schema || '.' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') as what
       from information_schema.columns where table_schema in ('public', 'drizzle')
@@ -69,44 +60,47 @@ async function catalog(): Promise<unknown> {
 }
 
 describe.each(EXECUTORS)("a ledger written by %s", (executor) => {
-  test("is the one that Drizzle's own migrator writes, and so is the schema", async () => {
+  test("is the one that Drizzle's own migrator writes, and so is the schema", async ({
+    database,
+    target,
+  }) => {
     await run(target, example, { executor });
-    const ours = { ledger: await ledger(), catalog: await catalog() };
+    const ours = { ledger: await ledger(database), catalog: await catalog(database) };
     const other = await createTestDatabase();
-    database = await replaceDatabase(other);
-    await byDrizzle(example);
+    onTestFinished(() => other.close());
+    await byDrizzle(other, await other.startRelay(), example);
 
-    expect(ours).toEqual({ ledger: await ledger(), catalog: await catalog() });
+    expect(ours).toEqual({ ledger: await ledger(other), catalog: await catalog(other) });
   });
 
-  test("is continued by Drizzle's own migrator without running anything twice", async () => {
+  test("is continued by Drizzle's own migrator without running anything twice", async ({
+    database,
+    relay,
+    target,
+  }) => {
     await run(target, beginning, { executor });
 
-    await byDrizzle(example);
-    await byDrizzle(example);
+    await byDrizzle(database, relay, example);
+    await byDrizzle(database, relay, example);
 
-    expect(await ledger()).toHaveLength(example.migrations.length);
+    expect(await ledger(database)).toHaveLength(example.migrations.length);
     expect(await run(target, example)).toMatchObject({ status: "up-to-date" });
   });
 
-  test("continues one that Drizzle's own migrator wrote without running anything twice", async () => {
-    await byDrizzle(beginning);
+  test("continues one that Drizzle's own migrator wrote without running anything twice", async ({
+    database,
+    relay,
+    target,
+  }) => {
+    await byDrizzle(database, relay, beginning);
 
     const report = await run(target, example, { executor });
 
     expect(report.applied.map(({ tag }) => tag)).toEqual(
       example.migrations.slice(half).map(({ tag }) => tag),
     );
-    expect(await ledger()).toHaveLength(example.migrations.length);
-    await byDrizzle(example);
-    expect(await ledger()).toHaveLength(example.migrations.length);
+    expect(await ledger(database)).toHaveLength(example.migrations.length);
+    await byDrizzle(database, relay, example);
+    expect(await ledger(database)).toHaveLength(example.migrations.length);
   });
 });
-
-/** Closes the present database and goes on with another one. */
-async function replaceDatabase(other: TestDatabase): Promise<TestDatabase> {
-  await database.close();
-  relay = await other.startRelay();
-  target = targetOf(other.url, relay.address);
-  return other;
-}

@@ -1,23 +1,52 @@
 import { onTestFinished, vi } from "vitest";
 
+/** A clock that stands still until a test moves it: the code under test takes no time, however slow the machine is. */
+export interface StillClock {
+  /** Moves the time ahead; timers that are due strike in their order. */
+  advance(ms: number): Promise<void>;
+  /** Waits, in real time, until `look` says so. @param stepMs moves the clock by so much at each look. Default 0 */
+  until(look: () => Promise<boolean> | boolean, stepMs?: number): Promise<void>;
+  /** Lets the time pass until there is a result. */
+  run<Result>(working: Promise<Result>): Promise<Result>;
+}
+
+const realTimeout = globalThis.setTimeout;
+const EVERY_MS = 10;
+
 /**
- * Stops the clock that the product reads and the timers that it sets, until the test ends: no limit strikes
- * before the test says so, however slow the machine is. What the test's own side waits for goes on (`waitFor`).
- * @returns lets so many ms pass at once
+ * Stops the clock of this process and its timers, until the test ends. Network, database and `waitFor` go on. Tests that
+ * run side by side with others cannot use it.
  */
-export function stopClock(): (ms: number) => void {
+export function stopClock(): StillClock {
   vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
-  onTestFinished(() => {
-    vi.useRealTimers();
-  });
-  return (ms) => {
-    vi.advanceTimersByTime(ms);
+  onTestFinished(() => void vi.useRealTimers());
+  const advance = async (ms: number) => {
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  const until: StillClock["until"] = async (look, stepMs = 0) => {
+    while (!(await look())) {
+      if (stepMs > 0) await advance(stepMs);
+      await new Promise((resolve) => realTimeout(resolve, EVERY_MS));
+    }
+  };
+  return {
+    advance,
+    until,
+    run: async (working) => {
+      let over = false;
+      const ended = working.finally(() => {
+        over = true;
+      });
+      ended.catch(() => undefined);
+      await until(() => over, EVERY_MS);
+      return await ended;
+    },
   };
 }
 
 /**
- * Stops the clock that the product reads, but none of its timers: pauses are over as always, and deadlines do
- * not come nearer.
+ * Stops the clock that the product reads, but none of its timers: pauses end as always, and deadlines do not come
+ * nearer.
  * @returns lets so many ms pass at once
  */
 export function stopDate(): (ms: number) => void {

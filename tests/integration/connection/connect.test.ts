@@ -205,7 +205,7 @@ describe("the time to connect", () => {
 
   test("is reported with what was seen last, where the last attempt has no answer", async () => {
     const relay = await refusing();
-    const pass = stopClock();
+    const clock = stopClock();
     let refused = false;
     const failing = connect(to(relay, { connectTimeoutMs: LONG_MS }), {
       ...{ requestId: "test", deadline: Date.now() + 2 * LONG_MS, opening: [] },
@@ -223,9 +223,9 @@ describe("the time to connect", () => {
     reported.catch(() => undefined);
 
     await waitFor(() => refused);
-    pass(FIRST_PAUSE_MS);
+    await clock.advance(FIRST_PAUSE_MS);
     await waitFor(() => relay.stats().connections === 2);
-    pass(LONG_MS - FIRST_PAUSE_MS);
+    await clock.advance(LONG_MS - FIRST_PAUSE_MS);
 
     await reported;
   });
@@ -247,7 +247,7 @@ describe("the time to connect", () => {
       paused.pauseNewConnections();
       const silent = await neonRelay();
       silent.silence();
-      const pass = stopClock();
+      const clock = stopClock();
 
       const all = [sleeping, paused, silent].map((relay) =>
         start(to(relay, { connectTimeoutMs }), { within }),
@@ -255,11 +255,11 @@ describe("the time to connect", () => {
       await waitFor(() => sleeping.stats().connections + silent.stats().connections === 2);
       const ended: unknown[] = [];
       for (const each of all) void each.ended.then((how) => ended.push(how));
-      pass(LONG_MS - 1);
+      await clock.advance(LONG_MS - 1);
       // Who has given up is seen by then.
       await new Promise((resolve) => setImmediate(resolve));
       expect(ended).toEqual([]);
-      pass(1);
+      await clock.advance(1);
 
       expect(await Promise.all(all.map(({ ended: end }) => end))).toEqual([code, code, code]);
     },

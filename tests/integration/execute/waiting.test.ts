@@ -2,10 +2,10 @@ import { describe, expect, type TestContext, test } from "vitest";
 import type { Log } from "../../../lib/log.ts";
 import { migrate } from "../../../lib/migrate/migrate.ts";
 import { parseRequest } from "../../../lib/request.ts";
+import { type StillClock, stopClock } from "../../setup/clock.ts";
 import { createTestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run, targetOf } from "../../setup/run.ts";
-import { type StillClock, stopClock } from "../../setup/still-clock.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const migrationOf = (...statements: readonly string[]) =>
@@ -217,7 +217,7 @@ test("a transaction is tried again when it could not be serialized (40001)", asy
 // One clock serves the whole process, so these run one after the other.
 describe("a run whose time ends while it waits for others", () => {
   test("says whom it waited for, in a statement behind which nobody queues", async (context) => {
-    const clock = stopClock(context);
+    const clock = stopClock();
     const { hold, migrate, waits, indexes } = await setUp(context);
     const build = "create index concurrently on accounts (email)";
     const writer = await hold(write);
@@ -237,7 +237,7 @@ describe("a run whose time ends while it waits for others", () => {
   });
 
   test("names who blocks it also where the wait comes late", async (context) => {
-    const clock = stopClock(context);
+    const clock = stopClock();
     const scene = await setUp(context);
     const { database, does, hold } = scene;
     const reader = await hold("select from accounts");
@@ -268,7 +268,7 @@ describe("a run whose time ends while it waits for others", () => {
   });
 
   test("names who has locks on what it names, where nobody came to see it wait", async (context) => {
-    const clock = stopClock(context);
+    const clock = stopClock();
     const scene = await setUp(context);
     const reader = await scene.hold("select from accounts");
     const bystander = await scene.hold("select from gate");
@@ -286,7 +286,7 @@ describe("a run whose time ends while it waits for others", () => {
   });
 
   test("uses the time until its deadline, and no more", async (context) => {
-    const clock = stopClock(context);
+    const clock = stopClock();
     const scene = await setUp(context);
     await scene.hold("select from accounts");
     const started = Date.now();
@@ -305,7 +305,7 @@ describe("a run whose time ends while it waits for others", () => {
   });
 
   test("ends in LOCK_TIMEOUT when it deadlocks until the time is over (40P01)", async (context) => {
-    const clock = stopClock(context);
+    const clock = stopClock();
     const scene = await setUp(context);
     const { database, does, hold, setDeadlockTimeout } = scene;
     await database.sqlAsOwner("create table other ()");

@@ -5,12 +5,12 @@ import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
 import type { Report } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
 import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
+import { stopClock } from "../../setup/clock.ts";
 import { createTestDatabase } from "../../setup/database.ts";
 import { handlerWith } from "../../setup/handler.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { expectReport } from "../../setup/report-schema.ts";
 import { targetOf } from "../../setup/run.ts";
-import { stopClock } from "../../setup/still-clock.ts";
 
 const first = makeMigration("0000_first", 1_000, "create table one ()");
 const slow = makeMigration(
@@ -25,7 +25,7 @@ const HOUR_MS = 3_600_000;
 
 /** A run that comes to stand in the second statement of its second migration, in a process whose clock stands still. */
 async function setUp(context: Pick<TestContext, "onTestFinished">) {
-  const clock = stopClock(context);
+  const clock = stopClock();
   const database = await createTestDatabase();
   context.onTestFinished(() => database.close());
   await database.sqlAsOwner("create table gate ()");

@@ -21,7 +21,7 @@ test("Lambda is waited for no longer than leaves time to say so", async () => {
   });
   const settings = { ...environment, AWS_ENDPOINT_URL_LAMBDA: silent.url };
   for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value);
-  const pass = stopClock();
+  const clock = stopClock();
 
   const event = { "neon-migrate.run": { id: "1", request: parseRequest({}) } };
   const asking = invokeItself(LOCAL_FUNCTION_ARN, event, new AbortController().signal);
@@ -31,7 +31,7 @@ test("Lambda is waited for no longer than leaves time to say so", async () => {
   });
   failed.catch(() => undefined);
   await waitFor(() => calls === 1);
-  pass(5_000);
+  await clock.advance(5_000);
 
   await failed;
 });

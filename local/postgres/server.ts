@@ -182,11 +182,13 @@ async function readOptional(file: string): Promise<string> {
   }
 }
 
-function hasEnded(child: ChildProcess): boolean {
+/** Whether a program has ended, by itself or by a signal. */
+export function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-function freePort(): Promise<number> {
+/** A port on loopback that nobody listens on at this moment. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

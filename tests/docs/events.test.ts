@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { requestOf } from "../setup/call.ts";
+import { lambdaContext } from "../setup/lambda-context.ts";
 import { recordedEvents } from "../setup/recorded-events.ts";
 
 const page = readFileSync("docs/events.md", "utf8");
@@ -20,16 +21,11 @@ test("docs/events.md has a section for every source that is recorded", () => {
 });
 
 test("docs/events.md shows events that are recognised, and ask for a run", async () => {
-  const context = {
-    awsRequestId: "request",
-    invokedFunctionArn: "arn",
-    getRemainingTimeInMillis: () => 1_000,
-  };
   const shown = sections.flatMap((section) =>
     Array.from(section.matchAll(/```json\n(.*?)```/gs), ([, text]) => JSON.parse(text ?? "")),
   );
 
-  const asked = await Promise.all(shown.map((event) => requestOf(event, context)));
+  const asked = await Promise.all(shown.map((event) => requestOf(event, lambdaContext())));
 
   expect(asked.map((request) => request?.action)).toEqual(Array(6).fill("up"));
 });

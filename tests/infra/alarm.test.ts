@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { createHandler } from "../../lib/handler/handler.ts";
 import { createLog } from "../../lib/log.ts";
+import { lambdaContext } from "../setup/lambda-context.ts";
 import { scene } from "../setup/synthesis.ts";
 
 describe("GIVEN an alarm on failure", () => {
@@ -80,13 +81,9 @@ describe("GIVEN an alarm on failure", () => {
       bundle: () => readBundle(null),
       logFor: (requestId) => createLog(requestId, (line) => lines.push(line)),
     });
-    await handler(event, {
-      awsRequestId: "r",
-      invokedFunctionArn: "arn",
-      getRemainingTimeInMillis: () => 900_000,
-    });
+    await handler(event, lambdaContext());
     const message = lines.at(-1) ?? "";
-    return [`2026-01-01T00:00:00.000Z\tr\tERROR\t${message}`, JSON.stringify({ message })];
+    return [`2026-01-01T00:00:00.000Z\trequest\tERROR\t${message}`, JSON.stringify({ message })];
   }
 
   test("WHEN a call ends THEN its filter finds the line of a run that failed, and no other", async () => {

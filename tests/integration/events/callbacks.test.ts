@@ -8,13 +8,11 @@ import { startBucket } from "../../../local/cloudformation/bucket.ts";
 import { judge, type ResourceRequest } from "../../../local/cloudformation/response.ts";
 import { type LocalDeployments, startDeployments } from "../../../local/deployments/deployments.ts";
 import { makeCall, respondTo } from "../../setup/call.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 import { recordedEvent } from "../../setup/recorded-events.ts";
 
-const CONTEXT = {
-  awsRequestId: "8f507cfc-xmpl-4697-b07a-ac58fc914c95",
-  invokedFunctionArn: "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations",
-  getRemainingTimeInMillis: () => 60_000,
-};
+// As long as a real one: it is part of the answers.
+const CONTEXT = { ...lambdaContext(), awsRequestId: "8f507cfc-xmpl-4697-b07a-ac58fc914c95" };
 
 const JOB = recordedEvent("codepipeline/job");
 // The recorded event is what CloudFormation sends.

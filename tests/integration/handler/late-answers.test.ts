@@ -8,6 +8,7 @@ import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
 import { stopClock } from "../../setup/clock.ts";
 import { createTestDatabase } from "../../setup/database.ts";
 import { handlerWith } from "../../setup/handler.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { expectReport } from "../../setup/report-schema.ts";
 import { targetOf } from "../../setup/run.ts";
@@ -57,11 +58,7 @@ async function setUp(context: Pick<TestContext, "onTestFinished">) {
         return new Promise(() => undefined);
       };
       const handler = handlerWith({ bundle, run: withheld, logFor: () => silentLog });
-      const answer = await handler(EACH, {
-        awsRequestId: "request",
-        invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
-        getRemainingTimeInMillis: () => 60_000,
-      });
+      const answer = await handler(EACH, lambdaContext(60_000));
       return expectReport(JSON.parse(JSON.stringify(answer)));
     },
     start: (request: object, dependencies: Partial<Dependencies>) =>

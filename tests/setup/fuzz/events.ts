@@ -1,5 +1,4 @@
-/** The function that is invoked in these tests. */
-export const FUNCTION_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations";
+import { LOCAL_FUNCTION_ARN } from "../../../local/aws/account.ts";
 
 const REQUEST = { transaction: "each", lockTimeoutMs: 5_000, onFailure: "return" };
 const BODY = JSON.stringify(REQUEST);
@@ -60,13 +59,17 @@ const CUSTOM_RESOURCE = {
   ResourceType: "Custom::NeonMigrations",
   LogicalResourceId: "Migrations",
   ServiceToken: "arn:aws:lambda:eu-central-1:123456789012:function:framework",
-  ResourceProperties: { ServiceToken: FUNCTION_ARN, MigrationsHash: "5f", lockTimeoutMs: "5000" },
+  ResourceProperties: {
+    ServiceToken: LOCAL_FUNCTION_ARN,
+    MigrationsHash: "5f",
+    lockTimeoutMs: "5000",
+  },
 };
 
 /** A custom resource behind CDK's Provider framework, and one that we answer ourselves. */
 export const CLOUDFORMATION: readonly unknown[] = [
   CUSTOM_RESOURCE,
-  { ...CUSTOM_RESOURCE, ServiceToken: FUNCTION_ARN },
+  { ...CUSTOM_RESOURCE, ServiceToken: LOCAL_FUNCTION_ARN },
   {
     ...CUSTOM_RESOURCE,
     RequestType: "Update",

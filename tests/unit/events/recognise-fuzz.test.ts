@@ -8,7 +8,6 @@ import {
   CLOUDFORMATION,
   DEPLOYMENTS,
   DIRECT,
-  FUNCTION_ARN,
   HTTP,
   MARKED,
   UNMARKED,
@@ -16,12 +15,9 @@ import {
 import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";
 import { outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
 import { expectedRequest, isRecord, REQUEST } from "../../setup/fuzz/request-oracle.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 
-const CONTEXT = {
-  awsRequestId: "request",
-  invokedFunctionArn: FUNCTION_ARN,
-  getRemainingTimeInMillis: () => 900_000,
-};
+const CONTEXT = lambdaContext();
 
 const variants = (events: readonly unknown[], maxMutations?: number) =>
   fc.oneof(...events.map((event) => mutants(event, maxMutations)));

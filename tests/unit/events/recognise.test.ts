@@ -5,13 +5,10 @@ import { buildReport, failedReport } from "../../../lib/report/report.ts";
 import type { Request } from "../../../lib/request.ts";
 import { makeCall, requestOf, respondTo } from "../../setup/call.ts";
 import { handlerWith } from "../../setup/handler.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 
-const context = {
-  awsRequestId: "request",
-  invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
-  getRemainingTimeInMillis: () => 900_000,
-};
+const context = lambdaContext();
 
 const POST = {
   rawPath: "/migrations",

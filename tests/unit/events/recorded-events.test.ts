@@ -2,13 +2,10 @@ import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
 import { recognise } from "../../../lib/events/recognise.ts";
 import { requestOf } from "../../setup/call.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 import { recordedEvents } from "../../setup/recorded-events.ts";
 
-const CONTEXT = {
-  awsRequestId: "request",
-  invokedFunctionArn: "arn:aws:lambda:eu-central-1:123456789012:function:neon-migrations",
-  getRemainingTimeInMillis: () => 900_000,
-};
+const CONTEXT = lambdaContext();
 
 /** The source that each recorded event belongs to, and the action it asks for: null for none, or a code. */
 const EXPECTED: Readonly<Record<string, readonly [string, string | null]>> = {

@@ -9,7 +9,6 @@ import {
   CLOUDFORMATION,
   DEPLOYMENTS,
   DIRECT,
-  FUNCTION_ARN,
   HTTP,
   MARKED,
   UNMARKED,
@@ -18,14 +17,11 @@ import { mutants } from "../../setup/fuzz/mutations.ts";
 import { expectCoded, outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
 import { isRecord } from "../../setup/fuzz/request-oracle.ts";
 import { handlerWith } from "../../setup/handler.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 import { makeBundle } from "../../setup/make-migration.ts";
 
 /** What is left of the time only matters to the answers that are sent, and nobody listens to those here. */
-const CONTEXT = {
-  awsRequestId: "request",
-  invokedFunctionArn: FUNCTION_ARN,
-  getRemainingTimeInMillis: () => 400,
-};
+const CONTEXT = lambdaContext(400);
 
 /** Nothing says where a database is, whatever our environment does, so that a real run ends as soon as it asks. */
 function nowhere(): never {

@@ -9,15 +9,10 @@ import { migrate } from "../../../lib/migrate/migrate.ts";
 import { buildReport, failedReport } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
 import { handlerWith } from "../../setup/handler.ts";
+import { lambdaContext } from "../../setup/lambda-context.ts";
 import { makeBundle } from "../../setup/make-migration.ts";
 import { recordedEvent } from "../../setup/recorded-events.ts";
 import { waitFor } from "../../setup/wait-for.ts";
-
-const context = (remainingMs = 900_000) => ({
-  awsRequestId: "request",
-  invokedFunctionArn: "arn:aws:lambda:eu-central-1:1:function:migrate",
-  getRemainingTimeInMillis: () => remainingMs,
-});
 
 /** A handler whose runs are counted and end at once. */
 function counting(): { handler: ReturnType<typeof createHandler>; runs: string[] } {
@@ -39,7 +34,7 @@ describe("a handler", () => {
       fc.asyncProperty(anyEvent, async (event) => {
         const { handler, runs } = counting();
         try {
-          await handler(event, context());
+          await handler(event, lambdaContext());
           expect(runs).toHaveLength(1);
           expect(recognise(event).source).toBe("direct");
         } catch (thrown) {
@@ -58,7 +53,7 @@ describe("a handler", () => {
       logFor: () => silentLog,
     });
 
-    const report = await handler({ onFailure: "return" }, context(600));
+    const report = await handler({ onFailure: "return" }, lambdaContext(600));
 
     expect(report).toMatchObject({
       status: "failed",
@@ -74,7 +69,7 @@ describe("a handler", () => {
       logFor: () => silentLog,
     });
 
-    const report = await handler({ onFailure: "return" }, context(600));
+    const report = await handler({ onFailure: "return" }, lambdaContext(600));
 
     expect(report).toMatchObject({
       error: { code: "DEADLINE", message: /It was reading the connection string\.$/ },
@@ -115,7 +110,7 @@ describe("a handler", () => {
 
     const handling = handlerWith({ bundle: makeBundle(), run, logFor })(
       recordedEvent("codepipeline/job"),
-      context(),
+      lambdaContext(),
     );
     onTestFinished(async () => {
       loaded();
@@ -134,7 +129,7 @@ describe("a handler", () => {
 
     const report = await handlerWith({ bundle: damaged, logFor: () => silentLog })(
       { onFailure: "return" },
-      context(),
+      lambdaContext(),
     );
 
     expect(report).toMatchObject({ status: "failed", error: { code: "BUNDLE_INVALID" } });
@@ -149,8 +144,8 @@ describe("a handler", () => {
     const asked = { action: "postgres://app:hunter22@host/db", onFailure: "return" };
 
     const reports = [
-      await handlerWith({ bundle: broken, ...options })({ onFailure: "return" }, context()),
-      await handlerWith({ bundle: makeBundle(), ...options })(asked, context()),
+      await handlerWith({ bundle: broken, ...options })({ onFailure: "return" }, lambdaContext()),
+      await handlerWith({ bundle: makeBundle(), ...options })(asked, lambdaContext()),
     ];
 
     expect(JSON.stringify([reports, lines])).not.toContain("hunter22");
@@ -168,7 +163,7 @@ describe("a handler", () => {
     };
     const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
 
-    const report = await handler({ onFailure: "return" }, context());
+    const report = await handler({ onFailure: "return" }, lambdaContext());
     const after = process.listeners("uncaughtException");
     process.off("uncaughtException", listen);
 
@@ -186,8 +181,8 @@ describe("a handler", () => {
       });
     const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
 
-    const first = handler({}, context());
-    const second = handler({ onFailure: "return" }, context());
+    const first = handler({}, lambdaContext());
+    const second = handler({ onFailure: "return" }, lambdaContext());
     await waitFor(() => ends.length === 2);
     ends[0]?.();
     await first;
@@ -214,11 +209,11 @@ describe("a handler", () => {
     const { port } = Object(server.address());
     const event = {
       ...{ RequestType: "Create", LogicalResourceId: "Run", ResourceProperties: {} },
-      ServiceToken: context().invokedFunctionArn,
+      ServiceToken: lambdaContext().invokedFunctionArn,
       ResponseURL: `http://127.0.0.1:${port}/`,
     };
 
-    await counting().handler(event, context());
+    await counting().handler(event, lambdaContext());
     process.off("uncaughtException", listen);
     server.close();
 
@@ -235,7 +230,7 @@ describe("a handler", () => {
     };
     const handler = handlerWith({ bundle: makeBundle(), run, logFor: () => silentLog });
 
-    const report = await handler({ onFailure: "return" }, context());
+    const report = await handler({ onFailure: "return" }, lambdaContext());
     vi.unstubAllEnvs();
 
     expect(report).toMatchObject({
@@ -271,7 +266,7 @@ describe("the last line of a call's log", () => {
       logFor: () => (event) => events.push(event),
     });
 
-    expect(await handler(recordedEvent(name), context())).toMatchObject(answer);
+    expect(await handler(recordedEvent(name), lambdaContext())).toMatchObject(answer);
     expect(events.at(-1)).toBe(last);
   });
 });

@@ -244,7 +244,7 @@ test("the inner function hands out the report beside the error that the caller g
     Promise.resolve(failedReport(requestId, new MigratorError("LOCKED", "It failed.")));
   const options = { bundle: makeBundle(), run, logFor: () => silentLog };
 
-  const answered = await answerCall({}, context(), options);
+  const answered = await answerCall({}, lambdaContext(), options);
 
   expect(answered).toMatchObject({
     report: { status: "failed", error: { code: "LOCKED" } },

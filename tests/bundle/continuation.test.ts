@@ -19,10 +19,8 @@ let deployment: Deployment;
 beforeEach(async () => {
   database = await createTestDatabase();
   deployments = await startDeployments();
-  const relay = await database.startRelay({ mode: "neon" });
   environment = {
-    DATABASE_URL: database.url,
-    NEON_WS_PROXY: relay.address,
+    ...(await database.functionEnvironment()),
     ...deployments.environment,
   };
 });

@@ -10,8 +10,7 @@ let deployment: Deployment;
 
 beforeEach(async () => {
   database = await createTestDatabase();
-  const relay = await database.startRelay({ mode: "neon" });
-  const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  const environment = await database.functionEnvironment();
   deployment = prepareDeployment(environment);
 });
 

@@ -82,10 +82,9 @@ describe.each(runtimes())("the built function in $name answers every recorded ev
     deployments = await startDeployments();
     bucket = await startBucket();
     queue = await startHeldQueue({ functionArn: LOCAL_FUNCTION_ARN });
-    const relay = await database.startRelay({ mode: "neon" });
     deployment = prepareDeployment(
       {
-        ...{ DATABASE_URL: database.url, NEON_WS_PROXY: relay.address },
+        ...(await database.functionEnvironment()),
         ...{ ...deployments.environment, ...queue.environment },
       },
       { runtime },

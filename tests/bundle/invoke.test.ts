@@ -35,8 +35,7 @@ let service: LocalLambdaService;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  const relay = await database.startRelay({ mode: "neon" });
-  const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  const environment = await database.functionEnvironment();
   const handlerDirectory = inject("assetFolder");
   lambda = startLambda({ handlerDirectory, environment });
   streaming = startLambda({

@@ -20,8 +20,7 @@ let environment: Record<string, string>;
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "loading-"));
   database = await createTestDatabase();
-  const relay = await database.startRelay({ mode: "neon" });
-  environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  environment = await database.functionEnvironment();
 });
 
 afterAll(async () => {

@@ -27,8 +27,7 @@ let deployment: Deployment;
 beforeEach(async () => {
   scratch = mkdtempSync(join(tmpdir(), "named-"));
   database = await createTestDatabase();
-  const relay = await database.startRelay({ mode: "neon" });
-  const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  const environment = await database.functionEnvironment();
   deployment = prepareDeployment(environment);
   return async () => {
     await deployment.remove();

@@ -22,9 +22,8 @@ let url: LoopbackServer;
 describe.each(runtimes())("a streamed answer in $name", (runtime) => {
   beforeEach(async () => {
     database = await createTestDatabase();
-    const relay = await database.startRelay({ mode: "neon" });
     deployment = prepareDeployment(
-      { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address, _HANDLER: "index.stream" },
+      { ...(await database.functionEnvironment()), _HANDLER: "index.stream" },
       { runtime },
     );
     url = await startFunctionUrl(

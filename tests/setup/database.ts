@@ -29,43 +29,48 @@ export interface TestDatabase {
   createRole(name: string, options?: RoleOptions): Promise<Role>;
   /** Starts a relay to this server inside the test process; stopped by `close`. */
   startRelay(options?: Omit<RelayOptions, "target">): Promise<Relay>;
+  /** Starts a relay that behaves like Neon's proxy, and returns the settings that lead a function to it. */
+  functionEnvironment(): Promise<FunctionEnvironment>;
   /** Runs one statement as the owner, in a transaction that stays open until it is released. */
   hold(text: string): Promise<Holder>;
   /** Stops the relays and drops the database and its roles. */
   close(): Promise<void>;
 }
 
-/** Creates a database. @param options.template the database to copy; default an empty one */
-export async function createTestDatabase(
-  options: { readonly template?: string } = {},
-): Promise<TestDatabase> {
+/** The settings by which a function finds its database. */
+export type FunctionEnvironment = Readonly<Record<"DATABASE_URL" | "NEON_WS_PROXY", string>>;
+
+/** Creates an empty database. */
+export async function createTestDatabase(): Promise<TestDatabase> {
   const superuserUrl = inject("postgresUrl");
   const admin = createAdmin(superuserUrl);
   const name = `test_${randomBytes(6).toString("hex")}`;
   const owner = await admin.createRole(`${name}_owner`);
-  await admin.createDatabase(name, { owner: owner.name, ...options });
+  await admin.createDatabase(name, { owner: owner.name });
+  const urlOf = (role: Role) => databaseUrl(superuserUrl, name, role);
+  const url = urlOf(owner);
   const roles: Role[] = [owner];
   const relays: Relay[] = [];
-  const urlOf = (role: Role) => databaseUrl(superuserUrl, name, role);
+  const open: TestDatabase["startRelay"] = async (relayOptions = {}) => {
+    const relay = await startRelay({ ...relayOptions, target: targetOf(superuserUrl) });
+    relays.push(relay);
+    return relay;
+  };
   return {
-    name,
-    owner,
-    url: urlOf(owner),
-    admin,
-    urlOf,
+    ...{ name, owner, url, admin, urlOf },
     sql: (text, values = []) => admin.sql(text, values, name),
-    sqlAsOwner: (text, values = []) => runSql(urlOf(owner), text, values),
+    sqlAsOwner: (text, values = []) => runSql(url, text, values),
     createRole: async (suffix, roleOptions) => {
       const role = await admin.createRole(`${name}_${suffix}`, roleOptions);
       roles.push(role);
       return role;
     },
-    startRelay: async (relayOptions = {}) => {
-      const relay = await startRelay({ ...relayOptions, target: targetOf(superuserUrl) });
-      relays.push(relay);
-      return relay;
+    startRelay: open,
+    functionEnvironment: async () => {
+      const { address } = await open({ mode: "neon" });
+      return { DATABASE_URL: url, NEON_WS_PROXY: address };
     },
-    hold: (text) => holdOpen(urlOf(owner), text),
+    hold: (text) => holdOpen(url, text),
     close: async () => {
       await Promise.all(relays.map((relay) => relay.stop()));
       await admin.dropDatabase(name);

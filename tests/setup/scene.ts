@@ -36,8 +36,7 @@ export async function setScene({
   onTestFinished,
 }: Pick<TestContext, "onTestFinished">): Promise<Scene> {
   const database = await createTestDatabase();
-  const relay = await database.startRelay({ mode: "neon" });
-  const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  const environment = await database.functionEnvironment();
   const deployment = prepareDeployment(environment);
   onTestFinished(async () => {
     await deployment.remove();

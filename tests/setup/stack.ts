@@ -147,8 +147,7 @@ async function prepare<Name extends string>(
 ): Promise<Parts<Name>> {
   const database = await createTestDatabase();
   const gate = await closeGate(database);
-  const relay = await database.startRelay({ mode: "neon" });
-  const own = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+  const own = await database.functionEnvironment();
   return { database, gate, code: startCode(versions, own) };
 }
 

@@ -6,18 +6,11 @@ import { migrate } from "drizzle-orm/node-postgres/migrator";
 import { Client } from "pg";
 import { describe, expect, type TestContext, test } from "vitest";
 import { startRelay } from "../../local/relay/relay.ts";
+import { untilUnlocked } from "../setup/advisory-locks.ts";
 import type { AuthoredMigration } from "../setup/deployment.ts";
 import { prepareDeployment, writeDrizzleFolder } from "../setup/deployment.ts";
 import { pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";
-import {
-  call,
-  locksIn,
-  outcome,
-  type Scene,
-  setScene,
-  untilBlocked,
-  untilQueued,
-} from "../setup/scene.ts";
+import { call, outcome, type Scene, setScene, untilBlocked, untilQueued } from "../setup/scene.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
 // What 27 tool configurations were measured in, and none of them passed as a whole (docs/operations.md). Each
@@ -390,11 +383,11 @@ describe.concurrent("the pass line", () => {
       const refused = await times(5, () => call(pooled));
 
       expect(refused.map(outcome)).toEqual(Array(5).fill("POOLED_CONNECTION"));
-      expect(await locksIn(scene.database)).toBe(0);
+      await untilUnlocked(scene.database);
       const next = await scene.up([accounts, change(booked)], { lockTimeoutMs: 0 });
       expect(outcome(next)).toBe("applied");
       expect(await ids(scene)).toEqual([1, 2, 3]);
-      expect(await locksIn(scene.database)).toBe(0);
+      await untilUnlocked(scene.database);
     },
   );
 

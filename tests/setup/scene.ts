@@ -1,5 +1,6 @@
 import type { TestContext } from "vitest";
 import type { Report } from "../../lib/report/report.ts";
+import { locksIn } from "./advisory-locks.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type AuthoredMigration, type Deployment, prepareDeployment } from "./deployment.ts";
 import { expectReport } from "./report-schema.ts";
@@ -135,15 +136,6 @@ async function countOf(database: TestDatabase, table: string): Promise<number> {
 async function exists(database: TestDatabase, table: string): Promise<boolean> {
   const [row] = await database.sql("select to_regclass($1) is not null as there", [table]);
   return row?.there === true;
-}
-
-/** How many advisory locks are held in a database, by whomever. */
-export async function locksIn(database: TestDatabase): Promise<number> {
-  const [row] = await database.sql(
-    `select count(*)::int as n from pg_locks
-     where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
-  );
-  return Number(row?.n);
 }
 
 const sessionsIn = (database: TestDatabase) =>

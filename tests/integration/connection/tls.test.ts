@@ -1,6 +1,7 @@
 import { neonConfig } from "@neondatabase/serverless";
 import { afterEach, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Target } from "../../../lib/target/target.ts";
+import { untilUnlocked } from "../../setup/advisory-locks.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run, targetOf } from "../../setup/run.ts";
@@ -39,6 +40,7 @@ test.each(["plain", "neon"] as const)(
   "with nothing to do a run costs four round trips: TCP, TLS, the upgrade, and one for all the rest (%s)",
   async (mode) => {
     const { target, front } = await behindTls(mode, {});
+    await untilUnlocked(database);
 
     const report = await run(target, bundle);
 

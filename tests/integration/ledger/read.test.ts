@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Target } from "../../../lib/target/target.ts";
 import type { Role } from "../../../local/postgres/admin.ts";
+import { untilUnlocked } from "../../setup/advisory-locks.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run, targetOf } from "../../setup/run.ts";
@@ -130,6 +131,7 @@ describe("a role that may do little", () => {
     await database.sqlAsOwner("create schema drizzle");
 
     const fresh = await run(target, bundle);
+    await untilUnlocked(database);
     const again = await run(target, bundle);
 
     expect(fresh).toMatchObject({ status: "applied", ledger: { schema: "public" } });

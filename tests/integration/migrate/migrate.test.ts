@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { compileBundle } from "../../../lib/compile/compile.ts";
+import { untilUnlocked } from "../../setup/advisory-locks.ts";
 import { stopClock } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
@@ -40,9 +41,6 @@ async function activeSessions(database: TestDatabase, text: string): Promise<rea
   );
 }
 
-const ADVISORY_LOCKS =
-  "select from pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()";
-
 describe.each(EXECUTORS)("migrate by %s", (executor) => {
   test("applies the example to a fresh database, then has nothing to do", async ({
     database,
@@ -71,8 +69,7 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
 
     const trips: [told: number, counted: number][] = [];
     for (const pending of [[few], [few, many], [few, many]]) {
-      // The lock of the run before goes with its session, which a busy server may end late.
-      await waitFor(async () => (await database.sql(ADVISORY_LOCKS)).length === 0);
+      await untilUnlocked(database);
       relay.resetStats();
       const report = await run(target, makeBundle(...pending), { executor });
       // Where it takes long, a second connection looks for whom the first may be waiting.

@@ -1,0 +1,16 @@
+import type { TestDatabase } from "./database.ts";
+import { waitFor } from "./wait-for.ts";
+
+/** Counts the advisory locks that are held in a database, by whomever. */
+export async function locksIn(database: TestDatabase): Promise<number> {
+  const [row] = await database.sql(
+    `select count(*)::int as n from pg_locks
+     where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+  );
+  return Number(row?.n);
+}
+
+/** Waits until nobody holds a lock. The lock of a run goes with its session, which a busy server may end late. */
+export async function untilUnlocked(database: TestDatabase): Promise<void> {
+  await waitFor(async () => (await locksIn(database)) === 0);
+}

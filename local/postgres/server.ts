@@ -42,7 +42,7 @@ export interface Server {
 /** For a database that is thrown away: nothing has to survive a crash of the machine. */
 const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: "127.0.0.1",
-  // As on Neon, wherever this machine is: a change of a column's type may depend on it.
+  // The same wherever this machine is: the cost of a changed type may depend on it.
   timezone: "GMT",
   log_timezone: "GMT",
   unix_socket_directories: "",

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Warning } from "../errors.ts";
-import { type LockMode, rank } from "../postgres/locks.ts";
+import type { LockMode } from "../postgres/locks.ts";
 import type { ObjectName } from "../postgres/names.ts";
 import type { Finding } from "./finding.ts";
 import type { RuleId } from "./rule-ids.ts";
@@ -202,22 +202,6 @@ export function migrationName(layout: Layout, tag: string, when: number): string
   ];
   const stamp = parts.map((part) => String(part).padStart(2, "0")).join("");
   return `${date.getUTCFullYear()}${stamp}_${rest.join("_")}`;
-}
-
-/** Something that a statement locks. */
-export type Locked = Touched & { readonly lock: LockMode };
-
-/** The strongest lock that a statement takes, with what it is taken on; null where none is known. */
-export function strongestLock({ touches = [] }: Pick<Statement, "touches">): Locked | null {
-  let strongest: Locked | null = null;
-  for (const each of touches) {
-    if (isLocked(each) && rank(each.lock) > rank(strongest?.lock ?? null)) strongest = each;
-  }
-  return strongest;
-}
-
-function isLocked(touched: Touched): touched is Locked {
-  return touched.lock !== undefined;
 }
 
 /** Where a migration's file lies below its folder. */

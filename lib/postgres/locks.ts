@@ -18,6 +18,6 @@ export function strongerLock(one: LockMode | null, other: LockMode | null): Lock
   return rank(one) < rank(other) ? other : one;
 }
 
-export function rank(lock: LockMode | null): number {
+function rank(lock: LockMode | null): number {
   return lock === null ? -1 : LOCK_MODES.indexOf(lock);
 }

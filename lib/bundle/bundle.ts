@@ -84,8 +84,6 @@ export interface Statement {
   readonly mode: StatementMode;
   /** What a later run has to know of it; null for most. */
   readonly effect: Effect | null;
-  /** Why no transaction can hold it; there exactly where its mode is `alone`. */
-  readonly why?: AloneReason;
   /**
    * What it names or locks, each once, as far as its text tells; absent where that is nothing. What functions,
    * triggers and foreign keys do behind it is not seen.
@@ -116,26 +114,6 @@ export const STATEMENT_MODES = [
   "commit-and-begin",
   "rollback",
   "rollback-and-begin",
-] as const;
-
-/**
- * Why the server refuses a statement in a transaction: it commits in between (`concurrently`,
- * `many-relations`, `vacuum`), or what it does cannot be rolled back. `unparsed`: nothing is known of it.
- */
-export type AloneReason = (typeof ALONE_REASONS)[number];
-
-/** Every such reason. */
-export const ALONE_REASONS = [
-  "concurrently",
-  "many-relations",
-  "vacuum",
-  "session",
-  "cluster-settings",
-  "database",
-  "tablespace",
-  "subscription",
-  "two-phase-commit",
-  "unparsed",
 ] as const;
 
 /** Something that a statement names. */

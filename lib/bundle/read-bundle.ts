@@ -4,7 +4,6 @@ import { isCount, isRecord } from "../json.ts";
 import { LOCK_MODES } from "../postgres/locks.ts";
 import { quoted } from "../text.ts";
 import {
-  ALONE_REASONS,
   type Bundle,
   chunksOf,
   DIGEST_LENGTH,
@@ -104,7 +103,6 @@ function readStatement(value: unknown, tag: string, length: number): Statement {
   if (!isMode(mode)) throw invalid(`a statement of ${tag} has the mode ${quoted(mode)}`);
   return {
     ...{ start, end, chunk, line, column, digest, kind, mode, effect: readEffect(effect, tag) },
-    ...readWhy(value.why, mode, tag),
     ...readTouches(value.touches, tag),
     ...readDirectives(value.directives, tag),
   };
@@ -127,13 +125,6 @@ function readPast(
 
 function isHex(value: unknown, length: number): value is string {
   return typeof value === "string" && value.length === length && /^[0-9a-f]+$/.test(value);
-}
-
-function readWhy(value: unknown, mode: StatementMode, tag: string): Pick<Statement, "why"> {
-  if (mode !== "alone" && value === undefined) return {};
-  const why = ALONE_REASONS.find((each) => each === value);
-  if (mode === "alone" && why !== undefined) return { why };
-  throw invalid(`a statement of ${tag} does not say why it stands alone`);
 }
 
 function readTouches(value: unknown, tag: string): Pick<Statement, "touches"> {

@@ -97,7 +97,7 @@ export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cu
 interface Read {
   readonly start: number;
   readonly end: number;
-  readonly facts: Pick<Statement, "kind" | "mode" | "effect" | "why" | "touches">;
+  readonly facts: Pick<Statement, "kind" | "mode" | "effect" | "touches">;
   /** Null where it is not worth keeping. */
   readonly tree: Tree | null;
 }
@@ -174,7 +174,7 @@ function cutChunk(text: string): Pieces {
   const before = parsePieces(text.slice(0, from));
   if (before.failure !== null) return before;
   const effect = { kind: "unknown" } as const;
-  const facts = { kind: UNPARSED, mode: "alone", effect, why: "unparsed" } as const;
+  const facts = { kind: UNPARSED, mode: "alone", effect } as const;
   const unparsed = { ...unparsedStatement(text, from), facts, tree: null };
   return { ranges: [...before.ranges, unparsed], failure: null };
 }

@@ -1,11 +1,10 @@
-import type { AloneReason, Effect, StatementMode } from "../../bundle/bundle.ts";
+import type { Effect, StatementMode } from "../../bundle/bundle.ts";
 import { list, type Node, option, qualified, record, relation, text } from "./tree.ts";
 
 /** How a statement stands to transactions, and what a later run can find of it. */
 export interface Classification {
   readonly mode: StatementMode;
   readonly effect: Effect | null;
-  readonly why?: AloneReason;
 }
 
 const TRANSACTIONAL: Classification = { mode: "transactional", effect: null };
@@ -24,29 +23,26 @@ export function classify(stmt: Node): Classification {
 
 const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null>> = {
   TransactionStmt: transactionControl,
-  IndexStmt: (node) => (node.concurrent === true ? alone("concurrently", buildsIndex(node)) : null),
-  DropStmt: (node) => (node.concurrent === true ? alone("concurrently", dropsIndexes(node)) : null),
+  IndexStmt: (node) => (node.concurrent === true ? alone(buildsIndex(node)) : null),
+  DropStmt: (node) => (node.concurrent === true ? alone(dropsIndexes(node)) : null),
   ReindexStmt: reindex,
   AlterTableStmt: detach,
-  VacuumStmt: (node) => (node.is_vacuumcmd === true ? alone("vacuum", REPEATABLE) : null),
-  ClusterStmt: (node) => (node.relation === undefined ? alone("many-relations", REPEATABLE) : null),
-  DiscardStmt: (node) => (node.target === "DISCARD_ALL" ? alone("session", REPEATABLE) : null),
-  AlterSystemStmt: () => alone("cluster-settings", REPEATABLE),
-  AlterDatabaseStmt: (node) =>
-    hasOption(node, "tablespace") ? alone("tablespace", REPEATABLE) : null,
+  VacuumStmt: (node) => (node.is_vacuumcmd === true ? alone(REPEATABLE) : null),
+  ClusterStmt: (node) => (node.relation === undefined ? alone(REPEATABLE) : null),
+  DiscardStmt: (node) => (node.target === "DISCARD_ALL" ? alone(REPEATABLE) : null),
+  AlterSystemStmt: () => alone(REPEATABLE),
+  AlterDatabaseStmt: (node) => (hasOption(node, "tablespace") ? alone(REPEATABLE) : null),
   AlterSubscriptionStmt: (node) =>
-    /REFRESH|PUBLICATION/.test(String(node.kind)) ? alone("subscription", REPEATABLE) : null,
-  CreatedbStmt: (node) =>
-    alone("database", { kind: "creates", object: "database", name: text(node.dbname) }),
-  DropdbStmt: (node) =>
-    alone("database", { kind: "drops", object: "database", name: text(node.dbname) }),
+    /REFRESH|PUBLICATION/.test(String(node.kind)) ? alone(REPEATABLE) : null,
+  CreatedbStmt: (node) => alone({ kind: "creates", object: "database", name: text(node.dbname) }),
+  DropdbStmt: (node) => alone({ kind: "drops", object: "database", name: text(node.dbname) }),
   CreateTableSpaceStmt: (node) =>
-    alone("tablespace", { kind: "creates", object: "tablespace", name: text(node.tablespacename) }),
+    alone({ kind: "creates", object: "tablespace", name: text(node.tablespacename) }),
   DropTableSpaceStmt: (node) =>
-    alone("tablespace", { kind: "drops", object: "tablespace", name: text(node.tablespacename) }),
+    alone({ kind: "drops", object: "tablespace", name: text(node.tablespacename) }),
   CreateSubscriptionStmt: createSubscription,
   DropSubscriptionStmt: (node) =>
-    alone("subscription", { kind: "drops", object: "subscription", name: text(node.subname) }),
+    alone({ kind: "drops", object: "subscription", name: text(node.subname) }),
   AlterEnumStmt: addsEnumValue,
   CreateEnumStmt: (node) => ({
     mode: "transactional",
@@ -60,8 +56,9 @@ const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null
       : { mode: "transactional", effect: { kind: "sets" } },
 };
 
-function alone(why: AloneReason, effect: Effect): Classification {
-  return { mode: "alone", effect, why };
+/** PostgreSQL refuses it in a transaction: it commits in between, or its effect cannot be rolled back. */
+function alone(effect: Effect): Classification {
+  return { mode: "alone", effect };
 }
 
 function transactionControl({ kind, chain }: Node): Classification | null {
@@ -76,7 +73,7 @@ function transactionControl({ kind, chain }: Node): Classification | null {
     case "TRANS_STMT_PREPARE":
     case "TRANS_STMT_COMMIT_PREPARED":
     case "TRANS_STMT_ROLLBACK_PREPARED":
-      return alone("two-phase-commit", { kind: "unknown" });
+      return alone({ kind: "unknown" });
     default:
       return null;
   }
@@ -99,12 +96,12 @@ function reindex(node: Node): Classification | null {
     (param) => record(record(param).DefElem).defname === "concurrently",
   );
   if (concurrently) {
-    return alone("concurrently", {
+    return alone({
       kind: "rebuilds-indexes",
       of: whole ? null : relation(node.relation),
     });
   }
-  return whole ? alone("many-relations", REPEATABLE) : null;
+  return whole ? alone(REPEATABLE) : null;
 }
 
 function detach(node: Node): Classification | null {
@@ -112,7 +109,7 @@ function detach(node: Node): Classification | null {
     const command = record(record(each).AlterTableCmd);
     const partition = record(record(command.def).PartitionCmd);
     if (command.subtype === "AT_DetachPartition" && partition.concurrent === true) {
-      return alone("concurrently", {
+      return alone({
         kind: "detaches",
         table: relation(node.relation),
         partition: relation(partition.name),
@@ -129,7 +126,7 @@ function createSubscription(node: Node): Classification | null {
     const off = /^(false|off|0)$/.test(String(record(value.String).sval ?? ""));
     if (off) return null;
   }
-  return alone("subscription", {
+  return alone({
     kind: "creates",
     object: "subscription",
     name: text(node.subname),

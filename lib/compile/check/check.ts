@@ -13,19 +13,15 @@ import { RULES } from "./rules.ts";
 /** A migration before it was checked. */
 export type Unchecked = Omit<Migration, "findings">;
 
-/**
- * Holds migrations, in the order in which they are applied, to every rule. The parser must be loaded.
- * @returns the findings of each, in its order
+/*
+ * Holds migrations to the rules. Migrations come in, in the order in which they are applied, and the findings
+ * of each go out. The parser must be loaded. A rule reads texts and trees only; no server is asked.
  */
-export function checkMigrations(migrations: readonly Unchecked[]): readonly (readonly Finding[])[] {
-  const check = startCheck();
-  return migrations.map((migration) => check(migration));
-}
 
 /** Holds one migration after the other to every rule. @param trees as far as they are known: by a statement's index */
-export type Check = (migration: Unchecked, trees?: ReadonlyMap<number, Tree>) => readonly Finding[];
+type Check = (migration: Unchecked, trees?: ReadonlyMap<number, Tree>) => readonly Finding[];
 
-/** The beginning of a series of migrations. The parser must be loaded. */
+/** Begins a series of migrations. */
 export function startCheck(): Check {
   const history = new History();
   return (migration, trees = new Map()) =>

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import type { ReportedFinding } from "../../../lib/bundle/finding.ts";
-import { checkMigrations } from "../../../lib/compile/check/check.ts";
 import type { Target } from "../../../lib/target/target.ts";
+import { checkAll } from "../../setup/check-all.ts";
 import type { Holder, TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { createTestTarget, run } from "../../setup/run.ts";
@@ -42,7 +42,7 @@ async function hold(text: string): Promise<Holder> {
 /** A bundle of one migration with the findings that the compiler would give it. */
 function bundleOf(...statements: readonly string[]): Bundle {
   const migration = makeMigration("0000_change", 1_000, ...statements);
-  return makeBundle({ ...migration, findings: checkMigrations([migration])[0] ?? [] });
+  return makeBundle({ ...migration, findings: checkAll([migration])[0] ?? [] });
 }
 
 async function planned(...statements: readonly string[]): Promise<readonly ReportedFinding[]> {
@@ -161,7 +161,7 @@ describe("plan", () => {
   test("grades each finding by the catalog", async () => {
     const migrations = GRADES.map(([statement], index) => {
       const migration = makeMigration(`migration ${index}`, index, statement);
-      return { ...migration, findings: checkMigrations([migration])[0] ?? [] };
+      return { ...migration, findings: checkAll([migration])[0] ?? [] };
     });
 
     const { findings } = await run(target, makeBundle(...migrations), { action: "plan" });

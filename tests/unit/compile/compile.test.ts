@@ -6,9 +6,9 @@ import { readMigrationFiles } from "drizzle-orm/migrator";
 import { describe, expect, test } from "vitest";
 import { type Bundle, chunksOf, statementText } from "../../../lib/bundle/bundle.ts";
 import { bundleHash } from "../../../lib/bundle/hash.ts";
-import { checkMigrations } from "../../../lib/compile/check/check.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { MigratorError } from "../../../lib/errors.ts";
+import { checkAll } from "../../setup/check-all.ts";
 
 const FOLDERS = "tests/fixtures/folders";
 const EXAMPLE = "drizzle";
@@ -246,7 +246,7 @@ describe("compileBundle of a folder made for the occasion", () => {
     rmSync(folder, { recursive: true });
     const found = migrations.map(({ findings }) => findings);
     expect(found.flat().length).toBeGreaterThan(4);
-    expect(found).toEqual(checkMigrations(migrations));
+    expect(found).toEqual(checkAll(migrations));
   });
 
   test("shows only the surroundings of an error in a very long line, and a short excerpt", async () => {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RULE_IDS, type RuleId } from "../../../../lib/bundle/rule-ids.ts";
-import { checkMigrations } from "../../../../lib/compile/check/check.ts";
 import { loadParser, parseRanges } from "../../../../lib/compile/sql/parser.ts";
+import { checkAll } from "../../../setup/check-all.ts";
 import { createTestDatabase, type TestDatabase } from "../../../setup/database.ts";
 import { makeMigration } from "../../../setup/make-migration.ts";
 
@@ -49,7 +49,7 @@ function rewritesOf(rule: RuleId): readonly string[] {
   const migrations = texts
     .split("-- the next migration\n")
     .map((text, index) => makeMigration(`000${index}`, index, text));
-  const findings = checkMigrations(migrations).at(-1) ?? [];
+  const findings = checkAll(migrations).at(-1) ?? [];
   return findings.filter((finding) => finding.rule === rule).map(({ rewrite }) => rewrite);
 }
 
@@ -86,7 +86,7 @@ test.each([
     const file = () => database.sql("select pg_relation_filenode('orders') as file");
     const before = await file();
 
-    const [findings] = checkMigrations([makeMigration("0000", 0, statement)]);
+    const [findings] = checkAll([makeMigration("0000", 0, statement)]);
     await database.sqlAsOwner(statement);
     const after = await file();
 

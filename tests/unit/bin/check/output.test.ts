@@ -5,7 +5,7 @@ import { renderFindings } from "../../../../bin/check/render.ts";
 import { checkBundle, type FailOn } from "../../../../bin/check/result.ts";
 import { toSarif } from "../../../../bin/check/sarif.ts";
 import { findingLines } from "../../../../bin/render/findings.ts";
-import { checkMigrations } from "../../../../lib/compile/check/check.ts";
+import { checkAll } from "../../../setup/check-all.ts";
 import { makeBundle, makeMigration } from "../../../setup/make-migration.ts";
 
 const migrations = [
@@ -18,7 +18,7 @@ const migrations = [
   ),
   makeMigration("0002_notes", 3, 'create table "u" ("at" timestamp);\ncreate index on "t" ("id");'),
 ];
-const findings = checkMigrations(migrations);
+const findings = checkAll(migrations);
 const bundle = makeBundle(
   ...migrations.map((each, index) => ({ ...each, findings: findings[index] ?? [] })),
 );

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { findingsOf } from "../../../../lib/bundle/finding.ts";
-import { checkMigrations, isAllowed } from "../../../../lib/compile/check/check.ts";
+import { isAllowed } from "../../../../lib/compile/check/check.ts";
+import { checkAll } from "../../../setup/check-all.ts";
 import { makeMigration } from "../../../setup/make-migration.ts";
 
 /** Each text is a migration; the findings of all of them as `migration:line:column rule`. */
 function found(...texts: readonly string[]): readonly string[] {
   const migrations = texts.map((text, index) => makeMigration(`000${index}`, index, text));
-  return checkMigrations(migrations).flatMap((findings, index) =>
+  return checkAll(migrations).flatMap((findings, index) =>
     findings.map(({ rule, line, column }) => `${index}:${line}:${column} ${rule}`),
   );
 }
@@ -14,7 +15,7 @@ function found(...texts: readonly string[]): readonly string[] {
 const CREATE = 'create table "t" ("a" integer, "b" text);';
 const INDEX = 'create index "t_a" on "t" ("a");';
 
-describe("checkMigrations", () => {
+describe("startCheck", () => {
   test("finds nothing about the locks of a table that is new in the same file", () => {
     expect(
       found(`${CREATE}\n${INDEX}\nalter table "t" alter "a" type bigint, alter "a" set not null;`),
@@ -26,7 +27,7 @@ describe("checkMigrations", () => {
       makeMigration(`000${index}`, index, text),
     );
 
-    const findings = checkMigrations(migrations);
+    const findings = checkAll(migrations);
 
     expect(findings[1]).toMatchObject([{ rule: "index-not-concurrent", createdIn: "0000" }]);
   });
@@ -124,7 +125,7 @@ describe("checkMigrations", () => {
     ["my_id()", "warning"],
     ["app.now()", "warning"],
   ])("grades the default %s by what it may do: %s", (expression, severity) => {
-    const [findings] = checkMigrations([
+    const [findings] = checkAll([
       makeMigration("0000", 0, `alter table "t" add column "c" text default ${expression};`),
     ]);
 
@@ -145,14 +146,14 @@ describe("checkMigrations", () => {
       'ALTER TABLE "s"."t" ADD COLUMN "c" integer;\nCREATE UNIQUE INDEX CONCURRENTLY "t_c_key" ON "s"."t" ("c");\nALTER TABLE "s"."t" ADD CONSTRAINT "t_c_key" UNIQUE USING INDEX "t_c_key";',
     ],
   ])("keeps what %s says in the SQL that it proposes", (statement, rewrite) => {
-    const [findings] = checkMigrations([makeMigration("0000", 0, statement)]);
+    const [findings] = checkAll([makeMigration("0000", 0, statement)]);
 
     expect(findings?.map((each) => each.rewrite)).toContain(rewrite);
   });
 
   test("knows that a partitioned table takes its index on its partitions", () => {
     const create = 'create table "p" ("a" integer) partition by range ("a");';
-    const [, findings] = checkMigrations([
+    const [, findings] = checkAll([
       makeMigration("0000", 0, create),
       makeMigration("0001", 1, 'create index "i" on "p" ("a");'),
     ]);
@@ -219,9 +220,7 @@ describe("checkMigrations", () => {
       "comment on table t is 'x'",
     ];
     for (const statement of odd) {
-      for (const { rewrite, message } of checkMigrations([
-        makeMigration("0000", 0, statement),
-      ])[0] ?? []) {
+      for (const { rewrite, message } of checkAll([makeMigration("0000", 0, statement)])[0] ?? []) {
         expect(message).not.toMatch(/undefined|null\b(?! in)|\[object/);
         expect(rewrite).not.toMatch(/undefined|\[object/);
       }
@@ -236,7 +235,7 @@ describe("checkMigrations", () => {
 
   test("does not repeat a statement of megabytes", () => {
     const text = `alter table "t" add check ("a" in ('${"x".repeat(50_000)}'));`;
-    const [findings] = checkMigrations([makeMigration("0000", 0, text)]);
+    const [findings] = checkAll([makeMigration("0000", 0, text)]);
 
     expect(findings).toHaveLength(1);
     expect(findings?.[0]?.rewrite.length).toBeLessThan(200);
@@ -256,7 +255,7 @@ describe("checkMigrations", () => {
           return Reflect.get(target, key);
         },
       });
-      checkMigrations([{ ...migration, statements }]);
+      checkAll([{ ...migration, statements }]);
       return seen;
     };
 
@@ -269,7 +268,7 @@ describe("checkMigrations", () => {
 describe("findingsOf", () => {
   test("leaves out what is about a table that is created by the same deployment", () => {
     const plain = [CREATE, INDEX].map((text, index) => makeMigration(`000${index}`, index, text));
-    const findings = checkMigrations(plain);
+    const findings = checkAll(plain);
     const [first, second] = plain.map((each, index) => ({
       ...each,
       findings: findings[index] ?? [],

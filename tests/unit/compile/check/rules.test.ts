@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { Finding } from "../../../../lib/bundle/finding.ts";
 import { isFinding } from "../../../../lib/bundle/read-finding.ts";
 import { RULE_IDS, type RuleId } from "../../../../lib/bundle/rule-ids.ts";
-import { checkMigrations } from "../../../../lib/compile/check/check.ts";
 import { RULES } from "../../../../lib/compile/check/rules.ts";
 import { loadParser, parseRanges } from "../../../../lib/compile/sql/parser.ts";
+import { checkAll } from "../../../setup/check-all.ts";
 import { makeMigration } from "../../../setup/make-migration.ts";
 
 const FIXTURES = "tests/fixtures/rules";
@@ -18,7 +18,7 @@ function findingsIn(sql: string): readonly Finding[] {
   const migrations = sql
     .split("-- the next migration\n")
     .map((text, index) => makeMigration(`000${index}_fixture`, index, text));
-  return checkMigrations(migrations).at(-1) ?? [];
+  return checkAll(migrations).at(-1) ?? [];
 }
 
 function fixture(rule: RuleId, name: "pass" | "fail"): readonly Finding[] {

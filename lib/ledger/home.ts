@@ -15,7 +15,7 @@ import { quotePlace } from "./place.ts";
 export function chooseHome(
   homes: readonly Home[],
   found: readonly FoundLedger[],
-  layout: Layout = "0.x",
+  layout: Layout,
 ): Ledger {
   const [configured] = homes;
   if (configured === undefined) throw new Error("No place for a ledger was looked at.");

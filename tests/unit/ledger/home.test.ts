@@ -11,7 +11,7 @@ const absent = { tableExists: false, mayRead: false, mayInsert: false, columns: 
 
 describe("chooseHome", () => {
   test("takes the configured place when no ledger exists yet", () => {
-    const ledger = chooseHome([makeHome("drizzle", absent), makeHome("public", absent)], []);
+    const ledger = chooseHome([makeHome("drizzle", absent), makeHome("public", absent)], [], "0.x");
 
     expect(ledger).toMatchObject({ exists: false, place: { schema: "drizzle" }, rows: [] });
   });
@@ -23,6 +23,7 @@ describe("chooseHome", () => {
         { home: drizzle, rows: [], checkpoints: [] },
         { home: fallback, rows: [first], checkpoints: [] },
       ],
+      "0.x",
     );
 
     expect(ledger).toMatchObject({ place: { schema: "public" }, rows: [first], warnings: [] });
@@ -35,6 +36,7 @@ describe("chooseHome", () => {
         { home: drizzle, rows: [first], checkpoints: [] },
         { home: fallback, rows: [first, second], checkpoints: [] },
       ],
+      "0.x",
     );
 
     expect(ledger.place.schema).toBe("public");
@@ -48,6 +50,7 @@ describe("chooseHome", () => {
         { home: drizzle, rows: [first], checkpoints: [] },
         { home: fallback, rows: [{ ...first, id: 9 }], checkpoints: [] },
       ],
+      "0.x",
     );
 
     expect(ledger.place.schema).toBe("drizzle");
@@ -61,6 +64,7 @@ describe("chooseHome", () => {
           { home: drizzle, rows: [first], checkpoints: [] },
           { home: fallback, rows: [second], checkpoints: [] },
         ],
+        "0.x",
       );
 
     expect(split).toThrow(expect.objectContaining({ code: "LEDGER_SPLIT" }));
@@ -71,7 +75,7 @@ describe("chooseWritePlace", () => {
   const missing = makeHome("drizzle", { ...absent, schemaExists: false, mayCreateTable: false });
 
   test("creates the schema and the table where the role may", () => {
-    const ledger = chooseHome([missing, makeHome("public", absent)], []);
+    const ledger = chooseHome([missing, makeHome("public", absent)], [], "0.x");
 
     expect(chooseWritePlace(ledger, "app")).toEqual({
       place: { schema: "drizzle", table: "__drizzle_migrations" },
@@ -84,7 +88,7 @@ describe("chooseWritePlace", () => {
 
   test("goes to public when the schema cannot be created", () => {
     const closed = { ...missing, mayCreateSchema: false };
-    const ledger = chooseHome([closed, makeHome("public", absent)], []);
+    const ledger = chooseHome([closed, makeHome("public", absent)], [], "0.x");
 
     expect(chooseWritePlace(ledger, "app")).toEqual({
       place: { schema: "public", table: "__drizzle_migrations" },
@@ -99,7 +103,7 @@ describe("chooseWritePlace", () => {
     const closed = { ...missing, mayCreateSchema: false };
     const shut = makeHome("public", { ...absent, mayCreateSchema: false, mayCreateTable: false });
 
-    const error = thrownBy(() => chooseWritePlace(chooseHome([closed, shut], []), 'ap"p'));
+    const error = thrownBy(() => chooseWritePlace(chooseHome([closed, shut], [], "0.x"), 'ap"p'));
 
     expect(error.code).toBe("LEDGER_DENIED");
     expect(error.message).toContain('create schema "drizzle" authorization "ap""p";');
@@ -110,6 +114,7 @@ describe("chooseWritePlace", () => {
     const ledger = chooseHome(
       [readOnly, fallback],
       [{ home: readOnly, rows: [first], checkpoints: [] }],
+      "0.x",
     );
 
     const error = thrownBy(() => chooseWritePlace(ledger, "app"));

@@ -1,5 +1,6 @@
 import type { Finding, Question, Severity } from "../bundle/finding.ts";
 import { type ColumnType, isKeptAsItIs, type TypeReference } from "../postgres/types.ts";
+import { counted } from "../text.ts";
 import type { CatalogAnswer, ColumnFacts, TableFacts } from "./catalog.ts";
 
 /** How bad a finding is in this very database, and by what. */
@@ -155,19 +156,15 @@ function describeTable({ bytes, empty, rows, sessions, writers, scans }: TableFa
     ? "no rows"
     : rows === null || rows === 0
       ? sized(bytes)
-      : `about ${counted(Math.round(rows), "row", "rows")} (${sized(bytes)})`;
+      : `about ${counted(Math.round(rows), "row")} (${sized(bytes)})`;
   return `the table has ${size}${used(sessions, writers, scans)}`;
 }
 
 function used(sessions: number, writers: number, scans: number | null): string {
-  const who = counted(sessions, "session", "sessions");
+  const who = counted(sessions, "session");
   if (writers > 0) return `, used by ${who} now, ${writers} of them writing`;
   if (sessions > 0) return `, read by ${who} now`;
   return scans === 0 ? ", never read since its statistics began" : "";
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];

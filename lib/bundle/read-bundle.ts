@@ -19,7 +19,7 @@ import {
 } from "./bundle.ts";
 import type { Finding } from "./finding.ts";
 import { bundleHash } from "./hash.ts";
-import { isFinding } from "./read-finding.ts";
+import { fieldsOf, isFinding, isName, isText, type Test } from "./read-finding.ts";
 import { RULE_IDS } from "./rule-ids.ts";
 
 /**
@@ -166,12 +166,8 @@ function isMode(value: unknown): value is StatementMode {
   return STATEMENT_MODES.some((mode) => mode === value);
 }
 
-const isText = (value: unknown): boolean => typeof value === "string";
-const isName = (value: unknown): boolean =>
-  isRecord(value) && isText(value.name) && (value.schema === null || isText(value.schema));
-
-/** What each kind of effect must have beside its kind. */
-const EFFECTS: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
+/** The fields that each kind of effect must have beside its kind. */
+const EFFECTS: Readonly<Record<string, Readonly<Record<string, Test>>>> = {
   "builds-index": { table: isName, index: (value) => value === null || isText(value) },
   "drops-indexes": { indexes: (value) => Array.isArray(value) && value.every(isName) },
   detaches: { table: isName, partition: isName },
@@ -187,8 +183,7 @@ const EFFECTS: Readonly<Record<string, Readonly<Record<string, (value: unknown) 
 
 function readEffect(value: unknown, tag: string): Effect | null {
   if (value === null) return null;
-  const kind = isRecord(value) && typeof value.kind === "string" ? value.kind : "";
-  const fields = Object.hasOwn(EFFECTS, kind) ? EFFECTS[kind] : undefined;
+  const fields = fieldsOf(EFFECTS, value);
   if (!isRecord(value) || fields === undefined) {
     throw invalid(`a statement of ${tag} has an effect that this migrator does not know`);
   }

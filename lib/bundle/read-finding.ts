@@ -1,12 +1,18 @@
+import { isRecord } from "../json.ts";
 import { type Finding, SEVERITIES } from "./finding.ts";
 import { RULE_IDS } from "./rule-ids.ts";
 
-type Test = (value: unknown) => boolean;
+/** Whether a value from a bundle is as it should be. */
+export type Test = (value: unknown) => boolean;
 
-const isText: Test = (value) => typeof value === "string";
+/** A test for each field. */
+type Fields = Readonly<Record<string, Test>>;
+
+export const isText: Test = (value) => typeof value === "string";
 const isPlace: Test = (value) =>
   typeof value === "number" && Number.isSafeInteger(value) && value > 0;
-const isName: Test = (value) => fits(value, { schema: orNull(isText), name: isText });
+/** Whether it is an `ObjectName`. */
+export const isName: Test = (value) => fits(value, { schema: orNull(isText), name: isText });
 const isType: Test = (value) =>
   isName(value) &&
   fits(value, {
@@ -15,8 +21,8 @@ const isType: Test = (value) =>
     computed: isFlag,
   });
 
-/** What each kind of question must have beside its kind. */
-const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Test>>>> = {
+/** The fields that each kind of question must have beside its kind. */
+const QUESTIONS: Readonly<Record<string, Fields>> = {
   scan: { index: orNull(isName) },
   loss: {},
   use: {},
@@ -45,9 +51,7 @@ export function isFinding(value: unknown): value is Finding {
 }
 
 function isQuestion(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
-  const kind = typeof value.kind === "string" ? value.kind : "";
-  const fields = Object.hasOwn(QUESTIONS, kind) ? QUESTIONS[kind] : undefined;
+  const fields = fieldsOf(QUESTIONS, value);
   return fields !== undefined && fits(value, fields);
 }
 
@@ -59,7 +63,16 @@ function orNull(test: Test): Test {
   return (value) => value === null || test(value);
 }
 
-function fits(value: unknown, tests: Readonly<Record<string, Test>>): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(tests).every(([name, test]) => test(Reflect.get(value, name)));
+/** The tests of the fields that a value of this kind must have; undefined for a kind that is not known. */
+export function fieldsOf(
+  kinds: Readonly<Record<string, Fields>>,
+  value: unknown,
+): Fields | undefined {
+  const kind = isRecord(value) && typeof value.kind === "string" ? value.kind : "";
+  return Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
+}
+
+/** Whether a value has all of these fields. */
+function fits(value: unknown, tests: Fields): boolean {
+  return isRecord(value) && Object.entries(tests).every(([name, test]) => test(value[name]));
 }

@@ -53,7 +53,7 @@ function bytesOf(point: number): number {
 }
 
 /** How much of a line an excerpt shows. */
-export interface Extent {
+interface Extent {
   /** Units before the place. Default: 60. */
   readonly before?: number;
   /** Units from the place on. Default: 60. */

@@ -17,7 +17,7 @@ export interface MigrationFile {
 }
 
 /** What a Drizzle folder holds, in the order in which it is applied. */
-export interface Folder {
+interface Folder {
   readonly layout: Layout;
   readonly files: readonly MigrationFile[];
   readonly warnings: readonly Warning[];

@@ -4,7 +4,7 @@ import { counted } from "../text.ts";
 import type { CatalogAnswer, ColumnFacts, TableFacts } from "./catalog.ts";
 
 /** How bad a finding is in this very database, and by what. */
-export interface Grade {
+interface Grade {
   readonly severity: Severity;
   /** Half a sentence for people: `the table has 12 rows (8 kB)`; null where the database says nothing about it. */
   readonly evidence: string | null;

@@ -117,7 +117,7 @@ export function findCheckpoint(
 }
 
 /** Statements that stand behind each other, by the index of the first. */
-export interface Range {
+interface Range {
   readonly from: number;
   readonly size: number;
 }

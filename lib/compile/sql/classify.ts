@@ -2,7 +2,7 @@ import type { Effect, StatementMode } from "../../bundle/bundle.ts";
 import { list, type Node, option, qualified, record, relation, text } from "./tree.ts";
 
 /** How a statement stands to transactions, and what a later run can find of it. */
-export interface Classification {
+interface Classification {
   readonly mode: StatementMode;
   readonly effect: Effect | null;
 }

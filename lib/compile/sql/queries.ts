@@ -3,7 +3,7 @@ import type { LockMode } from "../../postgres/locks.ts";
 import { list, type Node, nodes, record, relation, text } from "./tree.ts";
 
 /** A table in a query, with the lock that reading or changing it there takes. */
-export type Read = Touched & { readonly lock: LockMode };
+type Read = Touched & { readonly lock: LockMode };
 
 /** What the names of common table expressions hide, and the lock for what is read. */
 interface Scope {

@@ -34,7 +34,7 @@ export interface EnumRecord {
 }
 
 /** What the statements so far leave, and the tag of the migration that goes on. */
-export interface Parts extends Step {
+interface Parts extends Step {
   /** By `keyOf` their names. */
   readonly enums: Map<string, EnumRecord>;
   /** Tags of the migrations that create them, by name. */

@@ -14,7 +14,7 @@ import {
 } from "./tree.ts";
 
 /** A table, a partition or a materialized view, as the statements so far leave it. */
-export interface TableRecord {
+interface TableRecord {
   name: ObjectName;
   /** Tag of the migration that creates it; null where it was there before them all. */
   readonly createdIn: string | null;

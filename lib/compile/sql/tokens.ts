@@ -3,7 +3,7 @@ import { DIGEST_LENGTH } from "../../bundle/bundle.ts";
 import { scanTokens } from "./scanner.ts";
 
 /** What a statement says, whatever comments and blanks stand between its words. */
-export interface TokenDigest {
+interface TokenDigest {
   /** Hex; equal for statements that differ in comments and blanks only. */
   readonly digest: string;
   /** Whether a literal or a name in it holds a line's end, so that LF and CRLF are not the same. */

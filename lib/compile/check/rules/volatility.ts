@@ -2,7 +2,7 @@ import type { ObjectName } from "../../../postgres/names.ts";
 import { qualified, walk } from "../../sql/tree.ts";
 
 /** A function in a default that differs from row to row, or may. */
-export interface VolatileCall {
+interface VolatileCall {
   readonly routine: ObjectName;
   /** Whether it is known to; otherwise only the catalog can say. */
   readonly known: boolean;

@@ -14,7 +14,7 @@ export interface Role {
 /** What a superuser does from outside: roles, databases, any SQL. */
 export interface Admin {
   /**
-   * Runs SQL as superuser, on a connection of its own.
+   * Runs SQL as superuser.
    * @param database default `postgres`
    */
   sql(text: string, values?: readonly unknown[], database?: string): Promise<Rows>;
@@ -42,10 +42,13 @@ export interface DatabaseOptions {
   readonly template?: string;
 }
 
-/** An admin of the server that a superuser's connection string names. */
-export function createAdmin(url: string): Admin {
+/**
+ * An admin of the server that a superuser's connection string names.
+ * @param run sends one text to the database of a connection string. Default: on a connection of its own
+ */
+export function createAdmin(url: string, run: typeof runSql = runSql): Admin {
   const sql: Admin["sql"] = (text, values = [], database = "postgres") =>
-    runSql(databaseUrl(url, database), text, values);
+    run(databaseUrl(url, database), text, values);
   return {
     sql,
     createRole: async (name, { password = randomBytes(12).toString("hex"), scram } = {}) => {
@@ -77,12 +80,21 @@ export async function runSql(url: string, text: string, values: readonly unknown
   client.on("error", () => undefined);
   await client.connect();
   try {
-    // Several statements in one text need the simple protocol, which knows no parameters.
-    const result: unknown = await client.query(text, values.length === 0 ? undefined : [...values]);
-    return rowsOf(Array.isArray(result) ? result.at(-1) : result);
+    return await runOn(client, text, values);
   } finally {
     await client.end();
   }
+}
+
+/** Runs one text on an open connection. */
+export async function runOn(
+  client: Pick<Client, "query">,
+  text: string,
+  values: readonly unknown[],
+): Promise<Rows> {
+  // Several statements in one text need the simple protocol, which knows no parameters.
+  const result: unknown = await client.query(text, values.length === 0 ? undefined : [...values]);
+  return rowsOf(Array.isArray(result) ? result.at(-1) : result);
 }
 
 function rowsOf(result: unknown): Rows {

@@ -11,6 +11,7 @@ import {
   runSql,
 } from "../../local/postgres/admin.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../local/relay/relay.ts";
+import { closeKept, runKept } from "./kept-connection.ts";
 
 /** A database of a test's own, with an owner who is no superuser. */
 export interface TestDatabase {
@@ -43,7 +44,7 @@ export type FunctionEnvironment = Readonly<Record<"DATABASE_URL" | "NEON_WS_PROX
 /** Creates an empty database. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const superuserUrl = inject("postgresUrl");
-  const admin = createAdmin(superuserUrl);
+  const admin = createAdmin(superuserUrl, runKept);
   const name = `test_${randomBytes(6).toString("hex")}`;
   const owner = await admin.createRole(`${name}_owner`);
   await admin.createDatabase(name, { owner: owner.name });
@@ -73,6 +74,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     hold: (text) => holdOpen(url, text),
     close: async () => {
       await Promise.all(relays.map((relay) => relay.stop()));
+      await closeKept(databaseUrl(superuserUrl, name));
       await admin.dropDatabase(name);
       for (const role of roles) await admin.dropRole(role.name);
     },

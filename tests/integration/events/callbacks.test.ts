@@ -10,6 +10,7 @@ import { type LocalDeployments, startDeployments } from "../../../local/deployme
 import { makeCall, respondTo } from "../../setup/call.ts";
 import { lambdaContext } from "../../setup/lambda-context.ts";
 import { recordedEvent } from "../../setup/recorded-events.ts";
+import { tries } from "../../setup/tries.ts";
 
 // As long as a real one: it is part of the answers.
 const CONTEXT = { ...lambdaContext(), awsRequestId: "8f507cfc-xmpl-4697-b07a-ac58fc914c95" };
@@ -66,7 +67,7 @@ describe("an answer to CodePipeline", () => {
           refusedWith: null,
         });
       }),
-      { numRuns: 60 },
+      { numRuns: tries(12, 60) },
     );
   });
 
@@ -141,7 +142,7 @@ describe("an answer to CloudFormation", () => {
           if (fails) expect(verdict.reason).toMatch(/^MIGRATION_FAILED: .*The report is in the /su);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: tries(20, 100) },
     );
   });
 });

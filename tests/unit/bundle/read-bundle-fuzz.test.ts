@@ -8,6 +8,7 @@ import { compileBundle } from "../../../lib/compile/compile.ts";
 import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";
 import { outcomeOf } from "../../setup/fuzz/outcome.ts";
 import { isRecord } from "../../setup/fuzz/request-oracle.ts";
+import { tries } from "../../setup/tries.ts";
 
 const FOLDERS = [
   "good",
@@ -38,7 +39,7 @@ test("a bundle in any variation is read as it is, or refused", () => {
       expect(error?.code).toBe(bundle === null ? "BUNDLE_INVALID" : undefined);
       if (bundle !== null) expectSound(bundle, value);
     }),
-    { numRuns: 1_000 },
+    { numRuns: tries(150, 1_000) },
   );
 });
 
@@ -51,7 +52,7 @@ test("one whose hashes were made to fit is still read as it is, or refused", () 
       expect(error?.code).toBe(bundle === null ? "BUNDLE_INVALID" : undefined);
       if (bundle !== null) expectSound(bundle, value);
     }),
-    { numRuns: 1_000 },
+    { numRuns: tries(150, 1_000) },
   );
 });
 

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { parseJournal } from "../../../lib/compile/journal.ts";
 import { hostileValue, mutants, mutantTexts } from "../../setup/fuzz/mutations.ts";
 import { type Outcome, outcomeOf } from "../../setup/fuzz/outcome.ts";
+import { tries } from "../../setup/tries.ts";
 
 const JOURNAL = {
   version: "7",
@@ -26,7 +27,7 @@ test("a journal in any variation is read as it says, or refused with its path", 
   );
   fc.assert(
     fc.property(texts, (text) => expectEntriesOrRefusal(text, parse(text))),
-    { numRuns: 1_000 },
+    { numRuns: tries(150, 1_000) },
   );
 });
 

@@ -16,6 +16,7 @@ import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";
 import { outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
 import { expectedRequest, isRecord, REQUEST } from "../../setup/fuzz/request-oracle.ts";
 import { lambdaContext } from "../../setup/lambda-context.ts";
+import { tries } from "../../setup/tries.ts";
 
 const CONTEXT = lambdaContext();
 
@@ -43,7 +44,7 @@ describe("a direct invocation in any variation", () => {
         else expect(request).toBeNull();
         if (source === "unsupported") expect(code).toBe("UNSUPPORTED_EVENT");
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 
@@ -55,7 +56,7 @@ describe("a direct invocation in any variation", () => {
 
         expect((await asked(changed)).request?.action ?? "none").not.toBe("up");
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 });
@@ -69,7 +70,7 @@ describe("an HTTP call in any variation", () => {
         if (request?.action === "up" && source === "http") expect(postsUp(event)).toBe(true);
         if (source !== "http") expect(runsDirectly(event) || request === null).toBe(true);
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 
@@ -88,7 +89,7 @@ describe("an HTTP call in any variation", () => {
           expect(request).toEqual(text.trim() === "" ? expectedRequest({}) : expectedBody(text));
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 });
@@ -109,7 +110,7 @@ describe("a custom resource in any variation", () => {
         const allowed = isRecord(expected) && expected.action === "up";
         expect(expressed(request)).toEqual(allowed ? expressed(expected) : null);
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 
@@ -120,7 +121,7 @@ describe("a custom resource in any variation", () => {
 
         expect(await asked(deletion)).toEqual({ source: "cloudformation", request: null });
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 });
@@ -138,7 +139,7 @@ describe("an event of a deployment in any variation", () => {
           expect(withoutDurations(request)).toEqual(withoutDurations(detailsOf(event)));
         else expect(request === null || runsDirectly(event)).toBe(true);
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 });
@@ -155,7 +156,7 @@ describe("an event of another service", () => {
           code: "UNSUPPORTED_EVENT",
         });
       }),
-      { numRuns: 200 },
+      { numRuns: tries(50, 200) },
     );
   });
 
@@ -167,7 +168,7 @@ describe("an event of another service", () => {
           request: null,
         });
       }),
-      { numRuns: 200 },
+      { numRuns: tries(50, 200) },
     );
   });
 
@@ -180,7 +181,7 @@ describe("an event of another service", () => {
           request === null || (source === "direct" && runsDirectly(event)) || postsUp(event),
         ).toBe(true);
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 });

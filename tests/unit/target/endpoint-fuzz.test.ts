@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parseEndpoint } from "../../../lib/target/endpoint.ts";
 import { hostileText, mutantTexts } from "../../setup/fuzz/mutations.ts";
 import { outcomeOf, PASSWORD } from "../../setup/fuzz/outcome.ts";
+import { tries } from "../../setup/tries.ts";
 
 const HOST = "ep-cool-1-pooler.eu-central-1.aws.neon.tech";
 
@@ -26,7 +27,7 @@ describe("parseEndpoint, for any text,", () => {
         expect(error?.message ?? "").not.toContain("mArKer");
         if (endpoint !== null) expectComplete(endpoint);
       }),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 
@@ -46,7 +47,7 @@ describe("parseEndpoint, for any text,", () => {
           expect(error?.message ?? "").not.toContain("mArKer");
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 
@@ -71,7 +72,7 @@ describe("parseEndpoint, for any text,", () => {
           expect(endpoint).toMatchObject({ user, password, database, port, host: "host.example" });
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: tries(150, 1_000) },
     );
   });
 });

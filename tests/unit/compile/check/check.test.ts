@@ -260,8 +260,8 @@ describe("startCheck", () => {
     };
 
     // Each statement is looked at as often as in a short migration.
-    expect(looks(4_000)).toBe(4 * looks(1_000));
-    expect(looks(1_000)).toBeGreaterThanOrEqual(1_000);
+    expect(looks(2_000)).toBe(4 * looks(500));
+    expect(looks(500)).toBeGreaterThanOrEqual(500);
   });
 });
 

@@ -6,7 +6,6 @@ import { ledgerQuestion } from "../ledger/read.ts";
 import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
-import { parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
 import { backoffMs } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
@@ -51,7 +50,7 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
   try {
     const findTarget = async () => {
       const target = await dependencies.target();
-      secrets.push(...secretsOf(target));
+      secrets.push(target.url);
       return target;
     };
     const found = { ...dependencies, target: findTarget };
@@ -122,15 +121,6 @@ async function rotatedTarget(
     // The refused login is what is to be mended; that nothing can be read any more comes on top.
     log("secret.unreadable", { code: cause instanceof MigratorError ? cause.code : "INTERNAL" });
     return null;
-  }
-}
-
-function secretsOf(target: Target): readonly string[] {
-  try {
-    const { password } = parseEndpoint(target.url);
-    return password === null ? [target.url] : [target.url, password, encodeURIComponent(password)];
-  } catch {
-    return [target.url];
   }
 }
 

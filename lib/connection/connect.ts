@@ -2,7 +2,7 @@ import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Endpoint, parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
-import { backoffMs } from "../wait.ts";
+import { backoffMs, pause } from "../wait.ts";
 import type { Connection, Whereabouts } from "./connection.ts";
 import {
   connectDeadline,
@@ -51,7 +51,7 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
     if (Date.now() + pauseMs >= until) throw outOfTime(last);
     if (last.facts.retryable !== true || attempt >= mostAttempts(last)) throw last;
     options.log("connect.retry", { attempt, code: last.code });
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await pause(pauseMs);
   }
 }
 

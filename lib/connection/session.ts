@@ -4,6 +4,7 @@ import { postgresFacts } from "../postgres/errors.ts";
 import type { Endpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
 import { shortened } from "../text.ts";
+import { within } from "../wait.ts";
 import type {
   Connection,
   DatabaseFacts,
@@ -71,20 +72,13 @@ class Session implements Connection {
 
   async open(): Promise<this> {
     const { timeoutMs } = this.#options;
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(connectTimeout(this.#endpoint.host, timeoutMs, this.#firstError));
-        this.abort();
-      }, timeoutMs);
-    });
     try {
-      await Promise.race([this.#greet(), timeout]);
+      await within(this.#greet(), timeoutMs, () => {
+        throw connectTimeout(this.#endpoint.host, timeoutMs, this.#firstError);
+      });
       return this;
     } catch (thrown) {
       throw thrown instanceof MigratorError ? thrown : (this.#firstError ?? thrown);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -245,15 +239,16 @@ class Session implements Connection {
   ): Promise<Result | null> {
     const options = { ...this.#options, timeoutMs, opening: [] };
     const helper = new Session(this.#endpoint, this.#target, options);
-    const tooLate = setTimeout(() => helper.abort(), timeoutMs);
     try {
-      await helper.open();
-      return await work(helper);
+      const working = helper.open().then(work);
+      return await within(working, timeoutMs, () => {
+        helper.abort();
+        return null;
+      });
     } catch {
       // What was asked for beside the run is never a reason for the run to fail.
       return null;
     } finally {
-      clearTimeout(tooLate);
       await helper.close();
     }
   }
@@ -271,13 +266,8 @@ class Session implements Connection {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#client !== null) {
-      let timer: NodeJS.Timeout | undefined;
-      const tooLate = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
-      });
       this.#client.release(true);
-      await Promise.race([this.#wire.goodbyeSent, tooLate]);
-      clearTimeout(timer);
+      await within(this.#wire.goodbyeSent, CLOSE_TIMEOUT_MS, () => undefined);
     }
     this.abort();
     await this.#pool.end();

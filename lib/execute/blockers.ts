@@ -1,5 +1,6 @@
 import type { Connection } from "../connection/connection.ts";
 import { SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
+import { within } from "../wait.ts";
 
 /** Who stands in the way of a session. */
 export interface Blockers {
@@ -97,12 +98,7 @@ export function watchBlockers(
     lastSeen: () => lastSeen,
     look: (helper) => look(helper).catch(() => undefined),
     settled: async () => {
-      let timer: NodeJS.Timeout | undefined;
-      const tooLate = new Promise((resolve) => {
-        timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
-      });
-      await Promise.race([asking, watching, tooLate]);
-      clearTimeout(timer);
+      await within(Promise.race([asking, watching]), ANSWER_TIMEOUT_MS, () => undefined);
     },
     stop: () => {
       over = true;

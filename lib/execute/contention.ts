@@ -3,7 +3,7 @@ import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { describeSession, type SessionFacts } from "../postgres/activity.ts";
 import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
-import { backoffMs } from "../wait.ts";
+import { backoffMs, pause } from "../wait.ts";
 import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
 
 /** How patiently a transaction waits for the locks of others. */
@@ -63,7 +63,7 @@ export async function retryOnContention<Result>(
           migration: lost.facts.migration,
           blockedBy: blockers.lastSeen().map(({ pid }) => pid),
         });
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await pause(pauseMs);
       }
     }
   } finally {

@@ -4,6 +4,7 @@ import { MigratorError, type Warning } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { describeSession, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
 import type { LedgerPlace } from "../target/target.ts";
+import { pause } from "../wait.ts";
 
 /** How long, and by whose clock, to wait for the lock. */
 export interface LockOptions {
@@ -85,7 +86,7 @@ export async function acquireLock(
     const leftMs = until - Date.now();
     if (leftMs <= 0) throw await locked(connection, place, Date.now() - started);
     const jitteredMs = pauseMs / 2 + Math.random() * (pauseMs / 2);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(jitteredMs, leftMs)));
+    await pause(Math.min(jitteredMs, leftMs));
     const [row] = await connection.query<{ locked: boolean }>(lockQuestion(place));
     if (row?.locked === true) return warnings;
     if (pauseMs === POLL_MAX_MS) warnings.push(...(await endAbandoned(connection, place, options)));

@@ -3,6 +3,7 @@ import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import { parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
+import { within } from "../wait.ts";
 import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
 
 /** How long the look from a second session may take before we give up. */
@@ -50,21 +51,15 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
     `select pg_backend_pid() = ${backendPid} as "same"`,
   ]);
   if (answer?.[0]?.same !== true) return false;
-  let timer: NodeJS.Timeout | undefined;
-  let late: (heard: boolean) => void = () => undefined;
   const heard = new Promise<boolean>((resolve) => {
-    late = resolve;
     client.on("notification", (message) => {
       if (message.channel === channel) resolve(true);
     });
   });
   try {
     await helper.query("select pg_notify($1::text, '')", [channel]);
-    // A process that stood still reads what has arrived meanwhile before it calls it late.
-    timer = setTimeout(() => setImmediate(() => late(false)), HEAR_TIMEOUT_MS);
-    return await heard;
+    return await within(heard, HEAR_TIMEOUT_MS, () => false);
   } finally {
-    clearTimeout(timer);
     // Behind a pooler this may miss the backend that listens; nobody ever calls on that channel again.
     await connection.query(`unlisten ${channel}`);
   }

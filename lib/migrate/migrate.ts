@@ -7,7 +7,7 @@ import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
-import { backoffMs } from "../wait.ts";
+import { backoffMs, pause } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
 import { inspect } from "./inspect.ts";
 import { factsOf, located, milestones, type Progress, startProgress, timed } from "./progress.ts";
@@ -100,7 +100,7 @@ async function attemptUntilAnswered(
       dependencies.log("run.again", { attempts, sqlstate: thrown.facts.sqlstate });
       progress.warn("CONNECTION_LOST", `Attempt ${attempts} broke off. ${thrown.message}`);
       progress.doing = "waiting to connect again";
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await pause(pauseMs);
     }
   }
 }

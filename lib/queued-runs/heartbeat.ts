@@ -1,6 +1,7 @@
 import { MigratorError } from "../errors.ts";
 import type { Milestone } from "../migrate/progress.ts";
 import type { Target } from "../target/target.ts";
+import { within } from "../wait.ts";
 import { touchRun } from "./table.ts";
 import { askHomes, openRuns, type RunsDependencies, type RunsSession } from "./with-runs.ts";
 
@@ -31,16 +32,16 @@ export function showSigns(
   progress: () => Milestone | null,
 ): Signs {
   const writer = new SignWriter(target, following);
-  let over = false;
-  let wake = (): void => undefined;
+  let end: (over: true) => void = () => undefined;
+  const ended = new Promise<true>((resolve) => {
+    end = resolve;
+  });
 
   async function showUntilOver(): Promise<void> {
+    let over = false;
     while (!over && Date.now() < following.deadline) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, PROGRESS_EVERY_MS);
-      });
-      if (!over) over = await writer.show(progress());
+      over =
+        (await within(ended, PROGRESS_EVERY_MS, () => false)) || (await writer.show(progress()));
     }
     await writer.leave();
   }
@@ -48,11 +49,8 @@ export function showSigns(
   const showing = showUntilOver();
   return {
     stop: async () => {
-      over = true;
-      wake();
-      const tooLate = new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS));
-      await Promise.race([showing, tooLate]);
-      writer.drop();
+      end(true);
+      await within(showing, STOP_TIMEOUT_MS, () => writer.drop());
     },
   };
 }

@@ -70,7 +70,9 @@ export async function amendLedger(
 ): Promise<Amendment> {
   const { target, requestId, write, lockTimeoutMs, log } = options;
   const deadline = Date.now() + target.connectTimeoutMs + lockTimeoutMs + WORK_MS;
-  const opening = write ? [openingLockQuestion(target)] : [];
+  const opening: Readonly<Record<string, string>> = write
+    ? { lock: openingLockQuestion(target) }
+    : {};
   const connection = await connect(target, { requestId, deadline, log, opening });
   const watchdog = setTimeout(
     () => void connection.interrupt(deadlinePassed(), CANCEL_GRACE_MS),
@@ -99,7 +101,7 @@ export async function amendLedger(
 
 /** A lock that came with the login counts only where it outlasts the first message. */
 async function takeLock(
-  connection: Connection,
+  connection: Connection<string>,
   { target, lockTimeoutMs, log }: AmendOptions,
   deadline: number,
 ): Promise<readonly Warning[]> {
@@ -109,7 +111,7 @@ async function takeLock(
     );
   }
   await refusePooler(connection);
-  const { locked, lasting } = connection.opening[0]?.[0] ?? {};
+  const { locked, lasting } = connection.opening.lock?.[0] ?? {};
   if (locked === true && lasting === true) return [];
   return await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
 }

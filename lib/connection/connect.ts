@@ -3,7 +3,7 @@ import type { Log } from "../log.ts";
 import { type Endpoint, parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
 import { backoffMs, pause } from "../wait.ts";
-import type { Connection, Whereabouts } from "./connection.ts";
+import type { Connection, SessionOptions, Whereabouts } from "./connection.ts";
 import {
   connectDeadline,
   connectError,
@@ -14,13 +14,13 @@ import {
 import { openSession } from "./session.ts";
 
 /** What opening a connection needs beside the target. */
-export interface ConnectOptions {
+export interface ConnectOptions<Asked extends string = never> {
   readonly requestId: string;
   /** Epoch ms after which no attempt is made any more. */
   readonly deadline: number;
   readonly log: Log;
-  /** Statements to send along with the login; see `Connection.opening`. */
-  readonly opening: readonly string[];
+  /** See `SessionOptions`. */
+  readonly opening: SessionOptions<Asked>["opening"];
   /** See `SessionOptions`. */
   readonly onTurn?: (place: Whereabouts) => void;
 }
@@ -31,7 +31,10 @@ export interface ConnectOptions {
  * @throws MigratorError `UNREACHABLE`, `CONNECT_TIMEOUT`, `LOGIN_FAILED`, `DATABASE_NOT_FOUND`,
  *   `ENDPOINT_UNAVAILABLE`, `DATABASE_URL_INVALID`, `DEADLINE`
  */
-export async function connect(target: Target, options: ConnectOptions): Promise<Connection> {
+export async function connect<Asked extends string>(
+  target: Target,
+  options: ConnectOptions<Asked>,
+): Promise<Connection<Asked>> {
   const endpoint = parseEndpoint(target.url);
   const started = Date.now();
   const until = Math.min(started + target.connectTimeoutMs, options.deadline);
@@ -59,11 +62,11 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
  * Sends the password ahead, as Neon's proxy allows, which saves two round trips; where a server wants
  * to be asked first (SCRAM on a plain PostgreSQL), logs in the slow way.
  */
-async function attemptOnce(
+async function attemptOnce<Asked extends string>(
   endpoint: Endpoint,
   target: Target,
-  options: ConnectOptions & { readonly timeoutMs: number },
-): Promise<Connection | MigratorError> {
+  options: ConnectOptions<Asked> & { readonly timeoutMs: number },
+): Promise<Connection<Asked> | MigratorError> {
   const ways = endpoint.password === null ? [false] : [true, false];
   let last: unknown = null;
   for (const pipelined of ways) {

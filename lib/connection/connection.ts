@@ -16,16 +16,19 @@ export interface Whereabouts {
   readonly index: number;
 }
 
-/** One session on one backend: the lock, the ledger and the transactions of a run share it. */
-export interface Connection {
+/**
+ * One session on one backend: the lock, the ledger and the transactions of a run share it. `Asked` are the names of
+ * the questions that went out with its login.
+ */
+export interface Connection<Asked extends string = never> {
   /** The server's own number for this session; on Neon the one in the login is made up by its proxy. */
   readonly backendPid: number;
   readonly database: DatabaseFacts;
   /** Whether this session can write at all: a replica or a read-only role cannot. */
   readonly readOnly: boolean;
   readonly warnings: readonly Warning[];
-  /** The answers to the statements that were sent along with the login. */
-  readonly opening: readonly Rows[];
+  /** The answer to each question that went out with the login. */
+  readonly opening: Readonly<Record<Asked, Rows>>;
   /**
    * Sends one statement and waits for its rows.
    * @throws the driver's error where the server refused it; MigratorError `CONNECTION_LOST` where the
@@ -84,15 +87,15 @@ export interface Connection {
 }
 
 /** How one session is opened. */
-export interface SessionOptions {
+export interface SessionOptions<Asked extends string = never> {
   /** Whether the password goes out before the server asks for it, as Neon allows. */
   readonly pipelined: boolean;
   /** Shown in `pg_stat_activity` as part of the application name, so that an operator finds the run. */
   readonly requestId: string;
   /** How long it may take to the first answer. */
   readonly timeoutMs: number;
-  /** Statements to send along with the login: their answers cost no round trip. */
-  readonly opening: readonly string[];
+  /** Questions that go out with the login, one statement each, by name: their answers cost no round trip. */
+  readonly opening: Readonly<Record<Asked, string>>;
   /** Told whenever the server turns to another statement of a migration. Must not throw. */
   readonly onTurn?: (place: Whereabouts) => void;
 }

@@ -12,7 +12,7 @@ export function createPool(
   endpoint: Endpoint,
   target: Target,
   wire: Wire,
-  options: SessionOptions,
+  options: Pick<SessionOptions, "pipelined" | "requestId">,
 ): Pool {
   const { host, port, user, password, database } = endpoint;
   const pool = new Pool({

@@ -3,7 +3,6 @@ import { MigratorError, type Warning } from "../errors.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import type { Endpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
-import { shortened } from "../text.ts";
 import { within } from "../wait.ts";
 import type {
   Connection,
@@ -15,26 +14,24 @@ import type {
 } from "./connection.ts";
 import { createPool } from "./driver.ts";
 import { connectionLost, connectTimeout, endsSession } from "./errors.ts";
+import { Notices } from "./notices.ts";
 import { disconnectsUnwatched, GREETING, type Greeting } from "./opening.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createWire, type Wire } from "./websocket.ts";
 
 /** How long the goodbye may take. */
 const CLOSE_TIMEOUT_MS = 250;
-/** A notice in a loop must not fill the report, nor long ones the memory. */
-const MAX_NOTICES = 1_000;
-const MAX_NOTICE_CHARACTERS = 1_000_000;
 
 /**
  * Opens one session and proves that it works: the driver calls a connection open before the server has
  * seen the password, so only the first answer counts.
  * @throws the driver's error, or MigratorError `CONNECT_TIMEOUT`
  */
-export async function openSession(
+export async function openSession<Asked extends string>(
   endpoint: Endpoint,
   target: Target,
-  options: SessionOptions,
-): Promise<Connection> {
+  options: SessionOptions<Asked>,
+): Promise<Connection<Asked>> {
   const session = new Session(endpoint, target, options);
   try {
     return await session.open();
@@ -44,23 +41,21 @@ export async function openSession(
   }
 }
 
-class Session implements Connection {
+class Session<Asked extends string> implements Connection<Asked> {
   readonly #endpoint: Endpoint;
   readonly #target: Target;
-  readonly #options: SessionOptions;
+  readonly #options: SessionOptions<Asked>;
   readonly #wire: Wire;
   readonly #pool: Pool;
   #client: PoolClient | null = null;
   #greeting: Greeting | null = null;
-  #opening: readonly Rows[] = [];
+  #answers: readonly Rows[] = [];
   #firstError: unknown = null;
-  #noticesOf: string | null = null;
-  readonly #notices: Notice[] = [];
-  #noticeRoom = MAX_NOTICE_CHARACTERS;
+  readonly #notices = new Notices();
   #interruption: MigratorError | null = null;
   #closed = false;
 
-  constructor(endpoint: Endpoint, target: Target, options: SessionOptions) {
+  constructor(endpoint: Endpoint, target: Target, options: SessionOptions<Asked>) {
     this.#options = options;
     this.#endpoint = endpoint;
     this.#target = target;
@@ -84,23 +79,18 @@ class Session implements Connection {
 
   async #greet(): Promise<void> {
     this.#client = await this.#pool.connect();
-    const results = await this.batch([...GREETING, ...this.#options.opening]);
+    const questions: readonly string[] = Object.values(this.#options.opening);
+    const results = await this.batch([...GREETING, ...questions]);
     const row = results[GREETING.length - 1]?.[0];
     if (row === undefined) throw new Error("The server answered the greeting without a row.");
     // The statement above made this row; its shape is ours.
     this.#greeting = row as unknown as Greeting;
-    this.#opening = results.slice(GREETING.length);
+    this.#answers = results.slice(GREETING.length);
   }
 
   #watch(client: PoolClient): void {
     client.on("error", (error: unknown) => this.#remember(error));
-    client.on("notice", ({ severity = "NOTICE", message = "" }) => {
-      const isFull = this.#notices.length >= MAX_NOTICES || this.#noticeRoom <= 0;
-      if (this.#noticesOf === null || isFull) return;
-      const shown = shortened(message, this.#noticeRoom);
-      this.#noticeRoom -= shown.length;
-      this.#notices.push({ severity, message: shown, migration: this.#noticesOf });
-    });
+    client.on("notice", ({ severity, message }) => this.#notices.hear(severity, message));
   }
 
   #remember(error: unknown): void {
@@ -138,8 +128,11 @@ class Session implements Connection {
     ];
   }
 
-  get opening(): readonly Rows[] {
-    return this.#opening;
+  get opening(): Readonly<Record<Asked, Rows>> {
+    const names = Object.keys(this.#options.opening);
+    const answers = names.map((name, index) => [name, this.#answers[index]] as const);
+    // The server answers each question, in their order; the names are those of the options.
+    return Object.fromEntries(answers) as Record<Asked, Rows>;
   }
 
   async batch(statements: readonly string[]): Promise<readonly Rows[]> {
@@ -207,12 +200,12 @@ class Session implements Connection {
   }
 
   turnTo(place: Whereabouts | null): void {
-    this.#noticesOf = place?.migration ?? null;
+    this.#notices.turnTo(place?.migration ?? null);
     if (place !== null) this.#options.onTurn?.(place);
   }
 
   notices(): readonly Notice[] {
-    return this.#notices;
+    return this.#notices.kept;
   }
 
   roundTrips(): number {
@@ -237,7 +230,7 @@ class Session implements Connection {
     timeoutMs: number,
     work: (helper: Connection) => Promise<Result>,
   ): Promise<Result | null> {
-    const options = { ...this.#options, timeoutMs, opening: [] };
+    const options = { ...this.#options, timeoutMs, opening: {} };
     const helper = new Session(this.#endpoint, this.#target, options);
     try {
       const working = helper.open().then(work);

@@ -32,12 +32,12 @@ export interface Dependencies {
 /** How an attempt ends that does not fail. */
 export type Status = Exclude<Report["status"], "failed">;
 
-/** One attempt at a run, on a connection of its own. */
-export interface Attempt {
+/** One attempt at a run, on a connection of its own. `Asked`: what its login asked for; see `Connection`. */
+export interface Attempt<Asked extends string = never> {
   readonly request: Request;
   readonly target: Target;
   readonly bundle: Bundle;
-  readonly connection: Connection;
+  readonly connection: Connection<Asked>;
   readonly progress: Progress;
   readonly log: Log;
 }

@@ -9,9 +9,9 @@ import { makePlan } from "./make-plan.ts";
  * Answers `plan` and `status`: takes no lock and writes nothing.
  * @throws MigratorError where a policy forbids what is planned
  */
-export async function inspect(self: Attempt): Promise<Status> {
+export async function inspect(self: Attempt<"ledger">): Promise<Status> {
   const { request, connection, progress } = self;
-  const { plan, ledger } = makePlan(self, connection.opening[0] ?? []);
+  const { plan, ledger } = makePlan(self, connection.opening.ledger);
   if (request.action === "status") {
     const applied = plan.applied.map((migration) => describeApplied(migration, null));
     progress.facts = { ...progress.facts, applied };

@@ -91,7 +91,11 @@ async function attemptUntilAnswered(
 ): Promise<Status> {
   for (let attempts = 1; ; attempts += 1) {
     try {
-      return await attempt(request, target, dependencies, progress);
+      const ledger = ledgerQuestion(target.ledger);
+      const run = { request, target, dependencies, progress };
+      return request.action === "up"
+        ? await attempt(run, { lock: openingLockQuestion(target), ledger }, up)
+        : await attempt(run, { ledger }, inspect);
     } catch (thrown) {
       const lost = thrown instanceof MigratorError && thrown.code === "CONNECTION_LOST";
       const pauseMs = backoffMs(attempts);
@@ -127,20 +131,26 @@ async function rotatedTarget(
 /** How long a statement has at most to be cancelled, on a session of its own, before its connection is dropped. */
 const CANCEL_GRACE_MS = 3_000;
 
+/** What every attempt at a run has in common. */
+interface Run {
+  readonly request: Request;
+  readonly target: Target;
+  readonly dependencies: Dependencies;
+  /** Is kept up to date, also when an attempt fails. */
+  readonly progress: Progress;
+}
+
 /**
- * Makes one attempt: connects with the question for the ledger, does what is asked for, and hangs up.
- * @param progress is kept up to date, also when the attempt fails
+ * Makes one attempt: connects, asks these questions with the login, does the work, and hangs up.
  * @throws MigratorError for every failure; `CONNECTION_LOST` where another attempt may help
  */
-async function attempt(
-  request: Request,
-  target: Target,
-  { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY }: Dependencies,
-  progress: Progress,
+async function attempt<Asked extends string>(
+  { request, target, dependencies, progress }: Run,
+  opening: Readonly<Record<Asked, string>>,
+  work: (self: Attempt<Asked>) => Promise<Status>,
 ): Promise<Status> {
+  const { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY } = dependencies;
   const { deadline } = progress;
-  const lock = request.action === "up" ? [openingLockQuestion(target)] : [];
-  const opening = [...lock, ledgerQuestion(target.ledger)];
   const milestone = milestones(progress);
   progress.doing = "connecting";
   const connection = await timed(progress, "connectMs", () =>
@@ -166,11 +176,10 @@ async function attempt(
       (helper) => progress.blockers?.look(helper) ?? Promise.resolve(),
     );
   const watchdog = setTimeout(() => void stop(), Math.max(deadline - Date.now(), 0));
-  const self: Attempt = { request, target, bundle, connection, progress, log };
   try {
     // The login may have come so late that the watchdog has not had its turn.
     if (Date.now() >= progress.deadline) throw deadlinePassed(request);
-    return request.action === "up" ? await up(self) : await inspect(self);
+    return await work({ request, target, bundle, connection, progress, log });
   } finally {
     clearTimeout(watchdog);
     progress.facts = factsOf(progress);

@@ -16,7 +16,7 @@ import { type Progress, timed } from "./progress.ts";
  * Takes the lock, plans, and carries the plan out.
  * @throws MigratorError for every failure
  */
-export async function up(self: Attempt): Promise<Status> {
+export async function up(self: Attempt<"lock" | "ledger">): Promise<Status> {
   const { progress } = self;
   const { ledger, plan } = await planUnderLock(self);
   if (plan.pending.length > 0) {
@@ -29,11 +29,11 @@ export async function up(self: Attempt): Promise<Status> {
  * The ledger is read under the lock, so that the plan cannot be stale. A lock that does not outlast the
  * first message is enough to see that nothing is pending; for more it is taken again, and the ledger read again.
  */
-async function planUnderLock(self: Attempt): Promise<Planned> {
+async function planUnderLock(self: Attempt<"lock" | "ledger">): Promise<Planned> {
   const { connection, progress } = self;
-  const [lockAnswer, ledgerAnswer = []] = connection.opening;
-  const { locked, lasting } = lockAnswer?.[0] ?? {};
-  const first = locked === true ? decide(self, ledgerAnswer) : null;
+  const { lock, ledger } = connection.opening;
+  const { locked, lasting } = lock[0] ?? {};
+  const first = locked === true ? decide(self, ledger) : null;
   if (first?.plan.pending.length === 0) return first;
   progress.doing = "looking for a pooler on the way";
   await refusePooler(connection);

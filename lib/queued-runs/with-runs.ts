@@ -31,9 +31,9 @@ export async function openRuns(
   target: Target,
   dependencies: RunsDependencies,
 ): Promise<RunsSession> {
-  const opening = [runsQuestion(target.ledger)];
+  const opening = { homes: runsQuestion(target.ledger) };
   const connection = await connect(target, { ...dependencies, opening });
-  return { connection, homes: readHomes(connection.opening[0]) };
+  return { connection, homes: readHomes(connection.opening.homes) };
 }
 
 /** Does work on a session of its own, which is dropped at the deadline and closed in any case. */

@@ -53,7 +53,7 @@ function start(target: Target, { within = LONG_MS, onRetry }: StartOptions = {})
       retries.push(facts?.code);
       onRetry?.();
     },
-    opening: [],
+    opening: {},
   });
   const close = async (): Promise<unknown> => {
     const connection = await ended;
@@ -208,7 +208,7 @@ describe("the time to connect", () => {
     const clock = stopClock();
     let refused = false;
     const failing = connect(to(relay, { connectTimeoutMs: LONG_MS }), {
-      ...{ requestId: "test", deadline: Date.now() + 2 * LONG_MS, opening: [] },
+      ...{ requestId: "test", deadline: Date.now() + 2 * LONG_MS, opening: {} },
       log: () => {
         refused = true;
         relay.silence();

@@ -40,7 +40,7 @@ async function withConnection<Result>(
     requestId: "pipeline",
     deadline: Number.POSITIVE_INFINITY,
     log: silentLog,
-    opening: [],
+    opening: {},
   });
   try {
     return await work(connection);

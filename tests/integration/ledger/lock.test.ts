@@ -11,7 +11,7 @@ import { waitFor } from "../../setup/wait-for.ts";
 /** Longer than any test takes. */
 const LONG_MS = 600_000;
 
-const open = (target: Target, requestId: string, opening: readonly string[] = []) =>
+const open = (target: Target, requestId: string, opening: Record<string, string> = {}) =>
   connect(target, { requestId, deadline: Date.now() + LONG_MS, log: silentLog, opening });
 
 /** Waits until the server is busy with a statement like this. */
@@ -29,7 +29,7 @@ describe("the lock", () => {
   test("is taken from a run of ours that gives no sign of life, with a warning that names it", async ({
     target,
   }) => {
-    const dead = await open(target, "dead", [lockQuestion(DEFAULT_LEDGER)]);
+    const dead = await open(target, "dead", { lock: lockQuestion(DEFAULT_LEDGER) });
     const living = await open(target, "living");
 
     const warnings = await acquireLock(living, DEFAULT_LEDGER, {
@@ -74,7 +74,7 @@ describe("the lock", () => {
     database,
     target,
   }) => {
-    const dead = await open(target, "dead", [lockQuestion(DEFAULT_LEDGER)]);
+    const dead = await open(target, "dead", { lock: lockQuestion(DEFAULT_LEDGER) });
     const sleeping = dead.query("select pg_sleep(3600)").catch(() => undefined);
     await untilActive(database, "pg_sleep(3600)");
 
@@ -149,7 +149,7 @@ describe("LOCKED", () => {
     database,
     target,
   }) => {
-    const holder = await open(target, "deploy-7", [lockQuestion(DEFAULT_LEDGER)]);
+    const holder = await open(target, "deploy-7", { lock: lockQuestion(DEFAULT_LEDGER) });
     const running = holder.query("select pg_sleep(3600)").catch(() => undefined);
     await untilActive(database, "pg_sleep(3600)");
 
@@ -191,7 +191,7 @@ describe("LOCKED", () => {
         requestId: "stranger",
         deadline: Date.now() + LONG_MS,
         log: silentLog,
-        opening: [lockQuestion(DEFAULT_LEDGER)],
+        opening: { lock: lockQuestion(DEFAULT_LEDGER) },
       },
     );
 

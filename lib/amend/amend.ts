@@ -1,6 +1,6 @@
 import type { Bundle } from "../bundle/bundle.ts";
-import { connect } from "../connection/connect.ts";
 import type { Connection, DatabaseFacts } from "../connection/connection.ts";
+import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { retryOnContention } from "../execute/contention.ts";
 import { type Part, sendTransaction } from "../execute/transaction.ts";
@@ -70,38 +70,47 @@ export async function amendLedger(
 ): Promise<Amendment> {
   const { target, requestId, write, lockTimeoutMs, log } = options;
   const deadline = Date.now() + target.connectTimeoutMs + lockTimeoutMs + WORK_MS;
-  const opening: Readonly<Record<string, string>> = write
-    ? { lock: openingLockQuestion(target) }
-    : {};
-  const connection = await connect(target, { requestId, deadline, log, opening });
-  const watchdog = setTimeout(
-    () => void connection.interrupt(deadlinePassed(), CANCEL_GRACE_MS),
-    Math.max(deadline - Date.now(), 0),
-  );
-  try {
-    const ended = write ? await takeLock(connection, options, deadline) : [];
-    const proposal = await propose(connection, request, options);
-    const { changes, ledger, warnings } = proposal;
-    const written = write && changes.length > 0;
-    if (written) await writeChanges(connection, proposal, log);
-    return {
-      schemaVersion: 1,
-      requestId,
-      changes: changes.map(({ migration, summary }) => ({ migration, summary })),
-      written,
-      database: connection.database,
-      ledger,
-      warnings: [...connection.warnings, ...ended, ...warnings],
-    };
-  } finally {
-    clearTimeout(watchdog);
-    await connection.close();
+  const limits = {
+    ...{ requestId, deadline, log },
+    ...{ reason: deadlinePassed(), graceMs: CANCEL_GRACE_MS },
+  };
+  if (!write) {
+    return await withConnection(target, { ...limits, opening: {} }, async (connection) => {
+      const proposal = await propose(connection, request, options);
+      return describeAmendment(requestId, connection, proposal, false);
+    });
   }
+  const opening = { lock: openingLockQuestion(target) };
+  return await withConnection(target, { ...limits, opening }, async (connection) => {
+    const ended = await takeLock(connection, options, deadline);
+    const proposal = await propose(connection, request, options);
+    const written = proposal.changes.length > 0;
+    if (written) await writeChanges(connection, proposal, log);
+    return describeAmendment(requestId, connection, proposal, written, ended);
+  });
+}
+
+function describeAmendment(
+  requestId: string,
+  connection: Connection,
+  { changes, ledger, warnings }: Proposal,
+  written: boolean,
+  ended: readonly Warning[] = [],
+): Amendment {
+  return {
+    schemaVersion: 1,
+    requestId,
+    changes: changes.map(({ migration, summary }) => ({ migration, summary })),
+    written,
+    database: connection.database,
+    ledger,
+    warnings: [...connection.warnings, ...ended, ...warnings],
+  };
 }
 
 /** A lock that came with the login counts only where it outlasts the first message. */
 async function takeLock(
-  connection: Connection<string>,
+  connection: Connection<"lock">,
   { target, lockTimeoutMs, log }: AmendOptions,
   deadline: number,
 ): Promise<readonly Warning[]> {
@@ -111,7 +120,7 @@ async function takeLock(
     );
   }
   await refusePooler(connection);
-  const { locked, lasting } = connection.opening.lock?.[0] ?? {};
+  const { locked, lasting } = connection.opening.lock[0] ?? {};
   if (locked === true && lasting === true) return [];
   return await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
 }

@@ -1,4 +1,5 @@
-import { connect } from "../connection/connect.ts";
+import type { Connection, Whereabouts } from "../connection/connection.ts";
+import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError } from "../errors.ts";
 import { outOfTime } from "../execute/contention.ts";
 import { openingLockQuestion } from "../ledger/pooler.ts";
@@ -10,7 +11,14 @@ import type { Target } from "../target/target.ts";
 import { backoffMs, pause } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
 import { inspect } from "./inspect.ts";
-import { factsOf, located, milestones, type Progress, startProgress, timed } from "./progress.ts";
+import {
+  factsOf,
+  located,
+  milestones,
+  type Progress,
+  startClock,
+  startProgress,
+} from "./progress.ts";
 import { up } from "./up.ts";
 
 export type { Dependencies } from "./attempt.ts";
@@ -150,41 +158,39 @@ async function attempt<Asked extends string>(
   work: (self: Attempt<Asked>) => Promise<Status>,
 ): Promise<Status> {
   const { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY } = dependencies;
-  const { deadline } = progress;
   const milestone = milestones(progress);
+  const options = {
+    ...{ requestId, deadline: progress.deadline, log, opening },
+    ...{ reason: deadlinePassed(request), graceMs: CANCEL_GRACE_MS, dropBy },
+    beforeCancel: (helper: Connection) => progress.blockers?.look(helper) ?? Promise.resolve(),
+    onTurn: (place: Whereabouts) => {
+      progress.place = place;
+      progress.doing = null;
+      onProgress?.(milestone(place));
+    },
+  };
   progress.doing = "connecting";
-  const connection = await timed(progress, "connectMs", () =>
-    connect(target, {
-      ...{ requestId, deadline, log, opening },
-      onTurn: (place) => {
-        progress.place = place;
-        progress.doing = null;
-        onProgress?.(milestone(place));
-      },
-    }),
-  );
-  log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
-  if (progress.facts.database === undefined) {
-    for (const { code, message } of connection.warnings) progress.warn(code, message);
-  }
-  progress.facts = { ...progress.facts, database: connection.database };
-  progress.connection = connection;
-  const stop = () =>
-    connection.interrupt(
-      deadlinePassed(request),
-      Math.max(Math.min(CANCEL_GRACE_MS, dropBy - Date.now()), 1),
-      (helper) => progress.blockers?.look(helper) ?? Promise.resolve(),
-    );
-  const watchdog = setTimeout(() => void stop(), Math.max(deadline - Date.now(), 0));
+  const stopClock = startClock(progress, "connectMs");
   try {
-    // The login may have come so late that the watchdog has not had its turn.
-    if (Date.now() >= progress.deadline) throw deadlinePassed(request);
-    return await work({ request, target, bundle, connection, progress, log });
+    return await withConnection(target, options, async (connection) => {
+      stopClock();
+      log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
+      if (progress.facts.database === undefined) {
+        for (const { code, message } of connection.warnings) progress.warn(code, message);
+      }
+      progress.facts = { ...progress.facts, database: connection.database };
+      progress.connection = connection;
+      try {
+        // The login may have come so late that nobody has looked at the clock since.
+        if (Date.now() >= progress.deadline) throw options.reason;
+        return await work({ request, target, bundle, connection, progress, log });
+      } finally {
+        progress.facts = factsOf(progress);
+        progress.connection = null;
+      }
+    });
   } finally {
-    clearTimeout(watchdog);
-    progress.facts = factsOf(progress);
-    progress.connection = null;
-    await connection.close();
+    stopClock();
   }
 }
 

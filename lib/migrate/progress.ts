@@ -89,18 +89,29 @@ export function located(thrown: unknown, { bundle, doing, place }: Progress): Mi
   return interruptedAt(told, migration, place.index, { how });
 }
 
+/** Begins to count time. @returns adds it to what the run has spent on such work, when it is called first */
+export function startClock(progress: Progress, name: keyof Progress["timings"]): () => void {
+  const started = Date.now();
+  let stopped = false;
+  return () => {
+    if (stopped) return;
+    stopped = true;
+    const sum = progress.timings[name] + Date.now() - started;
+    progress.timings = { ...progress.timings, [name]: sum };
+  };
+}
+
 /** Does work, and adds its time to what the run has spent on such work. */
 export async function timed<Result>(
   progress: Progress,
   name: keyof Progress["timings"],
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const started = Date.now();
+  const stop = startClock(progress, name);
   try {
     return await work();
   } finally {
-    const sum = progress.timings[name] + Date.now() - started;
-    progress.timings = { ...progress.timings, [name]: sum };
+    stop();
   }
 }
 

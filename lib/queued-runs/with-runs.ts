@@ -1,6 +1,7 @@
 import { connect } from "../connection/connect.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
 import type { Sending } from "../connection/pipeline.ts";
+import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Target } from "../target/target.ts";
@@ -42,18 +43,17 @@ export async function withRuns<Result>(
   dependencies: RunsDependencies,
   work: (session: RunsSession) => Promise<Result>,
 ): Promise<Result> {
-  const session = await openRuns(target, dependencies);
-  const leftMs = Math.max(dependencies.deadline - Date.now(), 0);
+  const opening = { homes: runsQuestion(target.ledger) };
   // Dropped at once: there is no migration to be cancelled, and the call has an answer to give.
-  const tooLate = setTimeout(() => void session.connection.interrupt(outOfTime(), 1), leftMs);
-  try {
-    return await work(session);
-  } catch (thrown) {
-    throw explainRefusal(thrown, session.homes, session.connection.database.role);
-  } finally {
-    clearTimeout(tooLate);
-    await session.connection.close();
-  }
+  const options = { ...dependencies, opening, reason: outOfTime(), graceMs: 1 };
+  return await withConnection(target, options, async (connection) => {
+    const homes = readHomes(connection.opening.homes);
+    try {
+      return await work({ connection, homes });
+    } catch (thrown) {
+      throw explainRefusal(thrown, homes, connection.database.role);
+    }
+  });
 }
 
 /** Sends a statement about one run to each place that has the table, until one answers with a row. */

@@ -12,11 +12,12 @@ declare module "vitest" {
   }
 }
 
-/** Builds the Lambda asset of the example once for the run. */
-export async function setup(project: TestProject): Promise<() => void> {
+/** Builds the Lambda asset of the example once for all projects of a run. */
+export async function setup({ vitest }: TestProject): Promise<void> {
+  if ("assetFolder" in vitest.getProvidedContext()) return;
   const folder = mkdtempSync(join(tmpdir(), "asset-"));
   await buildLambda(folder);
   writeFileSync(join(folder, "bundle.json"), JSON.stringify(await compileBundle("drizzle")));
-  project.provide("assetFolder", folder);
-  return () => rmSync(folder, { recursive: true });
+  vitest.provide("assetFolder", folder);
+  vitest.onClose(() => rmSync(folder, { recursive: true }));
 }

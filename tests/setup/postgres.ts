@@ -9,10 +9,11 @@ declare module "vitest" {
   }
 }
 
-/** Starts one PostgreSQL for the whole run; each test file makes a database of its own in it. */
-export async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** Starts one PostgreSQL for all projects of a run; each test makes a database of its own in it. */
+export async function setup({ vitest }: TestProject): Promise<void> {
+  if ("postgresUrl" in vitest.getProvidedContext()) return;
   preferMemory();
   const postgres = await startPostgres();
-  project.provide("postgresUrl", postgres.url());
-  return () => postgres.stop();
+  vitest.provide("postgresUrl", postgres.url());
+  vitest.onClose(() => postgres.stop());
 }

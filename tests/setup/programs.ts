@@ -10,11 +10,15 @@ declare module "vitest" {
   }
 }
 
-/** Packages and the project's own root are found from there, and git does not see it. */
+/** From there the program finds its packages and the root of the project, and git does not see it. */
 const CACHE = "node_modules/.cache";
 
-/** Builds the command line once for the run: to compile it anew in each process takes twice as long as what it does. */
-export async function setup(project: TestProject): Promise<() => void> {
+/**
+ * Builds the command line once for all projects of a run. A process that compiles it anew takes twice as long for that as
+ * for its work.
+ */
+export async function setup({ vitest }: TestProject): Promise<void> {
+  if ("cliProgram" in vitest.getProvidedContext()) return;
   mkdirSync(CACHE, { recursive: true });
   const folder = mkdtempSync(join(CACHE, "programs-"));
   await build({
@@ -29,6 +33,6 @@ export async function setup(project: TestProject): Promise<() => void> {
     sourcemap: true,
     splitting: true,
   });
-  project.provide("cliProgram", join(folder, "neon-migrate.mjs"));
-  return () => rmSync(folder, { recursive: true });
+  vitest.provide("cliProgram", join(folder, "neon-migrate.mjs"));
+  vitest.onClose(() => rmSync(folder, { recursive: true }));
 }

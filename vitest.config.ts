@@ -11,7 +11,7 @@ const POSTGRES = ["tests/setup/postgres.ts", "tests/setup/programs.ts"];
 /** Each has a short form in `npm test` and a long one in `npm run trials`. */
 const TRIED_OFTEN = [
   "tests/bundle/{events,faults,runtimes,streaming}.test.ts",
-  "tests/integration/{events/callbacks,trials/fidelity}.test.ts",
+  "tests/integration/{events/callbacks,trials/*}.test.ts",
   "tests/unit/**/*-fuzz.test.ts",
   "tests/unit/{compile/statements,handler/handler}.test.ts",
 ];

@@ -1,13 +1,16 @@
 import { cpus } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startPostgres } from "../../../local/postgres/postgres.ts";
 import { startRelay } from "../../../local/relay/relay.ts";
 import { type Migrator, playRound, type Round } from "./rounds.ts";
+import { judge } from "./verdict.ts";
 
 const USAGE = `usage: npm run bench:traffic -- [--hold-ms 9000] [--json]
 
 An application reads and writes a table. One session has read it, and sits idle in its transaction. Meanwhile
-"alter table … add column" is to be applied: by nobody, by Drizzle's own migrate(), by us. What does the application feel?`;
+"alter table … add column" is to be applied: by nobody, by Drizzle's own migrate(), by us. What does the application feel? Ends with 1 where neon-migrate holds all
+requests until the session leaves.`;
 
 const NAMES: Readonly<Record<Migrator, string>> = {
   nobody: "nobody migrates",
@@ -29,14 +32,16 @@ async function main(): Promise<void> {
   }
   const holdMs = Number(values["hold-ms"]);
   const rounds = await playAll(holdMs);
-  if (values.json) console.log(JSON.stringify({ holdMs, rounds }, null, 2));
-  else console.log(render(rounds, holdMs));
+  const problems = judge(rounds);
+  if (values.json) console.log(JSON.stringify({ holdMs, rounds, problems }, null, 2));
+  else console.log([render(rounds, holdMs), ...problems].join("\n"));
+  process.exitCode = problems.length === 0 ? 0 : 1;
 }
 
 async function playAll(holdMs: number): Promise<readonly Round[]> {
   const postgres = await startPostgres();
   const relay = await startRelay({ target: { host: postgres.host, port: postgres.port } });
-  const ground = { url: postgres.url(), relay: relay.address, holdMs };
+  const ground = { url: postgres.url(), relay: relay.address, sit: () => pause(holdMs) };
   const rounds: Round[] = [];
   try {
     for (const migrator of ["nobody", "drizzle", "neon-migrate"] as const) {

@@ -8,7 +8,7 @@ import { Client } from "pg";
 import { migrateThrough } from "../../../bench/migrate-through.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { runSql } from "../../../local/postgres/admin.ts";
-import { type Service, startTraffic } from "./traffic.ts";
+import { type Answered, type Service, startTraffic } from "./traffic.ts";
 
 /** Who migrates while the application works. */
 export type Migrator = "nobody" | "drizzle" | "neon-migrate";
@@ -18,6 +18,8 @@ export interface Round {
   readonly migrator: Migrator;
   /** How the application fared while that session was there. */
   readonly service: Service;
+  /** How many requests began when the migration was waiting for that session, and were answered before it left. */
+  readonly passed: Answered;
   /** From the start of the migration to its end; null where nobody migrates. */
   readonly migratedMs: number | null;
 }
@@ -28,8 +30,17 @@ export interface Ground {
   readonly url: string;
   /** The relay through which the product's driver comes there, as host:port/path. */
   readonly relay: string;
-  /** For how long the session sits there. */
-  readonly holdMs: number;
+  /** Returns when the session is to leave. */
+  sit(look: Look): Promise<void>;
+  /** What is asked of neon-migrate. Default: nothing, so that its default settings count. */
+  readonly request?: Readonly<Record<string, unknown>>;
+}
+
+/** What one may see of a round while the session sits there. */
+export interface Look {
+  passed(): Answered;
+  /** How many sessions of the application are being held. */
+  held(): Promise<number>;
 }
 
 const READ = "select count(*) from accounts where id <= 50";
@@ -39,9 +50,9 @@ const CHANGE = "alter table accounts add column note text";
 /** For so long the application works before anybody migrates. */
 const LEAD_MS = 100;
 
-/** Plays one round, on a table made anew, with default settings. */
+/** Plays one round, on a table made anew. */
 export async function playRound(migrator: Migrator, ground: Ground): Promise<Round> {
-  const { url, holdMs } = ground;
+  const { url } = ground;
   await prepare(url);
   const folder = await writeFolder();
   const holder = new Client({ connectionString: url });
@@ -51,14 +62,37 @@ export async function playRound(migrator: Migrator, ground: Ground): Promise<Rou
   const traffic = await startTraffic(url, { read: READ, write: WRITE });
   await pause(LEAD_MS);
   const started = performance.now();
-  const migrating = MIGRATORS[migrator](ground, folder).then(() => performance.now() - started);
-  await pause(holdMs);
+  let over = false;
+  const migrating = MIGRATORS[migrator](ground, folder)
+    .then(() => performance.now() - started)
+    .finally(() => {
+      over = true;
+    });
+  while (!over && (await waiting(url, CHANGING)) === 0) await pause(LOOK_EVERY_MS);
+  const count = traffic.countFromNow();
+  await ground.sit({ passed: count, held: () => waiting(url, HELD) });
+  const passed = count();
   // Ends what waits, so the last request that waited counts with all its time.
   await holder.end();
   const service = await traffic.stop();
   const migratedMs = Math.round(await migrating);
   await rm(folder, { recursive: true });
-  return { migrator, service, migratedMs: migrator === "nobody" ? null : migratedMs };
+  return { migrator, service, passed, migratedMs: migrator === "nobody" ? null : migratedMs };
+}
+
+/** The locks that requests ask for, and that of the change. */
+const HELD = ["AccessShareLock", "RowExclusiveLock"];
+const CHANGING = ["AccessExclusiveLock"];
+const LOOK_EVERY_MS = 5;
+
+/** How many sessions wait for such a lock on the table. */
+async function waiting(url: string, modes: readonly string[]): Promise<number> {
+  const [row] = await runSql(
+    url,
+    "select count(*)::int as n from pg_locks where not granted and relation = 'accounts'::regclass and mode = any($1)",
+    [modes],
+  );
+  return Number(row?.n);
 }
 
 async function prepare(url: string): Promise<void> {
@@ -81,7 +115,7 @@ const MIGRATORS: Readonly<Record<Migrator, (ground: Ground, folder: string) => P
     await client.end();
   },
   "neon-migrate": async (ground, folder) => {
-    const report = await migrateThrough(ground, await compileBundle(folder));
+    const report = await migrateThrough(ground, await compileBundle(folder), ground.request);
     if (report.status !== "applied") throw new Error(JSON.stringify(report.error));
   },
 };

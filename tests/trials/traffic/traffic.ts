@@ -14,8 +14,16 @@ export interface Service {
   readonly writes: Served;
 }
 
+/** How many requests of each kind were answered. */
+export interface Answered {
+  readonly reads: number;
+  readonly writes: number;
+}
+
 /** An application at work. */
 export interface Traffic {
+  /** Returns a count of the requests that begin from now on, and are answered by the time of the look. */
+  countFromNow(): () => Answered;
   /** Has every session come to the end of its request, and ends it. */
   stop(): Promise<Service>;
 }
@@ -28,6 +36,8 @@ export interface Requests {
 
 const READERS = 2;
 const WRITERS = 2;
+/** How many sessions an application has. */
+export const SESSIONS: number = READERS + WRITERS;
 /** Between the answer to one request and the next one. */
 const PAUSE_MS = 10;
 
@@ -35,42 +45,53 @@ const PAUSE_MS = 10;
 export async function startTraffic(url: string, { read, write }: Requests): Promise<Traffic> {
   let over = false;
   const isOver = () => over;
-  const open = (statement: string, count: number) =>
-    Promise.all(Array.from({ length: count }, () => openSession(url, statement)));
-  const [readers, writers] = await Promise.all([open(read, READERS), open(write, WRITERS)]);
-  const working = Promise.all([
-    Promise.all(readers.map((repeat) => repeat(isOver))),
-    Promise.all(writers.map((repeat) => repeat(isOver))),
-  ]);
+  const reads: Request[] = [];
+  const writes: Request[] = [];
+  const open = (statement: string, count: number, answered: Request[]) =>
+    Promise.all(Array.from({ length: count }, () => openSession(url, statement, answered)));
+  const sessions = await Promise.all([open(read, READERS, reads), open(write, WRITERS, writes)]);
+  const working = Promise.all(sessions.flat().map((repeat) => repeat(isOver)));
   return {
+    countFromNow: () => {
+      const now = performance.now();
+      const since = (answered: readonly Request[]) =>
+        answered.filter(({ startedAt }) => startedAt > now).length;
+      return () => ({ reads: since(reads), writes: since(writes) });
+    },
     stop: async () => {
       over = true;
-      const [reads, writes] = await working;
-      return { reads: sumOf(reads), writes: sumOf(writes) };
+      await working;
+      return { reads: servedOf(reads), writes: servedOf(writes) };
     },
   };
+}
+
+/** A request that was answered. */
+interface Request {
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+  readonly tookMs: number;
 }
 
 async function openSession(
   url: string,
   statement: string,
-): Promise<(isOver: () => boolean) => Promise<readonly number[]>> {
+  answered: Request[],
+): Promise<(isOver: () => boolean) => Promise<void>> {
   const client = new Client({ connectionString: url });
   await client.connect();
   return async (isOver) => {
-    const latenciesMs: number[] = [];
     while (!isOver()) {
-      const started = performance.now();
+      const startedAt = performance.now();
       await client.query(statement);
-      latenciesMs.push(performance.now() - started);
+      answered.push({ startedAt, tookMs: performance.now() - startedAt });
       await pause(PAUSE_MS);
     }
     await client.end();
-    return latenciesMs;
   };
 }
 
-function sumOf(sessions: readonly (readonly number[])[]): Served {
-  const latenciesMs = sessions.flat();
-  return { count: latenciesMs.length, worstMs: Math.round(Math.max(0, ...latenciesMs)) };
+function servedOf(answered: readonly Request[]): Served {
+  const worstMs = Math.max(0, ...answered.map(({ tookMs }) => tookMs));
+  return { count: answered.length, worstMs: Math.round(worstMs) };
 }

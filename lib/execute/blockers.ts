@@ -2,30 +2,30 @@ import type { Connection } from "../connection/connection.ts";
 import { SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
 import { within } from "../wait.ts";
 
-/** Who stands in the way of a session. */
+/** The sessions that stand in the way of another one. */
 export interface Blockers {
-  /** Those for whom it waited when one last looked; empty when it did not wait, or nobody looks any more. */
+  /** The sessions that it waited for at the last look. Empty when it did not wait, or once `stop` was called. */
   present(): readonly SessionFacts[];
-  /** Those for whom it last waited. */
+  /** The sessions that it last waited for. */
   lastSeen(): readonly SessionFacts[];
   /** Looks once more, from another session. Never rejects. */
   look(helper: Connection): Promise<void>;
   /** Waits for an answer that is on its way. */
   settled(): Promise<void>;
-  /** Looks no more. */
+  /** Ends the looking. */
   stop(): void;
 }
 
-/** How, and until when, to look. */
+/** The settings of a watch. */
 export interface WatchOptions {
-  /** How long a statement waits for a lock at a time, in ms: so often one has to look. */
+  /** Longest wait of one statement for a lock, in ms. Looks are frequent enough to see such a wait. */
   readonly lockTimeoutMs: number;
-  /** Epoch ms. */
+  /** Epoch ms after which nobody looks. */
   readonly deadline: number;
 }
 
 const MAX_INTERVAL_MS = 1_000;
-/** How long an answer may take. */
+/** Longest wait for an answer. */
 const ANSWER_TIMEOUT_MS = 500;
 
 const SESSIONS = `select a.pid,${SESSION_COLUMNS} from pg_catalog.pg_stat_activity a where a.pid = any`;
@@ -37,9 +37,9 @@ const HOLDERS = `${SESSIONS}(array(select l.pid from pg_catalog.pg_locks l
   and a.datname = current_database() and a.pid <> pg_backend_pid()`;
 
 /**
- * Asks the session that has waited in vain who has locks on relations that are named in a statement: for whom it waited can
- * be seen only while it waits, and from beside, where nobody may have come to look in time.
- * @returns nobody where that is not answered
+ * Asks a session that has waited in vain which sessions hold locks on relations that its statement names. During a
+ * wait, only another session can see who is in the way, and it may have come too late.
+ * @returns an empty list where the server does not answer
  */
 export async function findHolders(
   connection: Connection,
@@ -49,8 +49,8 @@ export async function findHolders(
 }
 
 /**
- * Looks again and again for whom a session waits: that can be asked only while it waits, and only from
- * another session, which is opened once the work has taken so long that it may be waiting.
+ * Looks again and again for the sessions that a session waits for. Only another session can ask that, and only during
+ * the wait. The other session is opened once the work has taken so long that it may be waiting.
  */
 export function watchBlockers(
   connection: Connection,

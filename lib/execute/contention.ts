@@ -6,38 +6,41 @@ import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
 import { backoffMs, pause } from "../wait.ts";
 import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
 
-/** How patiently a transaction waits for the locks of others. */
+/** The patience of a transaction with the locks of other sessions. */
 export interface Patience {
-  /** How long one statement waits for a lock at a time, in ms: for so long others queue behind it. */
+  /** Longest wait of one statement for a lock, in ms. Other sessions queue behind it for as long. */
   readonly lockTimeoutMs: number;
-  /** Epoch ms; no attempt is begun that could not end before. */
+  /** Epoch ms. No attempt begins that could not end before. */
   readonly deadline: number;
   readonly log: Log;
-  /** Given what tells at any time for whom it waits. */
+  /** Receives the watch, which says at any time for whom the transaction waits. */
   onWatch?(blockers: Blockers): void;
 }
 
-/** SQLSTATEs of a transaction that lost against others and may win the next time. */
+/** SQLSTATEs of a transaction that lost against other sessions and may win the next time. */
 const CONTENTION: Readonly<Record<string, string>> = {
   [LOCK_NOT_AVAILABLE]: "could not get a lock that others hold",
   "40P01": "deadlocked with others",
   "40001": "collided with others",
 };
 
-/** Others have just created the same schema, table or type: `if not exists` looks before they commit. In any language. */
+/**
+ * Another session has just created the same schema, table or type: `if not exists` looks before that session commits.
+ * The pattern fits messages in every language.
+ */
 const CREATED_MEANWHILE = /\bpg_(?:namespace|class|type)_\w+_index\b.*\(23505\)/;
 
-/** Room for the rollback and the answer behind the last attempt. */
+/** Time that is kept for the rollback and the answer after the last attempt. */
 const ANSWER_MARGIN_MS = 1_000;
 const MAX_PAUSE_MS = 5_000;
 const MIN_PAUSE_MS = 50;
 
 /**
- * Repeats a transaction that lost against other sessions, with backoff and jitter, until the deadline:
- * nobody then queues behind us for longer than one lock time-out at a time.
+ * Repeats a transaction that lost against other sessions, with backoff and jitter, until the deadline. So nobody
+ * queues behind us for longer than one lock time-out at a time.
  * @param attempt sends the whole transaction, and leaves nothing behind when it fails
- * @throws MigratorError `LOCK_TIMEOUT`, naming who blocks whom; `DEADLINE`, naming them too where the time
- *   ran out while it waited
+ * @throws MigratorError `LOCK_TIMEOUT`, which names the sessions in the way; `DEADLINE`, which names them too if the
+ *   time ran out during a wait
  */
 export async function retryOnContention<Result>(
   connection: Connection,
@@ -71,11 +74,14 @@ export async function retryOnContention<Result>(
   }
 }
 
-/** @throws what was thrown, where it is nothing that passes by itself */
+/**
+ * Returns the error of a transaction that may win the next time.
+ * @throws any other error; a `DEADLINE` names the sessions in the way
+ */
 function lostAgainstOthers(thrown: unknown, blockers: Blockers, attempts: number): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
   if (thrown.code === "DEADLINE") {
-    // Between two attempts it waits for nobody, and will again.
+    // Between two attempts the transaction waits for nobody. Then the sessions seen last count.
     const present = blockers.present();
     throw outOfTime(thrown, present.length > 0 || attempts === 1 ? present : blockers.lastSeen());
   }
@@ -89,8 +95,8 @@ function whyLost({ facts, message }: MigratorError): string | undefined {
 }
 
 /**
- * Who has queued behind us for a whole lock time-out gets as long without us, so that traffic is never held
- * for more than half of the time.
+ * Returns the pause before the next attempt, in ms. After a lock time-out the pause is as long as the time-out: other
+ * sessions queued behind us for that long, and traffic is never held for more than half of the time.
  * @returns null when no other attempt could end before the deadline
  */
 function nextPauseMs(
@@ -104,7 +110,7 @@ function nextPauseMs(
   return leftMs < MIN_PAUSE_MS ? null : Math.min(wantedMs, leftMs);
 }
 
-/** The error for a run whose time was over while it waited for others. */
+/** Adds the sessions in the way to the error of a run whose time ran out while it waited for them. */
 export function outOfTime(error: unknown, blockers: readonly SessionFacts[]): unknown {
   if (blockers.length === 0 || !(error instanceof MigratorError)) return error;
   return new MigratorError(
@@ -137,7 +143,7 @@ function blockedBy(blockers: readonly SessionFacts[]): string {
     : `Blocked by: ${named(blockers)}.`;
 }
 
-/** Not all of those need to have stood in its way. */
+/** Some of these sessions may not have stood in the way. */
 const NOT_SEEN = "Nobody came to see it wait. Locks on what it names have now:";
 
 function named(sessions: readonly SessionFacts[]): string {

@@ -6,23 +6,23 @@ import { sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
-/** What Drizzle's session is given in place of the pinned client. */
+/** The client that Drizzle's session gets in place of the pinned one, with its outcome. */
 export interface DeferringClient {
   readonly client: Connection["client"];
-  /** The first thing that went wrong, as what it was; null if nothing did. */
+  /** The first error, before Drizzle could wrap it; null without one. */
   firstFailure(): unknown;
-  /** What was committed. */
+  /** The migrations that were committed. */
   applied(): readonly AppliedMigration[];
 }
 
-/** One thing that the migrator is expected to send between its `begin` and its `commit`. */
+/** One text that the migrator must send between its `begin` and its `commit`. */
 interface Expected {
   readonly migration: Migration;
   /** The chunk's text; null for the ledger row, whose text is Drizzle's own. */
   readonly chunk: string | null;
 }
 
-/** What Drizzle's session asks a client for. */
+/** A query, as Drizzle's session gives it to a client. */
 interface Query {
   readonly text: string;
 }
@@ -30,13 +30,13 @@ interface Query {
 const NO_ROWS = { rows: [], rowCount: 0 };
 
 /**
- * A client that holds back what Drizzle's migrator sends between its `begin` and its `commit`, and sends
- * it in one go at `commit`: the migrator waits for each statement, which costs a round trip each. What
- * prepares the ledger before that travels in one go, too.
+ * Drizzle decides and we send, because Drizzle's migrator waits for the answer to every statement, and each wait
+ * costs a round trip. This client holds back everything between the migrator's `begin` and its `commit`, and sends it
+ * in one go at `commit`. The statements that prepare the ledger before that travel in one go, too.
  *
- * It knows what the migrator must send: for each migration its chunks and its ledger row. A migration that
- * the migrator would pass over in silence is so noticed before anything is sent, an error is told apart
- * by where it happened, and a `rollback` that fails cannot hide the first error.
+ * The client knows the texts that the migrator must send: for each migration its chunks and its ledger row. So it
+ * notices, before anything is sent, a migration that the migrator would pass over in silence. It tells errors apart
+ * by the place where they came. A `rollback` that fails cannot hide the first error.
  */
 export function deferTransaction(
   connection: Connection,
@@ -56,7 +56,7 @@ export function deferTransaction(
       parts.push(...beginParts(query.text, lockTimeoutMs));
       return NO_ROWS;
     }
-    // The migrator does not look at what these answer: they travel along with its question for the newest row.
+    // The migrator ignores the answers to these statements. They travel along with its question for the newest row.
     if (/^\s*create\b/i.test(query.text)) {
       creations.push(query.text);
       return NO_ROWS;
@@ -102,7 +102,7 @@ export function deferTransaction(
   }
 
   async function query(sent: Query, values: unknown[] = []): Promise<unknown> {
-    // Whatever was sent is rolled back already; the migrator's own rollback has nothing left to do.
+    // The transaction is rolled back already: the migrator's own rollback has nothing left to do.
     if (failure !== null) return NO_ROWS;
     try {
       return await (deferring ? defer(sent, values) : bookkeep(sent, values));
@@ -112,7 +112,7 @@ export function deferTransaction(
     }
   }
 
-  // Drizzle's session calls nothing but `query` on a client that is no Pool (neon-serverless/session).
+  // On a client that is not a Pool, Drizzle's session calls nothing but `query` (neon-serverless/session).
   const client = { query } as unknown as Connection["client"];
   return { client, firstFailure: () => failure, applied: () => applied };
 }

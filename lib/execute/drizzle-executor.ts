@@ -9,9 +9,10 @@ import { deferTransaction } from "./deferred-client.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
 
 /**
- * Drizzle's own migrator (`PgDialect.migrate` of drizzle-orm 0.45), unmodified, on the pinned client.
- * It is given exactly the migrations that are pending, in memory: there is no folder in a Lambda. What it
- * sends inside its transaction travels in one go.
+ * Drizzle decides and we send, because Drizzle's migrator waits for the answer to every statement, and each wait
+ * costs a round trip. The migrator is `PgDialect.migrate` of drizzle-orm 0.45, unmodified. It gets exactly the
+ * pending migrations, in memory, because a Lambda function has no folder of them. `deferTransaction` collects the
+ * statements of its transaction, and sends them in one go.
  */
 export function createDrizzleExecutor(
   connection: Connection,
@@ -36,7 +37,9 @@ export function createDrizzleExecutor(
   return { name: "drizzle", apply };
 }
 
-/** Drizzle knows no part of a migration; a plan that has one takes the other executor. */
+/**
+ * Returns the migrations of a step. Drizzle cannot apply a part of one: a plan with parts takes the other executor.
+ */
 function wholeMigrations(step: Step): readonly Migration[] {
   if (step.kind === "alone") throw new Error("Drizzle's migrator has one transaction for all.");
   return step.slices.map(({ migration }) => migration);

@@ -1,3 +1,10 @@
+/*
+ * Execute: carries out a plan. A plan, its ledger and an open connection come in. A result goes out: the applied
+ * migrations, and the error that stopped the rest. An executor sends one step at a time, and a transaction that loses
+ * against other sessions is repeated until the deadline. Nothing here decides which migrations are pending, or in
+ * which order they come.
+ */
+
 import { lockTimeoutOf, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
@@ -13,31 +20,31 @@ import {
 } from "./executor.ts";
 import { createStatementsExecutor } from "./statements-executor.ts";
 
-/** What became of a plan. Partial success is normal: what committed stays. */
+/** The outcome of a plan. Partial success is normal: committed steps stay. */
 export interface RunResult {
   readonly applied: readonly AppliedMigration[];
   readonly executor: Plan["executor"];
   readonly executorReason: ExecutorReason | null;
   readonly ledger: LedgerFacts;
   readonly warnings: readonly Warning[];
-  /** How many statements of each migration are done now, by its tag, as far as this run has come. */
+  /** Number of statements that are done, by the tag of their migration, as far as this run has come. */
   readonly done: ReadonlyMap<string, number>;
-  /** What stopped the run; null when everything that was pending is applied. */
+  /** The error that stopped the run; null without one. */
   readonly failure: { readonly thrown: unknown } | null;
 }
 
-/** What carrying out a plan needs. */
+/** The parts that a run needs to carry out a plan. */
 export interface RunDependencies {
   readonly connection: Connection;
   readonly ledger: Ledger;
   /** Whether our own executor may take over; false when the caller insists on Drizzle's. */
   readonly mayFallBack: boolean;
   readonly patience: Patience;
-  /** Given what tells at any time how far the plan is carried out. */
+  /** Receives a function that says at any time how far the run has come. */
   onStart(soFar: () => RunResult): void;
 }
 
-/** Carries a plan out, one step after the other, and stops at the first that fails. Never rejects. */
+/** Carries out a plan, step by step, and stops at the first step that fails. Never rejects. */
 export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
   const { connection, ledger, patience, onStart } = dependencies;
   const { log } = patience;
@@ -93,7 +100,7 @@ export async function runMigrations(plan: Plan, dependencies: RunDependencies): 
   }
 }
 
-/** Directives may make some statements wait longer, or all of them shorter. */
+/** Returns the patience for one step. Directives may let some statements wait longer, or all of them shorter. */
 function patienceFor(step: Step, patience: Patience): Patience {
   const waitsMs = slicesOf(step).flatMap(({ migration, statements }) =>
     statements.map((index) => lockTimeoutOf(migration, index, patience.lockTimeoutMs)),
@@ -102,7 +109,10 @@ function patienceFor(step: Step, patience: Patience): Patience {
   return waitsMs.length === 0 ? patience : { ...patience, lockTimeoutMs: longestMs };
 }
 
-/** Drizzle is half as large as all the rest that a run loads: only a run that needs it does. */
+/**
+ * Makes the executor that the plan names. Drizzle is half as large as all other code of a run, so only a run that
+ * needs it loads it.
+ */
 async function createExecutor(
   plan: Plan,
   { connection, ledger, patience }: RunDependencies,

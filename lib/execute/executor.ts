@@ -7,27 +7,27 @@ import type { LedgerPlace } from "../target/target.ts";
 export interface Executor {
   readonly name: "drizzle" | "statements";
   /**
-   * Does one step, the ledger rows of what it completes included. Resolves once that is committed.
-   * @throws MigratorError `MIGRATION_FAILED` and whatever else says what it was; then nothing of the step is
-   *   left behind, except what a statement leaves that no transaction can hold
-   * @throws BootstrapRefused where this executor may not prepare the ledger; nothing was sent yet
+   * Applies one step, with the ledger rows of the migrations that it completes. Resolves once the step is committed.
+   * @throws MigratorError `MIGRATION_FAILED`, or a code that names another cause. Then nothing of the step stays,
+   *   except what a statement leaves that no transaction can hold
+   * @throws BootstrapRefused when this executor may not prepare the ledger; no statement of a migration was sent yet
    */
   apply(step: Step): Promise<AppliedStep>;
 }
 
-/** What one step has done. */
+/** The outcome of one step. */
 export interface AppliedStep {
-  /** The migrations that are complete with it. */
+  /** The migrations that it completed. */
   readonly applied: readonly AppliedMigration[];
-  /** Where the ledger rows go. */
+  /** The ledger that holds their rows. */
   readonly place: LedgerPlace;
-  /** What it found and put in order on the way. */
+  /** Warnings of leftovers that it found and put in order. */
   readonly warnings: readonly Warning[];
 }
 
 /**
- * PostgreSQL refused (42501) what Drizzle's migrator does before its transaction: CREATE SCHEMA and
- * CREATE TABLE, which it sends even where both exist. The one reason to take the other executor.
+ * PostgreSQL refused (42501) the CREATE SCHEMA or CREATE TABLE that Drizzle's migrator sends before its transaction,
+ * even where both exist. Only this error makes a run take the other executor.
  */
 export class BootstrapRefused extends Error {
   constructor(cause: unknown) {
@@ -41,13 +41,13 @@ export interface AppliedMigration {
   readonly tag: string;
   readonly hash: string;
   readonly when: number;
-  /** How many statements it has. */
+  /** Number of its statements. */
   readonly statements: number;
-  /** How long this run took for it; null when another run applied it. */
+  /** Time that this run took for it; null when another run applied it. */
   readonly durationMs: number | null;
 }
 
-/** What a report says of a migration that is applied. */
+/** Describes an applied migration, as a report does. */
 export function describeApplied(migration: Migration, durationMs: number | null): AppliedMigration {
   const { tag, hash, when, statements } = migration;
   return { tag, hash, when, statements: statements.length, durationMs };

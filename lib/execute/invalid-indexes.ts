@@ -3,13 +3,13 @@ import type { Connection } from "../connection/connection.ts";
 import type { Warning } from "../errors.ts";
 import { type ObjectName, quoteName } from "../postgres/names.ts";
 
-/** An index, as far as it matters whether a build of it came to an end. */
+/** The facts that tell whether a build of an index came to its end. */
 export interface IndexFacts {
   readonly id: number;
   readonly name: string;
   readonly schema: string;
   readonly valid: boolean;
-  /** Whether somebody is building it right now: then it is not left over. */
+  /** Whether a session is building it right now. Then it is not a leftover. */
   readonly building: boolean;
 }
 
@@ -21,7 +21,7 @@ const COLUMNS = `
   join pg_catalog.pg_class c on c.oid = i.indexrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace`;
 
-/** All indexes of a table. */
+/** Returns all indexes of a table. */
 export async function indexesOf(
   connection: Connection,
   table: ObjectName,
@@ -33,7 +33,8 @@ export async function indexesOf(
 }
 
 /**
- * Drops those indexes that a failed CONCURRENTLY build has left INVALID. @returns a warning for each
+ * Drops the indexes that a failed CONCURRENTLY build left INVALID.
+ * @returns a warning for each
  */
 export async function dropInvalid(
   connection: Connection,
@@ -53,10 +54,10 @@ export async function dropInvalid(
 }
 
 /**
- * Drops what REINDEX CONCURRENTLY leaves beside an index when it is broken off: a new twin that was not
- * complete, or the old one that was not dropped any more. PostgreSQL names them so (REINDEX, "Rebuilding
+ * Drops the leftovers of a REINDEX CONCURRENTLY that was interrupted: a new twin of an index that was never
+ * completed, or the old index that was not dropped any more. Both have names of a fixed form (REINDEX, "Rebuilding
  * Indexes Concurrently").
- * @param of the index or the table that was rebuilt; null: whatever the role owns
+ * @param of the index or the table that was rebuilt; null: everything that the role owns
  */
 export async function dropBrokenTwins(
   connection: Connection,

@@ -2,13 +2,13 @@ import { type Migration, statementText, UNPARSED } from "../bundle/bundle.ts";
 import { WATCH_DISCONNECTS } from "../connection/opening.ts";
 import { lockTimeoutPart, type Part } from "./transaction.ts";
 
-/** Statements that set something for the session, or that can have anything in them. */
+/** Kinds of statements that set something for the session, or may do anything at all. */
 const MAY_LEAVE_TRACES = ["VariableSetStmt", "SelectStmt", "DoStmt", "CallStmt", UNPARSED];
 
 /**
- * Gives the session back as the login made it, so that a file means the same whatever was deployed along
- * with it: a `set_config('search_path', '', false)` as pg_dump writes it, a SET ROLE or a temporary table
- * ends with its file. It comes before the ledger row, which is written as the role that we are.
+ * Returns the parts that put the session back into its state after the login. So a file means the same whatever was
+ * deployed along with it: a `set_config('search_path', '', false)` as pg_dump writes it, a SET ROLE or a temporary
+ * table ends with its file. The parts come before the ledger row, which our own role must write.
  */
 export function sessionResetParts(migration: Migration, lockTimeoutMs: number): readonly Part[] {
   const { statements, sql } = migration;
@@ -28,7 +28,7 @@ export function sessionResetParts(migration: Migration, lockTimeoutMs: number): 
   ];
 }
 
-/** Whether the file itself has said, before this statement, how long the session waits for locks. */
+/** Whether the file itself has set the session's lock time-out before this statement. */
 export function setsLockTimeout(migration: Migration, before: number): boolean {
   return migration.statements
     .slice(0, before)
@@ -39,8 +39,8 @@ export function setsLockTimeout(migration: Migration, before: number): boolean {
 }
 
 /**
- * Makes what follows, up to the end of its transaction, ours again: a checkpoint in the middle of a file that
- * has set another role.
+ * Returns the parts that take our own role back until the end of the transaction. A checkpoint in the middle of a
+ * file needs them if the file has set another role.
  */
 export function ownRoleParts(migration: Migration): readonly Part[] {
   const set = migration.statements.some(({ kind }) => kind === "VariableSetStmt");

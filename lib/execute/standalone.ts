@@ -8,19 +8,19 @@ import { dropBrokenTwins, dropInvalid, indexesOf } from "./invalid-indexes.ts";
 import { setsLockTimeout } from "./session-reset.ts";
 import { migrationFailed } from "./statement-errors.ts";
 
-/** A statement that no transaction can hold, and what is known of earlier tries. */
+/** A statement that no transaction can hold, with the facts about earlier tries. */
 export interface Alone {
   readonly connection: Connection;
   readonly migration: Migration;
   /** Index, from 0, of the statement in its migration. */
   readonly index: number;
-  /** How long it may wait for a lock at a time, where others would queue behind it; in ms. */
+  /** Longest wait for a lock, in ms, of a statement that others would queue behind. */
   readonly lockTimeoutMs: number;
-  /** The checkpoint of a run that began this very statement and did not come to say how it ended. */
+  /** The checkpoint of a run that began this very statement and never recorded its end; null without such a run. */
   readonly interrupted: Checkpoint | null;
   /** Records that the statement is about to be sent. */
   announce(indexesBefore: readonly number[] | null): Promise<void>;
-  /** Takes that back: the server has refused the statement. */
+  /** Takes that record back, because the server has refused the statement. */
   withdraw(): Promise<void>;
 }
 
@@ -29,12 +29,12 @@ interface Ran {
   readonly durationMs: number;
 }
 
-/** What the catalog says about the outcome of an interrupted statement. */
+/** The catalog's verdict on an interrupted statement: it is `done`, or a run must `run` it. */
 type Outcome = "done" | "run";
 
 /**
- * Runs a statement that stands alone. Where an earlier run was interrupted in it, the catalog says
- * whether it happened; an INVALID index that a failed build has left is dropped before it is built again.
+ * Runs a statement that stands alone. If an earlier run was interrupted in it, the catalog says whether it happened.
+ * An INVALID index that a failed build has left is dropped before it is built again.
  * @throws MigratorError `MIGRATION_FAILED`, or `STEP_IN_DOUBT` where the catalog cannot tell
  */
 export async function runAlone(alone: Alone): Promise<Ran> {
@@ -60,12 +60,12 @@ export async function runAlone(alone: Alone): Promise<Ran> {
   return { warnings, durationMs: performance.now() - started };
 }
 
-/** A statement that only the server knew to stand alone has no effect on record. */
+/** Fills in the effect of a statement that only the server knew to stand alone: the bundle records none. */
 function effectOf(effect: Effect | null, kind: string): Effect {
   return effect ?? { kind: kind === "ReindexStmt" ? "repeatable" : "unknown" };
 }
 
-/** What waits for others without anybody queueing behind it: it may take its time. */
+/** Effects of statements that nobody queues behind while they wait. They may take their time. */
 const UNHURRIED: readonly Effect["kind"][] = [
   "builds-index",
   "drops-indexes",
@@ -73,7 +73,10 @@ const UNHURRIED: readonly Effect["kind"][] = [
   "detaches",
 ];
 
-/** All but the unhurried get the same bounded wait as a transaction; a directive of its own bounds any statement. */
+/**
+ * Sends the statement. Any but the unhurried gets the same bounded wait as a transaction. A directive of its own
+ * bounds any statement.
+ */
 async function send(alone: Alone, statement: Statement, effect: Effect): Promise<void> {
   const { connection, lockTimeoutMs, migration, index } = alone;
   const text = statementText(migration, statement);
@@ -99,7 +102,10 @@ async function sendAsIs(alone: Alone, text: string, effect: Effect): Promise<voi
   }
 }
 
-/** What the server refused is what is reported, also where the announcement of it stays. */
+/**
+ * Withdraws the announcement of a refused statement. Returns the server's refusal as the error to report, even if the
+ * announcement stays.
+ */
 async function withdrawn(alone: Alone, refusal: unknown): Promise<unknown> {
   try {
     await alone.withdraw();
@@ -136,7 +142,10 @@ async function settle(alone: Alone, effect: Effect, warnings: Warning[]): Promis
   }
 }
 
-/** What an index without a name can be told from later. */
+/**
+ * Returns the ids of the indexes that the table has before the build: they tell a new index without a name apart.
+ * Null for any other statement.
+ */
 async function indexesBefore(
   connection: Connection,
   effect: Effect,
@@ -161,7 +170,7 @@ async function settleIndex(
   effect: Effect & { readonly kind: "builds-index" },
   warnings: Warning[],
 ): Promise<Outcome> {
-  // Without a name of its own only an interrupted build can be told from other people's indexes.
+  // Only after an interrupted build can an index without a name of its own be told from other people's indexes.
   if (effect.index === null && interrupted === null) return "run";
   const before = new Set(interrupted?.before ?? []);
   const found = (await indexesOf(connection, effect.table)).filter(({ id, name }) =>
@@ -173,7 +182,9 @@ async function settleIndex(
   return interrupted !== null && found.some(({ valid }) => valid) ? "done" : "run";
 }
 
-/** DETACH … CONCURRENTLY commits half way; FINALIZE is PostgreSQL's own way to end it. */
+/**
+ * Finds out how far a DETACH … CONCURRENTLY came, which commits half way. FINALIZE is PostgreSQL's own way to end it.
+ */
 async function settleDetach(
   connection: Connection,
   { table, partition }: Effect & { readonly kind: "detaches" },

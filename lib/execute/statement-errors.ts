@@ -6,13 +6,13 @@ import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
 const MAX_EXCERPT = 500;
 
-/** A statement that wanted to write, in a session that cannot. */
+/** The session cannot write, and the statement wanted to. */
 const READ_ONLY_SQL_TRANSACTION = "25006";
 
 /**
- * The error for a statement that the server refused. A lost connection and a passed deadline are not the
- * statement's fault: they keep their code, and say where they came.
- * @param exact false where it may as well have been one behind it
+ * Makes the error for a statement that the server refused. A lost connection and a passed deadline are not the
+ * statement's fault: they keep their code, and name the place where they came.
+ * @param exact false when it may have been a later statement
  */
 export function migrationFailed(
   thrown: unknown,
@@ -40,8 +40,8 @@ export function migrationFailed(
 }
 
 /**
- * The same error, with the place where it came.
- * @param others what is said where it may have been another statement
+ * Adds to an error the place where it came.
+ * @param others words that the place gets when it may have been another statement
  */
 export function interruptedAt(
   error: MigratorError,
@@ -66,7 +66,7 @@ export function interruptedAt(
   );
 }
 
-/** The error for a transaction whose statements all passed and whose COMMIT did not: deferred constraints. */
+/** Makes the error for a COMMIT that failed after all statements had passed: deferred constraints fail there. */
 export function commitFailed(thrown: unknown, migrations: readonly Migration[]): unknown {
   const server = thrown instanceof MigratorError ? null : postgresFacts(thrown);
   if (server === null) return thrown;
@@ -82,7 +82,7 @@ export function commitFailed(thrown: unknown, migrations: readonly Migration[]):
   );
 }
 
-/** The error for a bookkeeping statement that the server refused for another reason than a missing right. */
+/** Makes the error for a bookkeeping statement that the server refused for another reason than a missing right. */
 export function bookkeepingFailed(thrown: unknown): unknown {
   const server = thrown instanceof MigratorError ? null : postgresFacts(thrown);
   if (server === null) return thrown;

@@ -21,10 +21,10 @@ import { runAlone } from "./standalone.ts";
 import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
 
 /**
- * Our own executor. A transaction holds its statements and the record of them: the ledger row of a
- * migration that is complete, the checkpoint of one that is not; and the ledger itself where it has to be
- * created: a failed run leaves not even an empty table behind. A statement that no transaction can hold is
- * announced in the checkpoint before it is sent, so that a run that dies meanwhile leaves a trace.
+ * Our own executor. A transaction holds its statements and their record: the ledger row of a complete migration, the
+ * checkpoint of an incomplete one. It also creates a missing ledger, so that a failed run leaves not even an empty
+ * table behind. A statement that no transaction can hold is announced in the checkpoint before it is sent. So a run
+ * that dies meanwhile leaves a trace.
  * @throws MigratorError `LEDGER_DENIED`, before anything is sent, when no ledger can be written
  */
 export function createStatementsExecutor(
@@ -37,7 +37,10 @@ export function createStatementsExecutor(
   const { place } = target;
   const resumed = new Set<Migration>();
   const durationsMs = new Map<Migration, number>();
-  /** What this run has written itself: where a statement is tried again, the ledger as it was read is out of date. */
+  /**
+   * The checkpoints that this run has written. When a statement is tried again, the ledger as it was read is out of
+   * date.
+   */
   const written = new Map<Migration, Checkpoint>();
 
   async function transact(
@@ -61,7 +64,7 @@ export function createStatementsExecutor(
     durationsMs.set(migration, (durationsMs.get(migration) ?? 0) + ms);
   }
 
-  /** What goes into the transaction of a slice behind its statements. */
+  /** Returns the parts that follow the statements of a slice in its transaction. */
   function recordParts({ migration, done, completes }: Slice): readonly Part[] {
     if (!completes) {
       return [...ownRoleParts(migration), ...checkpointParts(checkpointOf(migration, done, null))];
@@ -86,7 +89,7 @@ export function createStatementsExecutor(
     written.set(migration, reached);
   }
 
-  /** A new session lacks what the part that is done has set for the session. */
+  /** Repeats the session settings of the statements that are done: a new session lacks them. */
   async function resume({ migration, statements: [first = 0] }: Slice): Promise<void> {
     if (resumed.has(migration)) return;
     resumed.add(migration);
@@ -158,7 +161,7 @@ export function createStatementsExecutor(
   return { name: "statements", apply };
 }
 
-/** Says what stays of a migration whose earlier steps are committed. */
+/** Adds the statements that stay done to the error of a migration whose earlier steps are committed. */
 function withProgress(thrown: unknown, slice: Slice | undefined): unknown {
   const first = slice?.statements[0] ?? 0;
   if (slice === undefined || first === 0 || !(thrown instanceof MigratorError)) return thrown;

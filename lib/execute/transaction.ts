@@ -4,7 +4,7 @@ import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { SendFailure, type Sending } from "../connection/pipeline.ts";
 import { bookkeepingFailed, commitFailed, migrationFailed } from "./statement-errors.ts";
 
-/** One thing to send within a transaction, and what it is part of. */
+/** One text to send within a transaction, with its part in it. */
 export type Part =
   | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "checkpoint" | "commit" })
   | (Sending & {
@@ -15,8 +15,9 @@ export type Part =
   | (Sending & { readonly kind: "ledger-row"; readonly migration: Migration });
 
 /**
- * How a transaction begins: a statement that waits for a lock makes everybody queue behind it.
- * @param lockTimeoutMs null leaves what the session has
+ * Returns the parts that begin a transaction. They bound each wait for a lock, because everybody queues behind a
+ * statement that waits.
+ * @param lockTimeoutMs null keeps the session's own setting
  */
 export function beginParts(begin: string, lockTimeoutMs: number | null): readonly Part[] {
   const first: Part = { kind: "begin", text: begin };
@@ -24,8 +25,8 @@ export function beginParts(begin: string, lockTimeoutMs: number | null): readonl
 }
 
 /**
- * All statements of a migration, or those with these indexes, in order. Where a directive gives one another
- * lock time-out, that is set around it.
+ * Returns all statements of a migration, or those with these indexes, in order. A lock time-out from a directive is
+ * set before its statement, and taken back behind it.
  */
 export function statementParts(
   migration: Migration,
@@ -48,24 +49,24 @@ export function statementParts(
   return [...parts, ...switchTo(lockTimeoutMs)];
 }
 
-/** How long a statement behind it may wait for a lock at a time. */
+/** Returns the part that bounds each wait for a lock of the statements behind it. */
 export function lockTimeoutPart(ms: number): Part {
   return { kind: "setting", text: `set local lock_timeout = ${ms}` };
 }
 
 /**
  * Sends a whole transaction, its `begin` and `commit` included, and waits for the answer to all of it.
- * @returns how long each migration in it took, in ms
- * @param explainLedger turns a refusal of our own bookkeeping into what it means
- * @throws MigratorError naming migration and statement; the transaction is rolled back, and a ROLLBACK
- *   that fails does not hide the first error
+ * @returns the time that each migration in it took, in ms
+ * @param explainLedger turns a refusal of our own bookkeeping into an error that says what is missing
+ * @throws MigratorError that names migration and statement. The transaction is rolled back, and a ROLLBACK that fails
+ *   does not hide the first error
  */
 export async function sendTransaction(
   connection: Connection,
   parts: readonly Part[],
   explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown = (thrown) => thrown,
 ): Promise<ReadonlyMap<Migration, number>> {
-  // Whatever comes before the server turns to its first statement came on the way to that.
+  // Until the server turns to the first statement, everything that it says counts for that statement.
   connection.turnTo(placeOf(parts.find((part) => migrationOf(part) !== null)));
   try {
     const durationsMs = await connection.sendAll(parts, (index) =>
@@ -91,7 +92,7 @@ function placeOf(part: Part | undefined): Whereabouts | null {
   return { migration: migration.tag, index };
 }
 
-/** A ROLLBACK that fails means that the session is gone, and with it the transaction: nothing to add. */
+/** Rolls back. A ROLLBACK that fails means that the session is gone, and the transaction with it. */
 async function rollBack(connection: Connection): Promise<void> {
   try {
     await connection.cleanUp("rollback");

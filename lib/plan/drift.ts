@@ -5,8 +5,8 @@ import type { Matching } from "./match.ts";
 import type { Drift, PlannedMigration } from "./plan.ts";
 
 /**
- * Where bundle and ledger disagree.
- * @param newest when the newest applied migration was made
+ * Finds the disagreements between bundle and ledger.
+ * @param newest time of the newest applied migration, in epoch ms
  */
 export function findDrift(
   { migrations }: Bundle,
@@ -35,7 +35,7 @@ export function findDrift(
   };
 }
 
-/** Whether something that was run already is no longer what it was. What was not may be edited freely. */
+/** Whether a statement that has run was changed since. Statements that have not run may be edited freely. */
 export function isEdited({ migration, checkpoint }: PlannedMigration): boolean {
   return checkpoint !== null && editedStatements(migration, checkpoint) !== null;
 }

@@ -5,12 +5,12 @@ import { quotePlace } from "../ledger/place.ts";
 import { quoteLiteral } from "../postgres/names.ts";
 import { type Matching, toSecond } from "./match.ts";
 
-/** How many migrations a warning names; its statement covers all of them. */
+/** Number of migrations that a warning names. Its SQL covers all of them. */
 const SHOWN = 5;
 
 /**
- * Drizzle 1.0 goes by the names in its ledger alone. Warns of migrations that are applied, and that it would
- * run again: their row has no name (Drizzle 0.45 leaves it out) or another one (the folder was renamed), or
+ * Warns of applied migrations that Drizzle 1.0 would run again, because it goes by the names in its ledger alone. The
+ * row of such a migration has no name (Drizzle 0.45 leaves it out) or another one (the folder was renamed), or
  * Drizzle's own upgrade of a 0.x ledger would give the name to another row. Pure.
  */
 export function warnOfNames(
@@ -42,9 +42,9 @@ function namesOf(rows: readonly LedgerRow[]): ReadonlySet<string> {
 }
 
 /**
- * As drizzle-orm 1.0.0-rc.5 does it (`up-migrations/pg.js`): by the second, whatever the text is, and by the
- * text only where that leaves a choice or nothing.
- * @returns null where it refuses because a row belongs to no migration
+ * Returns the names that drizzle-orm 1.0.0-rc.5 would write into a 0.x ledger (`up-migrations/pg.js`). It goes by the
+ * second, whatever the text is, and by the text only if the second leaves a choice or nothing.
+ * @returns null where Drizzle refuses because a row belongs to no migration
  */
 function namesAfterUpgrade(
   migrations: readonly Migration[],

@@ -1,25 +1,25 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
 
-/** What a first attempt has shown about the statements of this bundle that their texts do not say. */
+/** Facts about the statements of this bundle that an attempt has shown and that their texts do not say. */
 export interface Lessons {
-  /** Statements that the server would not run in a transaction, as `tag` and index. */
+  /** Statements that the server refused to run in a transaction. */
   readonly standAlone: readonly { readonly tag: string; readonly index: number }[];
-  /** Whether a new enum value was used by a statement whose text does not name it. */
+  /** Whether a statement used a new enum value that its text does not name. */
   readonly commitEveryEnumValue: boolean;
 }
 
-/** Nothing was tried yet. */
+/** The lessons before the first attempt. */
 export const NO_LESSONS: Lessons = { standAlone: [], commitEveryEnumValue: false };
 
-/** What PostgreSQL says of a statement that cannot run where it was put, but may elsewhere. */
+/** SQLSTATEs of a statement that cannot run in its place, but may run in another one. */
 const MUST_STAND_ALONE = ["25001", "2D000"];
 const UNSAFE_ENUM_VALUE = "55P04";
 
 /**
- * What a failure teaches about the statements beyond their texts: a REINDEX of a partitioned table, a
- * procedure that commits, a new enum value that no text names.
- * @returns null where it teaches nothing new
+ * Learns from a failure what the texts of the statements do not say: a REINDEX of a partitioned table, a procedure
+ * that commits, a new enum value that no text names.
+ * @returns null when the failure teaches nothing new
  */
 export function learnFrom(bundle: Bundle, failure: unknown, lessons: Lessons): Lessons | null {
   if (!(failure instanceof MigratorError) || failure.code !== "MIGRATION_FAILED") return null;

@@ -3,7 +3,7 @@ import type { Warning } from "../errors.ts";
 import { rowKey } from "../ledger/home.ts";
 import type { LedgerRow } from "../ledger/ledger.ts";
 
-/** Which ledger row belongs to which migration. A row matches at most one migration, and the reverse. */
+/** The ledger row of each migration. A row matches at most one migration, and the reverse. */
 export interface Matching {
   readonly rowOf: ReadonlyMap<Migration, LedgerRow>;
   /** Rows that no migration of the bundle explains. */
@@ -11,7 +11,7 @@ export interface Matching {
   readonly warnings: readonly Warning[];
 }
 
-/** Where both keys are equal, row and migration belong together. A null key matches nothing. */
+/** One way to match: a row and a migration with equal keys belong together. A null key matches nothing. */
 interface Rule {
   readonly row: (row: LedgerRow) => string | null;
   readonly migration: (migration: Migration) => string;
@@ -29,7 +29,7 @@ const RULES: Rules = {
   sure: [
     NAME,
     { row: timedKey, migration: rowKey },
-    // Whole seconds: written for a 1.0 folder, before the deployment was rolled back to the 0.x one.
+    // A row with whole seconds was written for a 1.0 folder, before the deployment was rolled back to the 0.x one.
     { row: timedKey, migration: ({ when, hash }) => rowKey({ when: toSecond(when), hash }) },
   ],
   timeAlone: {
@@ -39,8 +39,8 @@ const RULES: Rules = {
 };
 
 /**
- * A folder of the 1.0 layout keeps its time in seconds, and the rows that 0.x wrote have milliseconds. Two
- * branches can generate in the same second: a row that bears another name is another migration.
+ * The rules for the 1.0 layout. Its folders keep times in seconds, and the rows that 0.x wrote have milliseconds. Two
+ * branches can generate in the same second, so a row with another name belongs to another migration.
  */
 const RULES_OF_NAMED_FOLDERS: Rules = {
   sure: [
@@ -57,10 +57,10 @@ const RULES_OF_NAMED_FOLDERS: Rules = {
 };
 
 /**
- * Matches ledger rows to migrations: by name, by time and hash, by time alone (then the file was
- * changed), and at last by hash alone, but only where there are rows enough for all that have it: two empty
- * migrations have equal hashes. A migration whose text another row holds is not matched by its time before:
- * `drizzle-kit up` asks for later times in the journal, and each may be the one that the next row has.
+ * Matches ledger rows to migrations: by name, by time and hash, by time alone (then the file was changed), and at
+ * last by hash alone. The hash alone counts only if there are rows enough for all migrations that have it, because
+ * two empty migrations have equal hashes. A migration whose text another row holds is matched by time alone only at
+ * the very end: `drizzle-kit up` asks for later times in the journal, and each may be the time of the next row.
  */
 export function matchRows(
   { layout, migrations }: Pick<Bundle, "layout" | "migrations">,
@@ -92,7 +92,7 @@ function timedKey(row: LedgerRow): string | null {
   return row.when === null ? null : rowKey(row);
 }
 
-/** The beginning of its second, which is how precise the name of a 1.0 folder is. */
+/** Rounds a time down to its second, the precision of a 1.0 folder's name. */
 export function toSecond(when: number): number {
   return Math.floor(when / 1_000) * 1_000;
 }

@@ -1,3 +1,9 @@
+/*
+ * Plan: the decision about a run. A bundle, a ledger and the policies of a request come in. A plan goes out, as plain
+ * data: the pending migrations in their order, the steps that commit together, the drift, and a refusal if a policy
+ * forbids the run. Nothing here asks a database or changes one.
+ */
+
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import {
   cutSteps,
@@ -24,8 +30,8 @@ import {
 } from "./policies.ts";
 
 /**
- * Decides what is to be done, by set difference between bundle and ledger. Pure.
- * @returns a plan for every input; what the policies forbid is its `refusal`
+ * Decides the work of a run, by set difference between bundle and ledger. Pure.
+ * @returns a plan for every input; its `refusal` is the error of a policy that forbids it
  */
 export function planMigrations(
   bundle: Bundle,
@@ -101,7 +107,10 @@ function skippedReason({ when }: Migration, newest: number): ExecutorReason {
   return when < newest ? "out-of-order" : "behind-watermark";
 }
 
-/** Of two times that were kept with different precision the coarser one counts. */
+/**
+ * Returns the time of the newest ledger row. The 1.0 layout keeps whole seconds, so there the row's time is rounded
+ * down.
+ */
 function newestOf({ layout }: Bundle, rows: readonly LedgerRow[]): number {
   const newest = watermarkOf(rows);
   return layout === "1.0" ? toSecond(newest) : newest;
@@ -115,8 +124,8 @@ function watermarkOf(rows: readonly LedgerRow[]): number {
 }
 
 /**
- * The pending migrations that Drizzle 0.x would pass over in silence: it reads one row per run, the one
- * with the highest `created_at` (a null sorts first and counts as 0), and applies what is newer.
+ * Returns the pending migrations that Drizzle 0.x would pass over in silence. It reads one row per run, the one with
+ * the highest `created_at` (a null sorts first and counts as 0), and applies the migrations that are newer.
  */
 function skippedByDrizzle(
   steps: readonly Step[],
@@ -134,7 +143,10 @@ function skippedByDrizzle(
   return skipped;
 }
 
-/** Drizzle 0.45 leaves `name` null in a 1.0 ledger, and Drizzle 1.0 would then run that migration again. */
+/**
+ * A 1.0 ledger needs our own executor: Drizzle 0.45 leaves `name` null there, and Drizzle 1.0 would then run that
+ * migration again.
+ */
 function named(ledger: Ledger): ExecutorReason | null {
   return ledger.format === "1.0" ? "named-ledger" : null;
 }

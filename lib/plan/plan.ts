@@ -3,7 +3,7 @@ import type { Separation, Step } from "../bundle/steps.ts";
 import type { MigratorError, Warning } from "../errors.ts";
 import type { Checkpoint } from "../ledger/checkpoints.ts";
 
-/** Where bundle and ledger disagree. */
+/** The disagreements between bundle and ledger. */
 export interface Drift {
   /** Files that were changed after they were applied. */
   readonly modified: readonly {
@@ -25,34 +25,34 @@ export interface Drift {
   }[];
 }
 
-/** What would be done, as data: it can be printed, compared and tested without a database. */
+/** The work of a run, as data: it can be printed, compared and tested without a database. */
 export interface Plan {
   readonly applied: readonly Migration[];
   /** In the order in which they will be applied. */
   readonly pending: readonly PlannedMigration[];
-  /** What is done one after the other. */
+  /** The steps, in the order in which they are applied. */
   readonly steps: readonly Step[];
-  /** Whether everything that is pending shares one transaction. */
+  /** Whether all pending migrations share one transaction. */
   readonly atomic: boolean;
   /** Null when nothing is pending. */
   readonly executor: "drizzle" | "statements" | null;
-  /** Why Drizzle's own migrator is not used; null when it is. */
+  /** Reason for not taking Drizzle's own migrator; null when it is taken, or when nothing is pending. */
   readonly executorReason: ExecutorReason | null;
   readonly drift: Drift;
   readonly warnings: readonly Warning[];
-  /** What the request's policies forbid; null when the plan may be carried out. */
+  /** The error of the policy that forbids the plan; null when the plan may be carried out. */
   readonly refusal: MigratorError | null;
 }
 
-/** A pending migration, and why Drizzle's own migrator would pass it over. */
+/** A pending migration, with the reasons why Drizzle's own migrator cannot apply it. */
 export interface PlannedMigration {
   readonly migration: Migration;
   readonly reasons: readonly ExecutorReason[];
-  /** How far an earlier run came with it; null where none did. */
+  /** The progress of an earlier run with it; null when no run has begun it. */
   readonly checkpoint: Checkpoint | null;
 }
 
-/** Why our own executor is taken. */
+/** The reason for taking our own executor. */
 export type ExecutorReason =
   | "schema-creation-blocked"
   | "out-of-order"

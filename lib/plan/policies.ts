@@ -8,29 +8,29 @@ import { isEdited } from "./drift.ts";
 import type { Matching } from "./match.ts";
 import type { Drift, ExecutorReason, PlannedMigration } from "./plan.ts";
 
-/** What a request says about drift and transactions. */
+/** The part of a request that rules on drift, transactions and the executor. */
 export type Policy = Pick<
   Request,
   "transaction" | "outOfOrder" | "modified" | "ahead" | "executor"
 >;
 
-/** What a request is held against. */
+/** The facts that decide on a refusal. */
 interface Judged {
   readonly drift: Drift;
   readonly pending: readonly PlannedMigration[];
   readonly policy: Policy;
-  /** Why Drizzle's own migrator cannot apply what is pending; null where it can. */
+  /** Reason why Drizzle's own migrator cannot apply the pending migrations; null when it can. */
   readonly necessity: ExecutorReason | null;
-  /** Whether something that is pending cannot share a transaction with the rest. */
+  /** Whether a pending migration cannot share a transaction with the rest. */
   readonly separated: boolean;
 }
 
-/** What the request's policies forbid; null where the plan may be carried out. */
+/** Returns the error of the first policy that forbids the plan; null when the plan may be carried out. */
 export function refusalOf(judged: Judged): MigratorError | null {
   return refuseEdited(judged.pending) ?? refuseDrift(judged) ?? refuseManner(judged);
 }
 
-/** Where to go on cannot be told once the part that was run has changed. */
+/** Refuses a half-applied migration if its finished part was changed: then nobody can tell where to go on. */
 function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | null {
   const edited = pending.find(isEdited);
   const range = edited?.checkpoint && editedStatements(edited.migration, edited.checkpoint);
@@ -70,7 +70,7 @@ function refuseDrift({ drift, policy }: Judged): MigratorError | null {
   return null;
 }
 
-/** How to apply what is pending may be asked for, and not be possible. */
+/** Refuses a transaction mode or an executor that the request asks for and the pending migrations rule out. */
 function refuseManner({ policy, necessity, separated }: Judged): MigratorError | null {
   if (policy.transaction === "all" && separated) {
     return new MigratorError(
@@ -87,7 +87,7 @@ function refuseManner({ policy, necessity, separated }: Judged): MigratorError |
   return null;
 }
 
-/** What a policy lets pass is still said, with its way out: who reads only the warnings must see it. */
+/** Warns of the drift that a policy lets pass, and names the way out. Some readers see only the warnings. */
 export function toleratedDrift(
   { modified, unknown }: Drift,
   policy: Policy,
@@ -111,7 +111,9 @@ export function toleratedDrift(
   return warnings;
 }
 
-/** Said, because Drizzle's own tools compare nothing, and others only hashes. Never refused. */
+/**
+ * Warns of cosmetic edits, and never refuses them. Drizzle's own tools compare nothing, and other tools only hashes.
+ */
 export function cosmeticEdits({ rowOf }: Matching): readonly Warning[] {
   const edited = Array.from(rowOf).filter(([migration, row]) =>
     isCosmeticEdit(migration, row.hash),
@@ -126,7 +128,7 @@ export function cosmeticEdits({ rowOf }: Matching): readonly Warning[] {
   ];
 }
 
-/** A migration that another deployment has begun, and that this one does not know. */
+/** Warns of migrations that another deployment has begun and that this bundle does not have. */
 export function strayCheckpoints(
   { migrations }: Bundle,
   { checkpoints }: Ledger,

@@ -2,19 +2,23 @@ import { SEVERITIES } from "../bundle/finding.ts";
 import { replaceTexts, shortened } from "../text.ts";
 import type { Report } from "./report.ts";
 
-/** Lambda refuses an answer of more than 6 MB (AWS Lambda quotas, invocation payload); room for a wrapping. */
+/**
+ * Largest report, in bytes. Lambda refuses an answer of more than 6 MB (AWS Lambda quotas, invocation payload); the
+ * rest is room for a wrapping.
+ */
 export const MAX_REPORT_BYTES = 5_500_000;
 
-/** How many entries of each list stay: as many as fit. */
+/** Numbers of entries that may stay in each list. The first that makes the report fit is taken. */
 const ENTRIES = [100, 25, 5, 0];
-/** How many characters of each text stay; of the error's a few more. */
+/** Number of characters that stay of each text. The error keeps a few more. */
 const TEXT_LENGTH = 1_000;
 const ERROR_TEXT_LENGTH = 2_000;
 
 /**
- * A report that fits into its caller's limit: as it is, or with its texts cut, its lists to 100 entries each or fewer, and a
- * warning `REPORT_SHORTENED` that says how many there were.
- * @param maxBytes of its JSON, in UTF-8; with all lists empty it has a few thousand, and 100,000 at the most
+ * Makes a report fit into its caller's limit. A report that fits stays as it is. Of a longer one the texts are cut
+ * and the lists keep 100 entries each or fewer, and a warning `REPORT_SHORTENED` says how many there were.
+ * @param maxBytes of its JSON, in UTF-8. With all lists empty the JSON has a few thousand bytes, and 100,000 at the
+ *   most
  */
 export function fitReport(report: Report, maxBytes: number = MAX_REPORT_BYTES): Report {
   let fitted = report;
@@ -45,7 +49,7 @@ function withFewEntries(report: Report, entries: number): Report {
     ...report,
     applied: lastOf(applied, entries),
     pending: pending.slice(0, entries),
-    // The worst ones first, each kind in its order.
+    // The worst findings come first, those of each severity in their order.
     findings: SEVERITIES.flatMap((severity) =>
       findings.filter((finding) => finding.severity === severity),
     ).slice(0, entries),
@@ -63,9 +67,9 @@ function lastOf<Entry>(list: readonly Entry[], count: number): readonly Entry[] 
   return list.slice(Math.max(list.length - count, 0));
 }
 
-/** Whoever wrote a notice, a name or a hash may have made it as long as they liked. */
+/** Shortens every text in a value: a notice, a name or a hash from outside can have any length. */
 function withShortTexts<Value>(value: Value, maxLength: number): Value {
   const cut = (text: string) => shortened(text, maxLength);
-  // The value that comes back has the shape of the one that went in: only texts inside are replaced.
+  // The result has the shape of the value: only texts inside are replaced.
   return replaceTexts(value, cut) as Value;
 }

@@ -7,25 +7,25 @@ import {
   URL_PASSWORD,
 } from "../text.ts";
 
-/** A shorter password would tear holes into ordinary words, and is no secret. */
+/** Fewest characters of a secret. A shorter password would tear holes into ordinary words. */
 const SHORTEST_SECRET = 6;
 
 /**
- * Replaces secrets in every text of a plain value, keys left alone: as they are, and with any of their
- * characters percent-encoded. Connection strings lose their password whether it is known or not.
- * @param secrets texts that must not leave the process; those under 6 characters are left alone. Of a
- *   connection string the password alone is one too
+ * Replaces secrets in every text of a plain value; keys are left alone. A secret is found as it is, and with any of
+ * its characters percent-encoded. Connection strings lose their password whether it is known or not.
+ * @param secrets texts that must not leave the process. Those under 6 characters are left alone. The password of a
+ *   connection string counts as a secret of its own
  */
 export function redact<Value>(value: Value, secrets: readonly string[]): Value {
   const all = new Set(secrets.flatMap((secret) => [secret, ...passwordIn(secret)]));
   const known = [...all].filter(({ length }) => length >= SHORTEST_SECRET);
-  // A fresh process takes milliseconds to look for whole secrets. Mostly not even their ends are found.
+  // A fresh process takes milliseconds to look for whole secrets. Mostly the texts hold not even the ends of them.
   const ends = known.map((secret) => patternOf(secret.slice(-SHORTEST_SECRET)));
   const texts = textsIn(value).join("\n");
   if (![...ends, URL_PASSWORD, PASSWORD_PARAMETER].some((pattern) => texts.search(pattern) >= 0))
     return value;
   const patterns = known.map(patternOf);
-  // The value that comes back has the shape of the one that went in: only texts inside are replaced.
+  // The result has the shape of the value: only texts inside are replaced.
   return replaceTexts(value, (text) => {
     const hidden = patterns.reduce((shorter, secret) => shorter.replace(secret, REDACTED), text);
     return hidePasswords(hidden);
@@ -40,7 +40,10 @@ function passwordIn(secret: string): readonly string[] {
   }
 }
 
-/** Finds a secret in the forms in which URLs and forms carry it; their authors differ in what they encode. */
+/**
+ * Makes the pattern of a secret in all its encodings. The authors of URLs and forms differ in the characters that
+ * they encode.
+ */
 function patternOf(secret: string): RegExp {
   return new RegExp(Array.from(secret, formsOf).join(""), "g");
 }

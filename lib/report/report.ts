@@ -1,3 +1,9 @@
+/*
+ * Report: the end of a run, as one JSON value for every caller. The facts of a run come in, and its error if it
+ * failed. A report goes out, without secrets, and short enough for its caller. Nothing here asks a database, or gives
+ * a report the form that a caller expects.
+ */
+
 import type { Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
 import type { DatabaseFacts, Notice } from "../connection/connection.ts";
@@ -18,24 +24,24 @@ export interface Report {
   readonly schemaVersion: 1;
   readonly requestId: string;
   readonly status: "applied" | "up-to-date" | "planned" | "failed";
-  /** Which executor applied, or would apply; null when nothing is to be applied or it was never decided. */
+  /** The executor that applied, or would apply; null when nothing is to be applied or the run never decided. */
   readonly executor: "drizzle" | "statements" | null;
-  /** Why Drizzle's own migrator was not used; null when it was. */
+  /** Reason for not taking Drizzle's own migrator; null when the run takes it. */
   readonly executorReason: string | null;
-  /** Whether everything that was pending shares one transaction: then a failure left nothing behind. */
+  /** Whether all pending migrations share one transaction. Then a failure leaves nothing behind. */
   readonly atomic: boolean;
   readonly ledger: LedgerFacts | null;
   readonly database: DatabaseFacts | null;
-  /** `up`: what this run applied. `status`: everything that the ledger and the bundle both have. */
+  /** `up`: the migrations that this run applied. `status`: those that are both in the ledger and in the bundle. */
   readonly applied: readonly AppliedMigration[];
-  /** What is still pending when the call ends. */
+  /** The migrations that are still pending when the call ends. */
   readonly pending: readonly PendingMigration[];
-  /** Tag of the newest migration of the bundle that is applied when the call ends; null when none is. */
+  /** Tag of the newest migration of the bundle that is applied when the call ends; null without one. */
   readonly latest: string | null;
   readonly drift: Drift;
   /**
-   * What the rules of `check` have against the migrations that were pending when the call began. `plan` grades them by
-   * the database's catalog.
+   * The findings of `check` in the migrations that were pending when the call began. `plan` grades them by the
+   * database's catalog.
    */
   readonly findings: readonly ReportedFinding[];
   readonly warnings: readonly Warning[];
@@ -43,7 +49,7 @@ export interface Report {
   /** Present exactly when `status` is `failed`. */
   readonly error?: ReportedError;
   readonly timings: Timings;
-  /** Network round trips: the WebSocket upgrade and each change from sending to receiving after it. */
+  /** Number of network round trips: the WebSocket upgrade, and each later change from sending to receiving. */
   readonly roundTrips: number;
 }
 
@@ -53,9 +59,9 @@ export interface PendingMigration {
   readonly hash: string;
   readonly when: number;
   readonly statements: number;
-  /** How many of them are done already: more than 0 for a migration that is half applied. */
+  /** Number of its statements that are done already: more than 0 for a half-applied migration. */
   readonly done: number;
-  /** Why Drizzle's own migrator would not apply it, or not now: `out-of-order`, `behind-watermark` … */
+  /** Reasons why Drizzle's own migrator would not apply it, or not now: `out-of-order`, `behind-watermark` … */
   readonly reasons: readonly string[];
 }
 
@@ -72,7 +78,7 @@ export interface ReportedError {
   readonly retryable: boolean;
 }
 
-/** How long each part took, in whole milliseconds. */
+/** The time that each part took, in whole milliseconds. */
 export interface Timings {
   readonly totalMs: number;
   readonly connectMs: number;
@@ -81,7 +87,7 @@ export interface Timings {
   readonly executeMs: number;
 }
 
-/** What is known of a run, however far it came. */
+/** The known facts of a run, however far it came. */
 export type RunFacts = Partial<Omit<Report, "schemaVersion" | "requestId" | "status" | "error">>;
 
 const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> = {
@@ -101,7 +107,7 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   roundTrips: 0,
 };
 
-/** The report of a run that ended well. */
+/** Builds the report of a run that ended well. */
 export function buildReport(
   requestId: string,
   status: "applied" | "up-to-date" | "planned",
@@ -110,7 +116,7 @@ export function buildReport(
   return { schemaVersion: 1, requestId, status, ...NOTHING, ...facts };
 }
 
-/** The report of a run that failed, whatever was thrown. */
+/** Builds the report of a run that failed, from any thrown value. */
 export function failedReport(requestId: string, thrown: unknown, facts: RunFacts = {}): Report {
   const error = reportedError(thrown);
   return { schemaVersion: 1, requestId, status: "failed", ...NOTHING, ...facts, error };
@@ -132,7 +138,7 @@ function reportedError(thrown: unknown): ReportedError {
   };
 }
 
-/** Whatever was thrown as one of ours: what was not foreseen is `INTERNAL`. */
+/** Turns any thrown value into a MigratorError. An error that nobody foresaw gets the code `INTERNAL`. */
 export function toMigratorError(thrown: unknown): MigratorError {
   if (thrown instanceof MigratorError) return thrown;
   const cause = toError(thrown);
@@ -144,7 +150,7 @@ export function toMigratorError(thrown: unknown): MigratorError {
   );
 }
 
-/** What a report says of a migration that is not applied. */
+/** Describes a pending migration, as a report does. */
 export function describePending(
   migration: Migration,
   reasons: readonly string[],

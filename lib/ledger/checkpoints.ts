@@ -4,39 +4,42 @@ import type { Sending } from "../connection/pipeline.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { placeBeside, quotePlace } from "./place.ts";
 
-/** How far a migration came that cannot be rolled back as a whole. */
+/** The progress of a migration that cannot be rolled back as a whole. */
 export interface Checkpoint {
   readonly tag: string;
-  /** What a 1.0 ledger calls the migration: `drizzle-kit up` changes tags, and not this. */
+  /** Name of the migration in a 1.0 ledger. `drizzle-kit up` changes tags, but not this name. */
   readonly name: string;
-  /** Of the file when this was written, as in the ledger. */
+  /** Hash of the file when this was written, as in the ledger. */
   readonly hash: string;
-  /** How many statements are done. */
+  /** Number of statements that are done. */
   readonly done: number;
   /**
-   * What they said, concatenated: a digest for each whole block of them, and for each statement behind the last block;
-   * and one more for the statement that was begun, where its outcome can be found in the catalog. Earlier versions have
-   * written a digest for every statement.
+   * The digests of these statements, concatenated: one for each whole block of them, and one for each statement
+   * behind the last block. One more follows for a statement that was begun and whose outcome the catalog can tell.
+   * Earlier versions wrote a digest for every statement.
    */
   readonly digests: string;
-  /** Index of the statement that was begun outside a transaction; null when none is. */
+  /** Index of the statement that was begun outside a transaction; null without one. */
   readonly running: number | null;
   /** For an index without a name: object ids of the indexes that its table had before. */
   readonly before: readonly number[] | null;
 }
 
 /**
- * So many statements that are done share one digest: a checkpoint is written for each statement, and one that grew
- * with every statement would cost a file of thousands megabytes of write-ahead log.
+ * Number of statements that share one digest. A checkpoint is written for each statement. If it grew with every
+ * statement, a file of thousands would cost megabytes of write-ahead log.
  */
 const BLOCK = 64;
 
-/** The table of checkpoints stands beside the ledger. */
+/** Returns the place of the table of checkpoints, beside the ledger. */
 export function checkpointPlace(ledger: LedgerPlace): LedgerPlace {
   return placeBeside(ledger, "checkpoints");
 }
 
-/** What creates the table. `if not exists` would ask for the right to create even where it exists. */
+/**
+ * Returns the statement that creates the table. `if not exists` would need the right to create even where the table
+ * exists.
+ */
 export function createCheckpoints(ledger: LedgerPlace): string {
   return `
     create table ${quotePlace(checkpointPlace(ledger))} (
@@ -52,7 +55,7 @@ export function createCheckpoints(ledger: LedgerPlace): string {
   `;
 }
 
-/** What a checkpoint of a migration looks like after `done` statements. */
+/** Makes the checkpoint of a migration after `done` statements. */
 export function checkpointOf(
   migration: Migration,
   done: number,
@@ -68,8 +71,8 @@ export function checkpointOf(
 }
 
 /**
- * The statement in which an earlier run stopped, by its index; null where none did, or where another
- * statement stands in its place now: what has not run may be edited.
+ * Returns the index of the statement in which an earlier run stopped. Null when no run did, or when another statement
+ * stands in its place now: statements that have not run may be edited.
  */
 export function interruptedStatement(
   migration: Migration,
@@ -81,7 +84,7 @@ export function interruptedStatement(
   return was === "" || was === digestOf(migration, done, 1) ? running : null;
 }
 
-/** What writes a checkpoint over the one before it. */
+/** Returns the statement that writes a checkpoint over the one before it. */
 export function checkpointUpsert(ledger: LedgerPlace, checkpoint: Checkpoint): Sending {
   const { tag, name, hash, done, digests, running, before } = checkpoint;
   return {
@@ -96,7 +99,7 @@ export function checkpointUpsert(ledger: LedgerPlace, checkpoint: Checkpoint): S
   };
 }
 
-/** What removes the checkpoint of a migration that is complete. */
+/** Returns the statement that removes the checkpoint of a migration. */
 export function checkpointDelete(
   ledger: LedgerPlace,
   { tag, name }: Pick<Migration, "tag" | "name">,
@@ -107,7 +110,7 @@ export function checkpointDelete(
   };
 }
 
-/** The checkpoint of a migration, by its tag, or by its name where the layout was changed meanwhile. */
+/** Finds the checkpoint of a migration by its tag, or by its name if the layout was changed meanwhile. */
 export function findCheckpoint(
   checkpoints: readonly Checkpoint[],
   { tag, name }: Migration,
@@ -116,16 +119,16 @@ export function findCheckpoint(
   return byTag ?? checkpoints.find((each) => each.name === name);
 }
 
-/** Statements that stand behind each other, by the index of the first. */
+/** Consecutive statements, by the index of the first. */
 interface Range {
   readonly from: number;
   readonly size: number;
 }
 
 /**
- * Where a statement that was run is no longer what it was, comments and blanks apart.
- * @returns the first such statement, as near as it is known; null when all that has run stands unchanged at the head of
- *   the file
+ * Finds the first statement that has run and was changed since, comments and blanks apart.
+ * @returns the statement, as near as it is known; null when all statements that have run stand unchanged at the head
+ *   of the file
  */
 export function editedStatements(migration: Migration, checkpoint: Checkpoint): Range | null {
   const ranges = rangesOf(checkpoint.done, blockOf(checkpoint));
@@ -136,17 +139,17 @@ export function editedStatements(migration: Migration, checkpoint: Checkpoint): 
   return edited ?? null;
 }
 
-/** Them in words that a verb in the singular can follow. */
+/** Names the range as a singular phrase, for a message. */
 export function nameOf({ from, size }: Range): string {
   return size === 1 ? `statement ${from + 1}` : `one of statements ${from + 1} to ${from + size}`;
 }
 
-/** How many statements share a digest: one of an earlier version has one for each. */
+/** Returns the number of statements that share a digest. Earlier versions wrote one for each statement. */
 function blockOf({ done, digests }: Checkpoint): number {
   return digests.length < done * DIGEST_LENGTH ? BLOCK : 1;
 }
 
-/** What the digests of a checkpoint stand for. */
+/** Returns the statements that each digest of a checkpoint stands for. */
 function rangesOf(done: number, block: number): readonly Range[] {
   const whole = Math.floor(done / block);
   return Array.from({ length: whole + (done % block) }, (_, index) =>
@@ -156,7 +159,7 @@ function rangesOf(done: number, block: number): readonly Range[] {
   );
 }
 
-/** Of one statement what the bundle says; of a block the digest of these. */
+/** Returns the bundle's digest of a single statement, or the digest of all digests of a block. */
 function digestOf({ statements }: Migration, from: number, size: number): string {
   const digests = statements.slice(from, from + size).map(({ digest }) => digest);
   if (digests.length < 2) return digests.join("");

@@ -7,13 +7,13 @@ import type { Home, Ledger } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
 
 /*
- * The errors for what a role or a session may not do. A refusal of the server, or a right that its catalog
- * denies, comes in; an error with the GRANTs that help goes out. It sends nothing itself.
+ * Denied: the errors for a role or a session that lacks a right. A refusal of the server, or a right that its catalog
+ * denies, comes in. An error goes out, with the GRANTs that help. Nothing here sends a statement.
  */
 
 /**
- * The error for a session that cannot write.
- * @param sentence what should have been written, and where
+ * Makes the error for a session that cannot write.
+ * @param sentence names the write that was not possible, and its place
  */
 export function readOnly(sentence: string, facts: ErrorFacts = {}): MigratorError {
   return new MigratorError("READ_ONLY", `${sentence} Use the primary's host.`, facts);
@@ -26,7 +26,9 @@ interface Refused {
   readonly kind: string;
 }
 
-/** Turns a refusal of our own bookkeeping into what it means; leaves every other error as it is. */
+/**
+ * Turns a refusal of our own bookkeeping into an error that says what is missing. Leaves every other error as it is.
+ */
 export function explainLedgerError(thrown: unknown, { ledger, role, kind }: Refused): unknown {
   if (!isPrivilegeError(thrown)) return thrown;
   return kind === "checkpoint"
@@ -34,12 +36,12 @@ export function explainLedgerError(thrown: unknown, { ledger, role, kind }: Refu
     : deniedWrite(ledger, role, thrown);
 }
 
-/** Whether PostgreSQL refused for want of a right. */
+/** Whether PostgreSQL refused a statement because the role lacks a right. */
 export function isPrivilegeError(thrown: unknown): boolean {
   return postgresFacts(thrown)?.sqlstate === INSUFFICIENT_PRIVILEGE;
 }
 
-/** The error for a ledger that our role may not even read. */
+/** Makes the error for a ledger that our role may not even read. */
 export function deniedRead(home: Home, role: string): MigratorError {
   return new MigratorError(
     "LEDGER_DENIED",
@@ -47,7 +49,9 @@ export function deniedRead(home: Home, role: string): MigratorError {
   );
 }
 
-/** The error for a ledger that looks empty to our role, and need not be: it would all be applied again. */
+/**
+ * Makes the error for a ledger that looks empty to our role and may not be empty: a run would apply everything again.
+ */
 export function hiddenRows(home: Home, role: string): MigratorError {
   const ledger = quotePlace(home);
   return new MigratorError(
@@ -56,7 +60,7 @@ export function hiddenRows(home: Home, role: string): MigratorError {
   );
 }
 
-/** The error for a ledger that our role may write nowhere. */
+/** Makes the error for a role that may not write a ledger in any place. */
 export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
   const [configured] = ledger.homes;
   const grants =
@@ -70,7 +74,10 @@ export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): Migr
   );
 }
 
-/** Only what cannot be rolled back needs them, so a role may do without until then. */
+/**
+ * Makes the error for a role that may not write checkpoints. Only migrations that cannot be rolled back need them, so
+ * a role may do without this right until then.
+ */
 function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): MigratorError {
   const grantee = quoteIdentifier(role);
   const checkpoints = checkpointPlace(place);
@@ -81,7 +88,7 @@ function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): Mig
   );
 }
 
-/** The error for a repair that asks for more rights than a run: changing and deleting rows. */
+/** Makes the error for a repair, which needs more rights than a run: it changes and deletes rows. */
 export function deniedAmendment(
   tables: readonly LedgerPlace[],
   role: string,
@@ -106,12 +113,12 @@ function useGrants(place: LedgerPlace, role: string): string {
   ].join(" ");
 }
 
-/** The GRANT of every right to a table's rows. */
+/** Returns the GRANT of every right to a table's rows. */
 export function changeGrant(table: LedgerPlace, role: string): string {
   return `grant select, insert, update, delete on ${quotePlace(table)} to ${quoteIdentifier(role)};`;
 }
 
-/** The statement that lets a role create a table of ours. */
+/** Returns the statement that lets a role create a table of ours. */
 export function createGrants(home: Pick<Home, "schema" | "schemaExists">, role: string): string {
   const schema = quoteIdentifier(home.schema);
   const grantee = quoteIdentifier(role);

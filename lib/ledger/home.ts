@@ -6,10 +6,10 @@ import type { FoundLedger, Home, Ledger, LedgerRow } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
 
 /**
- * The ledger has one home. Rows in only one place: that is it, even when rights come later. Rows in
- * both, and one contains the other: the larger. Rows that contradict each other: nothing runs.
+ * Chooses the one home of the ledger. Rows in only one place: that place, even if more rights come later. Rows in
+ * both places, and one ledger contains the other: the larger. Rows that contradict each other: nothing runs.
  * @param homes the configured place first
- * @param layout says which format a ledger gets that does not exist yet
+ * @param layout the format of a ledger that does not exist yet
  * @throws MigratorError `LEDGER_SPLIT`
  */
 export function chooseHome(
@@ -65,12 +65,12 @@ function contains(whole: readonly LedgerRow[], part: readonly LedgerRow[]): bool
   return part.every((row) => keys.has(rowKey(row)));
 }
 
-/** The key of a ledger row, and of the migration that would write it as it is. */
+/** Returns the key of a ledger row, and of the migration that would write such a row. */
 export function rowKey({ when, hash }: Pick<LedgerRow, "when" | "hash">): string {
   return `${when} ${hash}`;
 }
 
-/** Where a run writes its ledger rows, and what it must create there first. */
+/** The place where a run writes its ledger rows, with the parts that the run must create there first. */
 export interface WritePlace {
   readonly place: LedgerPlace;
   readonly createSchema: boolean;
@@ -80,8 +80,8 @@ export interface WritePlace {
 }
 
 /**
- * Where our own executor writes: the ledger that exists, else the configured place, else `public`.
- * @throws MigratorError `LEDGER_DENIED` when no place can be written, with the GRANTs that would help
+ * Chooses the place where our own executor writes: the ledger that exists, else the configured place, else `public`.
+ * @throws MigratorError `LEDGER_DENIED` when the role may write in no place, with the GRANTs that would help
  */
 export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
   const { format } = ledger;

@@ -1,23 +1,29 @@
+/*
+ * Ledger: the record of the applied migrations. The answers of a database come in, and a `Ledger` goes out as plain
+ * data. The statements that write a ledger row or a checkpoint go out as text, for others to send. The lock keeps two
+ * runs apart. Nothing here decides which migrations are pending, or applies one.
+ */
+
 import type { Layout } from "../bundle/bundle.ts";
 import type { Warning } from "../errors.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 
-/** Where the ledger is. */
+/** The place of the ledger and its format. */
 export interface LedgerFacts {
   readonly schema: string;
   readonly table: string;
   readonly format: "0.x" | "1.0";
 }
 
-/** The record of what is applied, as it was read. */
+/** The record of the applied migrations, as it was read. */
 export interface Ledger {
-  /** Its one home; where it does not exist yet, the place where Drizzle would create it. */
+  /** Its one home. Before the ledger exists: the place where Drizzle would create it. */
   readonly place: LedgerPlace;
   readonly exists: boolean;
-  /** Which columns it has: `1.0` adds `name` and `applied_at`. */
+  /** The set of its columns: `1.0` adds `name` and `applied_at`. */
   readonly format: Layout;
-  /** How far the migrations came that are begun and not complete. */
+  /** The progress of the migrations that are begun and not complete. */
   readonly checkpoints: readonly Checkpoint[];
   /** In the order in which they were written. */
   readonly rows: readonly LedgerRow[];
@@ -38,7 +44,7 @@ export interface LedgerRow {
   readonly name: string | null;
 }
 
-/** A place where a ledger can be, and what our role may do there. */
+/** A place where a ledger can be, with the rights of our role there. */
 export interface Home {
   readonly schema: string;
   readonly table: string;

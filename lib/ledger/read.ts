@@ -9,14 +9,14 @@ import { chooseHome } from "./home.ts";
 import type { FoundLedger, Home, Ledger, LedgerRow } from "./ledger.ts";
 import { FALLBACK_SCHEMA, quotePlace } from "./place.ts";
 
-/** What every version of Drizzle's table has. */
+/** The columns of every version of Drizzle's table. */
 const REQUIRED_COLUMNS = ["id", "hash", "created_at"];
 
 /**
- * The statement that finds the ledger and reads it; it writes nothing. A table that may be missing or closed
- * to us cannot be named in plain SQL without an error, so what reads it is a text, which `query_to_xml`
- * runs where it can be run. A fresh backend pays for every part of PostgreSQL that it touches first: this
- * costs it a quarter of what a block of PL/pgSQL and the catalogs do, which is why it asks functions.
+ * Returns the statement that finds the ledger and reads it; it writes nothing. Plain SQL that names a missing or
+ * closed table raises an error. So the statement that reads a table is a text, which `query_to_xml` runs only where
+ * it can run. A fresh backend pays for every part of PostgreSQL that it touches first. The functions used here cost
+ * it a quarter of a block of PL/pgSQL with the catalogs.
  */
 export function ledgerQuestion(configured: LedgerPlace): string {
   const schemas = [...new Set([configured.schema, FALLBACK_SCHEMA])];
@@ -73,17 +73,20 @@ function placeValues(ledger: LedgerPlace): string {
   return `(${values.map(quoteLiteral).join(", ")})`;
 }
 
-/** All rows as JSON, with the columns that there are; of an empty table one row of nulls, for their names. */
+/**
+ * Returns the query for all rows of a table as JSON, with all its columns. An empty table answers one row of nulls,
+ * which shows their names.
+ */
 function everyRow(place: LedgerPlace): string {
   return `select json_agg(r) as rows from (select t.* from (select) as once left join ${quotePlace(place)} as t on true) as r`;
 }
 
-/** Asks it anew, on a session that stands. */
+/** Asks the question for the ledger again, on an open session. */
 export async function askForLedger(connection: Connection, configured: LedgerPlace): Promise<Rows> {
   return await connection.query<Row>(ledgerQuestion(configured));
 }
 
-/** What is answered for one place. Null where there is nothing that could be asked. */
+/** The answer for one place. A field is null where there was nothing to ask about. */
 interface Answer {
   readonly schema: string;
   readonly table: string;
@@ -96,9 +99,9 @@ interface Answer {
   /** Whether row-level security decides which rows we see. */
   readonly policed: boolean | null;
   readonly mayInsert: boolean | null;
-  /** Whether the sequence of `id` may be used; null also where it has none. */
+  /** Whether our role may use the sequence of `id`; null also for an `id` without a sequence. */
   readonly mayCount: boolean | null;
-  /** XML: the rows of the table, or, where its schema is closed, whether there is one. */
+  /** XML with the rows of the table. For a table in a closed schema: empty exactly when the table does not exist. */
   readonly ledger: string | null;
   readonly checkpointsExist: boolean;
   readonly mayReadCheckpoints: boolean | null;
@@ -137,8 +140,8 @@ export function readPlaces(rows: Rows, role: string): Places {
 }
 
 /**
- * Reads the answer to `ledgerQuestion` and says which ledger counts.
- * @param layout of the bundle: says which format a ledger gets that does not exist yet
+ * Reads the answer to `ledgerQuestion`, and chooses the ledger that counts.
+ * @param layout of the bundle: the format of a ledger that does not exist yet
  * @throws MigratorError as `readPlaces`, and `LEDGER_SPLIT`
  */
 export function readLedger(rows: Rows, role: string, layout: Layout): Ledger {
@@ -206,11 +209,11 @@ function unknownFormat(home: Home, why: string): MigratorError {
 
 const ESCAPED: Readonly<Record<string, string>> = {
   ...{ "&lt;": "<", "&gt;": ">", "&amp;": "&" },
-  // Between the tokens of a `json`, which is handed on as it was written.
+  // A carriage return between the tokens of a `json`: PostgreSQL hands the text on as it was written.
   "&#x0d;": "\r",
 };
 
-/** The rows that `everyRow` has made, out of the XML around them. */
+/** Returns the rows that `everyRow` has made, without the XML around them. */
 function jsonIn(xml: string | null): readonly Row[] {
   const [, text] = /<rows>(.*)<\/rows>/s.exec(xml ?? "") ?? [];
   if (text === undefined) return [];

@@ -4,7 +4,10 @@ import { quoteIdentifier } from "../postgres/names.ts";
 import type { WritePlace } from "./home.ts";
 import { quotePlace } from "./place.ts";
 
-/** What creates that which `chooseWritePlace` found missing: the table exactly as Drizzle creates it. */
+/**
+ * Returns the statements that create what `chooseWritePlace` found missing. The table is exactly as Drizzle creates
+ * it.
+ */
 export function createLedgerStatements(target: WritePlace): readonly string[] {
   const schema = `create schema if not exists ${quoteIdentifier(target.place.schema)}`;
   const named = ", name text, applied_at timestamp with time zone default now()";
@@ -19,8 +22,8 @@ export function createLedgerStatements(target: WritePlace): readonly string[] {
 }
 
 /**
- * What records one migration, with Drizzle's columns and Drizzle's values. A row without a name in a 1.0
- * ledger would make Drizzle 1.0 run the migration again.
+ * Returns the statement that records one migration, with Drizzle's columns and values. A 1.0 ledger gets the name,
+ * too: a row without it would make Drizzle 1.0 run the migration again.
  */
 export function ledgerRowInsert(
   { place, format }: Pick<WritePlace, "place" | "format">,

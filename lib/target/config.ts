@@ -6,15 +6,15 @@ export interface Config {
   readonly databaseUrl: DatabaseUrlReference | null;
   /** `host:port/path` of a local relay without TLS (`NEON_WS_PROXY`); null means Neon itself. */
   readonly relay: string | null;
-  /** Where Drizzle's ledger is (`LEDGER_SCHEMA`, `LEDGER_TABLE`). Default `drizzle.__drizzle_migrations`. */
+  /** Place of Drizzle's ledger (`LEDGER_SCHEMA`, `LEDGER_TABLE`). Default: `drizzle.__drizzle_migrations`. */
   readonly ledger: LedgerPlace;
-  /** How long connecting may take, a waking compute included (`CONNECT_TIMEOUT_MS`). Default 30,000. */
+  /** Longest time for connecting, a waking compute included (`CONNECT_TIMEOUT_MS`). Default: 30,000. */
   readonly connectTimeoutMs: number;
   /** Whether this process is a Lambda function: there a plain connection string is worth a warning. */
   readonly inLambda: boolean;
 }
 
-/** Where the connection string comes from. A reference is better than the string itself. */
+/** The source of the connection string. A reference is better than the string itself. */
 export type DatabaseUrlReference =
   | { readonly from: "environment"; readonly url: string }
   | { readonly from: "secret"; readonly id: string; readonly field: string | null }
@@ -26,8 +26,8 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads the environment. Exactly one of `DATABASE_URL_SECRET`, `DATABASE_URL_PARAMETER` and
- * `DATABASE_URL` says where the connection string is; none is legal here and refused by `resolveTarget`.
+ * Reads the environment. Exactly one of `DATABASE_URL_SECRET`, `DATABASE_URL_PARAMETER` and `DATABASE_URL` names the
+ * connection string. An environment without any of them is legal here; `resolveTarget` refuses it.
  * @throws MigratorError `CONFIG_INVALID`
  */
 export function readConfig(environment: Environment = process.env): Config {
@@ -60,7 +60,10 @@ function databaseUrlReference(environment: Environment): DatabaseUrlReference | 
   return url === null ? null : { from: "environment", url };
 }
 
-/** `name#field` in one setting, or the field in one of its own. No name of a secret has a `#`; a URL is none. */
+/**
+ * Reads `name#field` from one setting, or the field from a setting of its own. The name of a secret never contains a
+ * `#`. A URL is not a name.
+ */
 function secretReference(secret: string, named: string | null): DatabaseUrlReference {
   const hash = secret.includes("://") ? -1 : secret.indexOf("#");
   if (hash === -1) return { from: "secret", id: secret, field: named };

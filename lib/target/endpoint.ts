@@ -1,22 +1,22 @@
 import { MigratorError, type Warning } from "../errors.ts";
 
-/** Where to log in and as whom: a connection string, taken apart. */
+/** The parts of a connection string: the place to log in, and the role. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** Null when the connection string has none. */
+  /** Null for a connection string without a password. */
   readonly password: string | null;
   readonly database: string;
-  /** Startup options (`-c name=value`), as the connection string gives them; null when it has none. */
+  /** Startup options (`-c name=value`), as the connection string gives them; null without any. */
   readonly options: string | null;
   readonly warnings: readonly Warning[];
 }
 
 /**
- * Takes a connection string apart. Parameters that mean nothing over a WebSocket (`sslmode`,
- * `channel_binding`, `sslrootcert` …) are left out: the driver would fail on some of them.
- * A pooled Neon host is replaced by its direct one, because session locks do not survive a pooler.
+ * Takes a connection string apart. Parameters that mean nothing over a WebSocket (`sslmode`, `channel_binding`,
+ * `sslrootcert` …) are left out, because the driver would fail on some of them. A pooled Neon host is replaced by its
+ * direct one, because session locks do not survive a pooler.
  * @throws MigratorError `DATABASE_URL_INVALID`; the message never shows the string
  */
 export function parseEndpoint(connectionString: string): Endpoint {
@@ -40,7 +40,7 @@ function readUrl(connectionString: string): URL {
     throw invalid("is not a URL of the form postgres://user:password@host/database");
   }
   if (connectionString.includes("#") || `${url.pathname}${url.search}`.includes("@")) {
-    // Otherwise the rest of a password would pass for a host or a database, and be named in messages.
+    // Otherwise the rest of a password would pass for a host or a database, and messages would name it.
     throw invalid("holds a # or, behind its host, an @; write them as %23 and %40");
   }
   if (url.hostname === "") throw invalid("names no host");
@@ -49,7 +49,10 @@ function readUrl(connectionString: string): URL {
   return url;
 }
 
-/** Neon's pooled endpoint is the direct one with `-pooler` behind its first label. Null when it is direct already. */
+/**
+ * Returns the direct host of a pooled one; null for a host that is direct already. Neon's pooled host is the direct
+ * one with `-pooler` behind its first label.
+ */
 function directHost(host: string): string | null {
   const direct = host.replace(/^([^.]+)-pooler\./, "$1.");
   return direct === host ? null : direct;
@@ -66,7 +69,10 @@ function decode(text: string): string {
   return withoutZero(percentDecode(text));
 }
 
-/** The startup message ends its texts with a zero byte: one inside would start a parameter of its own. */
+/**
+ * Refuses a text with a zero byte. The startup message ends its texts with one: a zero byte inside a text would start
+ * a parameter of its own.
+ */
 function withoutZero<Text extends string | null>(text: Text): Text {
   if (text?.includes("\0")) throw invalid("holds a zero byte (%00)");
   return text;

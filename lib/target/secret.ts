@@ -3,16 +3,17 @@ import type { Config, DatabaseUrlReference } from "./config.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import type { Target } from "./target.ts";
 
-/** How long AWS may take to hand the secret over. */
+/** Longest wait for an answer of AWS. */
 const TIMEOUT_MS = 10_000;
 
 /** The fields in which people keep a connection string. */
 const URL_FIELDS = ["url", "databaseUrl", "DATABASE_URL", "connectionString"];
 
 /**
- * Finds the database. A secret is read anew each time, so that a rotated one is never stale; the AWS
- * client loads only when it is needed.
- * @throws MigratorError `DATABASE_URL_MISSING`, `DATABASE_URL_INVALID`, `SECRET_UNAVAILABLE`; none shows the value
+ * Finds the database. A secret is read anew each time, so that a rotated one is never stale. The AWS client loads
+ * only when it is needed.
+ * @throws MigratorError `DATABASE_URL_MISSING`, `DATABASE_URL_INVALID`, `SECRET_UNAVAILABLE`; no message shows the
+ *   value
  */
 export async function resolveTarget(config: Config): Promise<Target> {
   const { databaseUrl, relay, ledger, connectTimeoutMs, inLambda } = config;
@@ -69,8 +70,8 @@ async function readSecret(id: string): Promise<string> {
 }
 
 /**
- * A secret is the connection string itself, or a JSON object with it in a field, or with its parts in the
- * names that RDS, or those that PostgreSQL's drivers use.
+ * Finds the connection string in a secret. The secret is the string itself, or a JSON object. The object holds the
+ * string in a field, or its parts under the names of RDS or of PostgreSQL's drivers.
  */
 function urlIn(secret: string, where: string, field: string | null): string {
   if (secret.trim() === "") {

@@ -1,3 +1,8 @@
+/*
+ * Target: the database of a run. The environment comes in, and a target goes out: a connection string, read from its
+ * secret, with the place of the ledger. Nothing here connects to a database.
+ */
+
 import type { Warning } from "../errors.ts";
 
 /** The schema and table of a ledger, unquoted. */
@@ -13,9 +18,9 @@ export interface Target {
   readonly relay: string | null;
   readonly ledger: LedgerPlace;
   readonly connectTimeoutMs: number;
-  /** What is odd about the way the target was found; goes into the report. */
+  /** Oddities of the settings that named the target, for the report. */
   readonly warnings: readonly Warning[];
 }
 
-/** Where Drizzle keeps its ledger unless it is told otherwise (drizzle-orm `pg-core/dialect`). */
+/** Drizzle's own default for the place of its ledger (drizzle-orm `pg-core/dialect`). */
 export const DEFAULT_LEDGER: LedgerPlace = { schema: "drizzle", table: "__drizzle_migrations" };

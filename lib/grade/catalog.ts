@@ -2,64 +2,65 @@ import type { PlacedFinding, Question } from "../bundle/finding.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
 import { type ObjectName, quoteLiteral } from "../postgres/names.ts";
 
-/** What the catalog of a live database says about one finding. */
+/** The answer of a live database's catalog about one finding. */
 export interface CatalogAnswer {
-  /** Null where the database has no such table, or the finding is about none. */
+  /** Null when the database has no such table, or the finding names no table. */
   readonly table: TableFacts | null;
   readonly column: ColumnFacts | null;
-  /** Whether the extension that is asked for can be installed; null where none is. */
+  /** Whether the server can install the extension of the question; null for any other question. */
   readonly extensionAvailable: boolean | null;
-  /** Whether the function that is asked for is volatile; null where none is, or none is found. */
+  /** Whether the function of the question is volatile; null for any other question, or without such a function. */
   readonly volatile: boolean | null;
 }
 
-/** How large a table is and who uses it. */
+/** The size of a table and its use. */
 export interface TableFacts {
-  /** Without its indexes, partitions included. */
+  /** Size without indexes, partitions included. */
   readonly bytes: number;
-  /** Whether it is partitioned: its indexes cannot be built CONCURRENTLY, those of its partitions can. */
+  /** Whether it is partitioned. Its own indexes cannot be built CONCURRENTLY; those of its partitions can. */
   readonly partitioned: boolean;
-  /** Whether not one row was ever written since the table was made or emptied. */
+  /** Whether no row was ever written since the table was made or emptied. */
   readonly empty: boolean;
-  /** What PostgreSQL last counted or has estimated since; null where it never has. */
+  /** PostgreSQL's last count, or its later estimate; null without either. */
   readonly rows: number | null;
-  /** Other sessions that hold a lock on it at this moment. */
+  /** Number of other sessions that hold a lock on it at this moment. */
   readonly sessions: number;
-  /** How many of these write to it. */
+  /** Number of these sessions that write to it. */
   readonly writers: number;
-  /** How often it was read since its statistics began; null where these are not kept. */
+  /** Number of reads since its statistics began; null for a table without these statistics. */
   readonly scans: number | null;
 }
 
-/** What is known of the column that a finding is about. */
+/** The facts about the column of a finding. */
 export interface ColumnFacts {
   /** Its type's name in the catalog: `varchar`, `int4`, `_text` for an array. */
   readonly type: string;
   readonly typeSchema: string;
   /** PostgreSQL's number for a type's modifiers; -1 for none. */
   readonly modifier: number;
-  /** As SQL shows it. */
+  /** The type as SQL shows it. */
   readonly sqlType: string;
   readonly notNull: boolean;
-  /** Name of a validated CHECK that proves that it has no nulls. */
+  /** Name of a validated CHECK that proves the column free of nulls; null without one. */
   readonly provenBy: string | null;
-  /** Indexes that have it as a column. */
+  /** Number of indexes that contain it. */
   readonly indexes: number;
-  /** Whether its type becomes the new one without any work. */
+  /** Whether PostgreSQL turns its type into the new one without any work. */
   readonly binaryCoercible: boolean;
   readonly sameType: boolean;
   /** Whether the session's time zone is UTC, where a timestamp is the same with a zone and without. */
   readonly utc: boolean;
 }
 
-/** A lock that somebody holds on a table must not hold up a plan. */
+/** Longest wait for a lock: a lock that another session holds must not hold up a plan. */
 const LOCK_TIMEOUT_MS = 500;
 const STATEMENT_TIMEOUT_MS = 10_000;
 
 /**
- * Asks the catalog, in one message, what it knows about findings. Writes nothing, and waits for nobody's lock.
- * @returns an answer for each finding that asks something
- * @throws what the server or the connection says
+ * Asks the catalog about findings, in one message. Writes nothing, and waits for a lock for half a second at the
+ * most.
+ * @returns an answer for each finding that has a question
+ * @throws the error of the server or the connection
  */
 export async function askCatalog(
   connection: Connection,
@@ -113,8 +114,8 @@ function askedBy(question: Question | null): Readonly<Record<string, unknown>> {
 }
 
 /**
- * One row for each finding. Names are looked up as PostgreSQL would find them, without `to_regclass`, which
- * raises 42501 for a schema that is closed to us.
+ * Returns the statement that answers one row for each finding. It looks names up as PostgreSQL would find them,
+ * without `to_regclass`, which raises 42501 for a schema that is closed to us.
  */
 function catalogQuestion(asked: string): string {
   return `

@@ -1,17 +1,23 @@
+/*
+ * Grade: the severity of each finding for this database. A plan comes in, and the findings in its pending migrations
+ * go out, with the evidence of the database's catalog. The findings themselves are made at build time. Nothing here
+ * writes to the database, or stops a run.
+ */
+
 import { describeFinding, findingsOf, type ReportedFinding } from "../bundle/finding.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Plan } from "../plan/plan.ts";
 import { askCatalog } from "./catalog.ts";
 import { gradeFinding } from "./severity.ts";
 
-/** What the rules of `check` have against what is pending, by the texts alone. */
+/** Returns the findings in the pending migrations, graded by their texts alone. */
 export function pendingFindings({ pending }: Plan): readonly ReportedFinding[] {
   return findingsOf(pending.map(({ migration }) => migration)).map((each) => describeFinding(each));
 }
 
 /**
- * The same, graded by what the catalog says; one round trip, or none where there is nothing to ask.
- * @throws what the server or the connection says
+ * Returns the same findings, graded by the catalog. Takes one round trip, or none without a question.
+ * @throws the error of the server or the connection
  */
 export async function gradedFindings(
   connection: Connection,

@@ -3,25 +3,25 @@ import { type ColumnType, isKeptAsItIs, type TypeReference } from "../postgres/t
 import { counted } from "../text.ts";
 import type { CatalogAnswer, ColumnFacts, TableFacts } from "./catalog.ts";
 
-/** How bad a finding is in this very database, and by what. */
+/** The severity of a finding in this very database, with the evidence for it. */
 interface Grade {
   readonly severity: Severity;
-  /** Half a sentence for people: `the table has 12 rows (8 kB)`; null where the database says nothing about it. */
+  /** Half a sentence for people: `the table has 12 rows (8 kB)`; null without a word from the database. */
   readonly evidence: string | null;
 }
 
 const MEGABYTE = 1024 * 1024;
 
-/** Below, a scan or a rewrite takes milliseconds. */
+/** Below this size, a scan or a rewrite takes milliseconds. */
 const SMALL_BYTES = MEGABYTE;
-/** Below, it takes about a second. */
+/** Below this size, it takes about a second. */
 const MEDIUM_BYTES = 100 * MEGABYTE;
-/** From here on, it takes long enough for users to notice. */
+/** From this size on, it takes long enough for users to notice. */
 const LARGE_BYTES = 1024 * MEGABYTE;
 
 /**
- * Grades a finding by what the catalog says about it. Pure.
- * @param answer undefined where the catalog was not asked about it
+ * Grades a finding by the catalog's answer. Pure.
+ * @param answer undefined for a finding that the catalog was not asked about
  */
 export function gradeFinding(finding: Finding, answer: CatalogAnswer | undefined): Grade {
   const { severity, asks } = finding;
@@ -96,7 +96,7 @@ function rewrites(column: ColumnFacts, type: TypeReference): boolean {
   if (column.binaryCoercible && type.modifiers.length === 0) return false;
   const before = typeOf(column);
   const zones = [before.name, type.name].sort().join();
-  // A precision behind the zone is a conversion of its own, even where it is the same.
+  // A precision in the new type is a conversion of its own, even an unchanged one.
   if (zones === "timestamp,timestamptz" && column.utc && !type.array)
     return type.modifiers.length > 0;
   if (column.sameType)
@@ -120,7 +120,7 @@ function typeOf({ type, modifier }: ColumnFacts): ColumnType {
   };
 }
 
-/** The numbers in brackets behind a type, from the one number that the catalog keeps for them. */
+/** Returns the numbers in brackets behind a type. The catalog keeps one number for all of them. */
 function modifiersOf(type: string, modifier: number): readonly number[] {
   if (modifier < 0) return [];
   const name = type.replace(/^_/, "");

@@ -1,20 +1,20 @@
-/** Another session, as `pg_stat_activity` shows it to our role: of other roles' ones it hides the most. */
+/** Another session, as `pg_stat_activity` shows it to our role. Of the sessions of other roles it hides the most. */
 export interface SessionFacts {
   readonly pid: number;
   readonly role: string | null;
   readonly application: string | null;
   readonly state: string | null;
-  /** When it connected, in UTC. */
+  /** Time of its login, in UTC. */
   readonly since: string | null;
-  /** How long its transaction has been open; null when none is. */
+  /** Age of its open transaction; null without one. */
   readonly transactionSeconds: number | null;
-  /** How long it has been in its state: active, or idle. */
+  /** Time since it entered its state: active, or idle. */
   readonly stateSeconds: number | null;
   /** Its present or last statement, shortened by the server. */
   readonly query: string | null;
 }
 
-/** What to select from `pg_stat_activity a` for `SessionFacts`, all but the pid. */
+/** The columns of `pg_stat_activity a` that make `SessionFacts`, all but the pid. */
 export const SESSION_COLUMNS = `
   a.usename::text as "role", a.application_name as "application", a.state,
   to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as "since",
@@ -22,7 +22,7 @@ export const SESSION_COLUMNS = `
   extract(epoch from now() - a.state_change)::int as "stateSeconds",
   left(a.query, 200) as "query"`;
 
-/** One line about a session, for an operator who has to decide whether to end it. */
+/** Describes a session in one line, for an operator who has to decide whether to end it. */
 export function describeSession(session: SessionFacts): string {
   const { pid, role, application, since, transactionSeconds } = session;
   const name =

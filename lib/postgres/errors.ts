@@ -1,7 +1,7 @@
 /** The role lacks a right. */
 export const INSUFFICIENT_PRIVILEGE = "42501";
 
-/** Others hold the lock, and have not let go of it within `lock_timeout`. */
+/** Another session holds the lock, and has not released it within `lock_timeout`. */
 export const LOCK_NOT_AVAILABLE = "55P03";
 
 /** The facts of an error, in the words of PostgreSQL's protocol. */
@@ -13,15 +13,15 @@ export interface PostgresFacts {
   readonly detail: string | null;
   readonly hint: string | null;
   readonly where: string | null;
-  /** Character offset, from 1, into the text that was sent; null where the server gave none. */
+  /** Character offset, from 1, into the text that was sent; null if the server gave none. */
   readonly position: number | null;
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /**
- * Reads a PostgreSQL error, looking through `cause` where a library has wrapped it (Drizzle's
- * `DrizzleQueryError` does). Returns null for anything that carries no SQLSTATE.
+ * Reads a PostgreSQL error, looking through `cause` where a library has wrapped it (Drizzle's `DrizzleQueryError`
+ * does). Returns null for any value without a SQLSTATE.
  */
 export function postgresFacts(thrown: unknown): PostgresFacts | null {
   for (let error = thrown, depth = 0; depth < 8; depth += 1) {

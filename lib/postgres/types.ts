@@ -12,14 +12,14 @@ export interface TypeReference extends ObjectName {
 export type ColumnType = Omit<TypeReference, "computed">;
 
 /**
- * Whether the values of one type are valid as another as they are, so that a change of type rewrites nothing.
- * What is not known here for certain is left to the catalog.
+ * Whether values of one type are valid as values of another without a change: then a change of type rewrites nothing.
+ * A case that is not certain here is left to the catalog.
  * Source: ATColumnChangeRequiresRewrite in PostgreSQL 18, and the planner support functions of the length coercions.
  */
 export function isKeptAsItIs(from: ColumnType, to: ColumnType): boolean {
   if (from.array !== to.array || from.schema !== to.schema) return false;
   const same = String(from.modifiers) === String(to.modifiers);
-  // The elements of an array are converted one by one as soon as there is a limit to be kept.
+  // PostgreSQL converts the elements of an array one by one as soon as there is a limit to keep.
   if (from.array) return from.name === to.name && (same || to.modifiers.length === 0);
   if (isText(from) && isText(to)) return isWider(from, to);
   if (from.name !== to.name) return false;
@@ -29,7 +29,7 @@ export function isKeptAsItIs(from: ColumnType, to: ColumnType): boolean {
 
 const isText = ({ name }: ColumnType): boolean => name === "text" || name === "varchar";
 
-/** The types of which a larger limit needs no look at the values. */
+/** Types whose values need no look when their limit grows. */
 const WIDENED: ReadonlySet<string> = new Set([
   "varchar",
   "varbit",
@@ -39,7 +39,7 @@ const WIDENED: ReadonlySet<string> = new Set([
   "timestamptz",
 ]);
 
-/** A limit that is gone holds every value; a scale may not change. */
+/** Whether the new limits hold every value. No limit does; a larger one does if the scale stays. */
 function isWider(from: ColumnType, to: ColumnType): boolean {
   const [limit, scale = 0] = from.modifiers;
   const [newLimit, newScale = 0] = to.modifiers;

@@ -1,3 +1,9 @@
+/*
+ * Bundle: the migrations of one deployment, as plain JSON. The JSON of `bundle.json` comes in at run time, and a
+ * checked bundle goes out, with the steps into which its migrations are cut. Nothing here parses SQL, reads a folder
+ * or asks a database.
+ */
+
 import { join } from "node:path";
 import type { Warning } from "../errors.ts";
 import type { LockMode } from "../postgres/locks.ts";
@@ -9,13 +15,13 @@ import type { RuleId } from "./rule-ids.ts";
 export interface Bundle {
   /** Version of this shape. A reader refuses one that it does not know. */
   readonly bundleVersion: 1;
-  /** Which of Drizzle's folder layouts it came from. */
+  /** The layout of the folder that it came from. */
   readonly layout: Layout;
   /** SHA-256, hex, over the ordered tags, times and hashes: changes when and only when the migrations do. */
   readonly hash: string;
   /** In the journal's order, which is the order in which they are applied. */
   readonly migrations: readonly Migration[];
-  /** What is odd about the folder without being wrong. */
+  /** Oddities of the folder that make it no less valid. */
   readonly warnings: readonly Warning[];
 }
 
@@ -26,7 +32,7 @@ export type Layout = "0.x" | "1.0";
 export interface Migration {
   /** Layout 0.x: the file's name without `.sql`; 1.0: the name of its folder. */
   readonly tag: string;
-  /** What a 1.0 ledger calls it: the name of its folder, or the one that `drizzle-kit up` would give it. */
+  /** Its name in a 1.0 ledger: the name of its folder, or the one that `drizzle-kit up` would give it. */
   readonly name: string;
   /**
    * Epoch milliseconds, the ledger's `created_at`. Layout 0.x: the journal's `when`, the author's clock;
@@ -40,26 +46,26 @@ export interface Migration {
   readonly statements: readonly Statement[];
   /**
    * SHA-256 of earlier versions of the file, as far as version control had them, that differ from this one in
-   * comments and blanks only. A ledger row with one of these belongs to a file that was edited for the eye.
+   * comments and blanks only. A ledger row with one of these belongs to a file with a cosmetic edit.
    */
   readonly sameAs?: readonly string[];
-  /** Whether a literal in it spans lines, so that its text with other line ends is another one. */
+  /** Whether a literal in it spans lines. Then other line ends make another text. */
   readonly lineEndsMatter?: true;
-  /** What its author says of the whole file in comments; absent where that is nothing. */
+  /** The author's directives for the whole file; absent without any. */
   readonly directives?: FileDirectives;
-  /** What the rules of `check` have against it; see `docs/rules.md`. Nothing that is applied depends on them. */
+  /** The findings of the rules of `check`; see `docs/rules.md`. They never decide what is applied. */
   readonly findings: readonly Finding[];
 }
 
-/** What a directive comment says of a statement. See `docs/directives.md`. */
+/** The directives for one statement, written as comments. See `docs/directives.md`. */
 export interface StatementDirectives {
-  /** How long it may wait for a lock at a time, in ms, in place of the request's `ddlLockTimeoutMs`. */
+  /** Longest wait for a lock, in ms, in place of the request's `ddlLockTimeoutMs`. */
   readonly lockTimeoutMs?: number;
   /** The rules of `check` that it may break. */
   readonly allow?: readonly RuleId[];
 }
 
-/** What directive comments at its head say of a whole file. */
+/** The directives for a whole file, written as comments at its head. */
 export interface FileDirectives extends StatementDirectives {
   /** Each statement commits by itself, until a BEGIN. */
   readonly noTransaction?: true;
@@ -77,35 +83,38 @@ export interface Statement {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
-  /** Hex, over its tokens: comments and the blanks between them do not change it. */
+  /** Digest of its tokens, in hex. Comments, and the blanks between tokens, do not change it. */
   readonly digest: string;
-  /** What the parser calls it: `CreateStmt`, `IndexStmt`, `TransactionStmt` …; `UNPARSED` where it cannot read it. */
+  /**
+   * Its kind in the parser's words: `CreateStmt`, `IndexStmt`, `TransactionStmt` …; `UNPARSED` if the parser cannot
+   * read it.
+   */
   readonly kind: string;
   readonly mode: StatementMode;
-  /** What a later run has to know of it; null for most. */
+  /** The effect that a later run has to know; null for most statements. */
   readonly effect: Effect | null;
   /**
-   * What it names or locks, each once, as far as its text tells; absent where that is nothing. What functions,
-   * triggers and foreign keys do behind it is not seen.
+   * The objects that its text names or locks, each once; absent without any. The work of functions, triggers and
+   * foreign keys behind it is not seen.
    */
   readonly touches?: readonly Touched[];
-  /** What its author says of it in comments; absent where that is nothing. */
+  /** The author's directives for it; absent without any. */
   readonly directives?: StatementDirectives;
 }
 
-/** Hex digits of a statement's digest: enough to notice an edit. */
+/** Number of hex digits in a statement's digest: enough to notice an edit. */
 export const DIGEST_LENGTH = 12;
 
 /** The kind of a statement that a directive lets through although the parser cannot read it. */
 export const UNPARSED = "Unparsed";
 
 /**
- * How a statement stands to transactions: it can run in one; it must run `alone`, because the server
- * refuses it in a transaction; or it begins or ends one itself.
+ * The relation of a statement to transactions. It can run in one; or it must run `alone`, because the server refuses
+ * it in a transaction; or it begins or ends one itself.
  */
 export type StatementMode = (typeof STATEMENT_MODES)[number];
 
-/** Every mode there is. */
+/** Every mode. */
 export const STATEMENT_MODES = [
   "transactional",
   "alone",
@@ -116,19 +125,19 @@ export const STATEMENT_MODES = [
   "rollback-and-begin",
 ] as const;
 
-/** Something that a statement names. */
+/** An object that a statement names or locks. */
 export interface Touched extends ObjectName {
   /**
-   * `table`, `index`, `view`, `type`, `function` … Some relations are locked that the statement does not name:
-   * then the kind says how the name leads to them, and there may be none: `table-of-index`,
-   * `tables-of-constraint`, `tables-linked-by-foreign-key`, `parents-of-table`, … See `docs/locks.md`.
+   * `table`, `index`, `view`, `type`, `function` … A statement can lock relations that it does not name. Then the
+   * kind says how the name leads to them: `table-of-index`, `tables-of-constraint`, `tables-linked-by-foreign-key`,
+   * `parents-of-table`, … Such relations need not exist. See `docs/locks.md`.
    */
   readonly kind: string;
-  /** The strongest lock that the statement takes on it; absent where it takes none, or where it makes it. */
+  /** The strongest lock that the statement takes on it; absent if it takes no lock, or makes the object. */
   readonly lock?: LockMode;
 }
 
-/** What a statement does that a later run must be able to find again, or that binds those behind it. */
+/** An effect that a later run must be able to find again, or that later statements depend on. */
 export type Effect =
   | { readonly kind: "builds-index"; readonly table: ObjectName; readonly index: string | null }
   | { readonly kind: "drops-indexes"; readonly indexes: readonly ObjectName[] }
@@ -138,34 +147,34 @@ export type Effect =
       readonly object: "database" | "tablespace" | "subscription";
       readonly name: string;
     }
-  /** REINDEX CONCURRENTLY: broken off it leaves INVALID twins; of this index or table, null: of any. */
+  /** REINDEX CONCURRENTLY. After an interruption INVALID twins stay: of this index or table; null: of any. */
   | { readonly kind: "rebuilds-indexes"; readonly of: ObjectName | null }
   /** Running it twice leaves the same as running it once: VACUUM, REINDEX, ALTER SYSTEM. */
   | { readonly kind: "repeatable" }
-  /** Whether it has happened cannot be found out afterwards. */
+  /** Nobody can find out afterwards whether it has happened. */
   | { readonly kind: "unknown" }
   /** The value can be used only once this is committed, unless the type is as new as the value. */
   | { readonly kind: "adds-enum-value"; readonly type: ObjectName; readonly value: string }
   | { readonly kind: "creates-type"; readonly type: ObjectName }
-  /** Sets something for the session, which the statements behind it may need. */
+  /** Sets something for the session that later statements may need. */
   | { readonly kind: "sets" };
 
 /** The separator that drizzle-kit writes and that Drizzle's migrator splits at, whatever surrounds it. */
 export const STATEMENT_BREAKPOINT = "--> statement-breakpoint";
 
-/** The text of one statement, as it is sent to the server. */
+/** Returns the text of one statement, as it is sent to the server. */
 export function statementText(migration: Migration, statement: Statement): string {
   return migration.sql.slice(statement.start, statement.end);
 }
 
-/** The chunks of a migration, exactly as Drizzle's `readMigrationFiles` cuts them. */
+/** Returns the chunks of a migration, exactly as Drizzle's `readMigrationFiles` cuts them. */
 export function chunksOf(migration: Migration): readonly string[] {
   return migration.sql.split(STATEMENT_BREAKPOINT);
 }
 
 /**
- * What a 1.0 ledger calls a migration. For one of the 0.x layout that is what `drizzle-kit up` makes of
- * it: the time in UTC, to the second, and the tag without all up to its first underscore.
+ * Returns the name of a migration in a 1.0 ledger. For the 0.x layout it is the name that `drizzle-kit up` makes: the
+ * time in UTC, to the second, and the tag without all up to its first underscore.
  */
 export function migrationName(layout: Layout, tag: string, when: number): string {
   if (layout === "1.0") return tag;
@@ -182,7 +191,7 @@ export function migrationName(layout: Layout, tag: string, when: number): string
   return `${date.getUTCFullYear()}${stamp}_${rest.join("_")}`;
 }
 
-/** Where a migration's file lies below its folder. */
+/** Returns the path of a migration's file below the folder of migrations. */
 export function migrationFile(layout: Layout, tag: string): string {
   return layout === "1.0" ? join(tag, "migration.sql") : `${tag}.sql`;
 }

@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import type { Migration } from "./bundle.ts";
 
 /**
- * Whether a file that had this hash once said the same to PostgreSQL as the migration does now: other line
- * ends, other blank lines at its end, or a text that the bundle names because version control had it.
- * False also where that cannot be told.
+ * Whether a file with this hash said the same to PostgreSQL as the migration does now. It had other line ends, or
+ * other blank lines at its end, or it is an earlier version that the bundle names. False also if nobody can tell.
  */
 export function isCosmeticEdit(migration: Migration, ledgerHash: string): boolean {
   const { hash, sameAs = [] } = migration;
@@ -12,7 +11,7 @@ export function isCosmeticEdit(migration: Migration, ledgerHash: string): boolea
   return sameAs.includes(ledgerHash) || variantHashes(migration).includes(ledgerHash);
 }
 
-/** The hashes of the texts that an editor or a checkout makes of this one without being asked. */
+/** Returns the hashes of the texts that an editor or a checkout makes of this one without being asked. */
 export function variantHashes({
   sql,
   lineEndsMatter,

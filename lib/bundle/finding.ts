@@ -3,18 +3,18 @@ import type { TypeReference } from "../postgres/types.ts";
 import type { RuleId } from "./rule-ids.ts";
 
 /**
- * How bad a finding is. `error`: it stops traffic for as long as a table is large, loses data, breaks the
- * code that runs now, or fails. `warning`: it may. `note`: it will be regretted.
+ * The severity of a finding. `error`: it stops traffic for as long as a table is large, loses data, breaks the code
+ * that runs now, or fails. `warning`: it may do so. `note`: its author will regret it.
  */
 export type Severity = (typeof SEVERITIES)[number];
 
-/** From the worst to the mildest. */
+/** Every severity, from the worst to the mildest. */
 export const SEVERITIES = ["error", "warning", "note"] as const;
 
-/** What a rule has found in a statement, from its text and those before it: plain data, part of the bundle. */
+/** A finding of a rule in a statement, from its text and the texts before it. Plain data, part of the bundle. */
 export interface Finding {
   readonly rule: RuleId;
-  /** Without knowing how large the table is. */
+  /** The severity without knowledge of the table's size. */
   readonly severity: Severity;
   /** Number of the statement in its migration, from 1. */
   readonly statement: number;
@@ -22,28 +22,29 @@ export interface Finding {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
-  /** One sentence: what happens, and to whom. */
+  /** One sentence that says the harm, and who suffers it. */
   readonly message: string;
   /** SQL that does the same safely, with the names of this statement. */
   readonly rewrite: string;
-  /** The table that was there before; null where the finding is about none. */
+  /** The table, if it existed before the statement; null for a finding about no table. */
   readonly table: ObjectName | null;
   /**
-   * Tag of the earlier migration of this bundle that creates the table. Where that one is deployed together with
-   * this one the table is still empty, and nothing is found. Null: no migration creates it, or it does not matter.
+   * Tag of the earlier migration of this bundle that creates the table; null when no migration creates it, or when it
+   * does not matter. If both migrations are deployed together, the table is still empty, and the finding does not
+   * count.
    */
   readonly createdIn: string | null;
-  /** What the catalog of a live database can say about it; null for nothing. */
+  /** The question about it that the catalog of a live database can answer; null without one. */
   readonly asks: Question | null;
 }
 
-/** What only the catalog knows. */
+/** A question that only the catalog can answer. */
 export type Question =
-  /** How long does it take: how large is the table? For an index its table is looked up. */
+  /** How large is the table, and so how long does it take? Of an index, its table is looked up. */
   | { readonly kind: "scan"; readonly index: ObjectName | null }
-  /** How much is lost: how many rows are there? */
+  /** How many rows are there to lose? */
   | { readonly kind: "loss" }
-  /** Who is hurt: who uses the table now? */
+  /** Which sessions use the table now, and would be hurt? */
   | { readonly kind: "use" }
   /** Does PostgreSQL rewrite the table for this change of type? */
   | { readonly kind: "type-change"; readonly column: string; readonly type: TypeReference }
@@ -57,7 +58,7 @@ export type Question =
 /** A finding as a report carries it. */
 export interface ReportedFinding {
   readonly rule: RuleId;
-  /** By all that is known: with a database, its catalog included. */
+  /** The severity by all known facts, those of a database's catalog included. */
   readonly severity: Severity;
   /** Tag of the migration. */
   readonly migration: string;
@@ -66,11 +67,11 @@ export interface ReportedFinding {
   readonly column: number;
   readonly message: string;
   readonly rewrite: string;
-  /** What the database says about it: `the table has 4.1 GB, read by 3 sessions now`; null where none was asked. */
+  /** The database's evidence: `the table has 4.1 GB, read by 3 sessions now`; null when no database was asked. */
   readonly evidence: string | null;
 }
 
-/** The findings of the migrations that are deployed together, in their order. */
+/** Returns the findings of the migrations that are deployed together, in their order. */
 export function findingsOf(
   migrations: readonly { readonly tag: string; readonly findings: readonly Finding[] }[],
 ): readonly PlacedFinding[] {
@@ -88,7 +89,7 @@ export interface PlacedFinding {
   readonly finding: Finding;
 }
 
-/** What a report says of a finding. */
+/** Describes a finding, as a report does. */
 export function describeFinding(
   { tag, finding }: PlacedFinding,
   grade: { readonly severity: Severity; readonly evidence: string | null } = {
@@ -101,7 +102,7 @@ export function describeFinding(
   return { rule, severity, migration: tag, statement, line, column, message, rewrite, evidence };
 }
 
-/** How many there are of each severity. */
+/** Counts the findings of each severity. */
 export function countFindings(
   findings: readonly { readonly severity: Severity }[],
 ): Readonly<Record<Severity, number>> {

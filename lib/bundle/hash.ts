@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import type { Migration } from "./bundle.ts";
 
-/** What a bundle's hash is made of. */
+/** The parts of a migration that a bundle's hash covers. */
 type Hashed = Pick<Migration, "tag" | "when" | "hash">;
 
-/** The hash of a list of migrations; see `Bundle.hash`. */
+/** Returns the hash of a list of migrations; see `Bundle.hash`. */
 export function bundleHash(migrations: readonly Hashed[]): string {
   return createHash("sha256").update(migrations.map(lineOf).join("\n")).digest("hex");
 }
 
-/** The hashes of all shorter bundles that a list of migrations begins with. */
+/** Returns the hashes of all shorter bundles that a list of migrations begins with. */
 export function headHashes(migrations: readonly Hashed[]): readonly string[] {
   const hash = createHash("sha256");
   return migrations.map((migration, index) => {

@@ -24,8 +24,8 @@ import { RULE_IDS } from "./rule-ids.ts";
 
 /**
  * Reads a compiled bundle and refuses a damaged one.
- * @param value what `JSON.parse` made of `bundle.json`
- * @throws MigratorError `BUNDLE_INVALID`, naming the first thing that is wrong
+ * @param value the parsed JSON of `bundle.json`
+ * @throws MigratorError `BUNDLE_INVALID`, which names the first defect
  */
 export function readBundle(value: unknown): Bundle {
   if (!isRecord(value)) throw invalid("it is not a JSON object");
@@ -73,7 +73,9 @@ function readMigration(value: unknown, index: number, layout: Layout): Migration
   return migration;
 }
 
-/** Statements that overlap or change places would run twice or too early, under a hash that is right. */
+/**
+ * Refuses statements that overlap or change places: they would run twice or too early, under a hash that is right.
+ */
 function refuseDisorder(migration: Migration): void {
   const { tag, statements } = migration;
   const chunks = chunksOf(migration).length;
@@ -138,7 +140,7 @@ function isTouched(value: unknown): value is Touched {
   return value.lock === undefined || LOCK_MODES.some((mode) => mode === value.lock);
 }
 
-/** What a directive of each name may be. */
+/** The check of each directive's value. */
 const DIRECTIVES: Readonly<Record<string, (value: unknown) => boolean>> = {
   noTransaction: (value) => value === true,
   lockTimeoutMs: (value) => isCount(value) && value > 0,
@@ -153,7 +155,7 @@ function readDirectives(value: unknown, tag: string): { readonly directives?: Fi
       ([name, said]) => Object.hasOwn(DIRECTIVES, name) && DIRECTIVES[name]?.(said) === true,
     );
   if (!isSound) throw invalid(`a directive of ${tag} is not known to this migrator`);
-  // Every name and every value was looked at just now.
+  // The check above has looked at every name and every value.
   return { directives: value as FileDirectives };
 }
 
@@ -190,7 +192,7 @@ function readEffect(value: unknown, tag: string): Effect | null {
   for (const [field, isValid] of Object.entries(fields)) {
     if (!isValid(value[field])) throw invalid(`a statement of ${tag} has no ${field}`);
   }
-  // Every field of this kind was looked at just now.
+  // The loop above has looked at every field of this kind.
   return value as unknown as Effect;
 }
 

@@ -4,27 +4,30 @@ import { type Migration, type Statement, type StatementMode, statementText } fro
 /** Statements of one migration that are done together. */
 export interface Slice {
   readonly migration: Migration;
-  /** Indexes, from 0, of what is sent, in order. What begins and ends transactions is not among it. */
+  /**
+   * Indexes, from 0, of the statements that are sent, in order. Statements that begin or end a transaction are not
+   * among them.
+   */
   readonly statements: readonly number[];
-  /** How many of the migration's statements are done once this is. */
+  /** Number of the migration's statements that are done after this slice. */
   readonly done: number;
-  /** Whether the migration is complete then: its ledger row commits with it. */
+  /** Whether this slice completes the migration. Then the ledger row commits with it. */
   readonly completes: boolean;
 }
 
-/** What commits, or fails, as one: a transaction, or a statement that no transaction can hold. */
+/** The unit that commits, or fails, as one: a transaction, or a statement that no transaction can hold. */
 export type Step =
   | { readonly kind: "transaction"; readonly slices: readonly Slice[] }
   | { readonly kind: "alone"; readonly slice: Slice; readonly index: number };
 
-/** What a step holds, in order. */
+/** Returns the slices of a step, in order. */
 export function slicesOf(step: Step): readonly Slice[] {
   return step.kind === "alone" ? [step.slice] : step.slices;
 }
 
 /**
- * How long a statement may wait for a lock at a time, in ms: its own directive counts before its file's, and
- * that before the request's.
+ * Returns the longest wait of a statement for a lock, in ms. The statement's own directive counts before its file's,
+ * and that before the request.
  */
 export function lockTimeoutOf(
   { directives, statements }: Migration,
@@ -37,11 +40,11 @@ export function lockTimeoutOf(
 
 /** Facts about the statements that their parse trees do not show. */
 export interface StepOptions {
-  /** How many statements of a migration an earlier run has done already. */
+  /** Returns the number of a migration's statements that an earlier run has done. */
   done(migration: Migration): number;
   /** Whether the server has shown that this statement cannot run in a transaction. */
   mustStandAlone(migration: Migration, index: number): boolean;
-  /** Whether the server has shown that a new enum value is used where the texts do not say so. */
+  /** Whether the server has shown that a statement uses a new enum value without naming it in its text. */
   readonly commitEveryEnumValue: boolean;
 }
 
@@ -52,10 +55,10 @@ export const NOTHING_KNOWN: StepOptions = {
   commitEveryEnumValue: false,
 };
 
-/** Why a list of migrations cannot share one transaction. */
+/** The reason why migrations cannot share one transaction. */
 export type Separation = "not-transactional" | "transaction-control" | "new-enum-value";
 
-/** One transaction for all of them. */
+/** Puts all of these migrations into one transaction. */
 export function oneTransaction(migrations: readonly Migration[]): Step {
   const slices = migrations.map((migration) => ({
     migration,
@@ -66,7 +69,10 @@ export function oneTransaction(migrations: readonly Migration[]): Step {
   return { kind: "transaction", slices };
 }
 
-/** Why each of these migrations cannot be part of one transaction for all; empty where nothing stands against it. */
+/**
+ * Finds the migrations that cannot be part of one transaction for all, with the reason of each. Empty when all of
+ * them can.
+ */
 export function separations(
   migrations: readonly Migration[],
   options: StepOptions,
@@ -89,10 +95,10 @@ export function separations(
 }
 
 /**
- * Cuts one migration into steps, as its author meant them: a COMMIT ends a transaction, what follows it
- * commits statement by statement until a BEGIN, and so does a file with the directive `no-transaction` from
- * its head; what cannot run in a transaction stands alone; a new enum value is committed before a statement
- * that names it. What an earlier run has done is left out.
+ * Cuts one migration into steps, as its author meant them. A COMMIT ends a transaction. The statements behind it
+ * commit one by one until a BEGIN; so do those of a file with the directive `no-transaction`, from its head. A
+ * statement that cannot run in a transaction stands alone. A new enum value is committed before a statement that
+ * names it. Statements that an earlier run has done are left out.
  */
 export function cutSteps(migration: Migration, options: StepOptions): readonly Step[] {
   const cutter = new Cutter(migration, options.done(migration));
@@ -105,13 +111,13 @@ export function cutSteps(migration: Migration, options: StepOptions): readonly S
   return completed(cutter.finish(), migration);
 }
 
-/** Collects steps. What lies before `from` is done already, and only its boundaries count. */
+/** Collects steps. The statements before `from` are done already: only their boundaries count. */
 class Cutter {
   readonly #migration: Migration;
   readonly #from: number;
   readonly #steps: Step[] = [];
   #open: number[] = [];
-  /** Behind a COMMIT, or by directive, and before the next BEGIN: each statement is a transaction. */
+  /** True behind a COMMIT, or by directive, until the next BEGIN. Then each statement is a transaction. */
   #autocommit: boolean;
 
   constructor(migration: Migration, from: number) {
@@ -152,7 +158,7 @@ class Cutter {
   }
 }
 
-/** The migration is complete with its last step, whatever came to nothing behind it. */
+/** Completes the migration with its last step, even if statements that are rolled back follow. */
 function completed(steps: readonly Step[], migration: Migration): readonly Step[] {
   const done = migration.statements.length;
   const last = steps.at(-1);
@@ -169,13 +175,13 @@ function completed(steps: readonly Step[], migration: Migration): readonly Step[
 interface EnumCut {
   /** The migration that adds the value. */
   readonly migration: Migration;
-  /** Index of the last statement before the one that uses it; -1 where that one is the first of its migration. */
+  /** Index of the last statement before the one that uses it; -1 if that one is the first of its migration. */
   readonly after: number;
 }
 
 /**
- * Where one transaction for all these migrations would use an enum value that it has just added. A type
- * that is itself new in the transaction takes new values at once.
+ * Finds the places where one transaction for all these migrations would use an enum value that it has just added. A
+ * type that is itself new in the transaction takes new values at once.
  */
 function enumCuts(migrations: readonly Migration[], options: StepOptions): readonly EnumCut[] {
   const cuts: EnumCut[] = [];
@@ -193,14 +199,14 @@ function enumCuts(migrations: readonly Migration[], options: StepOptions): reado
     const { effect } = statement;
     if (effect?.kind === "creates-type") newTypes.push(effect.type);
     if (effect?.kind !== "adds-enum-value") continue;
-    // Once the server has objected, nothing counts as new: a type can be made by what no text shows.
+    // Once the server has objected, no type counts as new: a statement can make one without a word of it in its text.
     const isNew = !options.commitEveryEnumValue && newTypes.some((type) => same(type, effect.type));
     if (!isNew) added.push({ migration, value: effect.value });
   }
   return cuts;
 }
 
-/** A text that names the value, wherever, may use it; another ADD VALUE may not. */
+/** Whether a statement may use the value. A text that names it anywhere may use it; another ADD VALUE may not. */
 function uses(
   migration: Migration,
   statement: Statement,

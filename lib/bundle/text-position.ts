@@ -1,7 +1,6 @@
 /**
- * The one place that says where something stands in a text. Offsets come in as the server, the parser or the
- * scanner counts them; UTF-16 units, a line with its column, or a line with a caret below go out. It reads
- * nothing but the text that it is given.
+ * Positions in a text. Offsets come in as the server, the parser or the scanner counts them. UTF-16 units, a line
+ * with its column, or a line with a caret below go out. Nothing here reads more than the text that it is given.
  */
 
 /** A place in a file. */
@@ -15,9 +14,9 @@ export interface Position {
 const TOP: Position = { line: 1, column: 1 };
 
 /**
- * The line and column of an offset.
+ * Returns the line and column of an offset.
  * @param offset in UTF-16 units
- * @param begin where the text itself begins, for a part of a file. Default: the top of the file
+ * @param begin position of the text itself, for a part of a file. Default: the top of the file
  */
 export function positionAt(text: string, offset: number, begin: Position = TOP): Position {
   const lines = text.slice(0, offset).split("\n");
@@ -52,7 +51,7 @@ function bytesOf(point: number): number {
   return point > 0xffff ? 4 : 3;
 }
 
-/** How much of a line an excerpt shows. */
+/** The part of a line that an excerpt shows. */
 interface Extent {
   /** Units before the place. Default: 60. */
   readonly before?: number;
@@ -60,11 +59,11 @@ interface Extent {
   readonly behind?: number;
   /** Text at the end of the line that is left out. Default: a carriage return. */
   readonly tail?: RegExp;
-  /** The end of what the carets stand under. Default: one caret. */
+  /** End of the text above the carets. Default: one caret. */
   readonly end?: Position;
 }
 
-/** A line of a text, and what stands below it. */
+/** A line of a text, with the parts of the line below it. */
 export interface Excerpt {
   readonly shown: string;
   /** Blanks as wide as the text before the place. */
@@ -72,7 +71,7 @@ export interface Excerpt {
   readonly carets: string;
 }
 
-/** The line of a place, shortened around it, with carets under what begins there. */
+/** Returns the line of a place, shortened around it, with carets under the text that begins there. */
 export function excerpt(text: string, place: Position, extent: Extent = {}): Excerpt {
   const { before = 60, behind = 60, tail = /\r$/, end = place } = extent;
   const line = (text.split("\n", place.line)[place.line - 1] ?? "").replace(tail, "");

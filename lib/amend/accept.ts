@@ -13,6 +13,10 @@ import { quotePlace } from "../ledger/place.ts";
 import type { Matching } from "../plan/match.ts";
 import type { Change, Here } from "./changes.ts";
 
+/**
+ * Proposes to take the file of a migration as it is now, in its ledger row or in its checkpoint.
+ * @throws MigratorError `REQUEST_INVALID` for a pending migration, and as `refuseShorter`
+ */
 export function accept(migration: Migration, { ledger, matching }: Here): readonly Change[] {
   const row = matching.rowOf.get(migration);
   if (row !== undefined) return acceptRow(migration, row, ledger, matching);
@@ -25,7 +29,9 @@ export function accept(migration: Migration, { ledger, matching }: Here): readon
   );
 }
 
-/** Rows that repeat this one change with it: alone they would belong to no migration any more. */
+/**
+ * Proposes the new hash for a row, and for the rows that repeat it: alone they would belong to no migration any more.
+ */
 function acceptRow(
   { tag, hash }: Migration,
   row: LedgerRow,
@@ -64,6 +70,10 @@ function acceptCheckpoint(
   ];
 }
 
+/**
+ * Refuses a file that has fewer statements than were begun.
+ * @throws MigratorError `REQUEST_INVALID`
+ */
 export function refuseShorter({ tag, statements }: Migration, { done, running }: Checkpoint): void {
   const begun = running === null ? done : running + 1;
   if (statements.length >= begun) return;

@@ -9,22 +9,22 @@ import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import type { ObjectName } from "../postgres/names.ts";
 import { type Change, type Here, upTo } from "./changes.ts";
 
-/** What a baseline says about a database. */
+/** The claim of a baseline about a database. */
 export interface BaselineClaim {
   readonly to: string;
   /** Tags of the migrations that get a row. */
   readonly tags: ReadonlySet<string>;
-  /** Tables, as `name` or `schema.name`, that need not be there. */
+  /** Tables, as `name` or `schema.name`, that may be missing. */
   readonly gone: readonly string[];
 }
 
-/** How many tables an error names. */
+/** Number of tables that an error names. */
 const MAX_NAMED = 10;
 
 /**
- * Looks whether the database has what a baseline claims. One that claims too much would leave tables
- * missing for ever; one that claims too little only makes the next run fail, so it is merely warned of.
- * @throws MigratorError `BASELINE_MISMATCH`, naming the tables that are missing, and who would make them
+ * Checks that the database has the tables that a baseline claims. A baseline that claims too much would leave tables
+ * missing for ever. One that claims too little only makes the next run fail, so it gets a warning.
+ * @throws MigratorError `BASELINE_MISMATCH`, which names the missing tables and the migrations that make them
  */
 export async function checkBaseline(
   connection: Connection,
@@ -47,8 +47,8 @@ export async function checkBaseline(
 }
 
 /**
- * The catalog is asked, because `to_regclass` raises where a schema is closed to us. A name without a
- * schema is looked for along the search path, as the migration's own statement did.
+ * Finds tables in the catalog, because `to_regclass` raises an error for a schema that is closed to us. A name
+ * without a schema is looked for along the search path, as the migration's own statement did.
  */
 async function findTables(
   connection: Connection,
@@ -102,6 +102,7 @@ function tooShort(early: readonly MadeTable[], to: string): Warning {
   };
 }
 
+/** Proposes ledger rows for those of these migrations that lack one, and the ledger itself if it is missing. */
 export function baseline(wanted: readonly Migration[], here: Here): readonly Change[] {
   const { ledger, role, matching } = here;
   const missing = wanted.filter((migration) => !matching.rowOf.has(migration));
@@ -120,7 +121,7 @@ export function baseline(wanted: readonly Migration[], here: Here): readonly Cha
   ];
 }
 
-/** Counts a migration as applied, and forgets how far it came. */
+/** Proposes the ledger row of a migration, and the end of its checkpoint. */
 export function insertApplied(migration: Migration, { ledger, role }: Here): Change {
   const target = chooseWritePlace(ledger, role);
   const checkpoint = findCheckpoint(ledger.checkpoints, migration);

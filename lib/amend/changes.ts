@@ -5,7 +5,7 @@ import type { Ledger, LedgerFacts } from "../ledger/ledger.ts";
 import type { Matching } from "../plan/match.ts";
 import type { LedgerPlace } from "../target/target.ts";
 
-/** What somebody asks to have put right in a ledger. */
+/** The correction of a ledger that somebody asks for. */
 export type AmendmentRequest =
   | {
       readonly kind: "baseline";
@@ -19,25 +19,25 @@ export type AmendmentRequest =
 
 /** One change to a ledger, for a person to look at before it is made. */
 export interface Change {
-  /** Tag of the migration that it is about; null where it is about none of the folder. */
+  /** Tag of its migration; null for a change that belongs to no migration of the folder. */
   readonly migration: string | null;
-  /** What it does, in one line. */
+  /** Its description, in one line. */
   readonly summary: string;
   readonly sendings: readonly Sending[];
   /** The tables that it writes. */
   readonly tables: readonly LedgerPlace[];
 }
 
-/** Everything that would be written, in order. */
+/** All changes that would be written, in order. */
 export interface Proposal {
-  /** Empty where everything is as it should be. */
+  /** Empty when there is nothing to correct. */
   readonly changes: readonly Change[];
-  /** The ledger that counts once this is written. */
+  /** The ledger that counts once the changes are written. */
   readonly ledger: LedgerFacts;
   readonly warnings: readonly Warning[];
 }
 
-/** The ledger, and what it says about the bundle. */
+/** The ledger of a database, matched with the bundle. */
 export interface Here {
   readonly ledger: Ledger;
   readonly role: string;
@@ -45,14 +45,18 @@ export interface Here {
 }
 
 /**
- * The migrations up to and including one of them.
- * @throws MigratorError `REQUEST_INVALID` where there is none of that tag
+ * Returns the migrations up to and including one of them.
+ * @throws MigratorError `REQUEST_INVALID` for a tag that no migration bears
  */
 export function upTo(bundle: Bundle, tag: string): readonly Migration[] {
   const last = find(bundle, tag);
   return bundle.migrations.slice(0, bundle.migrations.indexOf(last) + 1);
 }
 
+/**
+ * Finds a migration by its tag.
+ * @throws MigratorError `REQUEST_INVALID` for a tag that no migration bears
+ */
 export function find({ migrations }: Bundle, tag: string): Migration {
   const migration = migrations.find((each) => each.tag === tag);
   if (migration !== undefined) return migration;

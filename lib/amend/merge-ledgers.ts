@@ -16,7 +16,7 @@ import { type Matching, matchRows } from "../plan/match.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { Change, Proposal } from "./changes.ts";
 
-/** Two ledgers that both hold something, and what each says about the bundle. */
+/** Two ledgers that both hold rows or checkpoints, each matched with the bundle. */
 interface Merge {
   readonly into: FoundLedger;
   readonly from: FoundLedger;
@@ -26,10 +26,10 @@ interface Merge {
 }
 
 /**
- * Makes one ledger of two: what only the other one has goes to the configured place, and what was read
- * there, and no more, is deleted. A migration that both have keeps the row of the configured place.
- * @throws MigratorError `REQUEST_INVALID` for a row whose 1.0 name nobody knows, `LEDGER_SPLIT` for
- *   checkpoints that contradict each other, and as `chooseWritePlace`
+ * Makes one ledger of two. Rows that only the other ledger has go to the configured place. Then exactly the rows that
+ * were read are deleted from the other ledger. A migration that both have keeps the row of the configured place.
+ * @throws MigratorError `REQUEST_INVALID` for a row whose 1.0 name nobody knows, `LEDGER_SPLIT` for checkpoints that
+ *   contradict each other, and as `chooseWritePlace`
  */
 export function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: string): Proposal {
   const [into, from] = found.filter(
@@ -52,7 +52,7 @@ export function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: str
   return { changes, ledger: facts, warnings: [] };
 }
 
-/** In the order of their times, as if they had been written where they belong. */
+/** Copies rows in the order of their times, as if they had been written where they belong. */
 function mergeRows(merge: Merge): readonly Change[] {
   const { into, from, intoMatching, fromMatching } = merge;
   const migrationOf = new Map(
@@ -76,7 +76,7 @@ function mergeRows(merge: Merge): readonly Change[] {
     });
 }
 
-/** Two rows for one migration that do not say the same: worth a line, for somebody has to know. */
+/** Reports a row that is left out although its hash differs from the one that stays: a person has to know. */
 function leftOut(
   { into, from }: Merge,
   { tag }: Migration,
@@ -101,7 +101,7 @@ function copied(merge: Merge, migration: Migration | undefined, row: LedgerRow):
   };
 }
 
-/** On the server, so that nothing of the row is lost on the way. */
+/** Copies a row on the server, so that nothing of it is lost on the way. */
 function copyRow({ into, from, target }: Merge, { id }: LedgerRow, name: string | null): Sending {
   const named = into.home.columns.includes("name");
   const dated = into.home.columns.includes("applied_at");
@@ -118,7 +118,7 @@ function copyRow({ into, from, target }: Merge, { id }: LedgerRow, name: string 
   };
 }
 
-/** By id: a row that another tool writes meanwhile must not be lost. */
+/** Deletes rows by id: a row that another tool writes meanwhile must not be lost. */
 function emptied({ home, rows, checkpoints }: FoundLedger): readonly Change[] {
   const count = rows.length === 1 ? "the 1 row" : `the ${rows.length} rows`;
   const ids = `{${rows.map(({ id }) => id).join(",")}}`;
@@ -142,7 +142,10 @@ function emptied({ home, rows, checkpoints }: FoundLedger): readonly Change[] {
   return [...(rows.length === 0 ? [] : [deletion]), ...forgotten];
 }
 
-/** How far a migration came that is half applied counts only where neither ledger has it complete. */
+/**
+ * Moves the checkpoints of half-applied migrations. A checkpoint counts only if neither ledger has its migration as
+ * applied.
+ */
 function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
   const { into, from, target } = merge;
   const place = checkpointPlace(target.place);

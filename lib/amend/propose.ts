@@ -16,9 +16,9 @@ import { mergeLedgers } from "./merge-ledgers.ts";
 import { resolve } from "./resolve.ts";
 
 /**
- * What would be written. Pure. Nothing of it touches anything but the ledger and its checkpoints.
+ * Proposes the changes that an amendment would write. Pure. The changes touch only the ledger and its checkpoints.
  * @param role for the GRANTs in an error
- * @throws MigratorError `REQUEST_INVALID` for what cannot be done, `MODIFIED` where what is to be resolved
+ * @throws MigratorError `REQUEST_INVALID` for an impossible amendment, `MODIFIED` for a half-applied migration that
  *   was edited, and as `chooseHome`, `chooseWritePlace`
  */
 export function proposeChanges(

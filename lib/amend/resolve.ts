@@ -13,6 +13,10 @@ import { refuseShorter } from "./accept.ts";
 import { insertApplied } from "./baseline.ts";
 import type { Change, Here } from "./changes.ts";
 
+/**
+ * Proposes to count a statement in doubt as done, or as undone.
+ * @throws MigratorError `REQUEST_INVALID` when nothing is in doubt, `MODIFIED` when the finished part was edited
+ */
 export function resolve(
   migration: Migration,
   here: Here,
@@ -37,8 +41,8 @@ export function resolve(
 }
 
 /**
- * The statement that only a person can tell about. Where the database can tell, a false answer would do
- * harm: an INVALID index would stay for ever.
+ * Returns the statement that only a person can tell about. If the database can tell, a false answer would do harm: an
+ * INVALID index would stay for ever.
  */
 function doubtful(migration: Migration, checkpoint: Checkpoint): number {
   const { tag, statements } = migration;

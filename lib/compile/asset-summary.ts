@@ -4,17 +4,17 @@ import { compileBundle } from "./compile.ts";
 import { type FiledFinding, fileFindings, findingsByText } from "./filed-findings.ts";
 import { tagsSince } from "./since.ts";
 
-/** What an asset is made of. */
+/** The parts of an asset. */
 export interface AssetOptions {
   readonly folder: string;
   readonly out: string;
   /** A prebuilt handler. Default: the one that the package ships. */
   readonly handler?: string;
-  /** A migration's tag or a git ref: only the findings of what is new since then. */
+  /** A migration's tag or a git ref: only the findings of migrations that are new since then. */
   readonly since?: string;
 }
 
-/** What `bundle --json` prints. */
+/** The output of `bundle --json`. */
 export interface BundleSummary {
   /** Changes when and only when the migrations do. */
   readonly hash: string;
@@ -29,13 +29,13 @@ export interface BundleSummary {
   readonly files: readonly AssetFile[];
   readonly bytes: number;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
-  /** What `check` has against the migrations. */
+  /** The findings of `check` in the migrations. */
   readonly findings: readonly FiledFinding[];
 }
 
 /**
  * Compiles a folder, and writes the handler and the bundle.
- * @throws MigratorError as `compileBundle`, `tagsSince` and `writeAsset`
+ * @throws MigratorError as `compileBundle`, `tagsSince` and `writeAsset` do
  */
 export async function makeAsset(options: AssetOptions): Promise<BundleSummary> {
   const { folder, out, handler } = options;

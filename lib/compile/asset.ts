@@ -13,12 +13,12 @@ export interface AssetFile {
 
 const ELSEWHERE = "Name another folder with --out.";
 
-/** What an earlier `bundle` left: another handler has chunks of other names. */
+/** The files of an earlier `bundle`. They are removed, because another handler has chunks of other names. */
 const OURS = /^(?:index|part-[\w-]+|aws-sdk-[\w-]+)\.mjs(?:\.LEGAL\.txt)?$/;
 
 /**
  * Writes the prebuilt handler and the bundle into a folder. Equal migrations make equal bytes.
- * @param handler default: the one that the package ships
+ * @param handler the folder of the handler. Default: the one that the package ships
  * @throws MigratorError `CONFIG_INVALID` where the handler is missing or the folder cannot be written
  */
 export async function writeAsset(
@@ -61,7 +61,7 @@ async function fileIn(folder: string, name: string): Promise<AssetFile> {
 }
 
 /**
- * The bundle as it leaves this machine: warnings name the folder by its last name only, so that equal
+ * Makes the bundle independent of this machine: warnings name the folder by its last name only. Then equal
  * migrations make equal bytes wherever they lie.
  */
 export function portable(bundle: Bundle, folder: string): Bundle {

@@ -1,3 +1,9 @@
+/*
+ * Compiling, at build time only. A Drizzle folder of SQL files comes in. A checked bundle goes out, or an error that
+ * names file, line and column. Nothing here connects to a database or runs a migration, and the deployed function
+ * loads none of it.
+ */
+
 import { createHash } from "node:crypto";
 import { type Bundle, type Layout, type Migration, migrationName } from "../bundle/bundle.ts";
 import { bundleHash } from "../bundle/hash.ts";
@@ -45,13 +51,13 @@ async function withPast(
 
 interface Compiled {
   readonly compiled: readonly Migration[];
-  /** Empty when the rules could be held against all of them. */
+  /** Empty when `check` could hold every migration to the rules. */
   readonly failure: readonly Warning[];
 }
 
 /**
- * Each migration is checked as soon as it is cut, while its parse trees are at hand: those of all migrations
- * would take too much memory, and making them twice too much time.
+ * Cuts and checks one migration after the other. Each is checked while its parse trees are at hand: the trees of all
+ * migrations would take too much memory, and making each tree twice would take too much time.
  */
 function compileFiles(files: readonly MigrationFile[], layout: Layout): Compiled {
   const check = startCheck();

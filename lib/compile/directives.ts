@@ -3,16 +3,16 @@ import { RULE_IDS, type RuleId } from "../bundle/rule-ids.ts";
 import { quoted } from "../text.ts";
 import { scanTokens, type Token } from "./sql/scanner.ts";
 
-/** What the directive comments of one chunk say. */
+/** The directives of one chunk. */
 export interface ChunkDirectives {
   readonly file: FileDirectives;
-  /** By the statement's index in the chunk. */
+  /** The directives above a statement, by the statement's index in the chunk. */
   readonly statements: ReadonlyMap<number, StatementDirectives>;
 }
 
 /** A directive that cannot be followed. */
 export class DirectiveProblem extends Error {
-  /** UTF-16 offset of its comment in the chunk. */
+  /** Where the directive's comment begins in the chunk, in UTF-16 units. */
   readonly offset: number;
 
   constructor(offset: number, message: string) {
@@ -22,7 +22,7 @@ export class DirectiveProblem extends Error {
   }
 }
 
-/** Where something lies in a chunk, in UTF-16 units. */
+/** A part of a chunk, in UTF-16 units. */
 interface Span {
   readonly start: number;
   readonly end: number;
@@ -31,7 +31,7 @@ interface Span {
 /** One directive comment. */
 interface Directive extends Span {
   readonly name: DirectiveName;
-  /** What stands behind its name. */
+  /** The text behind its name. */
   readonly words: string;
 }
 
@@ -44,11 +44,11 @@ const BLOCK_COMMENT = new RegExp(`^/\\*+\\s*${MARK}\\s*:`);
 const COLON_MISSING = new RegExp(`^--+[ \\t]*${MARK}[ \\t]+(${NAMES.join("|")})\\b`);
 
 /**
- * Reads the directive comments of a chunk. A literal or a function's body that holds the like is none.
- * @param statements where the chunk's statements lie, in order
- * @param head what is said of the whole file already; null where a statement stands before this chunk. What
- *   stands at the head of a file, with a blank line or a breakpoint below it, is said of all of it
- * @throws DirectiveProblem for the first that cannot be followed
+ * Reads the directive comments of a chunk. The same words inside a literal or a function's body are not a directive.
+ * A directive at the head of a file, with a blank line or a breakpoint below it, holds for the whole file.
+ * @param statements the places of the chunk's statements, in order
+ * @param head the directives of the whole file so far; null where a statement stands before this chunk
+ * @throws DirectiveProblem for the first directive that cannot be followed
  */
 export function readDirectives(
   chunk: string,
@@ -68,10 +68,10 @@ export function readDirectives(
   return { file, statements: found };
 }
 
-/** A directive and what it stands above. */
+/** A directive and the statement below it. */
 interface Placed {
   readonly directive: Directive;
-  /** Of the statement that follows; the number of statements where none does. */
+  /** Index of the statement that follows; the number of statements where none follows. */
   readonly index: number;
   /** The text from the directive to that statement. */
   readonly below: string;
@@ -123,7 +123,7 @@ function refuseInside(chunk: string, { start, end }: Span): void {
   }
 }
 
-/** What only a newer server can read may have literals that this scanner cannot. */
+/** A statement for a newer server may have literals that this scanner cannot read. Then it gives no tokens. */
 function tokensIfAny(text: string): readonly Token[] {
   try {
     return scanTokens(text);
@@ -132,7 +132,7 @@ function tokensIfAny(text: string): readonly Token[] {
   }
 }
 
-/** Null for a comment that means nothing to us, and for all other tokens. */
+/** Returns null for an ordinary comment, and for a token that is no comment. */
 function directiveOf(token: Token): Directive | null {
   const { text, comment, start, end } = token;
   if (comment === null) return null;
@@ -172,7 +172,7 @@ function withStatement(before: StatementDirectives, directive: Directive): State
   }
 }
 
-/** What can be said of a file and of a statement alike. */
+/** Adds a directive that a file and a statement may both have. */
 function withBoth<Said extends StatementDirectives>(before: Said, directive: Directive): Said {
   if (directive.name === "allow") {
     const allow = new Set([...(before.allow ?? []), ...rulesOf(directive)]);
@@ -216,8 +216,8 @@ function problem({ start }: Span, message: string): DirectiveProblem {
 }
 
 /**
- * Where a chunk says that its last statement is one that this parser cannot read.
- * @returns the offset just behind the directive; null where there is none
+ * Finds the `unparsed` directive, which lets through a last statement that this parser cannot read.
+ * @returns the offset just behind the directive; null for a chunk without one
  */
 export function findUnparsed(chunk: string): number | null {
   if (!chunk.includes(MARK) || !chunk.includes("unparsed")) return null;
@@ -229,9 +229,9 @@ export function findUnparsed(chunk: string): number | null {
 }
 
 /**
- * Where the statement lies that an `unparsed` directive lets through: it ends where its chunk ends.
- * @param from just behind the directive
- * @throws DirectiveProblem where there is none, or more than one
+ * Finds the statement that an `unparsed` directive lets through. The statement ends where its chunk ends.
+ * @param from the offset just behind the directive
+ * @throws DirectiveProblem where no statement follows, or more than one
  */
 export function unparsedStatement(chunk: string, from: number): Span {
   const tokens = scanTokens(chunk.slice(from)).filter(({ comment }) => comment === null);

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { type Bundle, type Migration, migrationFile } from "../bundle/bundle.ts";
 import { describeFinding, findingsOf, type ReportedFinding } from "../bundle/finding.ts";
 
-/** A finding and the file that it is in. */
+/** A finding and its file. */
 export interface FiledFinding extends ReportedFinding {
   readonly file: string;
 }
 
-/** The migrations of a bundle that are looked at. @param since tags of the new ones; null: all of them */
+/** Returns the migrations of a bundle that `check` looks at. @param since tags of the new ones; null: all of them */
 export function checkedMigrations(
   { migrations }: Bundle,
   since: readonly string[] | null,
@@ -16,7 +16,7 @@ export function checkedMigrations(
 }
 
 /**
- * The findings of a bundle by its texts alone. Pure.
+ * Returns the findings of a bundle, by its texts alone. Pure.
  * @param since tags of the migrations that are deployed together; null: all, each as a deployment of its own
  */
 export function findingsByText(
@@ -30,7 +30,7 @@ export function findingsByText(
   return placed.map((each) => describeFinding(each));
 }
 
-/** Findings with the files that they are in. Pure. */
+/** Adds to each finding its file. Pure. */
 export function fileFindings(
   findings: readonly ReportedFinding[],
   { layout }: Bundle,

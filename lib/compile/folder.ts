@@ -10,13 +10,13 @@ export interface MigrationFile {
   readonly tag: string;
   /** The journal's `when`, or the time in the folder's name; epoch milliseconds. */
   readonly when: number;
-  /** Where the file is, for messages. */
+  /** The file's path, for messages. */
   readonly path: string;
   /** Its whole text, unchanged. */
   readonly sql: string;
 }
 
-/** What a Drizzle folder holds, in the order in which it is applied. */
+/** The migrations of a Drizzle folder, in the order in which they are applied. */
 interface Folder {
   readonly layout: Layout;
   readonly files: readonly MigrationFile[];
@@ -26,7 +26,7 @@ interface Folder {
 /**
  * Reads a Drizzle folder. Layout 0.x: `meta/_journal.json` beside one `<tag>.sql` per entry; layout 1.0: one
  * folder `<YYYYMMDDHHMMSS>_<name>` per migration, with a `migration.sql`.
- * @throws MigratorError with one of the folder's codes, naming the file that is wrong
+ * @throws MigratorError with one of the folder's codes; the message names the file that is wrong
  */
 export async function readFolder(folder: string): Promise<Folder> {
   const listed = await listFolder(folder);
@@ -81,7 +81,7 @@ interface NamedFolder {
   readonly path: string;
 }
 
-/** Any folder with a `migration.sql` counts, as for Drizzle, and in its order (drizzle-orm 1.0 `migrator.js`). */
+/** Finds every folder with a `migration.sql`, in Drizzle's order (drizzle-orm 1.0 `migrator.js`). */
 async function findNamedFolders(
   folder: string,
   listed: readonly Dirent[],
@@ -149,7 +149,7 @@ function readJournaledFile(
   }
 }
 
-/** At once: a promise for each of a thousand small files takes five times as long. */
+/** Reads synchronously: a promise for each of a thousand small files takes five times as long. */
 function readSql(tag: string, path: string): string {
   try {
     return decode(readFileSync(path), tag, path);
@@ -159,7 +159,7 @@ function readSql(tag: string, path: string): string {
   }
 }
 
-/** Strict, because Drizzle's lenient reading would hash and send replacement characters instead. */
+/** Decodes strictly: Drizzle's lenient reading would hash and send replacement characters instead. */
 function decode(bytes: Uint8Array, tag: string, path: string): string {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
     throw new MigratorError(
@@ -168,7 +168,7 @@ function decode(bytes: Uint8Array, tag: string, path: string): string {
       { migration: tag },
     );
   }
-  // PostgreSQL takes a query as a C string; a zero byte also is how UTF-16 without a mark shows.
+  // A zero byte ends a query, which PostgreSQL takes as a C string. It also is the sign of UTF-16 without a mark.
   const zero = bytes.indexOf(0);
   if (zero >= 0) throw unreadable(tag, path, `as text (byte ${zero + 1} is zero)`);
   try {

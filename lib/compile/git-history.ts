@@ -11,12 +11,12 @@ interface WithFile {
   readonly path: string;
 }
 
-/** Reading the history may not hold up a build; without it an edit counts as one. */
+/** Reading the history must not hold up a build. Without the history, an edit of comments counts as an edit. */
 const LIMITS = { timeoutMs: 3_000, maxBytes: 16 * 1024 * 1024, maxVersions: 300 };
 
 /**
- * For each file the hashes of earlier versions in git that say the same to PostgreSQL: they differ in comments
- * and blanks only. Nothing for a file, or for all, where git, its history or the time for it is lacking.
+ * Returns for each file the hashes of its earlier versions in git that say the same to PostgreSQL: they differ in
+ * comments and blanks only. A file gets none where git, its history or the time to read it is lacking.
  * @param folder the migrations' folder
  */
 export async function sameInThePast(
@@ -60,7 +60,7 @@ function digestsOf(statements: Migration["statements"]): string {
   return statements.map(({ digest }) => digest).join(" ");
 }
 
-/** The blobs that each file has had, without the one that it is. */
+/** Returns the earlier blobs of each file, without the present one. */
 async function versionsIn(
   folder: string,
   files: ReadonlyMap<string, WithFile>,
@@ -88,7 +88,7 @@ function blobId(text: string, algorithm: "sha1" | "sha256"): string {
   return createHash(algorithm).update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }
 
-/** `git cat-file --batch`: a head line with the size, the bytes, a line feed. */
+/** Reads the output of `git cat-file --batch`: for each blob a head line with the size, the bytes, a line feed. */
 async function readBlobs(
   folder: string,
   ids: readonly string[],

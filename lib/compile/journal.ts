@@ -9,12 +9,12 @@ export interface JournalEntry {
   readonly when: number;
 }
 
-/** `pg` is what drizzle-kit wrote before 0.21; Drizzle's migrator itself never looks. */
+/** drizzle-kit wrote `pg` before 0.21. Drizzle's own migrator never reads the dialect. */
 const POSTGRES_DIALECTS: readonly unknown[] = ["postgresql", "pg"];
 
 /**
- * Reads a journal. `version`, `idx` and `breakpoints` are left alone, as in Drizzle's
- * `readMigrationFiles` (drizzle-orm 0.45 `migrator.js`): the order of the list is what counts.
+ * Reads a journal. The order of its list counts. `version`, `idx` and `breakpoints` are not read, as in Drizzle's
+ * `readMigrationFiles` (drizzle-orm 0.45 `migrator.js`).
  * @param path the journal's path, for messages
  * @throws MigratorError `JOURNAL_INVALID` or `DUPLICATE_TAG`
  */
@@ -72,8 +72,8 @@ function refuseDuplicates(entries: readonly JournalEntry[], path: string): void 
 }
 
 /**
- * Warns about entries that are dated before one that precedes them: Drizzle's own migrator applies only
- * what is newer than the newest ledger row (drizzle-orm 0.45 `pg-core/dialect`).
+ * Warns about each entry whose date is older than that of an entry before it. Drizzle's own migrator applies only
+ * entries that are newer than the newest ledger row (drizzle-orm 0.45 `pg-core/dialect`).
  */
 export function backwardEntries(
   entries: readonly JournalEntry[],

@@ -16,7 +16,7 @@ export interface SqlProblem {
   readonly index: number;
   /** The statement's text, as far as its end can be told. */
   readonly text: string;
-  /** Whether the split at a breakpoint tore apart what PostgreSQL could read in one piece. */
+  /** Whether PostgreSQL could read the text in one piece, and only the split at a breakpoint broke it. */
   readonly torn: boolean;
 }
 
@@ -27,14 +27,14 @@ export interface Misdirection {
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
-  /** Number of the statement that it stands above or in, from 1. */
+  /** Number of the statement below or around the directive, from 1. */
   readonly index: number;
 }
 
-/** An error inside a long function body is looked for that many semicolons back, then given up. */
+/** The search for the statements before an error goes back over so many semicolons, then gives up. */
 const MAX_STEPS_BACK = 50;
 
-/** The statements before an error: the parser itself gives up the whole text. */
+/** Finds the statements before an error: the parser itself gives up the whole text. */
 export function rangesBefore(text: string, offset: number): readonly Range[] {
   let cut = offset;
   for (let step = 0; step < MAX_STEPS_BACK && cut > 0; step += 1) {
@@ -47,7 +47,7 @@ export function rangesBefore(text: string, offset: number): readonly Range[] {
   return [];
 }
 
-/** The text of the statement that begins at `from` and has its error at `offset`. */
+/** Returns the text of the statement that begins at `from` and has its error at `offset`. */
 export function statementAround(chunk: string, from: number, offset: number): string {
   const semicolon = chunk.indexOf(";", offset);
   return chunk.slice(from, semicolon < 0 ? chunk.length : semicolon).trim();
@@ -66,7 +66,7 @@ export function isTorn(sql: string, chunkStart: number, chunkLength: number): bo
   return parseRanges(sql.slice(Math.max(before, 0))).ok;
 }
 
-/** The error for a migration that PostgreSQL's parser cannot read. */
+/** Makes the error for a migration that PostgreSQL's parser cannot read. */
 export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorError {
   const { tag, path, sql } = file;
   const { line, column, index, text, torn } = problem;
@@ -87,7 +87,7 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
   );
 }
 
-/** The error for a directive comment that cannot be followed: it is never passed over in silence. */
+/** Makes the error for a directive that cannot be followed. No directive is ignored in silence. */
 export function directiveError(
   { tag, path, sql }: MigrationFile,
   problem: Misdirection,

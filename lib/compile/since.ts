@@ -5,13 +5,13 @@ import { MigratorError } from "../errors.ts";
 
 const run = promisify(execFile);
 
-/** A repository of this many bytes of file names is none that we meet. */
+/** The limit for the list of a repository's file names. No real repository comes near it. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /**
- * The tags of the migrations that are new since a point: those behind a migration, or those whose files a
- * commit does not have yet. What git does not track is new.
- * @param since a tag of the bundle, else whatever names a commit in the repository that the folder is part of
+ * Returns the tags of the migrations that are new since a point: those behind a migration, or those whose files a
+ * commit does not have. A file that git does not track is new.
+ * @param since a tag of the bundle, or a name of a commit in the folder's git repository
  * @throws MigratorError `REQUEST_INVALID` where it is neither
  */
 export async function tagsSince(
@@ -54,7 +54,7 @@ async function explain(folder: string, since: string, cause: unknown): Promise<s
   try {
     await run("git", ["rev-parse", "--git-dir"], { cwd: folder });
   } catch {
-    // What went wrong before is told by this failing too: there is no repository to look in.
+    // This command fails only outside a repository, which explains the first failure.
     return `${start}, and the folder is in no git repository that could know a commit by that name. Name a migration's tag.`;
   }
   return `${start}, and no commit of its git repository. Name a tag or a commit that is there; a shallow clone has few (in GitHub Actions: fetch-depth: 0).`;

@@ -25,34 +25,35 @@ import { type Parse, parseRanges, type Range, type Tree } from "./sql/parser.ts"
 import { digestTokens } from "./sql/tokens.ts";
 import { touchesOf } from "./sql/touches.ts";
 
-/** A migration's statements and what its directives say of the whole file, or what is wrong with its text. */
+/** A migration's statements and the directives of the whole file, or the problem of its text. */
 export type Cut =
   | ({ readonly ok: true; readonly statements: readonly Statement[] } & OfFile)
   | { readonly ok: false; readonly code: "SQL_INVALID"; readonly problem: SqlProblem }
   | { readonly ok: false; readonly code: "DIRECTIVE_INVALID"; readonly problem: Misdirection };
 
 /**
- * Takes the parse tree of a statement, by the statement's index in its file. Null where `parseTree` of its own
- * text would give another one, and for a long statement: its tree takes a hundred times the text's memory.
+ * Takes the parse tree of a statement, by the statement's index in its file. The tree is null where `parseTree` of the
+ * statement's own text would give another tree. It is null for a long statement, too: a tree takes a hundred times the
+ * memory of its text.
  */
 type KeepTree = (index: number, kind: string, tree: Tree | null) => void;
 
-/** What is true of the whole file; a file that says nothing has none of it. */
+/** Facts about the whole file. Keys are absent when there is nothing to say. */
 interface OfFile {
   readonly directives?: FileDirectives;
   readonly lineEndsMatter?: true;
 }
 
 /**
- * The parse tree of 8 MB takes 0.8 GB, so long chunks are parsed piece by piece, in UTF-16 units.
- * One statement is never cut, whatever its length; 8 MB in a single INSERT still takes the memory.
+ * The length of a piece, in UTF-16 units. Long chunks are parsed piece by piece, because the parse tree of 8 MB takes
+ * 0.8 GB. A statement is never cut, whatever its length: a single INSERT of 8 MB still takes that memory.
  */
 const PIECE_LENGTH = 256 * 1024;
 
 /**
- * Cuts a migration's text as Drizzle does, at every breakpoint, and then each chunk into statements; and
- * reads the directives above them.
- * @param keep is handed the kind of each statement, with its parse tree where that is worth keeping
+ * Cuts a migration's text into chunks at every breakpoint, as Drizzle does, and each chunk into statements. Reads the
+ * directives above them.
+ * @param keep gets the kind of each statement, with its parse tree where the tree is worth keeping
  */
 export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cut {
   let at = 0;
@@ -75,7 +76,7 @@ export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cu
       const { spansLines, ...digested } = digestTokens(text.slice(range.start, range.end));
       if (spansLines) lines = { lineEndsMatter: true };
       const start = chunkStart + range.start;
-      // From the statement before: from the file's head, thousands of them would take its length squared.
+      // Counted from the statement before: from the file's head, the time would grow with the square of its length.
       place = positionAt(sql.slice(at, start), start - at, place);
       at = start;
       const span = { start, end: chunkStart + range.end, chunk, ...place };
@@ -93,18 +94,18 @@ export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cu
   return { ok: true, statements, ...lines, ...directivesOf(file) };
 }
 
-/** Where a statement lies in its chunk, and what its parse tree tells. */
+/** A statement's place in its chunk, and the facts of its parse tree. */
 interface Read {
   readonly start: number;
   readonly end: number;
   readonly facts: Pick<Statement, "kind" | "mode" | "effect" | "touches">;
-  /** Null where it is not worth keeping. */
+  /** Null where the tree is not worth keeping. */
   readonly tree: Tree | null;
 }
 
 const MAX_KEPT_LENGTH = 10_000;
 
-/** Reads the tree of a statement while it is there: those of a whole file would take too much memory. */
+/** Reads the tree of a statement at once: the trees of a whole file would take too much memory. */
 function read({ start, end, kind, tree, ownPlaces }: Range, from: number): Read {
   const touches = touchesOf(tree);
   return {
@@ -115,7 +116,7 @@ function read({ start, end, kind, tree, ownPlaces }: Range, from: number): Read 
   };
 }
 
-/** A chunk's statements and what is said of them. */
+/** A chunk's statements and their directives. */
 interface ReadChunk extends Pieces {
   readonly directives: ChunkDirectives | DirectiveProblem;
 }
@@ -143,7 +144,7 @@ function directivesOf<Said extends StatementDirectives>(
 interface Where {
   readonly sql: string;
   readonly chunkStart: number;
-  /** Of the chunk's first statement, or of the one that is wrong; from 1. */
+  /** Number of the chunk's first statement, or of the one that is wrong; from 1. */
   readonly index: number;
 }
 
@@ -167,7 +168,7 @@ function sqlProblem({ sql, chunkStart, index }: Where, text: string, failure: Fa
   };
 }
 
-/** What a directive lets through unparsed is the chunk's last statement. */
+/** Cuts a chunk. The statement that a directive lets through unparsed is the chunk's last one. */
 function cutChunk(text: string): Pieces {
   const from = findUnparsed(text);
   if (from === null) return parsePieces(text);
@@ -187,7 +188,7 @@ interface Pieces {
 interface Failure {
   readonly message: string;
   readonly offset: number;
-  /** Where the statement that holds the error begins. */
+  /** The beginning of the statement with the error. */
   readonly from: number;
 }
 
@@ -199,8 +200,8 @@ function parsePieces(chunk: string): Pieces {
     const text = chunk.slice(from, pieceEnd(chunk, from, length));
     const parse = parseRanges(text);
     if (from + text.length === chunk.length) return lastPiece(ranges, parse, text, from);
-    // Sound wherever the piece ends: what lies behind a semicolon that the grammar has taken as the
-    // end of a statement cannot change the statements before it.
+    // Sound wherever the piece ends: once the grammar has taken a semicolon as the end of a statement, the text
+    // behind it cannot change the statements before it.
     const next = parse.ok ? (parse.ranges.at(-1)?.next ?? null) : null;
     if (!parse.ok || next === null) {
       length *= 2;

@@ -1,3 +1,9 @@
+/*
+ * Checking: the dangers of a migration, by its text alone. Migrations come in, in the order in which they are applied,
+ * and findings go out, each with a rewrite. Nothing here knows a database: at run time `lib/grade/` says how serious a
+ * finding is for one. `rules/` holds the rules, a file for each subject.
+ */
+
 import { type Migration, type Statement, statementText } from "../../bundle/bundle.ts";
 import type { Finding } from "../../bundle/finding.ts";
 import type { RuleId } from "../../bundle/rule-ids.ts";
@@ -13,22 +19,22 @@ import { RULES } from "./rules.ts";
 /** A migration before it was checked. */
 export type Unchecked = Omit<Migration, "findings">;
 
-/*
- * Holds migrations to the rules. Migrations come in, in the order in which they are applied, and the findings
- * of each go out. The parser must be loaded. A rule reads texts and trees only; no server is asked.
+/**
+ * Checks migrations, in the order in which they are applied, by every rule. The parser must be loaded.
+ * @returns the findings of each migration, in the same order
  */
 
-/** Holds one migration after the other to every rule. @param trees as far as they are known: by a statement's index */
+/** Checks one migration after the other by every rule. @param trees the known parse trees, by a statement's index */
 type Check = (migration: Unchecked, trees?: ReadonlyMap<number, Tree>) => readonly Finding[];
 
-/** Begins a series of migrations. */
+/** Begins the check of a series of migrations. The parser must be loaded. */
 export function startCheck(): Check {
   const history = new History();
   return (migration, trees = new Map()) =>
     checkMigration({ ...migration, findings: [] }, history, trees);
 }
 
-/** Whether some rule looks at statements of this kind. Of an INSERT of megabytes none wants the tree. */
+/** Whether a rule or the history reads statements of this kind. Nothing reads the tree of an INSERT of megabytes. */
 export function readsTree(kind: string): boolean {
   return READ_KINDS.has(kind);
 }
@@ -71,7 +77,7 @@ function checkMigration(
   return findings;
 }
 
-/** A statement of megabytes is not repeated in the bundle. */
+/** The bundle does not repeat a statement of megabytes. */
 const MAX_REWRITE_LENGTH = 10_000;
 const TOO_LONG = "-- Too long to be shown: see docs/rules.md for what to write instead.";
 
@@ -91,7 +97,7 @@ function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
   };
 }
 
-/** Trees are made when a rule wants one, and once. */
+/** Makes a reader of parse trees. It makes a tree when a rule asks for it, and only once. */
 function treeReader(
   migration: Migration,
   trees: ReadonlyMap<number, Tree>,
@@ -113,7 +119,7 @@ function nodeOf(migration: Migration, statement: Statement, tree: Tree | undefin
 
 const READ_KINDS: ReadonlySet<string> = new Set([...RULES_OF.keys(), ...REPLAYED_KINDS]);
 
-/** For each statement those that commit with it. */
+/** Returns for each statement the statements that commit with it. */
 function transactionsOf(migration: Migration): ReadonlyMap<number, readonly number[]> {
   return new Map(
     cutSteps(migration, NOTHING_KNOWN)
@@ -122,7 +128,7 @@ function transactionsOf(migration: Migration): ReadonlyMap<number, readonly numb
   );
 }
 
-/** Whether its author lets a statement break a rule: `-- neon-migrate: allow <rule>` above it, or at the head of its file. */
+/** Whether the author allows a statement to break a rule, by `-- neon-migrate: allow <rule>` above it or its file. */
 export function isAllowed(
   rule: RuleId,
   migration: Pick<Migration, "directives">,

@@ -9,9 +9,9 @@ import type { Node } from "../sql/tree.ts";
 export interface Rule {
   readonly id: RuleId;
   readonly severity: Severity;
-  /** Why, in one sentence, whatever the statement: what `docs/rules.md` and SARIF say of the rule. */
+  /** The reason for the rule in one sentence, as `docs/rules.md` and SARIF show it. */
   readonly summary: string;
-  /** The kinds of statement that it looks at, by the parser's names. */
+  /** The kinds of statement that the rule reads, by the parser's names. */
   readonly kinds: readonly string[];
   check(statement: Checked): readonly Problem[];
 }
@@ -21,14 +21,14 @@ export interface Checked {
   readonly tag: string;
   readonly migration: Migration;
   readonly statement: Statement;
-  /** From 0, in its migration. */
+  /** Index in its migration, from 0. */
   readonly index: number;
   readonly text: string;
   /** The fields of its parse node. */
   readonly node: Node;
-  /** What the statements before it have done. */
+  /** The effects of the statements before it. */
   readonly history: History;
-  /** Whether a table was created before this statement in the same file: then nobody uses it yet. */
+  /** Whether the same file creates the table before this statement. Then nobody uses the table yet. */
   isNew(table: ObjectName): boolean;
   /** Indexes of all statements that commit together with this one, in order. */
   readonly together: readonly number[];
@@ -36,16 +36,19 @@ export interface Checked {
   nodeAt(index: number): Node;
 }
 
-/** What a rule has against a statement. */
+/** The objection of a rule to a statement. */
 export interface Problem {
   /** One sentence, with the names of this statement. */
   readonly message: string;
   readonly rewrite: string;
-  /** The table whose size or use decides how bad it is. Created by an earlier migration of the same deployment, it is not bad at all. */
+  /**
+   * The table whose size or use decides how serious the problem is. For a table that an earlier migration of the same
+   * deployment creates, there is no problem.
+   */
   readonly table?: ObjectName;
   readonly asks?: Question;
-  /** Where in the statement, in UTF-8 bytes, as parse trees count; default its beginning. */
+  /** Its place in the statement, in UTF-8 bytes, as parse trees count. Default: the statement's beginning. */
   readonly at?: number;
-  /** Default: the rule's. */
+  /** Default: the severity of the rule. */
   readonly severity?: Severity;
 }

@@ -10,7 +10,7 @@ import { RENAME_RULES } from "./rules/renames.ts";
 import { TRANSACTION_RULES } from "./rules/transactions.ts";
 import { TYPE_RULES } from "./rules/types.ts";
 
-/** Every rule. */
+/** All rules of `check`, in the order in which they are tried. */
 export const RULES: readonly Rule[] = [
   ...INDEX_RULES,
   ...CONSTRAINT_RULES,

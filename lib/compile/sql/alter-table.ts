@@ -5,7 +5,7 @@ import { list, type Node, nodes, record, relation, text } from "./tree.ts";
 
 /**
  * The subcommands of ALTER TABLE that take less than ACCESS EXCLUSIVE on the table itself.
- * Source: `AlterTableGetLockLevel` in PostgreSQL's `tablecmds.c`; every row is tried against a server.
+ * Source: `AlterTableGetLockLevel` in PostgreSQL's `tablecmds.c`; a test tries every row against a server.
  */
 const WEAKER: Readonly<Record<string, LockMode>> = {
   AT_SetStatistics: "SHARE UPDATE EXCLUSIVE",
@@ -39,7 +39,7 @@ const STRONG_OPTIONS: readonly string[] = [
   "autosummarize",
 ];
 
-/** The lock that one ALTER TABLE takes on its table: the strongest that one of its subcommands needs. */
+/** Returns the lock that an ALTER TABLE takes on its table: the strongest one that a subcommand needs. */
 export function alterTableLock({ cmds }: Node): LockMode | null {
   return nodes(cmds, "AlterTableCmd").map(commandLock).reduce(strongerLock, null);
 }
@@ -62,7 +62,7 @@ function commandLock(command: Node): LockMode {
   return WEAKER[subtype] ?? "ACCESS EXCLUSIVE";
 }
 
-/** What the subcommands of an ALTER TABLE lock beside its table. */
+/** Returns the objects that the subcommands of an ALTER TABLE lock beside its table. */
 export function alterTableOthers(table: ObjectName, { cmds }: Node): readonly Touched[] {
   return nodes(cmds, "AlterTableCmd").flatMap((command) => [
     ...referencedBy(command.def),
@@ -109,7 +109,7 @@ function partitionOf(def: Node): ObjectName {
   return relation(record(def.PartitionCmd).name);
 }
 
-/** The tables that foreign keys in a table element (a column or a constraint) refer to. */
+/** Returns the tables to which foreign keys refer in a table element (a column or a constraint). */
 function referencedBy(element: unknown): readonly Touched[] {
   const { Constraint, ColumnDef } = record(element);
   const constraints = [
@@ -125,7 +125,7 @@ function referencedBy(element: unknown): readonly Touched[] {
     }));
 }
 
-/** All elements of a new table. */
+/** Returns the tables to which foreign keys refer in all elements of a new table. */
 export function referencedByAll(elements: unknown): readonly Touched[] {
   return list(elements).flatMap(referencedBy);
 }

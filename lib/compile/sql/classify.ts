@@ -1,7 +1,7 @@
 import type { Effect, StatementMode } from "../../bundle/bundle.ts";
 import { list, type Node, option, qualified, record, relation, text } from "./tree.ts";
 
-/** How a statement stands to transactions, and what a later run can find of it. */
+/** Whether a statement may be in a transaction, and the effect that a later run can look for. */
 interface Classification {
   readonly mode: StatementMode;
   readonly effect: Effect | null;
@@ -11,8 +11,8 @@ const TRANSACTIONAL: Classification = { mode: "transactional", effect: null };
 const REPEATABLE: Effect = { kind: "repeatable" };
 
 /**
- * Says from the parse tree whether a statement may run inside a transaction. What only the catalog knows
- * (REINDEX of a partitioned table, a procedure that commits) counts as transactional here.
+ * Says from the parse tree whether a statement may run inside a transaction. A statement of which only the catalog can
+ * tell (REINDEX of a partitioned table, a procedure that commits) counts as transactional here.
  * Source: the calls of PreventInTransactionBlock in PostgreSQL 18.
  */
 export function classify(stmt: Node): Classification {
@@ -119,7 +119,7 @@ function detach(node: Node): Classification | null {
   return null;
 }
 
-/** Without a slot to create, and without a connection, nothing outside the database is touched. */
+/** Returns null for a subscription without a slot or a connection: it touches nothing outside the database. */
 function createSubscription(node: Node): Classification | null {
   for (const name of ["create_slot", "connect"]) {
     const value = record(record(option(node.options, name)).arg);
@@ -139,7 +139,7 @@ function addsEnumValue(node: Node): Classification | null {
   return { mode: "transactional", effect: { kind: "adds-enum-value", type, value: node.newVal } };
 }
 
-/** `select set_config(name, value, false)`, as pg_dump writes it at the head of its files. */
+/** Finds `select set_config(name, value, false)`, as pg_dump writes it at the head of its files. */
 function setsConfig({ targetList }: Node): boolean {
   return list(targetList).some((target) => {
     const { funcname, args } = record(record(record(record(target).ResTarget).val).FuncCall);

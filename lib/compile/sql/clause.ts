@@ -1,8 +1,8 @@
 import { unitsAt } from "../../bundle/text-position.ts";
 
 /**
- * The part of a statement's text that begins at an offset and ends with the comma or bracket that closes it,
- * or with the statement: a constraint, a column. Literals and quoted names are stepped over.
+ * Returns the text of one clause, such as a constraint or a column. The clause begins at an offset. It ends before the
+ * comma or bracket that closes it, or with the statement. Commas and brackets in literals and quoted names do not count.
  * @param start in UTF-8 bytes, as parse trees count
  */
 export function clauseAt(text: string, start: number): string {

@@ -4,10 +4,10 @@ import type { ObjectName } from "../../postgres/names.ts";
 import { kindOf, objectName, on, PARTS_OF_TABLES, partOfTable, RELATIONS } from "./touched.ts";
 import { list, type Node } from "./tree.ts";
 
-/** What views can be made of. */
+/** The kinds of object that a view can read. */
 const READABLE: readonly string[] = ["table", "view", "materialized-view", "foreign-table"];
 
-/** What a DROP of each kind locks beside what it names. */
+/** The objects that a DROP of each kind locks beside those that it names. */
 const DROPPED_WITH: Readonly<
   Record<string, (name: ObjectName, lock: LockMode) => readonly Touched[]>
 > = {
@@ -20,7 +20,7 @@ const DROPPED_WITH: Readonly<
   "statistic-ext": (name) => [on("table-of-statistics", name, "SHARE UPDATE EXCLUSIVE")],
 };
 
-/** What a DROP touches. */
+/** Returns the objects that a DROP names or locks. */
 export function drop({ removeType, objects, concurrent, behavior }: Node): readonly Touched[] {
   const kind = kindOf(removeType);
   const lock = concurrent === true ? "SHARE UPDATE EXCLUSIVE" : "ACCESS EXCLUSIVE";

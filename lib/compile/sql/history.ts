@@ -7,9 +7,9 @@ import { dropAll, find, findByIndex, type Tables, TEMPORARY } from "./table-reco
 import { keyOf, type Node, record } from "./tree.ts";
 
 /*
- * The one replay of a series of migrations: parse trees come in, in the order in which they are applied, and
- * answers about tables, columns, indexes, enums and schemas go out. It connects to nothing. It does not see
- * the effects of a DO block or a function.
+ * The one replay of a series of migrations. Parse trees come in, in the order in which the statements are applied.
+ * Answers about tables, columns, indexes, enums and schemas go out. The replay connects to nothing, and does not see the
+ * effects of a DO block or a function.
  */
 
 /** A table that exists once these migrations are applied, and the migration that gives it its name. */
@@ -19,8 +19,8 @@ export interface MadeTable {
 }
 
 /**
- * The tables that a series of migrations leaves behind. Partitions are left out: they come and go with their
- * data, and their parent stands for them. So are temporary tables and materialized views.
+ * Returns the tables that a series of migrations leaves behind, without temporary tables and materialized views.
+ * Partitions are left out, too: they come and go with their data, and their parent stands for them.
  */
 export async function tablesMadeBy(
   migrations: readonly Migration[],
@@ -44,19 +44,19 @@ export class History {
   readonly #schemas = new Map<string, string>();
   #tag = "";
 
-  /** Begins the next migration. Temporary tables end with their file, as each run makes them. */
+  /** Begins the next migration. Temporary tables end with their file: the next one may be in another run. */
   begin(tag: string): void {
     this.#tag = tag;
     dropAll(this.#tables, TEMPORARY);
   }
 
-  /** Takes note of what a statement does. */
+  /** Takes note of the effects of a statement. */
   replay(kind: string, node: Node): void {
     const [tables, enums, schemas] = [this.#tables, this.#enums, this.#schemas];
     REPLAY[kind]?.({ tables, enums, schemas, tag: this.#tag }, node);
   }
 
-  /** The tables that are there now, and that a migration creates. */
+  /** Returns the tables that a migration has created and that are still there. */
   tables(): readonly MadeTable[] {
     return [...this.#tables.values()]
       .filter(({ createdIn, parent, materialized, name }) => {
@@ -66,7 +66,7 @@ export class History {
       .map(({ name, namedIn }) => ({ table: name, tag: namedIn }));
   }
 
-  /** Tag of the migration that creates a table or materialized view; null where none does. */
+  /** Returns the tag of the migration that creates a table or materialized view; null where no migration does. */
   createdIn(table: ObjectName): string | null {
     return find(this.#tables, table)?.createdIn ?? null;
   }
@@ -76,12 +76,12 @@ export class History {
     return find(this.#tables, table)?.partitioned === true;
   }
 
-  /** Tag of the migration that creates a schema; null where none does. */
+  /** Returns the tag of the migration that creates a schema; null where no migration does. */
   schemaCreatedIn(schema: string): string | null {
     return this.#schemas.get(schema) ?? null;
   }
 
-  /** Tag of the migration that adds a column; null where it is not known. */
+  /** Returns the tag of the migration that adds a column; null where it is not known. */
   columnAddedIn(table: ObjectName, column: string): string | null {
     return find(this.#tables, table)?.columns.get(column)?.addedIn ?? null;
   }
@@ -90,18 +90,18 @@ export class History {
     return find(this.#tables, table)?.columns.get(column)?.type ?? null;
   }
 
-  /** Whether a validated CHECK says that a column has no nulls. */
+  /** Whether a validated CHECK proves that a column has no nulls. */
   provesNotNull(table: ObjectName, column: string): boolean {
     const proofs = find(this.#tables, table)?.proofs.values() ?? [];
     return [...proofs].some(({ columns, validated }) => validated && columns.includes(column));
   }
 
-  /** The table of an index; null where no migration creates the index. */
+  /** Returns the table of an index; null where no migration creates the index. */
   tableOfIndex(index: ObjectName): ObjectName | null {
     return findByIndex(this.#tables, index)?.name ?? null;
   }
 
-  /** The values of an enum that this migration has dropped or renamed away; null where it has none. */
+  /** Returns the values of an enum that this migration has dropped or renamed; null for any other enum. */
   enumGoneIn(tag: string, type: ObjectName): readonly string[] | null {
     const found = this.#enums.get(keyOf(type));
     return found !== undefined && found.goneIn === tag ? found.values : null;

@@ -1,19 +1,20 @@
+/*
+ * SQL, read with PostgreSQL's own parser. A text comes in, and its statements go out, with their places and parse
+ * trees. The other files of this folder read facts from a tree: may the statement be in a transaction, which objects
+ * does it touch, which tables did earlier statements leave. Nothing here connects to a database or judges a statement.
+ */
+
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
 import { unitsAt } from "../../bundle/text-position.ts";
 import { leadingBlanks, scanBytes, trimComments } from "./scanner.ts";
 
-/*
- * PostgreSQL's own parser, asked for two things: where the statements of a text lie, and the parse tree of
- * one. A text comes in, ranges and trees go out. What a tree means is for others to read.
- */
-
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
 export interface Range {
-  /** Its first token; comments and blanks before it are left out. */
+  /** Beginning of its first token, behind comments and blanks. */
   readonly start: number;
-  /** Just behind its last token; comments, blanks and the semicolon are left out. */
+  /** End of its last token, before comments, blanks and the semicolon. */
   readonly end: number;
-  /** Just behind its semicolon; null for a last statement that has none. */
+  /** The offset just behind its semicolon; null for a last statement without a semicolon. */
   readonly next: number | null;
   /** The name of its parse node: `CreateStmt`, `TransactionStmt` … */
   readonly kind: string;
@@ -25,7 +26,7 @@ export interface Range {
 /** A statement's parse tree: one key, the name of its node. */
 export type Tree = Readonly<Record<string, unknown>>;
 
-/** What PostgreSQL's parser says about a text: where its statements are, or what it stumbled over. */
+/** The answer of PostgreSQL's parser about a text: its statements, or its first error. */
 export type Parse =
   | { readonly ok: true; readonly ranges: readonly Range[] }
   | { readonly ok: false; readonly message: string; readonly offset: number };
@@ -37,7 +38,7 @@ export async function loadParser(): Promise<void> {
   await loadModule();
 }
 
-/** Cuts a text into statements with the parser of PostgreSQL 18. A text without any has no ranges. */
+/** Cuts a text into statements with the parser of PostgreSQL 18. A text without a statement has no ranges. */
 export function parseRanges(text: string): Parse {
   // Without the line's end that a breakpoint leaves in front, most trees count from their first token.
   const blanks = leadingBlanks(text);
@@ -71,8 +72,8 @@ export function parseRanges(text: string): Parse {
 }
 
 /**
- * The parse tree of one statement.
- * @throws where the text holds none; only for text that a migration was cut from
+ * Returns the parse tree of one statement.
+ * @throws Error where the text holds no statement. Call it only with a statement of a compiled bundle
  */
 export function parseTree(text: string): Tree {
   const stmt = parseText(text).stmts?.[0]?.stmt;
@@ -86,8 +87,8 @@ function asTree(stmt: object): Tree {
 }
 
 /**
- * PostgreSQL reads `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner
- * hands out comments as tokens; so what it refuses is tried again with its line comments blanked.
+ * Parses a text; a text that is refused is tried again with blanks for its line comments. PostgreSQL reads
+ * `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner hands out comments as tokens.
  */
 function parseText(text: string): ReturnType<typeof parseSync> {
   try {
@@ -103,7 +104,7 @@ function parseText(text: string): ReturnType<typeof parseSync> {
   }
 }
 
-/** The text with spaces for its line comments, byte for byte; null when it has none, or no tokens. */
+/** Puts spaces for the line comments of a text, byte for byte. Returns null for a text without comments or tokens. */
 function withoutLineComments(text: string): string | null {
   if (!text.includes("--")) return null;
   try {
@@ -112,12 +113,12 @@ function withoutLineComments(text: string): string | null {
     for (const { start, end } of comments) bytes.fill(" ", start, end);
     return comments.length === 0 ? null : bytes.toString("utf8");
   } catch {
-    // An unterminated literal or comment, of which the parser has already said where it begins.
+    // A literal or comment is unterminated. The parser's first error already says where it begins.
     return null;
   }
 }
 
-/** The message about an unterminated literal repeats the whole text from there on, megabytes perhaps. */
+/** Shortens a message: that about an unterminated literal repeats the rest of the text, perhaps megabytes. */
 function firstLine(message: string): string {
   const shown = (message.split("\n", 1)[0] ?? "").trimEnd().slice(0, MAX_MESSAGE_LENGTH);
   return shown === message ? message : `${shown}…`;

@@ -2,10 +2,10 @@ import type { Touched } from "../../bundle/bundle.ts";
 import type { LockMode } from "../../postgres/locks.ts";
 import { list, type Node, nodes, record, relation, text } from "./tree.ts";
 
-/** A table in a query, with the lock that reading or changing it there takes. */
+/** A table in a query, with the lock that the query takes on it. */
 type Read = Touched & { readonly lock: LockMode };
 
-/** What the names of common table expressions hide, and the lock for what is read. */
+/** The names that common table expressions hide, and the lock on the tables that are read. */
 interface Scope {
   readonly hidden: readonly string[];
   readonly lock: LockMode;
@@ -13,7 +13,7 @@ interface Scope {
 
 const READING: Scope = { hidden: [], lock: "ACCESS SHARE" };
 
-/** The tables that are read or changed anywhere in a node: queries in it, their subqueries and WITH parts. */
+/** Returns the tables that are read or changed anywhere in a node: in queries, their subqueries and WITH parts. */
 export function tablesIn(node: unknown): readonly Read[] {
   return walk(node, READING);
 }
@@ -24,7 +24,7 @@ function walk(value: unknown, scope: Scope): readonly Read[] {
   return found;
 }
 
-/** One list for a whole tree: a list for each of its nodes took a tenth of the time of a compilation. */
+/** Collects into one list for the whole tree: a list for each node took a tenth of the time of a compilation. */
 function collect(value: unknown, scope: Scope, found: Read[]): void {
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) {
@@ -44,7 +44,7 @@ const VISITORS: Readonly<Record<string, (node: Node, scope: Scope) => readonly R
     return schema === null && hidden.includes(name) ? [] : [{ kind: "table", schema, name, lock }];
   },
   SelectStmt: (node, scope) => select(node, withExpressions(node, scope)),
-  // The two sides of a UNION carry no name around them.
+  // The two sides of a UNION are nodes without a name around them.
   larg: (node, scope) => select(node, withExpressions(node, scope)),
   rarg: (node, scope) => select(node, withExpressions(node, scope)),
   InsertStmt: change,
@@ -58,7 +58,7 @@ interface With {
   readonly scope: Scope;
 }
 
-/** Each sees those before it; all see all only WITH RECURSIVE. */
+/** Reads the WITH part. A common table expression sees those before it, and all of them in WITH RECURSIVE. */
 function withExpressions({ withClause }: Node, outer: Scope): With {
   const { ctes, recursive } = record(withClause);
   const all = nodes(ctes, "CommonTableExpr");
@@ -70,7 +70,7 @@ function withExpressions({ withClause }: Node, outer: Scope): With {
   return { reads, scope: { ...outer, hidden: [...outer.hidden, ...names] } };
 }
 
-/** FOR UPDATE and its like lock what stands in FROM, or only what they name. */
+/** Reads a SELECT. FOR UPDATE and its kin lock all tables in FROM, or only the tables that they name. */
 function select(node: Node, { reads, scope }: With): readonly Read[] {
   const { fromClause, lockingClause, withClause: _with, intoClause: _into, ...rest } = node;
   const clauses = nodes(lockingClause, "LockingClause");
@@ -85,7 +85,7 @@ function select(node: Node, { reads, scope }: With): readonly Read[] {
   return [...reads, ...from, ...walk(rest, { ...scope, lock: "ACCESS SHARE" })];
 }
 
-/** What an item of FROM can be called by: its alias, else its name. */
+/** Returns the name of an item of FROM: its alias, else its own name. */
 function namesIn(item: unknown): readonly string[] {
   const [inner] = Object.values(record(item)).map(record);
   const { alias, relname } = inner ?? {};

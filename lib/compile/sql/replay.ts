@@ -29,21 +29,21 @@ import {
 /** An enum, as the statements so far leave it. */
 export interface EnumRecord {
   readonly values: readonly string[];
-  /** Tag of the migration that drops it or renames it away; null while it is there. */
+  /** Tag of the migration that drops or renames it; null while the enum is there. */
   readonly goneIn: string | null;
 }
 
-/** What the statements so far leave, and the tag of the migration that goes on. */
+/** The objects that the statements so far leave, and the tag of the current migration. */
 interface Parts extends Step {
-  /** By `keyOf` their names. */
+  /** The enums, by `keyOf` their names. */
   readonly enums: Map<string, EnumRecord>;
-  /** Tags of the migrations that create them, by name. */
+  /** The tag of the migration that creates a schema, by the schema's name. */
   readonly schemas: Map<string, string>;
 }
 
 type Effect = (parts: Parts, node: Node) => void;
 
-/** The kinds of statement of which the history takes note. */
+/** The effects of each kind of statement of which the history takes note. */
 export const REPLAY: Readonly<Record<string, Effect>> = {
   CreateStmt: (parts, node) => {
     const [of] = nodes(node.inhRelations, "RangeVar").map(relation);
@@ -129,7 +129,7 @@ const RENAME: Readonly<Record<string, Effect>> = {
   },
 };
 
-/** An enum that no migration created may still be swapped: then its values are not known. */
+/** Notes the loss of an enum. An enum that no migration created may be swapped, too: its values are not known. */
 function loseEnum({ enums, tag: goneIn }: Parts, type: ObjectName): void {
   enums.set(keyOf(type), { values: enums.get(keyOf(type))?.values ?? [], goneIn });
 }

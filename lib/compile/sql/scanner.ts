@@ -6,7 +6,7 @@ export interface Token {
   readonly start: number;
   readonly end: number;
   readonly text: string;
-  /** Which kind of comment it is; null for everything else. */
+  /** The kind of comment; null for any other token. */
   readonly comment: "line" | "block" | null;
 }
 
@@ -16,7 +16,7 @@ const COMMENTS: Readonly<Record<string, Token["comment"]>> = {
 };
 
 /**
- * The tokens of a text.
+ * Returns the tokens of a text.
  * @throws SyntaxError where a literal or comment is unterminated
  */
 export function scanTokens(text: string): readonly Token[] {
@@ -28,20 +28,20 @@ export function scanTokens(text: string): readonly Token[] {
   });
 }
 
-/** What `scan.l` of PostgreSQL takes for a blank; a no-break space, say, is part of a name there. */
+/** The blanks of PostgreSQL's `scan.l`. It takes a no-break space, for example, for a part of a name. */
 const BLANKS = " \t\n\r\f\v";
 
-/** How many blanks a text begins with. */
+/** Counts the blanks at the beginning of a text. */
 export function leadingBlanks(text: string): number {
   let count = 0;
   while (count < text.length && BLANKS.includes(text.charAt(count))) count += 1;
   return count;
 }
 
-/** Where a statement's text begins and ends once the comments and blanks around it are left out. */
+/** Finds the beginning and end of a statement's text, without the comments and blanks around it. */
 export function trimComments(text: string): { readonly start: number; readonly end: number } {
   if (!text.includes("--") && !text.includes("/*")) {
-    // Without either opener there is no comment: the scanner, most of the cost, is spared.
+    // Without either opener there is no comment, and the scanner, most of the cost, is not needed.
     let end = text.length;
     while (end > 0 && BLANKS.includes(text.charAt(end - 1))) end -= 1;
     return { start: 0, end };
@@ -56,9 +56,9 @@ export function trimComments(text: string): { readonly start: number; readonly e
 }
 
 /**
- * The tokens of a text, comments included, with offsets in UTF-8 bytes. libpg-query 18.1.5 writes a
- * token's control characters into its JSON unescaped, which then cannot be read. They are legal
- * inside literals and comments only, where a space of equal length cuts no token differently.
+ * Returns the tokens of a text, comments included, with offsets in UTF-8 bytes. Spaces stand for control characters:
+ * libpg-query 18.1.5 writes these unescaped into its JSON, which then cannot be read. They are legal inside literals and
+ * comments only, where a space of equal length changes no token's place.
  * @throws SyntaxError where a literal or comment is unterminated
  */
 export function scanBytes(text: string): ReturnType<typeof scanSync>["tokens"] {

@@ -16,13 +16,13 @@ import {
 /** A table, a partition or a materialized view, as the statements so far leave it. */
 interface TableRecord {
   name: ObjectName;
-  /** Tag of the migration that creates it; null where it was there before them all. */
+  /** Tag of the migration that creates the table; null where it was there before all migrations. */
   readonly createdIn: string | null;
   /** Tag of the migration that gave it its present name. */
   namedIn: string;
   readonly materialized: boolean;
   readonly partitioned: boolean;
-  /** The table that it is a partition of. */
+  /** The table of which this one is a partition; null for any other table. */
   readonly parent: TableRecord | null;
   readonly columns: Map<string, ColumnRecord>;
   /** CHECK constraints that prove columns to be without nulls, by name. */
@@ -43,7 +43,7 @@ interface Proof {
 /** The tables that the statements so far leave, by `keyOf` their names. */
 export type Tables = Map<string, TableRecord>;
 
-/** The tables before a statement, and the tag of its migration. */
+/** The tables before a statement, and the tag of the statement's migration. */
 export interface Step {
   readonly tables: Tables;
   readonly tag: string;
@@ -52,13 +52,13 @@ export interface Step {
 /** The schema of temporary tables. PostgreSQL looks there first for a name without a schema. */
 export const TEMPORARY = "pg_temp";
 
-/** Finds a table by its name as PostgreSQL would: a temporary one hides another. */
+/** Finds a table by its name as PostgreSQL does: a temporary table hides another of the same name. */
 export function find(tables: Tables, name: ObjectName): TableRecord | undefined {
   const temporary = name.schema === null ? keyOf({ ...name, schema: TEMPORARY }) : "";
   return tables.get(temporary) ?? tables.get(keyOf(name));
 }
 
-/** The table that has an index of this name. */
+/** Finds the table of the index with this name. */
 export function findByIndex(tables: Tables, index: ObjectName): TableRecord | undefined {
   return [...tables.values()].find(({ name, indexes }) => {
     const schema = index.schema === null && name.schema === TEMPORARY ? null : name.schema;
@@ -69,7 +69,7 @@ export function findByIndex(tables: Tables, index: ObjectName): TableRecord | un
 /**
  * Takes note of a new table.
  * @param made the `RangeVar` with its name
- * @returns null where IF NOT EXISTS leaves alone what is there
+ * @returns null where IF NOT EXISTS finds the table there already
  */
 export function create(
   { tables, tag }: Step,
@@ -93,7 +93,7 @@ function newTable(name: ObjectName, namedIn: string): TableRecord {
   };
 }
 
-/** The record of a table that is named. A table that no migration creates was there before them all. */
+/** Returns the record of a table. A table that no migration creates was there before all migrations. */
 export function tableRecord({ tables, tag }: Step, name: ObjectName): TableRecord {
   const known = find(tables, name) ?? newTable(name, tag);
   tables.set(keyOf(known.name), known);
@@ -125,12 +125,12 @@ export function dropAll(tables: Tables, schema: string): void {
   for (const key of keysIn(tables, schema)) drop(tables, tables.get(key));
 }
 
-/** The keys of what is in a schema. */
+/** Returns the keys of the objects in a schema. */
 export function keysIn(all: ReadonlyMap<string, unknown>, schema: string): readonly string[] {
   return [...all.keys()].filter((key) => key.startsWith(keyOf({ schema, name: "" })));
 }
 
-/** Puts a value, where there is one, under another key. */
+/** Moves a value to another key, if there is one. */
 export function moveKey<Value>(all: Map<string, Value>, from: string, to: string): void {
   const known = all.get(from);
   if (known === undefined) return;

@@ -3,12 +3,12 @@ import type { LockMode } from "../../postgres/locks.ts";
 import type { ObjectName } from "../../postgres/names.ts";
 import { nameOf, qualified, record, relation, strings, text } from "./tree.ts";
 
-/** Something touched, with the lock on it where there is one. */
+/** Makes the entry of an object that a statement touches, with its lock if it takes one. */
 export function on(kind: string, name: ObjectName, lock?: LockMode): Touched {
   return { kind, ...name, ...(lock === undefined ? {} : { lock }) };
 }
 
-/** `OBJECT_FOREIGN_TABLE` is a `foreign-table`. */
+/** Returns our name for the parser's name of a kind: `foreign-table` for `OBJECT_FOREIGN_TABLE`. */
 export function kindOf(objectType: unknown): string {
   const kind = text(objectType)
     .replace(/^OBJECT_/, "")
@@ -17,7 +17,7 @@ export function kindOf(objectType: unknown): string {
   return kind === "matview" ? "materialized-view" : kind;
 }
 
-/** The kinds of object that tables, rows and locks are of. */
+/** The kinds of object on which PostgreSQL takes table locks. */
 export const RELATIONS: readonly string[] = [
   "table",
   "view",
@@ -27,10 +27,10 @@ export const RELATIONS: readonly string[] = [
   "index",
 ];
 
-/** What belongs to a table, and is named with it: `DROP POLICY p ON t`. */
+/** The kinds of object that belong to a table, and are named with it: `DROP POLICY p ON t`. */
 export const PARTS_OF_TABLES: readonly string[] = ["trigger", "rule", "policy"];
 
-/** `[schema, table, name]` or `[table, name]`. */
+/** Reads the name of a part of a table: `[schema, table, name]` or `[table, name]`. */
 export function partOfTable(kind: string, object: unknown, lock?: LockMode): readonly Touched[] {
   const parts = partsOf(object);
   return [
@@ -39,12 +39,12 @@ export function partOfTable(kind: string, object: unknown, lock?: LockMode): rea
   ];
 }
 
-/** The parts of a name that is a `List` of strings. */
+/** Returns the parts of a name that is a `List` of strings. */
 export function partsOf(object: unknown): readonly string[] {
   return strings(record(record(object).List).items);
 }
 
-/** A name in whichever node the grammar puts it: a list, one string, a type, or a function with arguments. */
+/** Reads a name from any node of the grammar: a list, one string, a type, or a function with arguments. */
 export function objectName(object: unknown): ObjectName {
   const { List, String: single, TypeName, ObjectWithArgs, RangeVar } = record(object);
   if (List !== undefined) return nameOf(partsOf(object));

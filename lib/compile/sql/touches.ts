@@ -25,8 +25,8 @@ import {
 } from "./tree.ts";
 
 /**
- * What a statement names or locks, as far as its parse tree tells: each once, with the strongest lock. The
- * locks are those of PostgreSQL 18, held against a server row by row (`docs/locks.md`).
+ * Returns the objects that a statement names or locks, as far as its parse tree tells: each once, with the strongest
+ * lock. The locks are those of PostgreSQL 18; a test tries each of them against a server (`docs/locks.md`).
  */
 export function touchesOf(stmt: Node): readonly Touched[] {
   const [name = ""] = Object.keys(stmt);
@@ -39,7 +39,7 @@ type Touches = (node: Node) => readonly Touched[];
 function merged(all: readonly Touched[]): readonly Touched[] {
   const found = new Map<string, Touched>();
   for (const each of all) {
-    // No name holds the character between them.
+    // No name holds this character.
     const key = `${each.kind}\0${each.schema ?? ""}\0${each.name}`;
     const before = found.get(key);
     const lock = strongerLock(before?.lock ?? null, each.lock ?? null);
@@ -207,7 +207,7 @@ function rename(node: Node): readonly Touched[] {
   ];
 }
 
-/** COMMENT and SECURITY LABEL. */
+/** Returns the objects that COMMENT and SECURITY LABEL touch. */
 function describes(kind: string, object: unknown): readonly Touched[] {
   if (RELATIONS.includes(kind)) return [on(kind, objectName(object), "SHARE UPDATE EXCLUSIVE")];
   if (kind === "column") {
@@ -264,7 +264,7 @@ function ownedBy(options: unknown): readonly Touched[] {
   return parts.length < 2 ? [] : [on("table", nameOf(parts.slice(0, -1)), "ACCESS SHARE")];
 }
 
-/** The parser counts the modes from 1, the weakest first. */
+/** Returns the lock of a mode's number. The parser counts the modes from 1, the weakest first. */
 function lockNumber(mode: unknown): LockMode {
   return LOCK_MODES[Number(mode) - 1] ?? "ACCESS EXCLUSIVE";
 }

@@ -1,26 +1,26 @@
 import { type ObjectName, quoteName } from "../../postgres/names.ts";
 import type { ColumnType } from "../../postgres/types.ts";
 
-/** A node of PostgreSQL's parse tree, or what stands behind its name: fields by their names. */
+/** A node of PostgreSQL's parse tree, or the value behind its name: fields by their names. */
 export type Node = Readonly<Record<string, unknown>>;
 
-/** A node's fields; none for what is no node. */
+/** Returns a node's fields; none for any other value. */
 export function record(value: unknown): Node {
-  // Every field is looked at again before it is used.
+  // The type of every field is checked before it is used.
   return typeof value === "object" && value !== null ? (value as Node) : {};
 }
 
-/** The elements of a list; none for what is no list. */
+/** Returns the elements of a list; none for any other value. */
 export function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** A text; empty for what is none. */
+/** Returns a text; an empty one for any other value. */
 export function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-/** The fields of each node of this name in a list. */
+/** Returns the fields of each node of this name in a list. */
 export function nodes(value: unknown, name: string): readonly Node[] {
   return list(value)
     .map((each) => record(each)[name])
@@ -28,33 +28,33 @@ export function nodes(value: unknown, name: string): readonly Node[] {
     .map(record);
 }
 
-/** The texts of a list of `String` nodes. */
+/** Returns the texts of a list of `String` nodes. */
 export function strings(value: unknown): readonly string[] {
   return nodes(value, "String").map(({ sval }) => text(sval));
 }
 
-/** The name in a `RangeVar`. */
+/** Returns the name in a `RangeVar`. */
 export function relation(value: unknown): ObjectName {
   const { schemaname, relname } = record(value);
   return { schema: typeof schemaname === "string" ? schemaname : null, name: text(relname) };
 }
 
-/** The last two parts of a name; a database in front is left out. */
+/** Makes a name of the last two parts; a database in front is left out. */
 export function nameOf(parts: readonly string[]): ObjectName {
   return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" };
 }
 
-/** A name given as a list of strings: `[schema, name]` or `[name]`. */
+/** Reads a name from a list of strings: `[schema, name]` or `[name]`. */
 export function qualified(value: unknown): ObjectName {
   return nameOf(strings(value));
 }
 
-/** The option of this name (`DefElem`) in a list of them. */
+/** Finds the option of this name (`DefElem`) in a list of options. */
 export function option(options: unknown, name: string): Node | undefined {
   return nodes(options, "DefElem").find(({ defname }) => defname === name);
 }
 
-/** The objects that a `DropStmt` names. */
+/** Returns the objects that a `DropStmt` names. */
 export function dropped({ objects }: Node): readonly ObjectName[] {
   return list(objects).map((each) => {
     const { List, TypeName, String: single } = record(each);
@@ -63,13 +63,13 @@ export function dropped({ objects }: Node): readonly ObjectName[] {
   });
 }
 
-/** drizzle-kit writes `public` nowhere, so a name with it and one without are one. */
+/** Makes a key of a name. drizzle-kit never writes `public`, so a name with it and one without have the same key. */
 export function keyOf({ schema, name }: ObjectName): string {
-  // No name holds the character between them.
+  // No name holds this character.
   return `${schema ?? "public"}\0${name}`;
 }
 
-/** What a `ColumnDef` or a `TypeCast` says of a type. */
+/** Reads the type in a `ColumnDef` or a `TypeCast`. */
 export function typeOf(value: unknown): ColumnType {
   const { names, typmods, arrayBounds } = record(value);
   const { schema, name } = qualified(names);
@@ -81,7 +81,7 @@ export function typeOf(value: unknown): ColumnType {
   };
 }
 
-/** How SQL calls the types whose names in the tree are others. */
+/** The SQL names of the types that have another name in the tree. */
 const SQL_TYPES: Readonly<Record<string, string>> = {
   int2: "smallint",
   int4: "integer",
@@ -92,7 +92,7 @@ const SQL_TYPES: Readonly<Record<string, string>> = {
   bpchar: "char",
 };
 
-/** Each name of a serial type, with the integer that its column has. */
+/** Each name of a serial type, with the integer type of its column. */
 const SERIALS: ReadonlyMap<string, string> = new Map([
   ["serial", "integer"],
   ["serial4", "integer"],
@@ -102,12 +102,12 @@ const SERIALS: ReadonlyMap<string, string> = new Map([
   ["serial2", "smallint"],
 ]);
 
-/** The integer of a serial type; null for every other type. */
+/** Returns the integer type of a serial type; null for every other type. */
 export function serialInteger({ name }: ColumnType): string | null {
   return SERIALS.get(name) ?? null;
 }
 
-/** A type as SQL. */
+/** Writes a type as SQL. */
 export function sqlType(type: ColumnType): string {
   const known = type.schema === null ? SQL_TYPES[type.name] : undefined;
   const plain = /^[a-z_][a-z0-9_]*$/.test(type.name) && type.schema === null;
@@ -116,14 +116,14 @@ export function sqlType(type: ColumnType): string {
   return `${name}${modifiers}${type.array ? "[]" : ""}`;
 }
 
-/** One command of an ALTER TABLE: its subtype, the column or constraint that it names, its definition. */
+/** One command of an ALTER TABLE: its subtype, the name of its column or constraint, its definition. */
 export interface AlterCommand {
   readonly subtype: string;
   readonly name: string;
   readonly def: Node;
 }
 
-/** Reads something out of a node once: the rules of one kind of statement all ask for the same. */
+/** Makes a reader that reads each node once: the rules of one kind of statement all ask for the same. */
 export function oncePerNode<Read extends object>(read: (node: Node) => Read): (node: Node) => Read {
   const known = new WeakMap<Node, Read>();
   return (node) => {
@@ -133,7 +133,7 @@ export function oncePerNode<Read extends object>(read: (node: Node) => Read): (n
   };
 }
 
-/** The commands of an `AlterTableStmt` of a table; none for one of an index or a view. */
+/** Returns the commands of an `AlterTableStmt` for a table; none for an index or a view. */
 export const alterCommands: (node: Node) => readonly AlterCommand[] = oncePerNode((node) => {
   if (node.objtype !== "OBJECT_TABLE") return [];
   return nodes(node.cmds, "AlterTableCmd").map(({ subtype, name, def }) => ({
@@ -143,22 +143,22 @@ export const alterCommands: (node: Node) => readonly AlterCommand[] = oncePerNod
   }));
 });
 
-/** The constraint that a command adds; null where it adds none. */
+/** Returns the constraint that a command adds; null for any other command. */
 export function addedConstraint({ subtype, def }: AlterCommand): Node | null {
   return subtype === "AT_AddConstraint" ? record(def.Constraint) : null;
 }
 
-/** The column that a command adds; null where it adds none. */
+/** Returns the column that a command adds; null for any other command. */
 export function addedColumn({ subtype, def }: AlterCommand): Node | null {
   return subtype === "AT_AddColumn" ? record(def.ColumnDef) : null;
 }
 
-/** The constraints that stand with a column. */
+/** Returns the constraints in a column's definition. */
 export function columnConstraints(column: Node): readonly Node[] {
   return nodes(column.constraints, "Constraint");
 }
 
-/** The column that `CHECK (column IS NOT NULL)` is about, also as part of a conjunction. */
+/** Returns the columns that a CHECK proves to have no nulls: `column IS NOT NULL`, alone or in a conjunction. */
 export function columnsProvenBy(expression: unknown): readonly string[] {
   const { NullTest, BoolExpr } = record(expression);
   if (NullTest !== undefined) {
@@ -170,7 +170,7 @@ export function columnsProvenBy(expression: unknown): readonly string[] {
   return boolop === "AND_EXPR" ? list(args).flatMap(columnsProvenBy) : [];
 }
 
-/** The name where an expression is a column and nothing else. */
+/** Returns the column's name where an expression is a column and nothing else. */
 export function columnIn(expression: unknown): string | null {
   const fields = record(record(expression).ColumnRef).fields;
   return strings(fields).at(-1) ?? null;

@@ -10,24 +10,24 @@ import {
   text,
 } from "../../sql/tree.ts";
 
-/** A constraint that an ALTER TABLE adds to a table that was there before. */
+/** A constraint that an ALTER TABLE adds to a table. */
 export interface Added {
   readonly constraint: Node;
-  /** As it was written, its name left out. */
+  /** The constraint as it was written, without its name. */
   readonly clause: string;
-  /** As it was written, else as PostgreSQL would call it. */
+  /** The name as it was written, else the name that PostgreSQL would choose. */
   readonly name: string;
   readonly columns: readonly string[];
   readonly at: number;
-  /** What adds the new column that it stands with, without it; null where it stands alone. */
+  /** The statement that adds the new column without this constraint; null for a constraint that stands alone. */
   readonly addColumn: string | null;
-  /** That column's name, or an empty text. */
+  /** The new column's name; empty for a constraint that stands alone. */
   readonly column: string;
 }
 
 /**
- * The constraints that an ALTER TABLE adds and PostgreSQL checks against the rows that are there: not what is NOT
- * VALID or made from an index.
+ * Returns the added constraints that PostgreSQL checks against the rows of the table. A constraint that is NOT VALID
+ * or made from an index is left out.
  */
 export function addedConstraints(node: Node, sql: string, table: ObjectName): readonly Added[] {
   return alterCommands(node).flatMap((command) => {
@@ -42,7 +42,7 @@ export function addedConstraints(node: Node, sql: string, table: ObjectName): re
   });
 }
 
-/** A new column without a default holds nulls only, and PostgreSQL then skips the comparison of a foreign key. */
+/** Whether PostgreSQL reads the rows. The foreign key of a new column without a default is not compared. */
 function readsRows({ contype }: Node, column: Node): boolean {
   if (contype !== "CONSTR_FOREIGN") return true;
   return columnConstraints(column).some((each) => each.contype === "CONSTR_DEFAULT");
@@ -88,7 +88,7 @@ function withoutClause(column: Node, clause: string, sql: string, table: ObjectN
   return `ALTER TABLE ${quoteName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
 }
 
-/** Behind a column's constraint stand its others, up to the comma: of these only the first is meant. */
+/** Cuts off the other constraints of a column, which stand behind this one up to the comma. */
 function inlineClause(clause: string, column: Node | null): string {
   if (column === null) return clause;
   const check = /^check\s*\(/i.exec(clause);

@@ -18,7 +18,7 @@ import {
 import type { Checked, Problem, Rule } from "../rule.ts";
 import { volatileCall } from "./volatility.ts";
 
-/** Rules about columns that make PostgreSQL write a whole table anew, or that cannot be added at all. */
+/** Rules about columns: those that make PostgreSQL write a whole table anew, and those that it refuses to add. */
 export const COLUMN_RULES: readonly Rule[] = [
   {
     id: "required-column-without-default",
@@ -53,13 +53,13 @@ export const COLUMN_RULES: readonly Rule[] = [
   },
 ];
 
-/** A column that an ALTER TABLE adds to a table that was there before. */
+/** A column that an ALTER TABLE adds to a table that its file does not create. */
 interface NewColumn {
   readonly table: ObjectName;
   readonly name: string;
   readonly column: Node;
   readonly constraints: readonly Node[];
-  /** As it was written. */
+  /** The column as it was written. */
   readonly source: string;
   readonly at: number;
 }
@@ -139,7 +139,7 @@ function defaultStart(source: string): number {
   return Math.max(0, source.search(/\bdefault\b/i));
 }
 
-/** The default alone: what stands behind it in a column are other constraints. */
+/** Returns the default alone, without the other constraints behind it in the column. */
 function defaultClause(source: string): string {
   return source.replace(
     /\s+(?:not\s+null|null|unique|primary\s+key|references|check|constraint|collate)\b[\s\S]*$/i,
@@ -195,7 +195,7 @@ function typeProblem(table: ObjectName, name: string, type: TypeReference, at: n
   };
 }
 
-/** `USING column::type` says nothing that PostgreSQL would not do by itself. */
+/** Whether USING computes a value. `USING column::type` does not: PostgreSQL would do the same by itself. */
 function isComputed(using: unknown, name: string, type: ColumnType): boolean {
   if (using === undefined || columnIn(using) === name) return false;
   const { arg, typeName } = record(record(using).TypeCast);

@@ -150,7 +150,7 @@ function notValid(table: ObjectName, name: string, clause: string): string {
   return `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${constraint} ${clause} NOT VALID;\nALTER TABLE ${quoteName(table)} VALIDATE CONSTRAINT ${constraint};`;
 }
 
-/** Each statement commits by itself, so that no lock of one is kept by the next. */
+/** Joins statements that each commit alone, so that none holds its lock while the next one runs. */
 function apart(first: string | null, then: string): string {
   const before =
     first === null

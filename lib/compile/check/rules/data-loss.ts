@@ -2,7 +2,7 @@ import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/n
 import { alterCommands, dropped, nodes, record, relation, text } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
-/** Rules about data that is gone afterwards. */
+/** Rules about statements that delete data. */
 export const DATA_LOSS_RULES: readonly Rule[] = [
   {
     id: "column-dropped",

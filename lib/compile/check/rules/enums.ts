@@ -3,7 +3,7 @@ import { quoteName } from "../../../postgres/names.ts";
 import { qualified, strings } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
-/** Rules about enums, whose values PostgreSQL can add but not take away. */
+/** Rules about enums. PostgreSQL can add a value to an enum, but cannot remove one. */
 export const ENUM_RULES: readonly Rule[] = [
   {
     id: "enum-value-used-in-same-migration",
@@ -51,7 +51,7 @@ export const ENUM_RULES: readonly Rule[] = [
   },
 ];
 
-/** The statement that adds the value is the one to be moved. */
+/** Reports a new value that its own migration uses, at the statement that adds the value: that one must be moved. */
 function usedValue({ statement, index, migration }: Checked): readonly Problem[] {
   const { effect } = statement;
   if (effect?.kind !== "adds-enum-value") return [];

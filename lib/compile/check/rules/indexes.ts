@@ -4,7 +4,7 @@ import type { Checked, Problem, Rule } from "../rule.ts";
 
 const CREATE_INDEX = /^(create\s+(?:unique\s+)?index)\b/i;
 
-/** Rules about indexes that are built, dropped or rebuilt while everybody waits. */
+/** Rules about indexes that block other sessions while they are built, dropped or rebuilt. */
 export const INDEX_RULES: readonly Rule[] = [
   {
     id: "index-not-concurrent",
@@ -16,7 +16,7 @@ export const INDEX_RULES: readonly Rule[] = [
       const table = relation(node.relation);
       if (node.concurrent === true || isNew(table)) return [];
       const partitioned = history.isPartitioned(table);
-      // On the partitioned table alone an index is a name only; its partitions get theirs one by one.
+      // An index ON ONLY the partitioned table builds nothing; its partitions get their indexes one by one.
       if (partitioned && record(node.relation).inh !== true) return [];
       return [
         {

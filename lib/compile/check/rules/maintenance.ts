@@ -3,7 +3,7 @@ import { nodes, record, relation, text } from "../../sql/tree.ts";
 import type { Rule } from "../rule.ts";
 import { NEON_EXTENSIONS } from "./neon-extensions.ts";
 
-/** Rules about what a migration should leave to others. */
+/** Rules about maintenance and extensions. */
 export const MAINTENANCE_RULES: readonly Rule[] = [
   {
     id: "vacuum-full-or-cluster",
@@ -54,7 +54,7 @@ export const MAINTENANCE_RULES: readonly Rule[] = [
   },
 ];
 
-/** Projects whose extensions are called otherwise, from the notes of Neon's list. */
+/** Projects whose extensions have another name, from the notes of Neon's list. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   pgvector: "vector",
   pg_roaringbitmap: "roaringbitmap",

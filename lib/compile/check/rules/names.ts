@@ -1,13 +1,13 @@
 import { quoteIdentifier } from "../../../postgres/names.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
-/** NAMEDATALEN - 1. */
+/** PostgreSQL's limit for a name: NAMEDATALEN - 1. */
 const MAX_BYTES = 63;
 
-/** What stands in a statement for a name of its own, quoted or not. */
+/** Names in a statement, quoted or not. Literals match without a group. */
 const NAMES = /"((?:[^"]|"")+)"|'(?:[^']|'')*'|([\p{L}_][\p{L}\p{N}_$]*)/gu;
 
-/** What can hold a name that is too long; looked for from the beginning of a word only, which is faster. */
+/** A word that may hold a name that is too long. The search begins only where a word begins, which is faster. */
 const LONG_WORD = /(?<![^\s,()])[^\s,()]{40}/;
 
 /** Rules about names. */
@@ -49,7 +49,7 @@ function longNames({ text: sql }: Checked): readonly Problem[] {
   }));
 }
 
-/** As PostgreSQL cuts: whole characters of UTF-8 only. */
+/** Cuts a name as PostgreSQL does, between characters of UTF-8. */
 function cut(name: string): string {
   let bytes = 0;
   let kept = "";

@@ -1,7 +1,7 @@
 /**
- * What `CREATE EXTENSION` takes on Neon, on any of its PostgreSQL versions, experimental ones included.
- * Source: https://neon.com/docs/extensions/pg-extensions as of January 2025, and what its changelog has added
- * since as far as known here. A live database is asked for its own list instead (`pg_available_extensions`).
+ * The extensions of Neon, on any of its PostgreSQL versions, experimental ones included.
+ * Source: https://neon.com/docs/extensions/pg-extensions as of January 2025, with the later additions of its changelog
+ * as far as they are known here. A live database is asked for its own list instead (`pg_available_extensions`).
  */
 export const NEON_EXTENSIONS: ReadonlySet<string> = new Set(
   `

@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteName } from "../../../postgres/names.ts";
 import { relation, text } from "../../sql/tree.ts";
 import type { Rule } from "../rule.ts";
 
-/** Rules about names that the code which runs now still uses. */
+/** Rules about renamed tables and columns, whose old names running code still uses. */
 export const RENAME_RULES: readonly Rule[] = [
   {
     id: "column-renamed",

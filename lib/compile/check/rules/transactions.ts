@@ -4,7 +4,7 @@ import { type ObjectName, quoteName } from "../../../postgres/names.ts";
 import { keyOf, list, type Node, record, relation } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
-/** Rules about what one transaction holds together. */
+/** Rules about transactions: their ends, and the locks that they hold together. */
 export const TRANSACTION_RULES: readonly Rule[] = [
   {
     id: "backfill-with-ddl",
@@ -78,7 +78,7 @@ function backfill({ node, isNew, together, migration, text: sql }: Checked): rea
   if (isNew(table) || !isWholeTable(node.whereClause)) return [];
   const ddl = together.find((each) => {
     const other = migration.statements[each];
-    // What writes rows takes less than SHARE.
+    // A statement that writes rows takes less than SHARE.
     return other !== undefined && tablesLocked(other, "SHARE").some((locked) => !isNew(locked));
   });
   const line = ddl === undefined ? undefined : migration.statements[ddl]?.line;
@@ -93,7 +93,7 @@ function backfill({ node, isNew, together, migration, text: sql }: Checked): rea
   ];
 }
 
-/** What was done already must not meet the condition again, so an UPDATE without one has none to give. */
+/** Writes an UPDATE in batches. The condition must not match finished rows; where none is given, the author adds it. */
 function inBatches(sql: string, { whereClause }: Node, table: ObjectName): string {
   if (whereClause === undefined)
     return `${sql} WHERE /* a batch of rows that are not done yet */ false`;
@@ -101,7 +101,7 @@ function inBatches(sql: string, { whereClause }: Node, table: ObjectName): strin
   return `${sql} AND ctid = ANY (ARRAY(SELECT ctid FROM ${quoteName(table)} ${condition} LIMIT 10000))`;
 }
 
-/** `WHERE column IS NULL` is how backfills say "all rows". */
+/** Whether a condition means every row. Backfills write `WHERE column IS NULL` for that. */
 function isWholeTable(where: unknown): boolean {
   if (where === undefined) return true;
   const { NullTest, A_Const, BoolExpr } = record(where);
@@ -120,7 +120,7 @@ function severalLocks({ statement, text: sql, together, isNew }: Checked): reado
   for (const table of here) held.set(keyOf(table), table);
   HELD.set(together, held);
   const [first, second] = held.values();
-  // Said once for a transaction, where the second table is locked.
+  // One finding for a transaction: at the statement that locks the second table.
   if (first === undefined || second === undefined || before > 1) return [];
   return [
     {
@@ -132,7 +132,7 @@ function severalLocks({ statement, text: sql, together, isNew }: Checked): reado
   ];
 }
 
-/** The tables that a statement locks at least as strongly. What is no table, or found through one only, is left out. */
+/** Returns the tables that a statement names and locks at least so strongly. */
 function tablesLocked(
   { touches = [] }: Pick<Statement, "touches">,
   atLeast: LockMode,

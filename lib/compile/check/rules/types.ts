@@ -16,7 +16,7 @@ import {
 } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
-/** Types that PostgreSQL's own wiki ("Don't Do This") and most teams avoid, and what to take instead. */
+/** Rules about types that PostgreSQL's wiki ("Don't Do This") and most teams avoid, each with a better type. */
 export const TYPE_RULES: readonly Rule[] = [
   avoid(
     "timestamp-without-time-zone",

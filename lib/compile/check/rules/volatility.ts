@@ -1,14 +1,14 @@
 import type { ObjectName } from "../../../postgres/names.ts";
 import { qualified, walk } from "../../sql/tree.ts";
 
-/** A function in a default that differs from row to row, or may. */
+/** A function call in a default whose value differs, or may differ, from row to row. */
 interface VolatileCall {
   readonly routine: ObjectName;
-  /** Whether it is known to; otherwise only the catalog can say. */
+  /** Whether the value is known to differ; otherwise only the catalog can tell. */
   readonly known: boolean;
 }
 
-/** Volatile functions of PostgreSQL 18 and of the extensions that come with it which stand in defaults. */
+/** Volatile functions that stand in defaults, of PostgreSQL 18 and its own extensions. */
 const VOLATILE: ReadonlySet<string> = new Set([
   "random",
   "random_normal",
@@ -31,7 +31,7 @@ const VOLATILE: ReadonlySet<string> = new Set([
   "pg_sleep",
 ]);
 
-/** Functions that stand in defaults and give every row the same value within one statement. */
+/** Functions that stand in defaults, and give every row of a statement the same value. */
 const CONSTANT: ReadonlySet<string> = new Set([
   "now",
   "statement_timestamp",
@@ -109,7 +109,7 @@ const CONSTANT: ReadonlySet<string> = new Set([
   "localtimestamp",
 ]);
 
-/** The worst call in an expression; null where every row gets the same value. */
+/** Returns the worst call in an expression; null where every row gets the same value. */
 export function volatileCall(expression: unknown): VolatileCall | null {
   const calls: ObjectName[] = [];
   walk(expression, (name, node) => {

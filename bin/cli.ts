@@ -1,3 +1,9 @@
+/*
+ * The command line. Words come in, and an exit code goes out. A command turns its flags into a request, calls `lib/`,
+ * and prints the answer: reports to standard output, everything else to standard error. Nothing here decides how to
+ * migrate. Each folder holds one command or a group of them, and `render/` makes text for a person.
+ */
+
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
 import { addAmendments } from "./amend/options.ts";
@@ -10,7 +16,7 @@ import type { RunOptions } from "./run/command.ts";
 
 /**
  * Runs one command line. Reports go to standard output, everything else to standard error.
- * @param words what follows the program's name
+ * @param words the words behind the program's name
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 pending (`--exit-code`)
  */
 export async function runCli(words: readonly string[]): Promise<number> {

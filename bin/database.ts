@@ -6,15 +6,15 @@ import { type Relay, startRelay } from "./relay.ts";
 
 /** The database that a command line names. */
 export interface Database {
-  /** @throws MigratorError when nothing names a database, or what names it cannot be read */
+  /** @throws MigratorError when nothing names a database, or the connection string cannot be read */
   target(): Promise<Target>;
   /** Ends the relay, if there is one. */
   close(): Promise<void>;
 }
 
-/** How a command line names a database. */
+/** The options by which a command line names a database. */
 export interface DatabaseOptions {
-  /** One of these three, or what the environment says. */
+  /** The connection string. Default, without `secret` and `parameter`: the settings of the environment. */
   readonly url?: string;
   /** Name or ARN of a Secrets Manager secret, read through the usual chain of AWS credentials. */
   readonly secret?: string;
@@ -44,7 +44,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
-/** What the command line says about the connection string wins over all that the environment says about it. */
+/** The command line's place of the connection string replaces all settings of the environment for it. */
 function configFor({ url, secret, secretField, parameter }: DatabaseOptions): Config {
   if (url === undefined && secret === undefined && parameter === undefined) return readConfig();
   return readConfig({
@@ -56,7 +56,7 @@ function configFor({ url, secret, secretField, parameter }: DatabaseOptions): Co
   });
 }
 
-/** A shell has no better place for a connection string; a function has. */
+/** Leaves out a warning that is for functions: a shell has no better place for a connection string. */
 function withoutAdvice(target: Target): Target {
   const warnings = target.warnings.filter(({ code }) => code !== "PLAINTEXT_DATABASE_URL");
   return { ...target, warnings };

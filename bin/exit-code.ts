@@ -1,10 +1,10 @@
 import type { Report } from "../lib/report/report.ts";
 
-/** What the process ends with; others script against it. */
+/** The exit codes of the process. They stay the same, because scripts depend on them. */
 export const EXIT_CODE = {
   /** Done, or nothing to do. */
   done: 0,
-  /** The report, or what was printed, says why. */
+  /** The report, or the printed text, says why. */
   failed: 1,
   /** The command line cannot be understood. */
   usage: 2,
@@ -12,7 +12,7 @@ export const EXIT_CODE = {
   pending: 3,
 } as const;
 
-/** What a report ends the process with. */
+/** Returns the exit code for a report. */
 export function exitCodeFor(
   { status, pending }: Pick<Report, "status" | "pending">,
   tellPending: boolean,

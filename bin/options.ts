@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { MigratorError } from "../lib/errors.ts";
 import { parseRequest } from "../lib/request.ts";
 
-/** The options of every command: where the migrations are, and what is printed. */
+/** Adds the options of every command: the folder of the migrations, and the form of the output. */
 export function withFolder(command: Command): Command {
   return withJson(command).option(
     "--folder <folder>",
@@ -11,12 +11,12 @@ export function withFolder(command: Command): Command {
   );
 }
 
-/** The option of every command: what is printed. */
+/** Adds the option for the form of the output. */
 export function withJson(command: Command): Command {
   return command.option("--json", "print JSON on standard output and nothing else there", false);
 }
 
-/** Every field of a request that says how to run, as a flag. */
+/** Adds a flag for every field of a request that says how to run. */
 export function withRequest(command: Command): Command {
   return command
     .addOption(choice("--transaction", ["auto", "all", "each"], "one for all, or per migration"))
@@ -28,7 +28,7 @@ export function withRequest(command: Command): Command {
     .addOption(duration("timeout-ms", "timeoutMs", "how long the whole run may take"));
 }
 
-/** The options of every command that goes to a database: where it is, and how long to wait for others. */
+/** Adds the options of a command that goes to a database: its place, and how long to wait for other runs. */
 export function withDatabase(command: Command): Command {
   return withFolder(command)
     .option("--url <url>", "connection string; default: the environment, such as DATABASE_URL")
@@ -39,22 +39,22 @@ export function withDatabase(command: Command): Command {
     .addOption(lockTimeout());
 }
 
-/** How long to wait for another run: the one field that commands have which run nothing. */
+/** Makes the option for the wait for another run. Commands that run nothing have it, too. */
 export function lockTimeout(): Option {
   return duration("lock-timeout-ms", "lockTimeoutMs", "how long to wait for another run");
 }
 
-/** For a plan in a script. */
+/** Makes the option by which a script learns that a plan is not empty. */
 export function exitCodeWhenPending(): Option {
   return new Option("--exit-code", "exit with 3 when something is pending").default(false);
 }
 
-/** An option with a closed set of values. */
+/** Makes an option with a closed set of values. */
 export function choice(flag: string, choices: readonly string[], description: string): Option {
   return new Option(`${flag} <choice>`, description).choices(choices);
 }
 
-/** Durations have their limits in one place: where every other caller's are read. */
+/** Makes an option for a duration. `parseRequest` holds its limits, as for every other caller. */
 export function duration(name: string, key: string, description: string): Option {
   return new Option(`--${name} <ms>`, description).argParser((value: string) => {
     try {
@@ -67,7 +67,7 @@ export function duration(name: string, key: string, description: string): Option
   });
 }
 
-/** Where the connection string is, instead of itself. */
+/** Makes an option that names the place of the connection string. */
 function reference(flags: string, description: string, other: string): Option {
   return new Option(flags, description).conflicts(["url", other]);
 }

@@ -10,7 +10,7 @@ interface Address {
 
 /** A relay from WebSockets to one PostgreSQL server, in this process. */
 export interface Relay {
-  /** What `NEON_WS_PROXY` would hold: `host:port/path`. */
+  /** The relay's address as in `NEON_WS_PROXY`: `host:port/path`. */
   readonly address: string;
   /** Breaks every connection and frees the port. */
   stop(): Promise<void>;
@@ -18,7 +18,7 @@ export interface Relay {
 
 /**
  * Starts a relay for a PostgreSQL server that speaks no WebSocket. The relay listens on loopback only, because the
- * password passes it in clear text.
+ * password passes through it in clear text.
  */
 export async function startRelay(target: Address): Promise<Relay> {
   const options = { host: "127.0.0.1", port: 0, maxPayload: 0, perMessageDeflate: false };
@@ -37,7 +37,7 @@ export async function startRelay(target: Address): Promise<Relay> {
   };
 }
 
-/** Bytes pass unchanged in both directions, and the end of one side is the end of the other. */
+/** Joins both sides: bytes pass unchanged in both directions, and the end of one side ends the other. */
 function join(client: WebSocket, { host, port }: Address): void {
   const server = connect({ host, port, noDelay: true });
   const stream = createWebSocketStream(client);
@@ -45,7 +45,7 @@ function join(client: WebSocket, { host, port }: Address): void {
   stream.pipe(server);
   // The client sees a connection that breaks, as without a relay.
   server.on("error", () => client.terminate());
-  // What the client has sent still goes to the server.
+  // The server still gets everything that the client has sent.
   stream.on("end", () => server.destroySoon());
   stream.on("error", () => server.destroySoon());
 }

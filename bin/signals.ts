@@ -1,12 +1,12 @@
 import { MigratorError } from "../lib/errors.ts";
 
-/** What ends a command from outside. */
+/** The signals that end a command from outside. */
 export interface Signals {
   readonly caught: Promise<NodeJS.Signals>;
   release(): void;
 }
 
-/** Waits for Ctrl-C or a stop from outside. A second signal ends the process at once, as ever. */
+/** Waits for Ctrl-C or a stop from outside. A second signal ends the process at once. */
 export function catchSignals(): Signals {
   const names = ["SIGINT", "SIGTERM"] as const;
   let release: () => void = () => undefined;
@@ -19,7 +19,7 @@ export function catchSignals(): Signals {
   return { caught, release };
 }
 
-/** The failure that a signal makes of a command. */
+/** Makes the failure of a command that a signal has ended. */
 export function interruption(signal: string): MigratorError {
   return new MigratorError(
     "CONNECTION_LOST",

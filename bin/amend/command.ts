@@ -13,19 +13,19 @@ import { progressLog } from "../render/progress.ts";
 import { catchSignals, interruption } from "../signals.ts";
 import { renderAmendment, renderAmendmentFailure } from "./render.ts";
 
-/** What `baseline` and `repair` are called with. */
+/** The options of `baseline` and `repair`. */
 export interface AmendCommandOptions extends DatabaseOptions {
   readonly request: AmendmentRequest;
   readonly folder: string;
   readonly json: boolean;
-  /** Whether to write what is shown. */
+  /** Whether to write the changes that are shown. */
   readonly yes: boolean;
-  /** As `parseRequest` takes it. */
+  /** The wait for another run, as `parseRequest` takes it. */
   readonly lockTimeoutMs?: string;
 }
 
 /**
- * Shows, and with `--yes` writes, what puts a ledger right.
+ * Shows the changes that put a ledger right, and writes them with `--yes`.
  * @returns the exit code
  */
 export async function amendCommand(options: AmendCommandOptions): Promise<number> {
@@ -36,7 +36,7 @@ export async function amendCommand(options: AmendCommandOptions): Promise<number
   const interrupted = typeof outcome === "string";
   const value = interrupted ? failedReport(requestId, interruption(outcome)) : outcome;
   print(value, options);
-  // What is still open after a signal (connection, relay) ends with the process, and the server rolls back.
+  // After a signal, connection and relay may still be open. They end with the process, and the server rolls back.
   if (interrupted) process.exit(EXIT_CODE.failed);
   return "changes" in value ? EXIT_CODE.done : EXIT_CODE.failed;
 }

@@ -50,7 +50,7 @@ export function addAmendments(program: Command, end: (exitCode: number) => void)
     });
 }
 
-/** Returns what is wrong with the options instead, where they name no one repair. */
+/** Returns the request, or a sentence where the options do not name exactly one repair. */
 function requestOf(options: RepairOptions): AmendmentRequest | string {
   const { accept, mergeLedgers, resolve, as } = options;
   const requests: readonly (AmendmentRequest | string)[] = [

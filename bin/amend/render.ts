@@ -5,7 +5,7 @@ import { counted } from "../../lib/text.ts";
 import { renderError } from "../render/error.ts";
 import { renderHeading } from "../render/report.ts";
 
-/** What was, or would be, written, as text for a person: one line per change, and what to do next. Pure. */
+/** Renders an amendment for a person: one line per change, written or only shown, and the next step. Pure. */
 export function renderAmendment(amendment: Amendment, colors: Colors): string {
   const { changes, warnings } = amendment;
   const mark = amendment.written ? colors.green("✓") : colors.yellow("·");
@@ -26,7 +26,7 @@ function outcome({ changes, written }: Amendment, colors: Colors): string {
     : colors.yellow("Nothing was written. Repeat with --yes to write it.");
 }
 
-/** A failure as text for a person. Pure. */
+/** Renders a failure as text for a person. Pure. */
 export function renderAmendmentFailure(
   report: Report,
   { folder, colors }: { readonly folder: string; readonly colors: Colors },
@@ -39,7 +39,7 @@ export function renderAmendmentFailure(
   ].join("\n");
 }
 
-/** Behind a COMMIT whose answer was lost only the ledger knows. */
+/** Says whether the changes last. When the answer of a COMMIT is lost, only the ledger knows. */
 function lasting(code: string): string {
   return code === "CONNECTION_LOST" || code === "DEADLINE"
     ? " Repeat it without --yes: it shows what is left to write."

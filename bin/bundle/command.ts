@@ -10,13 +10,13 @@ import { counted } from "../../lib/text.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { renderReport } from "../render/report.ts";
 
-/** What `bundle` is called with. */
+/** The options of `bundle`. */
 export interface BundleOptions extends AssetOptions {
   readonly json: boolean;
 }
 
 /**
- * Compiles a folder into a ready Lambda asset, and prints what it has made.
+ * Compiles a folder into a ready Lambda asset, and prints a summary.
  * @returns the exit code
  */
 export async function bundleCommand(options: BundleOptions): Promise<number> {
@@ -31,7 +31,7 @@ export async function bundleCommand(options: BundleOptions): Promise<number> {
   }
 }
 
-/** The summary as text for a person. Pure. */
+/** Renders the summary as text for a person. Pure. */
 function renderSummary({ migrations, out, bytes, hash, warnings }: BundleSummary): string {
   const statements = migrations.reduce((sum, each) => sum + each.statements, 0);
   return [

@@ -9,8 +9,8 @@ const COMMANDS: Readonly<Record<Severity, string>> = {
 };
 
 /**
- * The findings as GitHub Actions shows them beside the lines of a pull request.
- * @param workspace where the repository is checked out: GitHub wants paths from there
+ * Renders findings as commands of GitHub Actions, which shows them beside the lines of a pull request.
+ * @param workspace the folder of the repository: GitHub wants paths from there
  */
 export function annotations({ findings }: CheckResult, workspace: string): readonly string[] {
   return findings.map(({ severity, file, line, column, rule, message, evidence, rewrite }) => {

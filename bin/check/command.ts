@@ -16,10 +16,10 @@ import { renderFindings } from "./render.ts";
 import { type CheckResult, type CheckScope, checkBundle, type FailOn, toResult } from "./result.ts";
 import { toSarif } from "./sarif.ts";
 
-/** What `check` is called with. */
+/** The options of `check`. */
 export interface CheckOptions extends DatabaseOptions {
   readonly folder: string;
-  /** A migration's tag or a git ref: only what is new since then. */
+  /** A migration's tag or a git ref: only migrations that are new since then. */
   readonly since?: string;
   readonly failOn: FailOn;
   readonly json: boolean;
@@ -27,8 +27,8 @@ export interface CheckOptions extends DatabaseOptions {
 }
 
 /**
- * Holds a folder to the rules and prints the findings.
- * @returns the exit code: 1 where there is a finding as bad as `--fail-on` says
+ * Checks a folder by the rules and prints the findings.
+ * @returns the exit code: 1 for a finding that is at least as severe as `--fail-on` says
  */
 export async function checkCommand(options: CheckOptions): Promise<number> {
   let bundle: Bundle | null = null;
@@ -56,7 +56,7 @@ async function check(options: CheckOptions, bundle: Bundle): Promise<CheckResult
   return toResult(scope, tags, findings, report.database);
 }
 
-/** The environment of a developer names a database more often than a check is meant to reach it. */
+/** Whether the command line names a database. The environment does not count: `check` must not reach it by accident. */
 function namesDatabase({ url, secret, parameter }: CheckOptions): boolean {
   return [url, secret, parameter].some((each) => each !== undefined);
 }
@@ -65,7 +65,7 @@ async function planWith(options: CheckOptions, bundle: Bundle): Promise<Report> 
   const database = openDatabase(options);
   const requestId = randomUUID();
   try {
-    // Where the order is wrong, `plan` refuses; what is dangerous can be said all the same.
+    // With its default, `plan` refuses a wrong order, which does not matter to the findings.
     return await migrate(parseRequest({ action: "plan", outOfOrder: "apply" }), {
       bundle,
       requestId,
@@ -86,7 +86,7 @@ function print(result: CheckResult, bundle: Bundle, { json, sarif }: CheckOption
   else if (sarif) console.log(JSON.stringify(toSarif(result, bundle), null, 2));
   else console.log(renderFindings(result, bundle, pc));
   if (process.env.GITHUB_ACTIONS !== "true") return;
-  // Standard output is for the machine that asked; GitHub reads both.
+  // Standard output holds the JSON or SARIF; GitHub reads standard error, too.
   const say = forMachines ? console.error : console.log;
   for (const line of annotations(result, process.env.GITHUB_WORKSPACE ?? process.cwd())) say(line);
 }

@@ -7,7 +7,7 @@ import { counted } from "../../lib/text.ts";
 import { painter } from "../render/findings.ts";
 import type { CheckResult } from "./result.ts";
 
-/** The findings as a compiler shows them: the line, a caret under the statement, what to write instead; counted at the end. */
+/** Renders findings as a compiler does: the line, a caret under the statement, the rewrite, and a count at the end. */
 export function renderFindings(result: CheckResult, bundle: Bundle, colors: Colors): string {
   const blocks = result.findings.map((finding) => renderFinding(finding, bundle, colors));
   return [...blocks.map((lines) => `${lines.join("\n")}\n`), summary(result, colors)].join("\n");
@@ -33,10 +33,10 @@ function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): r
   ];
 }
 
-/** A breakpoint and blanks at the end of a line are no part of a statement. */
+/** Matches a breakpoint and blanks at the end of a line, which are no part of a statement. */
 const BREAKPOINT = /\s*(?:--> statement-breakpoint)?\s*$/;
 
-/** The line of a finding, and carets under the part of its statement that stands there. */
+/** Returns the line of a finding, with carets under the statement's part of the line. */
 function excerptOf(finding: FiledFinding, { migrations }: Bundle): Excerpt | null {
   const migration = migrations.find(({ tag }) => tag === finding.migration);
   const statement = migration?.statements[finding.statement - 1];

@@ -13,23 +13,23 @@ import {
 } from "../../lib/compile/filed-findings.ts";
 import type { DatabaseFacts } from "../../lib/connection/connection.ts";
 
-/** From which severity on `check` ends with 1. */
+/** The severity from which on `check` ends with 1. */
 export type FailOn = "error" | "warning" | "never";
 
-/** What `check --json` prints. */
+/** The output of `check --json`. */
 export interface CheckResult {
   readonly folder: string;
-  /** The tags that were looked at. */
+  /** The tags of the checked migrations. */
   readonly migrations: readonly string[];
   readonly findings: readonly FiledFinding[];
   readonly counts: Readonly<Record<Severity, number>>;
-  /** Whether the findings are such that the exit code is 1. */
+  /** Whether a finding makes the exit code 1. */
   readonly failed: boolean;
-  /** Whose catalog has graded them; null where none was asked. */
+  /** The database that graded the findings; null without a database. */
   readonly database: DatabaseFacts | null;
 }
 
-/** What a `check` has to go by. */
+/** The input of a check. */
 export interface CheckScope {
   readonly bundle: Bundle;
   readonly folder: string;
@@ -38,14 +38,14 @@ export interface CheckScope {
   readonly failOn: FailOn;
 }
 
-/** The findings of a folder by its texts alone. Pure. */
+/** Checks a folder by its texts alone. Pure. */
 export function checkBundle(scope: CheckScope): CheckResult {
   const { bundle, since } = scope;
   const tags = checkedMigrations(bundle, since).map(({ tag }) => tag);
   return toResult(scope, tags, findingsByText(bundle, since), null);
 }
 
-/** The same, made of what a plan says of that which is pending. Pure. */
+/** Makes a result of the findings that a plan reports for pending migrations. Pure. */
 export function toResult(
   { bundle, folder, failOn }: CheckScope,
   migrations: readonly string[],

@@ -6,7 +6,7 @@ import { packageVersion } from "../../lib/package-root.ts";
 import type { CheckResult } from "./result.ts";
 
 /**
- * The findings as a SARIF 2.1.0 log, which code scanning of GitHub, GitLab and Azure reads.
+ * Renders findings as a SARIF 2.1.0 log. Code scanning of GitHub, GitLab and Azure reads it.
  * Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
  */
 export function toSarif(result: CheckResult, bundle: Bundle): object {
@@ -64,7 +64,7 @@ function toUri(file: string): string {
   return path.startsWith("/") ? `file://${path}` : path;
 }
 
-/** From the finding's place to the end of its statement. */
+/** Returns the region from the finding's place to the end of its statement. */
 function regionOf(
   { migration, statement, line, column }: FiledFinding,
   { migrations }: Bundle,

@@ -5,28 +5,28 @@ import { invokeFailure } from "./errors.ts";
 
 /** One call of a function that is deployed. */
 export interface FunctionCall {
-  /** Name or ARN; behind a colon an alias or a version. */
+  /** Name or ARN. An alias or a version may follow behind a colon. */
   readonly functionName: string;
   /** JSON. */
   readonly payload: string;
-  /** How long to try again while Lambda has no room for the function, in ms. */
+  /** How long the call is tried again while Lambda has no room for the function, in ms. */
   readonly patienceMs: number;
   readonly log: Log;
-  /** Gets each line of a streamed answer as it comes. Where given, the answer brings the end of the log along. */
+  /** Gets each line of a streamed answer as it comes. If it is given, the answer has the end of the log. */
   readonly onLine?: (line: string) => void;
 }
 
-/** What the function answered. */
+/** The answer of a function. */
 export interface FunctionAnswer {
   readonly requestId: string;
   readonly payload: string;
-  /** What Lambda calls a failure, and what it says of it; null where it says that all went well. */
+  /** Lambda's code and details of a failure; null where Lambda reports success. */
   readonly error: { readonly code: string; readonly details: string } | null;
-  /** The last 4 KB of the log; empty where they were not asked for. */
+  /** The last 4 KB of the log; empty when nobody asked for them. */
   readonly logTail: string;
 }
 
-/** Only a lost packet takes this long. */
+/** Connecting takes this long only when a packet is lost. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** NAT gateways and load balancers forget a connection that is idle for 350 s (their AWS documentation). */
 const KEEP_ALIVE_MS = 30_000;
@@ -34,10 +34,10 @@ const UNREACHABLE_PATIENCE_MS = 3_000;
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Calls the function and waits for its answer without a limit: its own time-out ends it at the latest. A call that may
- * have started it is never repeated, by us or by the SDK, because it would run again.
+ * Calls the function and waits for its answer without a limit: the function's own time-out is the last end. A call that
+ * may have started the function is never repeated, by us or by the SDK, because the function would run again.
  * @throws MigratorError `AWS_SETTINGS_MISSING`, `FUNCTION_NOT_FOUND`, `FUNCTION_DENIED` or `FUNCTION_UNAVAILABLE` where
- *   it was not started, `RUN_UNKNOWN` where nobody knows what became of it
+ *   the function was not started; `RUN_UNKNOWN` where nobody knows the end of the run
  */
 export async function callFunction(call: FunctionCall): Promise<FunctionAnswer> {
   const started = Date.now();
@@ -55,7 +55,7 @@ export async function callFunction(call: FunctionCall): Promise<FunctionAnswer> 
   }
 }
 
-/** What both operations take. */
+/** The input of both operations. */
 interface Input {
   readonly FunctionName: string;
   readonly Payload: string;
@@ -93,7 +93,7 @@ async function callOnce({ functionName, payload, onLine }: FunctionCall): Promis
   }
 }
 
-/** The same permission, and the same answer of a function that does not stream. One that does is followed line by line. */
+/** Calls by another operation, with the same permission. It follows a function that streams line by line. */
 async function stream(
   client: LambdaClient,
   input: Input,

@@ -13,9 +13,9 @@ import { lookWith } from "./errors.ts";
 import { eventIn, renderLogLine, tailLines } from "./function-log.ts";
 import { reportIn } from "./report-in-answer.ts";
 
-/** What `invoke` is called with; the request's own fields are read by `parseRequest`. */
+/** The options of `invoke`. `parseRequest` reads the fields of the request. */
 export interface InvokeOptions {
-  /** Name or ARN; behind a colon an alias or a version. */
+  /** Name or ARN. An alias or a version may follow behind a colon. */
   readonly functionName: string;
   readonly action: "up" | "plan" | "status";
   readonly json: boolean;
@@ -27,7 +27,7 @@ export interface InvokeOptions {
 const SIGN_OF_LIFE_MS = 60_000;
 
 /**
- * Lets a deployed function run, waits for it however long it takes, and prints its report.
+ * Calls a deployed function, waits for it however long it takes, and prints its report.
  * @returns the exit code
  */
 export async function invokeCommand(options: InvokeOptions): Promise<number> {
@@ -45,7 +45,7 @@ export async function invokeCommand(options: InvokeOptions): Promise<number> {
   signals.release();
   if (typeof report !== "string") return finish(report, options);
   finish(failedReport(requestId, interruption(report, options.functionName)), options);
-  // The open call would keep the process waiting for the function.
+  // The call is still open, and would keep the process waiting for the function.
   process.exit(EXIT_CODE.failed);
 }
 
@@ -59,7 +59,7 @@ async function run(options: InvokeOptions, log: Log): Promise<Report> {
   };
   let live = false;
   const onLine = (line: string) => {
-    // The report is a line of the stream too.
+    // A line that is no event is the report, which is printed later.
     if (eventIn(line) === null) return;
     live = true;
     show(line);
@@ -71,7 +71,7 @@ async function run(options: InvokeOptions, log: Log): Promise<Report> {
     log,
     ...(tail ? { onLine } : {}),
   });
-  // What was shown while it ran need not be shown again.
+  // A stream has shown these lines already, while the function ran.
   if (!live) tailLines(answer.logTail).forEach(show);
   return reportIn(answer, functionName);
 }

@@ -1,16 +1,16 @@
 import { type ErrorCode, MigratorError, toError } from "../../lib/errors.ts";
 
-/** Why a call has no answer. */
+/** The reason why a call has no answer. */
 export interface InvokeFailure {
   readonly error: MigratorError;
   /**
-   * Whether the same call is worth a second try: `soon` where the network may come back, `later` where Lambda has no
-   * room for the function yet, `never` where it may have started or trying changes nothing.
+   * When the same call may be tried again: `soon` where the network may come back, `later` where Lambda has no room for
+   * the function yet, `never` where the function may have started or another try changes nothing.
    */
   readonly again: "soon" | "later" | "never";
 }
 
-/** One kind of failure: its code, its sentence from the function's name and AWS' own words. */
+/** One kind of failure: its code, and its sentence from the function's name and AWS' own words. */
 interface Kind {
   readonly code: ErrorCode;
   readonly again: InvokeFailure["again"];
@@ -66,10 +66,10 @@ const UNKNOWN: Kind = {
 
 /** Lambda's errors that pass by themselves, before the function starts (API reference, `Invoke`). */
 const PASSING = /^(?:TooManyRequests|ResourceConflict|ResourceNotReady)Exception$/;
-/** Its other errors from before the start that are no fault of the caller's by their status. */
+/** Lambda's other errors from before the start. Their HTTP status is not that of a caller's mistake. */
 const NEVER_STARTED = /^(?:EC2|ENI|EFS|KMS|S3Files|SnapStart|Subnet|Invalid)/;
 
-/** Turns what the SDK threw into a failure, and tells whether the function can have started. */
+/** Makes a failure of an error of the SDK, and says whether the function can have started. */
 export function invokeFailure(thrown: unknown, functionName: string): InvokeFailure {
   const { name, message } = toError(thrown);
   const { code, again, say } = kindOf(thrown, name, message);
@@ -82,7 +82,7 @@ export function invokeFailure(thrown: unknown, functionName: string): InvokeFail
 }
 
 function kindOf(thrown: unknown, name: string, message: string): Kind {
-  // The SDK has neither a name nor a code for these.
+  // The SDK gives these errors neither a name nor a code.
   if (/^Region (?:is missing|not accepted)/.test(message)) return NO_REGION;
   if (/^(?:Credentials|Token)ProviderError$/.test(name)) return NO_CREDENTIALS;
   if (neverSent(thrown)) return UNREACHABLE;
@@ -94,12 +94,12 @@ function kindOf(thrown: unknown, name: string, message: string): Kind {
   return refused ? NOT_STARTED : UNKNOWN;
 }
 
-/** What tells the truth about a run that did not answer. */
+/** Names the command that tells the truth about a run without an answer. */
 export function lookWith(functionName: string): string {
   return `The ledger knows what was done: neon-migrate invoke ${functionName} --action status`;
 }
 
-/** A connection that was never there. No time limit is set but that of connecting, so a time-out without a code is that one. */
+/** Whether there never was a connection. A time-out without a code is that of connecting: no other limit is set. */
 function neverSent(thrown: unknown): boolean {
   const { name, code, syscall, errors } = Object(thrown);
   if (Array.isArray(errors) && errors.length > 0) return errors.every(neverSent);

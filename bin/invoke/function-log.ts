@@ -1,7 +1,7 @@
 import { RUN_ENDS } from "../../lib/log.ts";
 import { renderProgress } from "../render/progress.ts";
 
-/** What the report says better, and what says nothing. */
+/** Events that are not shown: the report says the ends of a run better, and `alive` says nothing. */
 const UNTOLD: readonly string[] = [...RUN_ENDS, "alive"];
 
 /** One event of the migrator's log. */
@@ -11,7 +11,7 @@ export interface LoggedEvent {
 }
 
 /**
- * The migrator's event in a line of a log or a stream: alone, behind Lambda's own columns, or inside Lambda's JSON.
+ * Finds the migrator's event in a line of a log or a stream: alone, behind Lambda's columns, or inside Lambda's JSON.
  * @returns null for any other line
  */
 export function eventIn(line: string): LoggedEvent | null {
@@ -27,15 +27,13 @@ export function eventIn(line: string): LoggedEvent | null {
   }
 }
 
-/**
- * The lines of a log's tail. The first one is left out where it begins in the middle.
- */
+/** Returns the lines of a log's tail. The first one is left out where it may begin in the middle. */
 export function tailLines(tail: string): readonly string[] {
   const lines = tail.split("\n").filter((line) => line !== "");
   return tail.startsWith("START ") ? lines : lines.slice(1);
 }
 
-/** A line of a function's log as a person reads it; null where there is nothing to say. */
+/** Makes a line of a function's log readable for a person. Returns null where there is nothing to say. */
 export function renderLogLine(line: string): string | null {
   const found = eventIn(line);
   if (found === null) return line;

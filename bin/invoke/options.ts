@@ -7,7 +7,7 @@ The region is that of the ARN, or AWS_REGION or the profile says it; credentials
 and need lambda:InvokeFunction. The call has no time limit of its own and is never repeated once the function may have
 started. Exit codes: 0 done or nothing to do, 1 failed or not known, 2 wrong usage, 3 pending (--exit-code).`;
 
-/** Adds `invoke`: the same runs as `up`, `plan` and `status`, by a function that is deployed. */
+/** Adds `invoke`, which has a deployed function do what `up`, `plan` and `status` do. */
 export function addInvoke(program: Command, end: (exitCode: number) => void): void {
   withRequest(withJson(program.command("invoke <function>")))
     .description("let a deployed function do it: its name or ARN, with :alias where it has one")

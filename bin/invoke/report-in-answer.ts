@@ -6,17 +6,17 @@ import { lookWith } from "./errors.ts";
 /** Lambda's own words for a function that ended without an answer, or whose answer it did not take. */
 const UNFINISHED =
   /^(?:Runtime\.ExitError|Sandbox\.\w+|Runtime\.OutOfMemory|Function\.ResponseSizeTooLarge)$/;
-/** What the time-out looked like before it had a type. */
+/** Lambda's message for a time-out, from the time before it had an error type. */
 const TIMED_OUT = /Task timed out after [\d.]+ seconds$/;
 const MAX_SHOWN = 300;
 
 /**
- * The report in a function's answer, whether it returned it, threw it, or sent it as the last line of a stream.
- * @throws MigratorError `RUN_UNKNOWN` where the function did not finish, `FUNCTION_FOREIGN` where it is none of ours
+ * Finds the report in a function's answer: returned, thrown, or sent as the last line of a stream.
+ * @throws MigratorError `RUN_UNKNOWN` where the function did not finish, `FUNCTION_FOREIGN` for a function of others
  */
 export function reportIn(answer: FunctionAnswer, functionName: string): Report {
   const value = lastJson(answer.payload);
-  // A stream has it in a line, and may be marked as failed besides.
+  // A line of a stream holds the report under a name, even where Lambda says that the stream failed.
   const { report = value } = Object(value);
   if (isReport(report)) return report;
   if (answer.error === null)
@@ -38,7 +38,7 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
     : cutOffOrForeign(functionName, `failed with ${type}: ${shown(message)}`, said);
 }
 
-/** Lambda answers with JSON, and the lines of a stream of ours end with a report. */
+/** Tells an answer that was cut off from that of a foreign function: answers are JSON, and our streams end in a report. */
 function cutOffOrForeign(functionName: string, what: string, value: unknown): MigratorError {
   return value === undefined || Object(value).type === "progress"
     ? unknown(functionName, `may be running still: it ${what}, which is no whole answer.`)
@@ -53,13 +53,13 @@ function unknown(functionName: string, how: string): MigratorError {
   );
 }
 
-/** The whole text as JSON, or its last line. */
+/** Reads the whole text as JSON, or else its last line. */
 function lastJson(text: string): unknown {
   for (const each of [text, text.trimEnd().split("\n").at(-1) ?? ""]) {
     try {
       return JSON.parse(each);
     } catch {
-      // The next one may be.
+      // The next text may be JSON.
     }
   }
   return undefined;

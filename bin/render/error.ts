@@ -6,10 +6,10 @@ import type { StatementPlace } from "../../lib/errors.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
 import type { RenderOptions } from "./options.ts";
 
-/** How much is shown of a statement whose file is not at hand. */
+/** How many lines of a statement are shown when its file is not at hand. */
 const MAX_EXCERPT_LINES = 5;
 
-/** What went wrong, where, in PostgreSQL's words and ours, what is left of it and what to do. */
+/** Renders an error: its place, PostgreSQL's words and ours, the state of the database, and the next step. */
 export function renderError(
   report: Report,
   error: ReportedError,
@@ -40,7 +40,7 @@ function placeOf(
   statement: StatementPlace | null,
 ): string {
   const place = (layout: Layout) => join(folder ?? "", migrationFile(layout, migration));
-  // A folder that could not be compiled is looked at: a tag may have a time in front in both layouts.
+  // Without a bundle, only the disk tells the layout: a tag may begin with a time in both.
   const path = place(bundle?.layout ?? (existsSync(place("1.0")) ? "1.0" : "0.x"));
   return statement === null ? path : `${path}:${statement.line}:${statement.column}`;
 }
@@ -48,7 +48,7 @@ function placeOf(
 function linesOf(error: ReportedError, bundle: Bundle | null): readonly string[] {
   const { migration, statement, sqlstate, detail } = error;
   if (statement === null) return [];
-  // The compiler brings the line and its caret along: without a bundle nobody else has the file.
+  // An error of the compiler already shows the line and its caret.
   if (sqlstate === null && detail !== null) return detail.split("\n");
   const sql = bundle?.migrations.find(({ tag }) => tag === migration)?.sql;
   if (sql !== undefined) return caretLines(sql, statement);
@@ -69,7 +69,7 @@ function advice(report: Report, { code, statement, retryable }: ReportedError): 
   return [...leftBehind(report), ...again];
 }
 
-/** Whoever reads of a failure wants to know first what state the database is in. */
+/** Says which state a failure has left the database in: a reader asks for that first. */
 function leftBehind({ database, error, atomic, applied, pending }: Report): readonly string[] {
   if (database === null) return [];
   if (error?.code === "CONNECTION_LOST") return ["The ledger says what was committed: run status."];

@@ -2,7 +2,7 @@ import type { Colors } from "picocolors/types.js";
 import { countFindings, type ReportedFinding, type Severity } from "../../lib/bundle/finding.ts";
 import { counted } from "../../lib/text.ts";
 
-/** The findings of a plan or a run, a line for each that is more than a note. */
+/** Renders the findings of a plan or a run: a line for each that is more than a note. */
 export function findingLines(
   findings: readonly ReportedFinding[],
   colors: Colors,

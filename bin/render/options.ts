@@ -1,13 +1,13 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 
-/** How a report is shown to a person. */
+/** The settings for showing a report to a person. */
 export interface RenderOptions {
   readonly action: "up" | "plan" | "status";
-  /** Where the migrations' files are, for `file:line:column`; null where there are none, as in Lambda. */
+  /** The folder of the migrations' files, for `file:line:column`; null where no file is at hand, as in Lambda. */
   readonly folder: string | null;
-  /** Shows the line of an error as it stands in its file; null where the folder could not be compiled. */
+  /** The bundle, for the line of an error as its file has it; null where the folder could not be compiled. */
   readonly bundle: Bundle | null;
-  /** Picocolors, or what its `createColors(false)` returns. */
+  /** Picocolors, or its `createColors(false)`. */
   readonly colors: Colors;
 }

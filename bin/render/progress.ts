@@ -18,14 +18,14 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
 };
 
 /**
- * What a person at a terminal is told while a run goes on.
- * @returns null for an event that only a log is interested in
+ * Renders an event of a run for a person at a terminal.
+ * @returns null for an event that is for logs only
  */
 export function renderProgress(event: string, fields: Fields): string | null {
   return SENTENCES[event]?.(fields) ?? null;
 }
 
-/** A log that tells a person what goes on, on standard error. */
+/** Makes a log that tells a person on standard error how a run goes on. */
 export function progressLog(): Log {
   return (event, fields = {}) => {
     const line = renderProgress(event, fields);

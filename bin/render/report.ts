@@ -7,7 +7,7 @@ import { renderError } from "./error.ts";
 import { findingLines } from "./findings.ts";
 import type { RenderOptions } from "./options.ts";
 
-/** A report as text for a person: one line per migration, the failing statement, the outcome. */
+/** Renders a report as text for a person: one line per migration, the failing statement, the outcome. */
 export function renderReport(report: Report, options: RenderOptions): string {
   const { colors, action } = options;
   const { applied, pending, warnings, notices } = report;
@@ -28,7 +28,7 @@ export function renderReport(report: Report, options: RenderOptions): string {
   return lines.join("\n");
 }
 
-/** Which database and which ledger this is about; nothing where no database answered. */
+/** Names the database and the ledger; returns nothing where no database answered. */
 export function renderHeading(
   { database, ledger }: Pick<Report, "database" | "ledger">,
   colors: Colors,

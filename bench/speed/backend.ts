@@ -16,7 +16,7 @@ import {
 } from "../../local/relay/messages.ts";
 import { median } from "./statistics.ts";
 
-/** What one thing costs that a fresh backend is asked with nothing to do. */
+/** The cost of one question to a fresh backend, of a run with nothing to do. */
 export interface BackendFigure {
   readonly contestant: string;
   readonly asked: string;
@@ -28,7 +28,7 @@ type Part = readonly [asked: string, text: string];
 
 const LEDGER = `"drizzle"."__drizzle_migrations"`;
 
-/** In the order in which they are asked: what one has touched is cheaper for the next. */
+/** The questions in their order, which matters: a question is cheaper after another one that reads the same. */
 const PARTS: Readonly<Record<string, readonly Part[]>> = {
   floor: [["select 1", "select 1"]],
   ours: [
@@ -51,7 +51,7 @@ const PARTS: Readonly<Record<string, readonly Part[]>> = {
   ],
 };
 
-/** Asks each on a backend of its own, in turn. Linux only: the kernel is who counts. */
+/** Asks each contestant's questions on a backend of its own, in turn. Linux only: the kernel counts. */
 export async function measureBackend(runs: number): Promise<readonly BackendFigure[]> {
   if (process.platform !== "linux") return [];
   const postgres = await startPostgres();
@@ -85,7 +85,7 @@ export async function measureBackend(runs: number): Promise<readonly BackendFigu
   }
 }
 
-/** How long the backend computes for its start and for each part, in ms. */
+/** Returns the processor time of a backend for its start and for each part, in ms. */
 async function askFresh(url: URL, parts: readonly Part[]): Promise<readonly number[]> {
   const socket = connect(Number(url.port), url.hostname);
   const answers = new ByteQueue();
@@ -113,7 +113,7 @@ async function logIn(socket: Socket, answers: ByteQueue, url: URL): Promise<numb
   return await untilReady(answers);
 }
 
-/** @returns the process id, where the backend has said it */
+/** Waits until the backend is ready. @returns the process id, if the backend has sent it */
 async function untilReady(answers: ByteQueue): Promise<number> {
   let pid = 0;
   for (;;) {
@@ -124,7 +124,7 @@ async function untilReady(answers: ByteQueue): Promise<number> {
   }
 }
 
-/** The first number is what the process has run so far, in ns (Linux, Documentation/scheduler/sched-stats). */
+/** Reads the processor time of a process: the first number, in ns (Linux, Documentation/scheduler/sched-stats). */
 async function processorMs(pid: number): Promise<number> {
   const [nanoseconds] = (await readFile(`/proc/${pid}/schedstat`, "utf8")).split(" ");
   return Number(nanoseconds) / 1e6;

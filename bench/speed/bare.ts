@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 import { LAMBDA_BUILD } from "../../build/lambda.ts";
 
-/** What a team writes by hand today. */
+/** The function that a team writes by hand today. */
 const BARE = `
 import { neonConfig, Pool } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
@@ -21,7 +21,7 @@ export async function handler() {
 `;
 
 /**
- * Builds that, as our own handler is built, to compare with. Its migrations are expected in `drizzle/` beside it.
+ * Builds that function for a comparison, as our own handler is built. It expects its migrations in `drizzle/` beside it.
  * @returns the size of its `index.mjs`
  */
 export async function buildBare(folder: string): Promise<number> {

@@ -10,11 +10,11 @@ import { run, startFunction } from "./function-process.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
-/** How one bundle starts on one Node. */
+/** The start of one bundle on one Node. */
 export interface ColdFigure {
   readonly bundle: string;
   readonly node: string;
-  /** What every start loads. */
+  /** The size of the files that every start loads. */
   readonly bytes: number;
   /** From the start of the process to a handler that can be called, median in ms. */
   readonly readyMs: number;
@@ -25,7 +25,7 @@ export interface ColdFigure {
   readonly runs: number;
 }
 
-/** What is measured. */
+/** The input of the measurement. */
 export interface ColdOptions {
   readonly workload: Workload;
   readonly scratch: string;
@@ -40,7 +40,7 @@ interface Candidate {
   readonly bytes: number;
 }
 
-/** Starts processes with our bundle, and with one of driver and Drizzle only, in turn. */
+/** Starts processes in turn: with our bundle, and with a bundle of driver and Drizzle only. */
 export async function measureCold(options: ColdOptions): Promise<readonly ColdFigure[]> {
   const postgres = await startPostgres();
   const relay = await startRelay({ target: { host: postgres.host, port: postgres.port } });
@@ -67,7 +67,7 @@ async function measureOn(
   const told = new Map<Candidate, { ready: number[]; answer: number[]; peak: number[] }>(
     candidates.map((each) => [each, { ready: [], answer: [], peak: [] }]),
   );
-  // The first of each applies, and warms the file cache; it does not count.
+  // The first start of each bundle applies, and warms the file cache; it does not count.
   for (let turn = -1; turn < runs; turn += 1) {
     for (const [{ folder }, seen] of told) {
       const started = await startFunction({ node, folder, environment, memoryMb: null });
@@ -102,7 +102,7 @@ async function buildCandidates({ workload, scratch }: ColdOptions): Promise<read
   ];
 }
 
-/** The `node` programs at hand: the one that runs this, and those of the runtimes if they are installed. */
+/** Finds the `node` programs: the one of this process, and those of the runtimes if they are installed. */
 export async function findNodes(): Promise<readonly string[]> {
   const runtimes = fileURLToPath(new URL("../../.ci/runtimes/package.json", import.meta.url));
   const installed = await readFile(runtimes, "utf8").catch(() => null);

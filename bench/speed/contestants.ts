@@ -6,7 +6,7 @@ import { readBundle } from "../../lib/bundle/read-bundle.ts";
 import { migrateThrough } from "../migrate-through.ts";
 import type { Workload } from "./workload.ts";
 
-/** Where a contestant works. */
+/** The place where a contestant works. */
 export interface Site {
   /** The owner's connection string. */
   readonly url: string;
@@ -14,12 +14,12 @@ export interface Site {
   readonly relay: string;
 }
 
-/** One way to apply migrations, from before the connection to behind it. */
+/** One way to apply migrations, from before the connection to after its end. */
 export interface Contestant {
   readonly name: string;
-  /** On a database that has nothing of it yet. */
+  /** Applies the workload to an empty database. */
   apply(workload: Workload, site: Site): Promise<void>;
-  /** On one that has it all. */
+  /** Runs on a database to which the workload is applied already. */
   applyNothing(workload: Workload, site: Site): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ const byUs =
   (workload, site) =>
     applyByUs(workload, site, executor);
 
-/** What is compared. All use the same driver over the same relay, and send the password ahead as on Neon. */
+/** The contestants. All use the same driver over the same relay, and send the password ahead as on Neon. */
 export const CONTESTANTS: readonly Contestant[] = [
   { name: "Drizzle 0.45.4", apply: applyByDrizzle, applyNothing: applyByDrizzle },
   { name: "ours, drizzle", apply: byUs("auto"), applyNothing: byUs("auto") },
@@ -56,7 +56,7 @@ async function applyByUs(
   if (report.status === "failed") throw new Error(report.error?.message);
 }
 
-/** What PostgreSQL itself needs: one raw connection, one simple query. */
+/** Sends one simple query on one raw connection: PostgreSQL's own cost. */
 async function send(text: string, site: Site): Promise<void> {
   const pool = openPool(site);
   const client = await pool.connect();

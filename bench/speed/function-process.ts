@@ -4,29 +4,29 @@ import { pathToFileURL } from "node:url";
 
 /** One start of the function, in a process of its own. */
 export interface Start {
-  /** The Node to run it on. Default: our own. */
+  /** The Node that runs the function. Default: our own. */
   readonly node?: string;
-  /** Holds `index.mjs`, and what it reads. */
+  /** The folder with `index.mjs` and the files that it reads. */
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** What the function would be given, in MB; null leaves V8 its own limits. */
+  /** The function's memory, in MB; null leaves V8 its own limits. */
   readonly memoryMb: number | null;
-  /** Default: an empty one. */
+  /** The event of the call. Default: an empty object. */
   readonly event?: unknown;
 }
 
-/** How it went. */
+/** The times, the memory and the answer of one start. */
 export interface Started {
   /** From the start of the process to a handler that can be called. */
   readonly readyMs: number;
-  /** From there to the answer. */
+  /** From the ready handler to the answer. */
   readonly answerMs: number;
-  /** The most memory that the process ever held. */
+  /** The peak memory of the process. */
   readonly peakMb: number;
   readonly answer: unknown;
 }
 
-/** What the process tells. Times in epoch ms, with fractions. */
+/** The output of the process. Times are epoch ms, with fractions. */
 interface Told {
   readonly readyAt: number;
   readonly answeredAt: number;
@@ -35,8 +35,8 @@ interface Told {
 }
 
 /**
- * Calls the handler as Lambda would. Linux hands the peak that `resourceUsage` tells on from the parent at the
- * fork; `VmHWM` begins anew with the program.
+ * Calls the handler as Lambda does. It reads the peak of the memory from `VmHWM`, which begins anew with the program:
+ * the peak of `resourceUsage` is inherited from the parent at the fork.
  */
 const STARTER = `
 import { existsSync, readFileSync } from "node:fs";
@@ -74,7 +74,7 @@ export async function startFunction({
   };
 }
 
-/** As in the bootstrap script of AWS' images: a tenth for young objects, the rest for old ones. */
+/** Returns V8's limits as AWS' bootstrap script sets them: a tenth for young objects, the rest for old ones. */
 function memoryFlags(memoryMb: number | null): readonly string[] {
   if (memoryMb === null) return [];
   const youngMb = Math.floor(memoryMb / 10);
@@ -85,8 +85,8 @@ function memoryFlags(memoryMb: number | null): readonly string[] {
 }
 
 /**
- * Runs a program to its end, with nothing of our own environment.
- * @throws Error with what it wrote to standard error, where it ends with another code than 0
+ * Runs a program to its end, without our own environment.
+ * @throws Error with the text of its standard error, where it ends with another code than 0
  */
 export function run(
   program: string,

@@ -6,7 +6,7 @@ import { buildReport, describePending } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { Planned } from "./growth.ts";
 
-/** Reads a bundle, plans it against an empty ledger and a full one, reports, and tells how long each took. */
+/** Reads a bundle, plans it against an empty ledger and a full one, reports, and prints how long each took. */
 function main(path: string): void {
   const text = readFileSync(path, "utf8");
   const [bundle, readMs] = timed(() => readBundle(JSON.parse(text)));

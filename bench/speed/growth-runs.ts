@@ -6,13 +6,13 @@ import { startRelay } from "../../local/relay/relay.ts";
 import { type Started, startFunction } from "./function-process.ts";
 import { median } from "./statistics.ts";
 
-/** What the function that is deployed needs for a bundle. */
+/** The memory and the time that the deployed function needs for a bundle. */
 export interface Runs {
   /** Peak memory of a fresh apply, in MB. */
   readonly applyMb: number;
   /** Peak memory with every migration in the ledger already, median in MB. */
   readonly idleMb: number;
-  /** From the call to the report of that, median in ms, over `IDLE_ROUND_TRIP_MS`. */
+  /** From the call to the report with nothing to do, median in ms, over `IDLE_ROUND_TRIP_MS`. */
   readonly idleMs: number;
 }
 
@@ -22,16 +22,16 @@ export interface Rig {
   stop(): Promise<void>;
 }
 
-/** What the construct gives a function unless told otherwise. */
+/** The memory that the construct gives a function by default. */
 const MEMORY_MB = 512;
-/** As far away as a database in the same region. */
+/** The latency of a database in the same region. */
 const IDLE_ROUND_TRIP_MS = 10;
 const IDLE_RUNS = 3;
 
-/** PostgreSQL's table of locks does not hold the tables of ten thousand migrations in one transaction. */
+/** One transaction for each migration: PostgreSQL's table of locks cannot hold ten thousand tables of one. */
 const APPLY = { transaction: "each" };
 
-/** @param scratch an empty folder */
+/** Starts a rig. @param scratch an empty folder */
 export async function startRig(scratch: string): Promise<Rig> {
   const postgres = await startPostgres();
   const relay = await startRelay({ target: { host: postgres.host, port: postgres.port } });

@@ -6,7 +6,7 @@ import { compileBundle } from "../../lib/compile/compile.ts";
 import { type Runs, startRig } from "./growth-runs.ts";
 import { writeFolder } from "./workload.ts";
 
-/** How the work grows with the number of migrations. */
+/** The work of a run for one number of migrations. */
 export interface GrowthFigure extends Runs {
   readonly migrations: number;
   readonly statements: number;
@@ -16,15 +16,15 @@ export interface GrowthFigure extends Runs {
   readonly readMs: number;
   /** The plan with nothing applied. */
   readonly planFreshMs: number;
-  /** The plan with everything applied but the last. */
+  /** The plan with every migration but the last applied. */
   readonly planMs: number;
   readonly reportMs: number;
 }
 
-/** What the process that is measured tells. */
+/** The numbers from the measured process. */
 export type Planned = Pick<GrowthFigure, "readMs" | "planFreshMs" | "planMs" | "reportMs">;
 
-/** @param sizes numbers of migrations */
+/** Measures how the work grows with the number of migrations. @param sizes the folders to measure */
 export async function measureGrowth(
   sizes: readonly { readonly migrations: number; readonly statements: number }[],
   scratch: string,
@@ -50,7 +50,7 @@ export async function measureGrowth(
   }
 }
 
-/** In a process of its own, whose memory is nobody else's. */
+/** Plans in a process of its own, so that its memory is measured alone. */
 function planElsewhere(path: string): Promise<Planned> {
   return new Promise((resolve, reject) => {
     const script = fileURLToPath(new URL("./growth-process.ts", import.meta.url));

@@ -1,3 +1,8 @@
+/*
+ * Speed. The options of `npm run bench` come in, and tables go out: the time, round trips, processor time and memory of a
+ * run, beside Drizzle's own migrator and beside PostgreSQL's own cost. Nothing here judges a number or fails because of one.
+ */
+
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
@@ -20,7 +25,7 @@ import { type Workload, writeWorkload } from "./workload.ts";
 
 const PLOT_LATENCY_MS = 10;
 
-/** How many backends each is asked of. */
+/** The number of backends that answer each question. */
 const BACKENDS = 50;
 
 const GROWTH = [
@@ -62,7 +67,7 @@ function readArguments(): Arguments {
   };
 }
 
-/** `npm run bench`: what a run costs, beside Drizzle's own migrator and beside what PostgreSQL itself needs. */
+/** `npm run bench`: measures the cost of a run, beside Drizzle's own migrator and PostgreSQL's own cost. */
 async function main(): Promise<void> {
   const { statements, roundTripsMs, runs, patienceMs, json, plot, profile } = readArguments();
   const scratch = await mkdtemp(join(tmpdir(), "bench-"));

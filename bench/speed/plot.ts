@@ -7,7 +7,7 @@ const RIGHT = 170;
 const TOP = 48;
 const BOTTOM = 56;
 
-/** Told apart also by those who do not see red and green as two colours. */
+/** Colours that people with red-green blindness can tell apart, too. */
 const COLOURS = ["#c44e00", "#0072b2", "#56a0d3", "#555555"];
 
 interface Scale {
@@ -16,8 +16,8 @@ interface Scale {
 }
 
 /**
- * Apply time over statements for every contestant, both axes logarithmic, as SVG.
- * @param figures those of one latency
+ * Plots the time of an apply over the number of statements for every contestant, as SVG. Both axes are logarithmic.
+ * @param figures the figures of one latency
  */
 export function renderPlot(figures: readonly WireFigure[], roundTripMs: number): string {
   const known = figures.filter((each) => each.pending > 0 && each.ms !== null);
@@ -68,7 +68,7 @@ function series(
   ];
 }
 
-/** Beside the plot: lines that meet at their ends would put their names on top of each other. */
+/** Draws the names beside the plot: at the ends of lines that meet they would cover each other. */
 function legend(names: readonly string[]): readonly string[] {
   return names.flatMap((name, index) => {
     const colour = COLOURS[index % COLOURS.length] ?? "#000000";

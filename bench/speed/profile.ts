@@ -9,18 +9,18 @@ import { CONTESTANTS, type Contestant, type Site } from "./contestants.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
-/** Who computes for how long while one contestant applies one workload; medians in ms. */
+/** The processor time of each side while one contestant applies one workload; medians in ms. */
 export interface ProfileFigure {
   readonly contestant: string;
-  /** How many statements were pending; 0: nothing was. */
+  /** The number of pending statements; 0 for a run with nothing to do. */
   readonly pending: number;
-  /** All backends of the run. */
+  /** The time of all backends of the run. */
   readonly serverMs: number;
   readonly clientMs: number;
   readonly relayMs: number;
 }
 
-/** What is profiled. */
+/** The input of the measurement. */
 export interface ProfileOptions {
   readonly workloads: readonly Workload[];
   readonly runs: number;
@@ -30,7 +30,7 @@ export interface ProfileOptions {
 interface Place {
   readonly postgres: LocalPostgres;
   readonly postmaster: number;
-  /** How many processes the server has when nobody is connected. */
+  /** The number of the server's processes while nobody is connected. */
   readonly helpers: number;
   readonly relay: ChildProcess;
   readonly role: Role;
@@ -40,16 +40,16 @@ interface Place {
 type Times = Omit<ProfileFigure, "contestant" | "pending">;
 
 const DATABASE = "profile";
-/** The kernel tells the time of processes that have ended by hundredths of a second. */
+/** The kernel's unit for the time of processes that have ended: a hundredth of a second. */
 const TICK_MS = 10;
-/** A run with nothing to do takes less than that, so many are counted together. */
+/** A run with nothing to do takes less than one unit, so many runs are counted together. */
 const RUNS_WITH_NOTHING = 31;
 const SETTLE_TIMEOUT_MS = 10_000;
 
-/** Counts the processor time of server, client and relay, without latency. Linux only: the kernel is who counts. */
+/** Counts the processor time of server, client and relay, without latency. Linux only: the kernel counts. */
 export async function measureProfile(options: ProfileOptions): Promise<readonly ProfileFigure[]> {
   if (process.platform !== "linux") return [];
-  // A worker that vacuums would be counted as ours.
+  // The time of a worker that vacuums would be counted, too.
   const postgres = await startPostgres({ settings: { autovacuum: "off" } });
   const script = fileURLToPath(new URL("./relay-process.ts", import.meta.url));
   const relay = fork(script, [String(postgres.port)], { execArgv: ["--import", "tsx"] });
@@ -138,7 +138,7 @@ async function emptyDatabase({ postgres, role }: Place): Promise<void> {
   await postgres.admin.createDatabase(DATABASE, { owner: role.name });
 }
 
-/** Waits until every backend has ended: only then is it counted. */
+/** Waits until every backend has ended: the kernel counts it only then. */
 async function settle({ postmaster, helpers }: Place): Promise<void> {
   const until = Date.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
@@ -149,19 +149,19 @@ async function settle({ postmaster, helpers }: Place): Promise<void> {
   }
 }
 
-/** Processor time of the children of a process that have ended, in ms. */
+/** Returns the processor time of the ended children of a process, in ms. */
 async function ended(pid: number): Promise<number> {
   const [user = 0, system = 0] = (await statistics(pid)).slice(13, 15);
   return (user + system) * TICK_MS;
 }
 
-/** Processor time of a process, in ms. */
+/** Returns the processor time of a process, in ms. */
 async function own(pid: number): Promise<number> {
   const [user = 0, system = 0] = (await statistics(pid)).slice(11, 13);
   return (user + system) * TICK_MS;
 }
 
-/** The fields of `/proc/<pid>/stat` behind the name of the program (proc_pid_stat(5), from field 3). */
+/** Reads the fields of `/proc/<pid>/stat` behind the name of the program (proc_pid_stat(5), from field 3). */
 async function statistics(pid: number): Promise<readonly number[]> {
   const line = await readFile(`/proc/${pid}/stat`, "utf8");
   return line

@@ -6,7 +6,7 @@ import { ratio, readable } from "./statistics.ts";
 import { textTable } from "./text-table.ts";
 import type { WireFigure } from "./wire.ts";
 
-/** Times by contestant, one table for each latency. */
+/** Renders the times of the contestants, in one table for each latency. */
 export function renderWire(figures: readonly WireFigure[]): string {
   const latencies = distinct(figures.map(({ roundTripMs }) => roundTripMs));
   return latencies
@@ -33,7 +33,7 @@ function wireTable(figures: readonly WireFigure[]): string {
   return textTable(headings, rows);
 }
 
-/** The ratios that docs/performance.md sets goals for, where they were measured. */
+/** Renders the ratios for which docs/performance.md sets goals, as far as they were measured. */
 export function renderGoals(figures: readonly WireFigure[]): string {
   const [drizzle = "", ours = "", statements = "", floor = ""] = distinct(
     figures.map(({ contestant }) => contestant),
@@ -63,7 +63,7 @@ export function renderGoals(figures: readonly WireFigure[]): string {
   );
 }
 
-/** Who computes for how long, by workload and contestant. */
+/** Renders the processor time of server, client and relay, by workload and contestant. */
 export function renderProfile(figures: readonly ProfileFigure[]): string {
   const floorOf = (pending: number) =>
     figures.find((each) => each.pending === pending && each.contestant === "floor")?.serverMs;
@@ -79,7 +79,7 @@ export function renderProfile(figures: readonly ProfileFigure[]): string {
   );
 }
 
-/** What a fresh backend computes with nothing to do, part by part. */
+/** Renders the processor time of a fresh backend with nothing to do, part by part. */
 export function renderBackend(figures: readonly BackendFigure[]): string {
   return textTable(
     ["asked of a fresh backend with nothing to do", "its processor time"],
@@ -87,7 +87,7 @@ export function renderBackend(figures: readonly BackendFigure[]): string {
   );
 }
 
-/** Start of a process, by bundle and Node. */
+/** Renders the start of a process, by bundle and Node. */
 export function renderCold(figures: readonly ColdFigure[]): string {
   return textTable(
     ["bundle", "Node", "size", "ready", "then report", "peak memory"],
@@ -102,7 +102,7 @@ export function renderCold(figures: readonly ColdFigure[]): string {
   );
 }
 
-/** Growth with the number of migrations. */
+/** Renders the growth with the number of migrations. */
 export function renderGrowth(figures: readonly GrowthFigure[]): string {
   return textTable(
     [

@@ -1,4 +1,4 @@
-/** The middle of some numbers; of an even count the mean of the middle two. */
+/** Returns the median of numbers; of an even count, the mean of the middle two. */
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -6,14 +6,14 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }
 
-/** A time as a person reads it. @param ms milliseconds; null where it was not measured */
+/** Renders a time for a person. @param ms milliseconds; null where it was not measured */
 export function readable(ms: number | null): string {
   if (ms === null) return "-";
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   return ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
 
-/** One number over another, as `1.23 ×`. */
+/** Renders one number over another, as `1.23 ×`. */
 export function ratio(one: number, other: number): string {
   const value = one / other;
   return Number.isFinite(value) ? `${value.toFixed(value < 0.1 ? 3 : 2)} ×` : "-";

@@ -1,4 +1,4 @@
-/** A table for a terminal: the first column to the left, the others to the right. */
+/** Renders a table for a terminal: the first column to the left, the others to the right. */
 export function textTable(
   headings: readonly string[],
   rows: readonly (readonly string[])[],

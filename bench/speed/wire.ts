@@ -4,26 +4,26 @@ import { CONTESTANTS, type Contestant, type Site } from "./contestants.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
-/** One contestant, one workload, one latency. */
+/** The figure of one contestant, one workload and one latency. */
 export interface WireFigure {
   readonly contestant: string;
   readonly roundTripMs: number;
-  /** How many statements were pending; 0: nothing was. */
+  /** The number of pending statements; 0 for a run with nothing to do. */
   readonly pending: number;
-  /** Median, in ms, from before the connection to behind it; null where it would take too long. */
+  /** Median, in ms, from before the connection to after its end; null where it would take too long. */
   readonly ms: number | null;
   readonly runs: number;
-  /** Of the connection that works, counted at the relay: the upgrade, and each time the client gets the word back. */
+  /** Round trips of the first connection, counted at the relay: the upgrade, and each time the client may speak again. */
   readonly roundTrips: number | null;
   readonly bytesToServer: number | null;
 }
 
-/** What is measured on the wire. */
+/** The input of the measurement. */
 export interface WireOptions {
   readonly workloads: readonly Workload[];
   readonly roundTripsMs: readonly number[];
   readonly runs: number;
-  /** A contestant that is expected to take longer is left out, in ms. */
+  /** The longest expected time, in ms. A contestant that is expected to take longer is left out. */
   readonly patienceMs: number;
   progress(line: string): void;
 }
@@ -45,10 +45,10 @@ const DATABASE = "bench";
 /** The round trip that makes a WebSocket of an HTTP connection; the relay counts from there. */
 const UPGRADE = 1;
 
-/** It takes little time, so the machine disturbs it more. */
+/** More runs than for a workload: a short run is disturbed more by the machine. */
 const RUNS_WITH_NOTHING = 31;
 
-/** Measures every contestant on every workload over every latency, in turn, so that all meet the same machine. */
+/** Measures every contestant on every workload over every latency, in turn, so that all have the same conditions. */
 export async function measureWire(options: WireOptions): Promise<readonly WireFigure[]> {
   const postgres = await startPostgres();
   const relay = await startRelay({ target: { host: postgres.host, port: postgres.port } });
@@ -81,7 +81,7 @@ async function measureFresh(
   for (let run = 0; run < runs; run += 1) {
     for (const [contestant, taken] of samples) {
       const last = taken.at(-1)?.ms ?? expectedMs(contestant, workload, roundTripMs);
-      // What takes long is measured once: its noise is small beside it.
+      // A long run is measured once: its noise is small.
       if (last > patienceMs || (run > 0 && last > patienceMs / 10)) continue;
       await emptyDatabase(place);
       taken.push(await sample(place, (site) => contestant.apply(workload, site)));
@@ -111,7 +111,7 @@ async function measureNothing(
   return Array.from(samples, ([{ name }, taken]) => figure(name, roundTripMs, 0, taken));
 }
 
-/** Drizzle's migrator waits for each statement. */
+/** Estimates the time of a contestant. Drizzle's migrator waits for each statement. */
 function expectedMs({ name }: Contestant, { statements }: Workload, roundTripMs: number): number {
   return name.startsWith("Drizzle") ? statements * 1.2 * roundTripMs : 0;
 }
@@ -130,7 +130,7 @@ async function sample(
   await work({ url: postgres.url(DATABASE, role), relay: relay.address });
   const ms = performance.now() - started;
   const { perConnection, connections, bytesToServer } = relay.stats();
-  // A run that takes long asks on a second connection for whom it may be waiting, and does not wait for that.
+  // A long run asks on a second connection which session blocks it, and does not wait for the answer.
   const first = perConnection.at(-connections);
   return { ms, roundTrips: UPGRADE + (first?.roundTrips ?? 0), bytesToServer };
 }

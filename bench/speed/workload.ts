@@ -8,9 +8,9 @@ export interface Workload {
   readonly statements: number;
   readonly migrations: number;
   readonly folder: string;
-  /** What `bundle.json` would hold. */
+  /** The text of `bundle.json`. */
   readonly bundleText: string;
-  /** Everything as one simple query in one transaction, Drizzle's ledger and its rows included. */
+  /** All statements as one simple query in one transaction, with Drizzle's ledger and its rows. */
   readonly oneQuery: string;
 }
 

@@ -1,4 +1,4 @@
-import type { Milestone } from "../migrate/progress.ts";
+import type { Milestone } from "../migrate/milestone.ts";
 import type { ResponseStream } from "./streaming-runtime.ts";
 
 /** Lines of JSON for a caller, as long as the caller listens. */

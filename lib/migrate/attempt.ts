@@ -4,7 +4,8 @@ import type { Log } from "../log.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
-import type { Milestone, Progress } from "./progress.ts";
+import type { Milestone } from "./milestone.ts";
+import type { Progress } from "./progress.ts";
 
 /** What a run needs from outside. */
 export interface Dependencies {

@@ -1,5 +1,4 @@
 import { toError } from "../errors.ts";
-import { describeApplied } from "../execute/executor.ts";
 import { gradedFindings } from "../grade/grade-findings.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";
@@ -11,31 +10,26 @@ import { makePlan } from "./make-plan.ts";
  */
 export async function inspect(self: Attempt<"ledger">): Promise<Status> {
   const { request, connection, progress } = self;
-  const { plan, ledger } = makePlan(self, connection.opening.ledger);
+  const { plan, ledger } = progress.planned(() => makePlan(self, connection.opening.ledger));
   if (request.action === "status") {
-    const applied = plan.applied.map((migration) => describeApplied(migration, null));
-    progress.facts = { ...progress.facts, applied };
+    progress.listed(plan.applied);
   } else {
     if (plan.refusal !== null) throw plan.refusal;
     await gradeFindings(self, plan);
   }
   if (plan.executor === "drizzle" && !ledger.mayBootstrap) {
-    const executorReason = "schema-creation-blocked";
-    progress.facts = { ...progress.facts, executor: "statements", executorReason };
+    progress.fallsBack("schema-creation-blocked");
   }
   return plan.pending.length === 0 ? "up-to-date" : "planned";
 }
 
 /** Nothing about findings fails a run: without an answer they stand as they are. */
 async function gradeFindings({ connection, progress }: Attempt, plan: Plan): Promise<void> {
-  progress.doing = "grading findings";
+  progress.began("grading findings");
   try {
-    const findings = await gradedFindings(connection, plan);
-    progress.facts = { ...progress.facts, findings };
+    progress.graded(await gradedFindings(connection, plan));
   } catch (thrown) {
-    progress.warn(
-      "CATALOG_UNREAD",
-      `How dangerous what is pending is for this database is not known (${toError(thrown).message}): its findings go by the texts alone. Plan again.`,
-    );
+    const message = `How dangerous what is pending is for this database is not known (${toError(thrown).message}): its findings go by the texts alone. Plan again.`;
+    progress.warned([{ code: "CATALOG_UNREAD", message }]);
   }
 }

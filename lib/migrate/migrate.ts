@@ -1,7 +1,6 @@
 import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { withConnection } from "../connection/with-connection.ts";
-import { MigratorError } from "../errors.ts";
-import { outOfTime } from "../execute/contention.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import { openingLockQuestion } from "../ledger/pooler.ts";
 import { ledgerQuestion } from "../ledger/read.ts";
 import { redact } from "../report/redact.ts";
@@ -11,14 +10,7 @@ import type { Target } from "../target/target.ts";
 import { backoffMs, pause } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
 import { inspect } from "./inspect.ts";
-import {
-  factsOf,
-  located,
-  milestones,
-  type Progress,
-  startClock,
-  startProgress,
-} from "./progress.ts";
+import { Progress } from "./progress.ts";
 import { up } from "./up.ts";
 
 export type { Dependencies } from "./attempt.ts";
@@ -26,8 +18,11 @@ export type { Dependencies } from "./attempt.ts";
 /** With no limit from outside a run still ends, after as long as a Lambda function may run. */
 const DEFAULT_TIMEOUT_MS = 900_000;
 
-const ROTATED =
-  "The login was refused, so the secret was read again. It had another connection string by then, which was used.";
+const ROTATED: Warning = {
+  code: "SECRET_ROTATED",
+  message:
+    "The login was refused, so the secret was read again. It had another connection string by then, which was used.",
+};
 
 /** Somebody who ends our session again and again means it. */
 const MAX_ATTEMPTS = 4;
@@ -38,23 +33,13 @@ const MAX_ATTEMPTS = 4;
  */
 export async function migrate(request: Request, dependencies: Dependencies): Promise<Report> {
   const { bundle, requestId } = dependencies;
-  const started = Date.now();
-  const asked = started + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const asked = Date.now() + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const deadline = Math.min(asked, dependencies.deadline ?? asked);
-  const progress = startProgress(bundle, deadline);
+  const progress = new Progress(bundle, deadline);
   const secrets: string[] = [];
-  const facts = () => ({
-    ...factsOf(progress),
-    timings: { ...progress.timings, totalMs: Date.now() - started },
-  });
   const failed = (thrown: unknown) =>
-    redact(failedReport(requestId, located(thrown, progress), facts()), secrets);
-  dependencies.onStart?.((reason) => {
-    // Nothing more is begun, and what is going on loses its session: the lock is free.
-    progress.deadline = 0;
-    progress.connection?.abort();
-    return failed(outOfTime(reason, progress.blockers?.present() ?? []));
-  });
+    redact(failedReport(requestId, progress.located(thrown), progress.facts()), secrets);
+  dependencies.onStart?.((reason) => failed(progress.gaveUp(reason)));
   try {
     const findTarget = async () => {
       const target = await dependencies.target();
@@ -63,7 +48,7 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
     };
     const found = { ...dependencies, target: findTarget };
     const status = await runWithSecret(request, found, progress);
-    return redact(buildReport(requestId, status, facts()), secrets);
+    return redact(buildReport(requestId, status, progress.facts()), secrets);
   } catch (thrown) {
     return failed(thrown);
   }
@@ -75,14 +60,14 @@ async function runWithSecret(
   dependencies: Dependencies,
   progress: Progress,
 ): Promise<Status> {
-  progress.doing = "reading the connection string";
+  progress.began("reading the connection string");
   const target = await dependencies.target();
   try {
     return await attemptUntilAnswered(request, target, dependencies, progress);
   } catch (thrown) {
     const rotated = await rotatedTarget(thrown, target, dependencies);
     if (rotated === null) throw thrown;
-    progress.warn("SECRET_ROTATED", ROTATED);
+    progress.warned([ROTATED]);
     return await attemptUntilAnswered(request, rotated, dependencies, progress);
   }
 }
@@ -110,8 +95,9 @@ async function attemptUntilAnswered(
       const late = Date.now() + pauseMs >= progress.deadline;
       if (!lost || late || attempts >= MAX_ATTEMPTS) throw thrown;
       dependencies.log("run.again", { attempts, sqlstate: thrown.facts.sqlstate });
-      progress.warn("CONNECTION_LOST", `Attempt ${attempts} broke off. ${thrown.message}`);
-      progress.doing = "waiting to connect again";
+      const message = `Attempt ${attempts} broke off. ${thrown.message}`;
+      progress.warned([{ code: thrown.code, message }]);
+      progress.began("waiting to connect again");
       await pause(pauseMs);
     }
   }
@@ -158,35 +144,28 @@ async function attempt<Asked extends string>(
   work: (self: Attempt<Asked>) => Promise<Status>,
 ): Promise<Status> {
   const { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY } = dependencies;
-  const milestone = milestones(progress);
   const options = {
     ...{ requestId, deadline: progress.deadline, log, opening },
     ...{ reason: deadlinePassed(request), graceMs: CANCEL_GRACE_MS, dropBy },
-    beforeCancel: (helper: Connection) => progress.blockers?.look(helper) ?? Promise.resolve(),
+    beforeCancel: (helper: Connection) => progress.lookForBlockers(helper),
     onTurn: (place: Whereabouts) => {
-      progress.place = place;
-      progress.doing = null;
-      onProgress?.(milestone(place));
+      const milestone = progress.reached(place);
+      onProgress?.(milestone);
     },
   };
-  progress.doing = "connecting";
-  const stopClock = startClock(progress, "connectMs");
+  progress.began("connecting");
+  const stopClock = progress.clock("connectMs");
   try {
     return await withConnection(target, options, async (connection) => {
       stopClock();
       log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
-      if (progress.facts.database === undefined) {
-        for (const { code, message } of connection.warnings) progress.warn(code, message);
-      }
-      progress.facts = { ...progress.facts, database: connection.database };
-      progress.connection = connection;
+      progress.connected(connection);
       try {
         // The login may have come so late that nobody has looked at the clock since.
         if (Date.now() >= progress.deadline) throw options.reason;
         return await work({ request, target, bundle, connection, progress, log });
       } finally {
-        progress.facts = factsOf(progress);
-        progress.connection = null;
+        progress.closed();
       }
     });
   } finally {

@@ -1,135 +1,256 @@
-import type { Bundle } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
+import type { ReportedFinding } from "../bundle/finding.ts";
 import type { Connection, Whereabouts } from "../connection/connection.ts";
-import { type ErrorCode, MigratorError } from "../errors.ts";
+import { type ErrorCode, MigratorError, type Warning } from "../errors.ts";
 import type { Blockers } from "../execute/blockers.ts";
+import { outOfTime } from "../execute/contention.ts";
+import type { RunResult } from "../execute/execute-plan.ts";
+import { describeApplied } from "../execute/executor.ts";
 import { interruptedAt } from "../execute/statement-errors.ts";
-import { type RunFacts, type Timings, toMigratorError } from "../report/report.ts";
+import { pendingFindings } from "../grade/grade-findings.ts";
+import type { ExecutorReason } from "../plan/plan.ts";
+import { describePending, type RunFacts, type Timings, toMigratorError } from "../report/report.ts";
+import type { Planned } from "./make-plan.ts";
+import { type Milestone, milestones } from "./milestone.ts";
 
-/** What is known of a run so far, over all its attempts. Whatever happens next, the report says this much. */
-export interface Progress {
-  readonly bundle: Bundle;
-  /** Epoch ms. In the past as soon as somebody else answers for the run, which then stops. */
-  deadline: number;
-  /** What it does outside of the migrations, behind the words "It was"; null while it is in one. */
-  doing: string | null;
-  /** Where in the migrations it is, or was last, before a connection was lost for example. */
-  place: Whereabouts | null;
-  /** For whom it waits; null before it is in a migration. */
-  blockers: Blockers | null;
-  /** The session of the present attempt. */
-  connection: Connection | null;
-  /** Brings the facts up to date while a plan is being carried out. */
-  update: (() => void) | null;
-  facts: RunFacts & Required<Pick<RunFacts, "applied" | "warnings" | "notices" | "roundTrips">>;
-  timings: Omit<Timings, "totalMs">;
-  /** Tags that were being applied when the connection was lost: only the ledger knows whether they are. */
-  inDoubt: ReadonlySet<string>;
-  warn(code: string, message: string): void;
-}
+/** The facts of a run that are known from its beginning. */
+type Facts = RunFacts &
+  Required<Pick<RunFacts, "applied" | "pending" | "warnings" | "notices" | "roundTrips">>;
 
-/** How far a run is. What is rolled back and tried again counts again. */
-export interface Milestone {
-  /** Tag of the migration that is being applied. */
-  readonly migration: string;
-  /** How many statements are done, of all those of the migrations that the run has to apply. */
-  readonly done: number;
-  readonly total: number;
-}
-
-/** The beginning of every run. */
-export function startProgress(bundle: Bundle, deadline: number): Progress {
-  const progress: Progress = {
-    ...{
-      bundle,
-      deadline,
-      doing: null,
-      place: null,
-      blockers: null,
-      connection: null,
-      update: null,
-    },
-    facts: { applied: [], warnings: bundle.warnings, notices: [], roundTrips: 0 },
-    timings: { connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 },
-    inDoubt: new Set(),
-    warn: (code, message) => {
-      const known = progress.facts.warnings.some((each) => each.message === message);
-      if (known) return;
-      const warnings = [...progress.facts.warnings, { code, message }];
-      progress.facts = { ...progress.facts, warnings };
-    },
-  };
-  return progress;
-}
-
-/** All that is known of a run at this moment, what its present session has to tell included. */
-export function factsOf(progress: Progress): Progress["facts"] {
-  progress.update?.();
-  const { facts, connection } = progress;
-  if (connection === null) return facts;
-  return {
-    ...facts,
-    notices: [...facts.notices, ...connection.notices()],
-    roundTrips: facts.roundTrips + connection.roundTrips(),
-  };
-}
-
-/** Errors that come from outside of the statement in which they come. */
+/** Errors that come from outside of the statement that they interrupt. */
 const FROM_OUTSIDE: readonly ErrorCode[] = ["DEADLINE", "CONNECTION_LOST", "INTERNAL"];
 
-/** What was thrown, with what the run was doing where it does not say that itself. */
-export function located(thrown: unknown, { bundle, doing, place }: Progress): MigratorError {
-  const error = toMigratorError(thrown);
-  const { code, message, facts } = error;
-  if (facts.migration !== undefined || !FROM_OUTSIDE.includes(code)) return error;
-  const told =
-    doing === null ? error : new MigratorError(code, `${message} It was ${doing}.`, facts);
-  const migration = bundle.migrations.find(({ tag }) => tag === place?.migration);
-  if (migration === undefined || place === null) return told;
-  const how = doing === null ? "It came" : "Before, it was";
-  return interruptedAt(told, migration, place.index, { how });
-}
+/**
+ * All that a run has learned so far, over all its attempts. Each thing that it learns has a verb here, and whatever
+ * happens next, the report says this much.
+ */
+export class Progress {
+  readonly #bundle: Bundle;
+  readonly #started: number = Date.now();
+  #deadline: number;
+  #timings: Omit<Timings, "totalMs"> = { connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 };
+  #facts: Facts;
+  /** The session of the present attempt. */
+  #connection: Connection | null = null;
+  /** The work outside of the migrations, behind the words "It was"; null while a migration runs. */
+  #doing: string | null = null;
+  /** The place in the migrations where the run is, or was last, before a connection was lost for example. */
+  #place: Whereabouts | null = null;
+  /** Tells for whom the run waits; null before the first migration. */
+  #blockers: Blockers | null = null;
+  /** Brings the facts up to date while a plan is being carried out. */
+  #update: (() => void) | null = null;
+  /** Tags that were being applied when the connection was lost: only the ledger knows whether they are applied. */
+  #inDoubt: ReadonlySet<string> = new Set();
+  readonly #milestone: (place: Whereabouts) => Milestone = milestones(() => this.#facts);
 
-/** Begins to count time. @returns adds it to what the run has spent on such work, when it is called first */
-export function startClock(progress: Progress, name: keyof Progress["timings"]): () => void {
-  const started = Date.now();
-  let stopped = false;
-  return () => {
-    if (stopped) return;
-    stopped = true;
-    const sum = progress.timings[name] + Date.now() - started;
-    progress.timings = { ...progress.timings, [name]: sum };
-  };
-}
+  constructor(bundle: Bundle, deadline: number) {
+    this.#bundle = bundle;
+    this.#deadline = deadline;
+    this.#facts = {
+      ...{ applied: [], pending: [], warnings: bundle.warnings, notices: [], roundTrips: 0 },
+    };
+  }
 
-/** Does work, and adds its time to what the run has spent on such work. */
-export async function timed<Result>(
-  progress: Progress,
-  name: keyof Progress["timings"],
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const stop = startClock(progress, name);
-  try {
-    return await work();
-  } finally {
-    stop();
+  /** Epoch ms. In the past as soon as somebody else answers for the run, which then stops. */
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  get timings(): Omit<Timings, "totalMs"> {
+    return this.#timings;
+  }
+
+  get hasApplied(): boolean {
+    return this.#facts.applied.length > 0;
+  }
+
+  /** All that is known at this moment, what the present session has to tell included. */
+  facts(): RunFacts {
+    const timings = { ...this.#timings, totalMs: Date.now() - this.#started };
+    return { ...this.#upToDate(), timings };
+  }
+
+  #upToDate(): Facts {
+    this.#update?.();
+    const { notices, roundTrips } = this.#facts;
+    if (this.#connection === null) return this.#facts;
+    return {
+      ...this.#facts,
+      notices: [...notices, ...this.#connection.notices()],
+      roundTrips: roundTrips + this.#connection.roundTrips(),
+    };
+  }
+
+  #learn(facts: RunFacts): void {
+    this.#facts = { ...this.#facts, ...facts };
+  }
+
+  /** Keeps warnings, each text once. */
+  warned(warnings: readonly Warning[]): void {
+    for (const { code, message } of warnings) {
+      if (this.#facts.warnings.some((known) => known.message === message)) continue;
+      this.#learn({ warnings: [...this.#facts.warnings, { code, message }] });
+    }
+  }
+
+  /** Begins to count time. @returns stops that: what its first call counts is added to the time of such work */
+  clock(name: keyof Omit<Timings, "totalMs">): () => void {
+    const started = Date.now();
+    let running = true;
+    return () => {
+      const sum = this.#timings[name] + Date.now() - started;
+      if (running) this.#timings = { ...this.#timings, [name]: sum };
+      running = false;
+    };
+  }
+
+  /** Does work, and adds its time to the time of such work. */
+  async timed<Result>(
+    name: Parameters<Progress["clock"]>[0],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const stop = this.clock(name);
+    try {
+      return await work();
+    } finally {
+      stop();
+    }
+  }
+
+  /** The run has begun work outside of the migrations. @param doing continues the words "It was" */
+  began(doing: string): void {
+    this.#doing = doing;
+  }
+
+  /** The server has turned to this place in the migrations. */
+  reached(place: Whereabouts): Milestone {
+    this.#place = place;
+    this.#doing = null;
+    return this.#milestone(place);
+  }
+
+  /** An attempt has its session. */
+  connected(connection: Connection): void {
+    if (this.#facts.database === undefined) this.warned(connection.warnings);
+    this.#learn({ database: connection.database });
+    this.#connection = connection;
+  }
+
+  /** The session of an attempt ends: what it has told is kept. */
+  closed(): void {
+    this.#facts = this.#upToDate();
+    this.#connection = null;
+  }
+
+  /** There is a plan. @param make makes it; its time is kept, too */
+  planned(make: () => Planned): Planned {
+    const started = Date.now();
+    const { ledger, plan } = make();
+    const { executor, executorReason, atomic, drift } = plan;
+    this.warned([...ledger.warnings, ...plan.warnings]);
+    this.#timings = { ...this.#timings, planMs: Date.now() - started };
+    this.#learn({
+      ledger: { ...ledger.place, format: ledger.format },
+      ...{ executor, executorReason, atomic, drift },
+      latest: plan.applied.at(-1)?.tag ?? null,
+      pending: plan.pending.map(({ migration, reasons, checkpoint }) =>
+        describePending(migration, reasons, checkpoint?.done ?? 0),
+      ),
+      // They are about what was pending when the run began: an attempt that goes on after another has less before it.
+      findings: this.#facts.findings ?? pendingFindings(plan),
+    });
+    return { ledger, plan };
+  }
+
+  /** The ledger has rows of these migrations. A COMMIT whose answer was lost has happened exactly if it has its rows. */
+  recovered(migrations: readonly Migration[]): void {
+    const recovered = migrations.filter(({ tag }) => this.#inDoubt.has(tag));
+    this.#learn({ applied: [...this.#facts.applied, ...appliedByOthers(recovered)] });
+    this.#inDoubt = new Set();
+  }
+
+  /** These migrations were applied before this run. */
+  listed(migrations: readonly Migration[]): void {
+    this.#learn({ applied: appliedByOthers(migrations) });
+  }
+
+  /** The findings are graded by the database's catalog. */
+  graded(findings: readonly ReportedFinding[]): void {
+    this.#learn({ findings });
+  }
+
+  /** Our own executor would take over from Drizzle's. */
+  fallsBack(executorReason: ExecutorReason): void {
+    this.#learn({ executor: "statements", executorReason });
+  }
+
+  /** Somebody watches for whom the run waits. */
+  watched(blockers: Blockers): void {
+    this.#blockers = blockers;
+  }
+
+  /** Looks once more for whom the run waits. Never rejects. */
+  async lookForBlockers(helper: Connection): Promise<void> {
+    await this.#blockers?.look(helper);
+  }
+
+  /** A plan is being carried out. @param soFar tells at any time how far it is */
+  carriesOut(soFar: () => RunResult): void {
+    const before = this.#facts;
+    this.#update = () => this.#keep(soFar(), before);
+  }
+
+  /** A plan was carried out, as far as it came. */
+  carriedOut({ failure }: RunResult): void {
+    this.#update?.();
+    this.#update = null;
+    if (failure !== null) this.#inDoubt = new Set(this.#facts.pending.map(({ tag }) => tag));
+  }
+
+  #keep(
+    { executor, executorReason, ledger, applied, done, warnings }: RunResult,
+    before: Facts,
+  ): void {
+    const tags = new Set(applied.map(({ tag }) => tag));
+    this.#learn({
+      ...{ executor, executorReason, ledger },
+      applied: [...before.applied, ...applied],
+      latest: applied.at(-1)?.tag ?? before.latest ?? null,
+      pending: before.pending
+        .filter(({ tag }) => !tags.has(tag))
+        .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done })),
+    });
+    this.warned(warnings);
+  }
+
+  /**
+   * Somebody else answers for the run. Nothing more is begun, and the work that goes on loses its session: the lock is
+   * free.
+   * @returns the reason, with the names of those for whom the run waits
+   */
+  gaveUp(reason: unknown): unknown {
+    this.#deadline = 0;
+    this.#connection?.abort();
+    return outOfTime(reason, this.#blockers?.present() ?? []);
+  }
+
+  /** Adds to an error what the run was doing, where the error does not say that itself. */
+  located(thrown: unknown): MigratorError {
+    const error = toMigratorError(thrown);
+    const { code, message, facts } = error;
+    if (facts.migration !== undefined || !FROM_OUTSIDE.includes(code)) return error;
+    const doing = this.#doing;
+    const place = this.#place;
+    const told =
+      doing === null ? error : new MigratorError(code, `${message} It was ${doing}.`, facts);
+    const migration = this.#bundle.migrations.find(({ tag }) => tag === place?.migration);
+    if (migration === undefined || place === null) return told;
+    const how = doing === null ? "It came" : "Before, it was";
+    return interruptedAt(told, migration, place.index, { how });
   }
 }
 
-/** Says how far a run is while its session is at a place. What there is to do is counted once for each plan. */
-export function milestones(progress: Progress): (place: Whereabouts) => Milestone {
-  const before = new Map<string, number>();
-  let total = 0;
-  let counted: RunFacts["pending"];
-  return ({ migration, index }) => {
-    const { applied, pending = [] } = progress.facts;
-    if (pending !== counted) {
-      counted = pending;
-      total = 0;
-      for (const { tag, statements } of [...applied, ...pending]) {
-        before.set(tag, total);
-        total += statements;
-      }
-    }
-    return { migration, done: (before.get(migration) ?? 0) + index, total };
-  };
+function appliedByOthers(migrations: readonly Migration[]): Facts["applied"] {
+  return migrations.map((migration) => describeApplied(migration, null));
 }

@@ -1,6 +1,5 @@
 import type { Rows } from "../connection/connection.ts";
 import { type RunResult, runMigrations } from "../execute/execute-plan.ts";
-import { describeApplied } from "../execute/executor.ts";
 import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock } from "../ledger/lock.ts";
@@ -10,7 +9,6 @@ import { learnFrom, NO_LESSONS } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";
 import { makePlan, type Planned } from "./make-plan.ts";
-import { type Progress, timed } from "./progress.ts";
 
 /**
  * Takes the lock, plans, and carries the plan out.
@@ -20,9 +18,9 @@ export async function up(self: Attempt<"lock" | "ledger">): Promise<Status> {
   const { progress } = self;
   const { ledger, plan } = await planUnderLock(self);
   if (plan.pending.length > 0) {
-    await timed(progress, "executeMs", () => execute(self, plan, ledger));
+    await progress.timed("executeMs", () => execute(self, plan, ledger));
   }
-  return progress.facts.applied.length > 0 ? "applied" : "up-to-date";
+  return progress.hasApplied ? "applied" : "up-to-date";
 }
 
 /**
@@ -35,7 +33,7 @@ async function planUnderLock(self: Attempt<"lock" | "ledger">): Promise<Planned>
   const { locked, lasting } = lock[0] ?? {};
   const first = locked === true ? decide(self, ledger) : null;
   if (first?.plan.pending.length === 0) return first;
-  progress.doing = "looking for a pooler on the way";
+  progress.began("looking for a pooler on the way");
   await refusePooler(connection);
   if (first !== null && lasting === true) return first;
   return decide(self, await waitForLock(self));
@@ -43,10 +41,11 @@ async function planUnderLock(self: Attempt<"lock" | "ledger">): Promise<Planned>
 
 function decide(self: Attempt, answer: Rows): Planned {
   const { connection, progress } = self;
-  const planned = makePlan(self, answer);
-  recoverDoubtful(planned.plan, progress);
-  if (planned.plan.refusal !== null) throw planned.plan.refusal;
-  if (planned.plan.pending.length > 0 && connection.readOnly) {
+  const planned = progress.planned(() => makePlan(self, answer));
+  const { applied, pending, refusal } = planned.plan;
+  progress.recovered(applied);
+  if (refusal !== null) throw refusal;
+  if (pending.length > 0 && connection.readOnly) {
     throw readOnly(
       `Migrations are pending, but ${connection.database.host} is read-only: it is a replica, or the role's transactions are read-only.`,
     );
@@ -55,27 +54,17 @@ function decide(self: Attempt, answer: Rows): Planned {
 }
 
 async function waitForLock({ connection, request, target, progress, log }: Attempt): Promise<Rows> {
-  progress.doing = "waiting for the migration lock";
+  progress.began("waiting for the migration lock");
   const options = {
     ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },
-    onHolder: (holder: string) => {
-      progress.doing = `waiting for the migration lock of ${holder}`;
-    },
+    onHolder: (holder: string) => progress.began(`waiting for the migration lock of ${holder}`),
   };
-  const warnings = await timed(progress, "lockMs", () =>
+  const warnings = await progress.timed("lockMs", () =>
     acquireLock(connection, target.ledger, options),
   );
-  for (const { code, message } of warnings) progress.warn(code, message);
-  progress.doing = "reading the ledger";
+  progress.warned(warnings);
+  progress.began("reading the ledger");
   return await askForLedger(connection, target.ledger);
-}
-
-/** A COMMIT whose answer was lost has happened exactly if the ledger has its rows. */
-function recoverDoubtful(plan: Plan, progress: Progress): void {
-  const done = plan.applied.filter(({ tag }) => progress.inDoubt.has(tag));
-  const applied = done.map((migration) => describeApplied(migration, null));
-  progress.facts = { ...progress.facts, applied: [...progress.facts.applied, ...applied] };
-  progress.inDoubt = new Set();
 }
 
 /** Where the server shows that a statement needs another place than its text says, plans once more with that. */
@@ -91,9 +80,9 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
     if (learned === null) throw failure.thrown;
     lessons = learned;
     log("plan.again", { ...lessons });
-    progress.doing = "planning once more";
+    progress.began("planning once more");
     const answer = await askForLedger(connection, target.ledger);
-    const again = makePlan(self, answer, lessons);
+    const again = progress.planned(() => makePlan(self, answer, learned));
     ledger = again.ledger;
     // That this very run has left something half done is no reason for what it does.
     plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };
@@ -106,44 +95,17 @@ async function carryOut(
   plan: Plan,
   ledger: Ledger,
 ): Promise<RunResult["failure"]> {
-  const { facts } = progress;
-  progress.doing = "preparing the ledger";
+  progress.began("preparing the ledger");
   const result = await runMigrations(plan, {
     connection,
     ledger,
     mayFallBack: request.executor !== "drizzle",
     patience: {
       ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
-      onWatch: (blockers) => {
-        progress.blockers = blockers;
-      },
+      onWatch: (blockers) => progress.watched(blockers),
     },
-    onStart: (soFar) => {
-      progress.update = () => keep(soFar(), facts, progress);
-    },
+    onStart: (soFar) => progress.carriesOut(soFar),
   });
-  progress.update = null;
-  keep(result, facts, progress);
-  const { pending = [] } = progress.facts;
-  if (result.failure !== null) progress.inDoubt = new Set(pending.map(({ tag }) => tag));
+  progress.carriedOut(result);
   return result.failure;
-}
-
-/** Keeps in the facts of the run how far a plan is carried out. @param before those before it */
-function keep(
-  { failure: _failure, applied, done, warnings, ...result }: RunResult,
-  before: Progress["facts"],
-  progress: Progress,
-): void {
-  const tags = new Set(applied.map(({ tag }) => tag));
-  progress.facts = {
-    ...progress.facts,
-    ...result,
-    applied: [...before.applied, ...applied],
-    latest: applied.at(-1)?.tag ?? before.latest ?? null,
-    pending: (before.pending ?? [])
-      .filter(({ tag }) => !tags.has(tag))
-      .map((each) => ({ ...each, done: done.get(each.tag) ?? each.done })),
-  };
-  for (const { code, message } of warnings) progress.warn(code, message);
 }

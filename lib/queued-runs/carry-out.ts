@@ -1,6 +1,6 @@
 import { MigratorError } from "../errors.ts";
 import { type Dependencies, migrate } from "../migrate/migrate.ts";
-import type { Milestone } from "../migrate/progress.ts";
+import type { Milestone } from "../migrate/milestone.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";

@@ -1,5 +1,5 @@
 import { MigratorError } from "../errors.ts";
-import type { Milestone } from "../migrate/progress.ts";
+import type { Milestone } from "../migrate/milestone.ts";
 import type { Target } from "../target/target.ts";
 import { within } from "../wait.ts";
 import { touchRun } from "./table.ts";

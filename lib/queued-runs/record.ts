@@ -1,4 +1,4 @@
-import type { Milestone } from "../migrate/progress.ts";
+import type { Milestone } from "../migrate/milestone.ts";
 import type { Report } from "../report/report.ts";
 
 /** The known facts of a run. All times are in UTC, as ISO 8601. */

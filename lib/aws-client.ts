@@ -1,10 +1,10 @@
-/** How often an answer is sent at most, and how long one attempt may take. */
+/** Largest number of attempts to send an answer, and the longest time of each, in ms. */
 const MAX_ATTEMPTS = 5;
 const ATTEMPT_TIMEOUT_MS = 5_000;
 
 /**
- * The settings of an AWS client that sends one answer. Endpoint, region and credentials are the environment's. Without
- * `throwOnRequestTimeout` the SDK goes on waiting, and only writes a warning.
+ * The settings of an AWS client that sends one answer. Endpoint, region and credentials come from the environment.
+ * Without `throwOnRequestTimeout` the SDK goes on waiting, and only writes a warning.
  */
 export const CALLBACK_CLIENT: {
   readonly maxAttempts: number;

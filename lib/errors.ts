@@ -1,4 +1,4 @@
-/** Every way in which the product can fail. Each code has its row in `docs/errors.md`. */
+/** The code of every failure. Each code has its row in `docs/errors.md`. */
 export const ERROR_CODES = [
   // the folder, at build time
   "FOLDER_NOT_FOUND",
@@ -65,7 +65,7 @@ export const ERROR_CODES = [
 /** One of the closed set of codes that others script against. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** Where in a migration a failure happened. `index` and `line` and `column` count from 1. */
+/** The place of a failure in a migration. `index`, `line` and `column` count from 1. */
 export interface StatementPlace {
   readonly index: number;
   readonly line: number;
@@ -83,7 +83,7 @@ export interface ErrorFacts {
   readonly detail?: string;
   readonly hint?: string;
   readonly where?: string;
-  /** Whether the same call may succeed later without anybody changing anything. Default false. */
+  /** Whether the same call may succeed later without anybody changing anything. Default: false. */
   readonly retryable?: boolean;
 }
 
@@ -101,8 +101,8 @@ export class MigratorError extends Error {
 }
 
 /**
- * Turns whatever was thrown into an `Error`. Strings, null and the WebSocket's `ErrorEvent` (which is
- * no `Error`, but carries one) all arrive here.
+ * Turns any thrown value into an `Error`: a string, null, or the WebSocket's `ErrorEvent`, which is no `Error` but
+ * carries one.
  */
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
@@ -126,7 +126,7 @@ function describe(value: unknown): string {
   }
 }
 
-/** Something worth knowing that stops nothing. */
+/** A fact worth knowing that stops nothing. */
 export interface Warning {
   readonly code: string;
   readonly message: string;

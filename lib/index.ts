@@ -1,3 +1,7 @@
+/*
+ * The public API: all that users of the library import. It only gives names away, and does nothing itself.
+ */
+
 export type { Bundle, Migration, Statement } from "./bundle/bundle.ts";
 export {
   type Finding,

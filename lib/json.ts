@@ -3,12 +3,12 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The value, if it is a JSON object; else an empty one. */
+/** Returns a value that is a JSON object, and an empty object for any other. */
 export function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return isRecord(value) ? value : {};
 }
 
-/** The value, if it is a text; else an empty one. */
+/** Returns a value that is a text, and an empty text for any other. */
 export function asText(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
@@ -18,7 +18,7 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
-/** The value that a JSON text stands for; undefined for any other text. */
+/** Returns the value of a JSON text; undefined for any other text. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

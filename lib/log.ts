@@ -1,15 +1,15 @@
-/** The last event of each call, with its report. Others count it, so its names stay. */
+/** The names of a call's last event, which carries its report. Alarms count them, so they stay. */
 export const RUN_ENDS = ["run.finished", "run.failed", "run.continues"] as const;
 
-/** One of them. */
+/** The name of a call's last event. */
 export type RunEnd = (typeof RUN_ENDS)[number];
 
 /** Writes one event. `fields` carry units in their names and never hold SQL text, events or secrets. */
 export type Log = (event: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 /**
- * A log that writes one JSON object per line.
- * @param write where a finished line goes; default is standard error, so that standard output stays the report's
+ * Makes a log that writes one JSON object per line.
+ * @param write takes each finished line. Default: standard error, so that standard output stays the report's
  */
 export function createLog(
   requestId: string,

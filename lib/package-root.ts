@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The package's own folder: one above the source, two above what the compiler emits. */
+/** Returns the package's own folder: one level above the source, two above the compiled code. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) {
@@ -13,7 +13,7 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** The package's version, as its package.json says. */
+/** Returns the package's version, from its package.json. */
 export function packageVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
   const version =

@@ -1,27 +1,30 @@
 import { MigratorError } from "./errors.ts";
 import { quoted } from "./text.ts";
 
-/** What a caller asks for, in the same words whichever way the call came in. */
+/** The request of a caller, in the same words for every kind of call. */
 export interface Request {
-  /** `up` applies what is pending; `plan` says what `up` would do; `status` says what is there. Default `up`. */
+  /**
+   * `up` applies the pending migrations; `plan` reports the work of `up`; `status` reports the present state.
+   * Default: `up`.
+   */
   readonly action: "up" | "plan" | "status";
-  /** One transaction for all, or one per migration. Default `auto`: one for all. */
+  /** One transaction for all, or one per migration. Default: `auto`, one for all. */
   readonly transaction: "auto" | "all" | "each";
-  /** What to do with a pending migration that is older than the newest applied one. Default `error`. */
+  /** Treatment of a pending migration that is older than the newest applied one. Default: `error`. */
   readonly outOfOrder: "error" | "apply";
-  /** What to do when a file was changed after it was applied. Default `warn`. */
+  /** Treatment of a file that was changed after it was applied. Default: `warn`. */
   readonly modified: "warn" | "error";
-  /** What to do when the ledger has rows that the bundle does not know. Default `warn`. */
+  /** Treatment of ledger rows that the bundle does not know. Default: `warn`. */
   readonly ahead: "warn" | "error";
-  /** Which executor applies. Default `auto`. */
+  /** The executor that applies. Default: `auto`. */
   readonly executor: "auto" | "drizzle" | "statements";
-  /** How long to wait for another run to release the advisory lock, in ms. Default 60,000. */
+  /** Longest wait for another run to release the advisory lock, in ms. Default: 60,000. */
   readonly lockTimeoutMs: number;
-  /** How long a statement may wait for a table lock, in ms, at a time. Default 2,000. */
+  /** Longest wait of a statement for a table lock, in ms, at a time. Default: 2,000. */
   readonly ddlLockTimeoutMs: number;
-  /** How long the whole run may take, in ms; null means: as long as the function may. */
+  /** Longest time for the whole run, in ms; null: as long as the function may run. Default: null. */
   readonly timeoutMs: number | null;
-  /** Whether a failed run throws, or returns its report. Direct invocation only. Default `throw`. */
+  /** Whether a failed run throws, or returns its report. Direct invocation only. Default: `throw`. */
   readonly onFailure: "throw" | "return";
 }
 
@@ -47,10 +50,10 @@ export const REQUEST_KEYS: readonly string[] = [
 ];
 
 /**
- * Reads a request from what a caller sent. Unknown keys are left alone, because deployment tools add
- * their own; a key of ours in another spelling is refused, because `Action: plan` must not apply.
- * Numbers may come as strings, because CloudFormation sends every value as a string.
- * @throws MigratorError `REQUEST_INVALID`, naming the key, what was sent and what is allowed
+ * Reads a request from the value that a caller sent. Unknown keys are left alone, because deployment tools add their
+ * own. A key of ours in another spelling is refused, because `Action: plan` must not apply. Numbers may come as
+ * strings, because CloudFormation sends every value as a string.
+ * @throws MigratorError `REQUEST_INVALID`, which names the key, its value and the allowed ones
  */
 export function parseRequest(value: unknown): Request {
   if (
@@ -79,7 +82,7 @@ export function parseRequest(value: unknown): Request {
   };
 }
 
-/** The field that a name stands for, in whatever spelling; undefined when for none. */
+/** Returns the field that a name stands for, in any spelling; undefined for any other name. */
 export function requestKey(name: string): string | undefined {
   return REQUEST_KEYS.find((key) => plainKey(key) === plainKey(name));
 }

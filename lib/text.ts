@@ -1,19 +1,19 @@
-/** What stands in the place of a secret. */
+/** The text that stands in the place of a secret. */
 export const REDACTED = "[redacted]";
 
 /**
- * A connection string with a password, wherever it stands in a text. A password that should have been
- * percent-encoded may hold blanks and `@`. Bounded, so that a long text without any takes linear time.
+ * A connection string with a password, anywhere in a text. A password that should have been percent-encoded may hold
+ * blanks and `@`. The length is bounded, so that a long text without a password takes linear time.
  */
 export const URL_PASSWORD: RegExp = /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)[^\n@]{0,4000}@(?:\S*@)?/gi;
 
 /** The other place where libpq takes a password: a parameter, or a `key=value` connection string. */
 export const PASSWORD_PARAMETER: RegExp = /\b(password=)[^&\s]+/gi;
 
-/** How much of a value from outside a message quotes. */
+/** Number of characters that a message quotes of a value from outside. */
 const MAX_QUOTED_LENGTH = 60;
 
-/** A value from outside as a message may quote it: short, and without the password of a connection string. */
+/** Quotes a value from outside for a message: short, and without the password of a connection string. */
 export function quoted(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
@@ -21,13 +21,13 @@ export function quoted(value: unknown): string {
   return shortened(text, MAX_QUOTED_LENGTH);
 }
 
-/** The text, or its beginning; a character outside the basic plane is not cut in half. */
+/** Returns the text, or its beginning. A character outside the basic plane is not cut in half. */
 export function shortened(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
   return `${text.slice(0, Math.max(maxLength - 1, 0)).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
-/** A plain value with every text in it replaced, keys left alone. */
+/** Replaces every text in a plain value; keys are left alone. */
 export function replaceTexts(value: unknown, replace: (text: string) => string): unknown {
   if (typeof value === "string") return replace(value);
   if (Array.isArray(value)) return value.map((each) => replaceTexts(each, replace));
@@ -37,7 +37,7 @@ export function replaceTexts(value: unknown, replace: (text: string) => string):
   );
 }
 
-/** A text without the passwords of the connection strings in it. */
+/** Replaces the passwords of the connection strings in a text. */
 export function hidePasswords(text: string): string {
   return text.replace(URL_PASSWORD, `$1${REDACTED}@`).replace(PASSWORD_PARAMETER, `$1${REDACTED}`);
 }

@@ -1,6 +1,6 @@
 /**
  * Three ways to let time pass, for every folder: a pause, the length of the next one, and a promise with a limit.
- * Nothing here knows what is waited for.
+ * Nothing here knows the reason of a wait.
  */
 
 /** Node strikes a longer timer at once. */
@@ -10,14 +10,17 @@ function timerMs(ms: number): number {
   return Math.min(Math.max(ms, 0), LONGEST_TIMER_MS);
 }
 
-/** Resolves after so long. Anything below 0 counts as 0. */
+/** Resolves after so many ms. Anything below 0 counts as 0. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, timerMs(ms));
   });
 }
 
-/** 200 ms doubling up to 5 s, of which a random half is taken off so that many callers spread out. */
+/**
+ * Returns the pause after a failed attempt: 200 ms, doubling up to 5 s. A random part of at most half is taken off,
+ * so that many callers spread out.
+ */
 export function backoffMs(attempt: number): number {
   const full = Math.min(100 * 2 ** attempt, 5_000);
   return full / 2 + Math.random() * (full / 2);

@@ -42,7 +42,7 @@ export function hidePasswords(text: string): string {
   return text.replace(URL_PASSWORD, `$1${REDACTED}@`).replace(PASSWORD_PARAMETER, `$1${REDACTED}`);
 }
 
-/** A number with its noun: `1 row`, `1,200 rows`. */
+/** Writes a number with its noun: `1 row`, `1,200 rows`. */
 export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;
 }

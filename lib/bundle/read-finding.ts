@@ -2,7 +2,7 @@ import { isRecord } from "../json.ts";
 import { type Finding, SEVERITIES } from "./finding.ts";
 import { RULE_IDS } from "./rule-ids.ts";
 
-/** Whether a value from a bundle is as it should be. */
+/** Whether a value from a bundle is sound. */
 export type Test = (value: unknown) => boolean;
 
 /** A test for each field. */
@@ -11,7 +11,7 @@ type Fields = Readonly<Record<string, Test>>;
 export const isText: Test = (value) => typeof value === "string";
 const isPlace: Test = (value) =>
   typeof value === "number" && Number.isSafeInteger(value) && value > 0;
-/** Whether it is an `ObjectName`. */
+/** Whether a value is an `ObjectName`. */
 export const isName: Test = (value) => fits(value, { schema: orNull(isText), name: isText });
 const isType: Test = (value) =>
   isName(value) &&
@@ -63,7 +63,7 @@ function orNull(test: Test): Test {
   return (value) => value === null || test(value);
 }
 
-/** The tests of the fields that a value of this kind must have; undefined for a kind that is not known. */
+/** Returns the tests of the fields that a value of this kind must have; undefined for an unknown kind. */
 export function fieldsOf(
   kinds: Readonly<Record<string, Fields>>,
   value: unknown,

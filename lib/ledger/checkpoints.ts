@@ -119,7 +119,7 @@ export function findCheckpoint(
   return byTag ?? checkpoints.find((each) => each.name === name);
 }
 
-/** Statements that stand behind each other, by the index of the first. */
+/** Consecutive statements, by the index of the first. */
 interface Range {
   readonly from: number;
   readonly size: number;

@@ -13,7 +13,7 @@ export const LOCK_MODES = [
 /** One of PostgreSQL's eight table locks. */
 export type LockMode = (typeof LOCK_MODES)[number];
 
-/** Of two locks the one that keeps more others out; null is none. */
+/** Returns the stronger of two locks, which keeps more others out. Null stands for no lock. */
 export function strongerLock(one: LockMode | null, other: LockMode | null): LockMode | null {
   return rank(one) < rank(other) ? other : one;
 }

@@ -1,6 +1,6 @@
 /*
- * Speed. The options of `npm run bench` come in, and tables go out: the time, round trips, processor time and memory of a
- * run, beside Drizzle's own migrator and beside PostgreSQL's own cost. Nothing here judges a number or fails because of one.
+ * Speed. The options of `npm run bench` come in, and tables go out: the time, round trips, processor time and memory
+ * of a run, beside Drizzle's own migrator and PostgreSQL's own cost. Nothing here judges a number.
  */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";

@@ -14,7 +14,7 @@ export interface Workload {
   readonly oneQuery: string;
 }
 
-/** As in research on the peers: 100 migrations hold 500 statements. */
+/** As real projects have: 100 migrations hold 500 statements. */
 const STATEMENTS_PER_MIGRATION = 5;
 
 const FIRST_WHEN = Date.UTC(2026, 0, 1);

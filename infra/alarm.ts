@@ -10,25 +10,25 @@ import type { Construct } from "constructs";
 import type { RunEnd } from "../lib/log.ts";
 import type { Functions } from "./functions.ts";
 
-/** What the function writes to its log for each run that failed. */
+/** The event that the function writes to its log for each failed run. */
 const FAILED_RUN: RunEnd = "run.failed";
 
 /**
- * An error of the function is counted in the minute in which it was called, 15 of them before it ended at most, and all
- * numbers come a few minutes late: an alarm that looked at the last minute alone would see the zeros there.
+ * The minutes at which the alarm looks. CloudWatch counts an error in the minute of the call, which may be 15 minutes
+ * before its end, and all numbers come a few minutes late. An alarm on the last minute alone would see only zeros.
  */
 const MINUTES = 20;
 
 /**
- * An alarm on runs that failed, whoever fired them. The functions' own errors do not tell: a failure that
- * was reported to CloudFormation, to a pipeline or over HTTP is an answer. What they do tell is a function
- * that could not answer.
+ * Makes an alarm on failed runs, whoever fired them. It counts them in the log: a failure that was reported to
+ * CloudFormation, to a pipeline or over HTTP is an answer, not an error of the function. It counts the functions'
+ * errors, too, for a function that could not answer.
  */
 export function makeAlarm(scope: Construct, { main, stream, logGroup }: Functions): Alarm {
   const period = Duration.minutes(1);
   const filter = new MetricFilter(scope, "FailedRuns", {
     logGroup,
-    // In quotes: a term with a point in it. The line is JSON, but Lambda writes the time before it.
+    // A term with a point needs quotes. The line is not JSON as a whole, because Lambda writes the time before it.
     filterPattern: FilterPattern.literal(`"${FAILED_RUN}"`),
     metricNamespace: "NeonMigrations",
     metricName: `${Names.uniqueResourceName(scope, { maxLength: 200 })}-FailedRuns`,

@@ -6,8 +6,8 @@ import type { CheckOptions } from "./props.ts";
 const SEVERITIES = ["error", "warning", "note"] as const;
 
 /**
- * One annotation for each rule that was broken, however often: each can be acknowledged by the rule's id,
- * and a folder with a long past does not flood the terminal.
+ * Makes one annotation for each broken rule, however often it is broken. The rule's id acknowledges it, and a folder
+ * with a long past does not flood the terminal.
  */
 export function annotateFindings(
   scope: Construct,
@@ -32,7 +32,7 @@ function annotateRule(
   failOn: "error" | "warning" | "never",
 ): void {
   const severity = SEVERITIES.find((each) => findings.some((found) => found.severity === each));
-  // The newest is the one that is not applied yet, if any of them is not.
+  // The newest finding is the one most likely to be in a pending migration.
   const finding = findings.findLast((each) => each.severity === severity);
   if (finding === undefined || severity === undefined) return;
   const { file, line, column, message, rule } = finding;

@@ -6,22 +6,22 @@ import { DISABLE_ASSET_STAGING_CONTEXT } from "aws-cdk-lib/cx-api";
 import type { Construct } from "constructs";
 import type { BundleSummary } from "../lib/compile/asset-summary.ts";
 
-/** What is deployed: the prebuilt handler with the bundle beside it. */
+/** The asset to deploy: the prebuilt handler with the bundle beside it. */
 export interface Compiled {
   readonly asset: string;
   readonly summary: BundleSummary;
 }
 
-/** What is printed of a folder with thousands of findings. */
+/** Enough for the output about a folder with thousands of findings. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
-/** Stages of one app, and the tests of another, compile the same folder again and again. */
+/** Results by content: the stages of an app, or its tests, compile the same folder again and again. */
 const compiled = new Map<string, Compiled>();
 
 const temporaryFolders = new Set<string>();
 
 /**
- * Compiles a folder into a Lambda asset: no network, no Docker, no bundler. Once for each content.
+ * Compiles a folder into a Lambda asset, once for each content, without network, Docker or a bundler.
  * @param since a tag or a git ref: only the findings of migrations that are new since then
  * @throws Error with the construct's path, the code, the file and the line, for a folder that does not compile
  */
@@ -35,7 +35,7 @@ export function compileFolder(
   const known = compiled.get(key);
   if (known !== undefined) return known;
   const asset = FileSystem.mkdtemp("neon-migrations-");
-  // Where assets are not copied into the cloud assembly, it refers to this folder when the app has ended.
+  // If assets are not copied into the cloud assembly, the assembly needs this folder after the end of the app.
   if (!scope.node.tryGetContext(DISABLE_ASSET_STAGING_CONTEXT)) removeAtExit(asset);
   try {
     const made = { asset, summary: runBundleCommand(folder, asset, since) };
@@ -54,7 +54,7 @@ function removeAtExit(folder: string): void {
   temporaryFolders.add(folder);
 }
 
-/** A process of its own: the parser loads asynchronously, and a constructor cannot wait. */
+/** Compiles in another process: the parser loads asynchronously, and a constructor cannot wait. */
 function runBundleCommand(folder: string, out: string, since: string | undefined): BundleSummary {
   const source = import.meta.url.endsWith(".ts");
   const cli = new URL(`../bin/neon-migrate.${source ? "ts" : "js"}`, import.meta.url);
@@ -71,7 +71,7 @@ function runBundleCommand(folder: string, out: string, since: string | undefined
   return JSON.parse(output);
 }
 
-/** The command prints a report when it fails; when it breaks, only Node says why. */
+/** Returns the reason of a failure. The command prints a report when it fails; when it breaks, only Node says why. */
 function reasonOf(thrown: unknown): string {
   const printed: unknown =
     typeof thrown === "object" && thrown !== null ? Reflect.get(thrown, "stdout") : "";

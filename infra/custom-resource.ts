@@ -5,12 +5,12 @@ import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
 import { timeoutOf } from "./functions.ts";
 import type { NeonMigrationsProps, RunRequest } from "./props.ts";
 
-/** CloudFormation waits this much longer than the function may run, instead of an hour. */
+/** CloudFormation waits so much longer than the function may run, instead of an hour. */
 const ANSWER_MARGIN_SECONDS = 60;
-/** For a time-out that is known only at deployment: what the longest one needs. */
+/** CloudFormation's wait where the time-out is known only at deployment: that for the longest one. */
 const LONGEST_SECONDS = 900 + ANSWER_MARGIN_SECONDS;
 
-/** What only other callers may ask for: a custom resource applies, and cannot return a failed report. */
+/** Fields for other callers only: a custom resource always applies, and cannot return a failed report. */
 const NOT_FOR_DEPLOYMENTS = ["action", "onFailure"];
 
 /** Makes the custom resource that fires the function when, and only when, its properties change. */
@@ -33,15 +33,15 @@ export function makeRun(
       ...(props.alwaysRun === true ? { SynthesisedAt: new Date().toISOString() } : {}),
     },
   });
-  // The role's rights and the word about retries must be there before the function is fired, and as long as a Delete
-  // may come. Not what is added to the function later: a permission for a service that comes after the run, say.
+  // The role's rights and the setting for retries must be there before the function is fired, and until the Delete.
+  // Later children of the function are left out: one may be a permission for a service that waits for the run.
   run.node.addDependency(...lambda.node.children);
   return run;
 }
 
 /**
- * The request as CloudFormation sends it: every value is a text.
- * @throws Error for what the function would refuse, long before a deployment finds out
+ * Returns the request as CloudFormation sends it: every value is a text.
+ * @throws Error at synth for a request that the function would refuse during the deployment
  */
 function textsOf(scope: Construct, request: RunRequest): Readonly<Record<string, unknown>> {
   const fields = Object.entries(request).filter(

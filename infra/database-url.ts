@@ -7,7 +7,7 @@ import type { Construct } from "constructs";
 import { parseEndpoint } from "../lib/target/endpoint.ts";
 
 /**
- * Where the connection string is. A secret or a parameter may hold the string itself, JSON with it in a
+ * The place of the connection string. A secret or a parameter may hold the string itself, JSON with the string in a
  * field, or JSON with its parts (`host`, `username`, `password`, `dbname`, `port`).
  */
 export type DatabaseUrl = SecretDatabaseUrl | ParameterDatabaseUrl | PlainTextDatabaseUrl;
@@ -30,20 +30,20 @@ export interface ParameterDatabaseUrl {
 
 /** The connection string itself: for a database that holds nothing worth protecting. */
 export interface PlainTextDatabaseUrl {
-  /** Ends up in the template and in the function's settings, readable for everyone who may look at either. */
+  /** The connection string. Everyone who may read the template or the function's settings can read it. */
   readonly unsafePlainText: string;
 }
 
 const PLACES = ["secret", "parameter", "unsafePlainText"];
 
 /**
- * Where the connection string is, without what an app in JavaScript gives and does not mean.
- * @throws Error for none and for several
+ * Returns the one place that is given. An app in JavaScript may give other fields as undefined or null; they do not count.
+ * @throws Error for no place, and for several
  */
 export function onlyDatabaseUrl(scope: Construct, url: DatabaseUrl): DatabaseUrl {
   const fields = Object.entries(Object(url)).filter(([, value]) => (value ?? null) !== null);
   const given = fields.map(([name]) => name).filter((name) => PLACES.includes(name));
-  // What is left out is nothing that the type knows as given.
+  // The type allows exactly the fields that are left.
   if (given.length === 1) return Object.fromEntries(fields) as unknown as DatabaseUrl;
   throw new Error(
     `${scope.node.path}: databaseUrl needs exactly one of secret, parameter and unsafePlainText, and has ${given.join(", ") || "none"}.`,
@@ -51,8 +51,8 @@ export function onlyDatabaseUrl(scope: Construct, url: DatabaseUrl): DatabaseUrl
 }
 
 /**
- * The environment variables that tell the function where its database is.
- * @throws Error for a connection string that is none
+ * Returns the environment variables that lead the function to its database.
+ * @throws Error for an invalid connection string
  */
 export function databaseUrlEnvironment(
   scope: Construct,
@@ -80,7 +80,7 @@ function secretEnvironment(
   };
 }
 
-/** Imported by its ARN, a parameter knows only the last part of its name; SSM takes the ARN as well. */
+/** Names a parameter by its ARN, which SSM takes, too: one imported by ARN knows only the last part of its name. */
 function nameOf({ parameterArn, parameterName }: IStringParameter): string {
   return Token.isUnresolved(parameterArn) ? parameterName : parameterArn;
 }
@@ -102,8 +102,8 @@ export function grantDatabaseUrl(scope: Construct, url: DatabaseUrl, role: IRole
   const { service, action, arn, key } = accessTo(url);
   role.addToPrincipalPolicy(new PolicyStatement({ actions: [action], resources: [arn] }));
   if (key === undefined) return;
-  // By a statement of its own: `grantDecrypt` to a principal via a service writes to the key's policy only, and
-  // an imported key has none that could be written.
+  // A statement of its own, because `grantDecrypt` to a principal via a service writes to the key's policy only,
+  // and the policy of an imported key cannot be written.
   const host = `${service}.${Stack.of(scope).region}.amazonaws.com`;
   role.addToPrincipalPolicy(
     new PolicyStatement({
@@ -127,12 +127,12 @@ function accessTo(url: SecretDatabaseUrl | ParameterDatabaseUrl): Access {
     return {
       service: "secretsmanager",
       action: "secretsmanager:GetSecretValue",
-      // A secret known by its name only has six characters more in its ARN.
+      // The ARN of a secret has six random characters, which its name alone does not tell.
       arn: secret.secretFullArn ?? `${secret.secretArn}-??????`,
       key: url.encryptionKey ?? secret.encryptionKey,
     };
   }
-  // A SecureString knows its key, though the interface of parameters does not say so.
+  // A SecureString knows its key, but the interface of parameters does not have it.
   const parameter: IStringParameter & { readonly encryptionKey?: IKey } = url.parameter;
   return {
     service: "ssm",

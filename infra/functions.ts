@@ -13,27 +13,27 @@ import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { acknowledge, allowThemselves, makeRole } from "./role.ts";
 
-/** Those that the handler is built for and tried in; AWS takes no new functions on older ones. */
+/** The runtimes in which the handler is tested. AWS takes no new functions on older ones. */
 const RUNTIMES = [Runtime.NODEJS_24_X, Runtime.NODEJS_22_X];
 
-/** Lambda's own limit. */
+/** Lambda's limit for a time-out. */
 const MAX_TIMEOUT_SECONDS = 900;
 
-/** What is deployed for the migrations. */
+/** The deployed functions, with their role and their log. */
 export interface Functions {
-  /** Answers everybody. */
+  /** The function that answers every caller. */
   readonly main: LambdaFunction;
-  /** Answers over HTTP while it runs; there where it was asked for. */
+  /** The function that streams its answer over HTTP; undefined without `streamingUrl`. */
   readonly stream: LambdaFunction | undefined;
   readonly role: IRole;
   readonly logGroup: ILogGroup;
 }
 
 /**
- * Makes the functions with their role and their log. Nothing of it changes the main function's ARN from one
- * release of this package to the next: CloudFormation would refuse the custom resource that names it.
+ * Makes the functions with their role and their log. The main function's ARN must stay the same from one release of
+ * this package to the next: otherwise CloudFormation refuses the custom resource that names it.
  * @param asset the folder with handler and bundle
- * @throws Error for a runtime, a time-out or a database that cannot be
+ * @throws Error for an unsupported runtime, a time-out that is too long, or an invalid database
  */
 export function makeFunctions(
   scope: Construct,
@@ -83,7 +83,7 @@ function settingsOf(scope: Construct, props: NeonMigrationsProps, asset: string)
     code: Code.fromAsset(asset),
     memorySize: props.memorySize ?? 512,
     timeout: timeoutOf(scope, props),
-    // A run that failed must not come back an hour later by itself.
+    // Lambda must not repeat a failed run by itself an hour later.
     retryAttempts: 0,
     ...definedOf({
       tracing: props.tracing,
@@ -122,7 +122,7 @@ function runtimeOf(scope: Construct, { runtime }: NeonMigrationsProps): Runtime 
 }
 
 /**
- * How long the function may run.
+ * Returns the longest time that the function may run.
  * @throws Error for more than Lambda allows
  */
 export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): Duration {
@@ -133,7 +133,7 @@ export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): D
   );
 }
 
-/** A stack whose function cannot answer waits until its time is over, twice where it is then rolled back. */
+/** Warns of subnets without a way out: a stack whose function cannot answer waits for its whole time, perhaps twice. */
 function warnOfIsolation(scope: Construct, { vpc, vpcSubnets }: NeonMigrationsProps): void {
   if (vpc === undefined) return;
   const { subnets } = vpc.selectSubnets(vpcSubnets);
@@ -144,7 +144,7 @@ function warnOfIsolation(scope: Construct, { vpc, vpcSubnets }: NeonMigrationsPr
   );
 }
 
-/** Also those that are added to a function later, wherever in the app: it may alter every table. */
+/** Refuses unsigned URLs, also one that the app adds to a function later: the function may alter every table. */
 function refuseOpenUrls(scope: Construct): void {
   scope.node.addValidation({
     validate: () =>
@@ -158,7 +158,7 @@ function refuseOpenUrls(scope: Construct): void {
   });
 }
 
-/** By its type's name: the class may be of another copy of CDK. */
+/** Looks at the type's name, because the class may come from another copy of CDK. */
 function isOpenUrl(construct: IConstruct): boolean {
   return (
     CfnResource.isCfnResource(construct) &&
@@ -172,7 +172,7 @@ function isOfFunctionIn(scope: Construct, url: IConstruct): boolean {
   return Reference.isReference(arn) && arn.target.node.scopes.includes(scope);
 }
 
-/** Without what is undefined: CDK takes `undefined` for a value here and there. */
+/** Leaves out undefined fields: in some places CDK takes `undefined` for a value. */
 function definedOf<Fields extends object>(
   fields: Fields,
 ): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> };

@@ -1,3 +1,9 @@
+/*
+ * The construct for AWS CDK. Props come in, and resources of a stack go out: the function with the bundle in it, its
+ * role and log, and the custom resource that fires the function. Nothing here connects to a database or reads a secret.
+ * The template holds references only, unless `unsafePlainText` puts the connection string there.
+ */
+
 import { Annotations, type CustomResource } from "aws-cdk-lib";
 import type { Alarm, IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { Connections, IConnectable } from "aws-cdk-lib/aws-ec2";
@@ -26,26 +32,26 @@ export type {
 } from "./database-url.ts";
 export type { CheckOptions, NeonMigrationsProps, RunRequest } from "./props.ts";
 
-/** Callers sign their requests; who may, IAM says. */
+/** Callers sign their requests, and IAM says who may call. */
 const SIGNED = { authType: FunctionUrlAuthType.AWS_IAM };
 
 /**
- * Runs a Drizzle folder's migrations during the deployment: a Lambda function holds them, and a custom
- * resource fires it when, and only when, they changed. What needs the new schema comes after it:
+ * Runs a Drizzle folder's migrations during the deployment. A Lambda function holds them, and a custom resource fires
+ * the function when, and only when, they have changed. Code that needs the new schema is deployed behind it:
  * `migrations.executeBefore(service)`.
  */
 export class NeonMigrations extends Construct implements IConnectable, IGrantable {
-  /** The function, for pipelines and hooks. Its ARN stays the same, whatever is deployed. */
+  /** The function, for pipelines and hooks. Its ARN is the same in every deployment. */
   readonly function: LambdaFunction;
-  /** Where each run leaves its report. */
+  /** The log group that gets the report of each run. */
   readonly logGroup: ILogGroup;
   /** Present when `functionUrl` was asked for. */
   readonly functionUrl: FunctionUrl | undefined;
   /** Present when `streamingUrl` was asked for. */
   readonly streamingUrl: FunctionUrl | undefined;
-  /** SHA-256 of the migrations, known at synth: changes when and only when they do. */
+  /** SHA-256 of the migrations, known at synth. It changes when, and only when, the migrations do. */
   readonly migrationsHash: string;
-  /** The function's role, so that the construct can be granted what the function needs. */
+  /** The function's role, so that a grant to the construct is a grant to the function. */
   readonly grantPrincipal: IRole;
   readonly #functions: Functions;
   readonly #run: CustomResource | undefined;
@@ -74,7 +80,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     this.#run = props.runOnDeploy === false ? undefined : makeRun(this, main, props, summary.hash);
   }
 
-  /** `applied` or `up-to-date`. */
+  /** The status of the run: `applied` or `up-to-date`. */
   get status(): string {
     return this.#attribute("status");
   }
@@ -94,17 +100,17 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     return this.#attribute("latest");
   }
 
-  /** `drizzle`, `statements`, or empty where nothing was applied. */
+  /** The executor of the run: `drizzle`, `statements`, or empty where nothing was applied. */
   get executor(): string {
     return this.#attribute("executor");
   }
 
-  /** `true` where the database has migrations that this deployment does not, as after a rollback. */
+  /** `true` where the database has migrations that this deployment lacks, as after a rollback. */
   get ahead(): string {
     return this.#attribute("ahead");
   }
 
-  /** The run's request id, under which its report is in the log. */
+  /** The run's request id, under which the log has its report. */
   get requestId(): string {
     return this.#attribute("requestId");
   }
@@ -117,22 +123,22 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     );
   }
 
-  /** Network connections of the function; it must be in a VPC. */
+  /** Network connections of the function, which must be in a VPC. */
   get connections(): Connections {
     return this.function.connections;
   }
 
   /**
-   * Deploys these only after the migrations have been applied.
-   * @throws Error for one that contains the migrations
+   * Deploys these constructs only after the migrations have been applied.
+   * @throws Error for a construct that contains the migrations
    */
   executeBefore(...scopes: readonly IConstruct[]): void {
     for (const scope of scopes) this.#apartFrom(scope).node.addDependency(this.resource);
   }
 
   /**
-   * Applies the migrations only after these have been deployed.
-   * @throws Error for one that contains the migrations
+   * Applies the migrations only after these constructs have been deployed.
+   * @throws Error for a construct that contains the migrations
    */
   executeAfter(...scopes: readonly IConstruct[]): void {
     for (const scope of scopes) this.resource.node.addDependency(this.#apartFrom(scope));
@@ -143,7 +149,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     return this.function.grantInvoke(grantee);
   }
 
-  /** Lets the function answer a pipeline that CDK has not made. CDK's own `LambdaInvokeAction` grants it by itself. */
+  /** Lets the function answer a pipeline that CDK has not made. CDK's `LambdaInvokeAction` grants this by itself. */
   grantPipelineResults(): void {
     grantEverywhere(
       this.grantPrincipal,
@@ -153,8 +159,8 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
   }
 
   /**
-   * Lets the function answer a deployment group that CDK has not made. CDK's own `addPreHook` grants it by itself.
-   * @param deploymentGroupArn of CodeDeploy
+   * Lets the function answer a deployment group that CDK has not made. CDK's `addPreHook` grants this by itself.
+   * @param deploymentGroupArn the ARN of CodeDeploy's deployment group
    */
   grantDeploymentHooks(deploymentGroupArn: string): Grant {
     return Grant.addToPrincipal({
@@ -164,14 +170,14 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     });
   }
 
-  /** An alarm on runs that failed, whoever fired them. More actions may follow in another call. */
+  /** Makes an alarm on failed runs, whoever fired them. Another call adds more actions to the same alarm. */
   alarmOnFailure(...actions: readonly IAlarmAction[]): Alarm {
     this.#alarm ??= makeAlarm(this, this.#functions);
     this.#alarm.addAlarmAction(...actions);
     return this.#alarm;
   }
 
-  /** CDK lets a construct wait for what is in it, and CloudFormation refuses the circle, or nothing waits. */
+  /** Refuses a construct that contains this one. CDK would accept it; CloudFormation then refuses it, or nothing waits. */
   #apartFrom(scope: IConstruct): IConstruct {
     if (!this.node.scopes.includes(scope)) return scope;
     throw new Error(

@@ -4,43 +4,43 @@ import type { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import type { ILogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { DatabaseUrl } from "./database-url.ts";
 
-/** Policies and limits of the run, in the words that every caller uses. */
+/** Policies and limits of the run, with the same names as in every caller's request. */
 export interface RunRequest {
   /** One transaction for all, or one per migration. @default "auto" - one for all */
   readonly transaction?: "auto" | "all" | "each";
-  /** What to do with a pending migration that is older than the newest applied one. @default "error" */
+  /** Reaction to a pending migration that is older than the newest applied one. @default "error" */
   readonly outOfOrder?: "error" | "apply";
-  /** What to do when a file was changed after it was applied. @default "warn" */
+  /** Reaction to a file that was changed after it was applied. @default "warn" */
   readonly modified?: "warn" | "error";
-  /** What to do at the first deployment when the database has more migrations than the folder. @default "warn" */
+  /** Reaction, at the first deployment, to a database that has more migrations than the folder. @default "warn" */
   readonly ahead?: "warn" | "error";
-  /** Which executor applies. @default "auto" */
+  /** The executor that applies. @default "auto" */
   readonly executor?: "auto" | "drizzle" | "statements";
-  /** How long to wait for another run, in ms. @default - what the function's time allows for */
+  /** How long to wait for another run, in ms. @default - as long as the function's time allows */
   readonly lockTimeoutMs?: number;
-  /** How long a statement may wait for a table lock at a time, in ms. @default 2000 */
+  /** How long one try of a statement may wait for a table lock, in ms. @default 2000 */
   readonly ddlLockTimeoutMs?: number;
   /** How long the whole run may take, in ms. @default - as long as the function may */
   readonly timeoutMs?: number;
 }
 
-/** Which findings of `neon-migrate check` the synth shows, and which of them fail it. */
+/** The findings of `neon-migrate check` that the synth shows, and those that fail it. */
 export interface CheckOptions {
   /**
-   * A migration's tag, or a git ref such as `origin/main`: only what is new since then.
+   * A migration's tag, or a git ref such as `origin/main`: only migrations that are new since then.
    * @default - all migrations
    */
   readonly since?: string;
   /**
-   * From which severity on a finding fails the synth. What fails nothing is a warning.
+   * The severity from which on a finding fails the synth. Any other finding is a warning.
    * @default "never"
    */
   readonly failOn?: "error" | "warning" | "never";
 }
 
-/** How migrations are wired into a deployment. */
+/** The settings of the construct. */
 export interface NeonMigrationsProps {
-  /** Drizzle's folder, seen from where the app runs. Compiled at synth; a broken one fails the synth. */
+  /** Drizzle's folder, relative to the app's working directory. The synth compiles it, and fails for a broken one. */
   readonly migrations: string;
 
   /** The database, by reference. */
@@ -48,60 +48,60 @@ export interface NeonMigrationsProps {
 
   /**
    * Policies and limits of the run.
-   * @default - refuse what is out of order, warn of what is modified
+   * @default - refuse out-of-order migrations, warn of modified ones
    */
   readonly request?: RunRequest;
 
   /**
-   * Where Drizzle's ledger is, as `drizzle.config.ts` says under `migrations`.
+   * The place of Drizzle's ledger, as `drizzle.config.ts` names it under `migrations`.
    * @default - table `__drizzle_migrations` in schema `drizzle`
    */
   readonly ledger?: { readonly schema?: string; readonly table?: string };
 
   /**
-   * Which findings of `neon-migrate check` the synth shows; false: none.
+   * The findings of `neon-migrate check` that the synth shows; false: none.
    * @default - one warning for each rule that is broken
    */
   readonly check?: CheckOptions | false;
 
   /**
-   * Whether deploying the stack applies the migrations. Without, only a pipeline, a hook or a person fires
+   * Whether deploying the stack applies the migrations. If false, only a pipeline, a hook or a person fires
    * the function.
    * @default true
    */
   readonly runOnDeploy?: boolean;
 
   /**
-   * Whether each deployment fires the function, also where no migration is new. Each synth then makes
+   * Whether each deployment fires the function, even without a new migration. Each synth then makes
    * another template.
    * @default false
    */
   readonly alwaysRun?: boolean;
 
-  /** Whether to add an HTTP endpoint, for callers who sign with IAM. @default false */
+  /** Whether to add an HTTP endpoint, for callers that sign with IAM. @default false */
   readonly functionUrl?: boolean;
 
   /**
-   * Whether to add an HTTP endpoint that tells how far a run is while it runs, for callers who sign with IAM.
-   * It has a function of its own.
+   * Whether to add an HTTP endpoint that streams a run's progress, for callers that sign with IAM. The endpoint has a
+   * function of its own.
    * @default false
    */
   readonly streamingUrl?: boolean;
 
   /**
-   * Whether `POST /migrations` with `Prefer: respond-async` is answered at once and goes on by itself: the
+   * Whether `POST /migrations` with `Prefer: respond-async` is answered at once, and its run goes on by itself. The
    * function may then invoke itself.
    * @default false
    */
   readonly asyncRuns?: boolean;
 
-  /** The function's name. Changing it later replaces the function, which CloudFormation refuses. @default - generated */
+  /** The function's name. CloudFormation refuses a later change, as the function would be replaced. @default - generated */
   readonly functionName?: string;
 
-  /** `NODEJS_24_X` or `NODEJS_22_X`. @default Runtime.NODEJS_24_X */
+  /** The runtime of the function: `NODEJS_24_X` or `NODEJS_22_X`. @default Runtime.NODEJS_24_X */
   readonly runtime?: Runtime;
 
-  /** @default Architecture.ARM_64 */
+  /** The architecture of the function. @default Architecture.ARM_64 */
   readonly architecture?: Architecture;
 
   /** Memory of the function, in MB: 128 is enough for 300 migrations, 512 for 10,000. @default 512 */
@@ -110,28 +110,28 @@ export interface NeonMigrationsProps {
   /** How long the function may run, 15 minutes at most. @default Duration.minutes(15) */
   readonly timeout?: Duration;
 
-  /** Whether X-Ray traces the function. @default - not */
+  /** Whether X-Ray traces the function. @default - no tracing */
   readonly tracing?: Tracing;
 
   /**
-   * A VPC to run in, for databases that admit certain addresses only. It needs a way to the internet for
-   * Neon, and to S3 for CloudFormation's answer; see docs/construct.md.
+   * A VPC for the function, for databases that admit certain addresses only. The VPC needs a way to the internet for
+   * Neon, and to S3 for the answer to CloudFormation; see docs/construct.md.
    * @default - none
    */
   readonly vpc?: IVpc;
 
-  /** Where in the VPC. @default - its private subnets */
+  /** The subnets for the function in the VPC. @default - its private subnets */
   readonly vpcSubnets?: SubnetSelection;
 
   /** Security groups in the VPC. @default - one of its own, without incoming traffic */
   readonly securityGroups?: readonly ISecurityGroup[];
 
-  /** A log group of yours. @default - one of its own */
+  /** Your log group for the function. @default - a log group of its own */
   readonly logGroup?: ILogGroup;
 
   /** How long the log is kept. @default RetentionDays.SIX_MONTHS */
   readonly logRetention?: RetentionDays;
 
-  /** What becomes of the log with the stack. @default RemovalPolicy.RETAIN */
+  /** Whether the log stays or goes when the stack is deleted. @default RemovalPolicy.RETAIN */
   readonly logRemovalPolicy?: RemovalPolicy;
 }

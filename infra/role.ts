@@ -6,7 +6,7 @@ import type { Construct, IConstruct } from "constructs";
 import { grantDatabaseUrl } from "./database-url.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 
-/** What a function in a VPC needs to get its network interfaces. */
+/** The actions by which a function in a VPC gets its network interfaces. */
 const NETWORK_INTERFACES = [
   "ec2:CreateNetworkInterface",
   "ec2:DescribeNetworkInterfaces",
@@ -16,7 +16,7 @@ const NETWORK_INTERFACES = [
   "ec2:UnassignPrivateIpAddresses",
 ];
 
-/** Makes the function's role. It may write its own log, read its connection string, and nothing that was not asked for. */
+/** Makes the function's role. It may write its log, read its connection string, and do what the props ask for. */
 export function makeRole(scope: Construct, props: NeonMigrationsProps, logGroup: ILogGroup): Role {
   const role = new Role(scope, "Role", { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
   logGroup.grantWrite(role);
@@ -31,8 +31,8 @@ export function makeRole(scope: Construct, props: NeonMigrationsProps, logGroup:
 }
 
 /**
- * Lets functions invoke themselves. A policy of its own: they wait for that of their role, which therefore
- * cannot name them.
+ * Lets functions invoke themselves, by a policy of its own. The functions wait for the policy of their role, so that
+ * policy cannot name them.
  */
 export function allowThemselves(
   scope: Construct,
@@ -56,7 +56,7 @@ function acknowledgeEverywhere(role: IRole, reason: string): void {
   acknowledge(role, "AwsSolutions-IAM5[Resource::*]", reason);
 }
 
-/** Tells cdk-nag 3 why a rule is broken. The CDK of before it cannot be told. */
+/** Tells cdk-nag 3 why a rule is broken. An older CDK has no way to say it. */
 export function acknowledge(construct: IConstruct, id: string, reason: string): void {
   const validations: typeof Validations | undefined = Validations;
   validations?.of(construct).acknowledge({ id, reason });

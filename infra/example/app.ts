@@ -1,5 +1,5 @@
 import { App } from "aws-cdk-lib";
-// An app of yours has them in its cdk.json, where `cdk init` has written them.
+// Your own app has these flags in its cdk.json, where `cdk init` writes them.
 import recommendedFlags from "aws-cdk-lib/recommended-feature-flags.json" with { type: "json" };
 import { ExampleStack } from "./stack.ts";
 

@@ -15,7 +15,7 @@ export class ExampleStack extends Stack {
       migrations: "drizzle",
       databaseUrl: { secret },
       functionUrl: true,
-      // The example's older migrations show what the rules find; here only new ones are of interest.
+      // The example's older migrations are there to show findings; here only newer ones count.
       check: { since: "0010_index_foreign_keys", failOn: "error" },
     });
     const service = new LambdaFunction(this, "Service", {

@@ -38,7 +38,7 @@ export default $config({
       environment: { variables: { DATABASE_URL_SECRET: secret.arn } },
     });
 
-    // What needs the new schema says `{ dependsOn: [migrated] }`.
+    // A resource that needs the new schema says `{ dependsOn: [migrated] }`.
     const migrated = new aws.lambda.Invocation("Migrated", {
       functionName: migrations.name,
       input: JSON.stringify({ action: "up" }),

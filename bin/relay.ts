@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { connect } from "node:net";
 import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
 
@@ -21,18 +22,21 @@ export interface Relay {
  * password passes through it in clear text.
  */
 export async function startRelay(target: Address): Promise<Relay> {
-  const options = { host: "127.0.0.1", port: 0, maxPayload: 0, perMessageDeflate: false };
-  const server = new WebSocketServer(options);
-  server.on("connection", (client) => join(client, target));
-  await once(server, "listening");
-  const bound = server.address();
+  const http = createServer();
+  const sockets = new WebSocketServer({ server: http, maxPayload: 0, perMessageDeflate: false });
+  sockets.on("connection", (client) => join(client, target));
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  const bound = http.address();
   if (typeof bound !== "object" || bound === null) throw new Error("The relay has no port.");
   return {
     address: `127.0.0.1:${bound.port}/v1`,
     stop: () =>
       new Promise((resolve) => {
-        for (const client of server.clients) client.terminate();
-        server.close(() => resolve());
+        http.close(() => resolve());
+        for (const client of sockets.clients) client.terminate();
+        // Somebody may have connected, and not asked for a WebSocket yet.
+        http.closeAllConnections();
       }),
   };
 }

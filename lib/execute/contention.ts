@@ -54,7 +54,7 @@ export async function retryOnContention<Result>(
       try {
         return await attempt();
       } catch (thrown) {
-        const lost = lostAgainstOthers(thrown, blockers, attempts);
+        const lost = lostAgainstOthers(thrown, blockers);
         await blockers.settled();
         const pauseMs = nextPauseMs(lost, attempts, patience);
         if (pauseMs === null) {
@@ -67,6 +67,7 @@ export async function retryOnContention<Result>(
           blockedBy: blockers.lastSeen().map(({ pid }) => pid),
         });
         await pause(pauseMs);
+        stopBetweenAttempts(connection, blockers);
       }
     }
   } finally {
@@ -74,17 +75,22 @@ export async function retryOnContention<Result>(
   }
 }
 
+/** @throws the reason why the run was stopped during a pause, with the sessions that stood in the way before it */
+function stopBetweenAttempts(connection: Connection, blockers: Blockers): void {
+  try {
+    connection.assertLive();
+  } catch (reason) {
+    throw outOfTime(reason, blockers.lastSeen());
+  }
+}
+
 /**
  * Returns the error of a transaction that may win the next time.
  * @throws any other error; a `DEADLINE` names the sessions in the way
  */
-function lostAgainstOthers(thrown: unknown, blockers: Blockers, attempts: number): MigratorError {
+function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
-  if (thrown.code === "DEADLINE") {
-    // Between two attempts the transaction waits for nobody. Then the sessions seen last count.
-    const present = blockers.present();
-    throw outOfTime(thrown, present.length > 0 || attempts === 1 ? present : blockers.lastSeen());
-  }
+  if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
   if (whyLost(thrown) === undefined) throw thrown;
   return thrown;
 }

@@ -20,7 +20,9 @@ export function redact<Value>(value: Value, secrets: readonly string[]): Value {
   const all = new Set(secrets.flatMap((secret) => [secret, ...passwordIn(secret)]));
   const known = [...all].filter(({ length }) => length >= SHORTEST_SECRET);
   // A fresh process takes milliseconds to look for whole secrets. Mostly the texts hold not even the ends of them.
-  const ends = known.map((secret) => patternOf(secret.slice(-SHORTEST_SECRET)));
+  const ends = known.map((secret) =>
+    patternOf(Array.from(secret).slice(-SHORTEST_SECRET).join("")),
+  );
   const texts = textsIn(value).join("\n");
   if (![...ends, URL_PASSWORD, PASSWORD_PARAMETER].some((pattern) => texts.search(pattern) >= 0))
     return value;

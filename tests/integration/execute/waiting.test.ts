@@ -267,6 +267,23 @@ describe("a run whose time ends while it waits for others", () => {
     expect(report.error?.message).toContain(`select pg_terminate_backend(${reader.pid});`);
   });
 
+  test("accuses nobody who has let it pass before its time ends", async (context) => {
+    const clock = stopClock();
+    const scene = await setUp(context);
+    const reader = await scene.hold("select from accounts");
+    const statements = ["alter table accounts add column name text", GATE];
+
+    const running = observedRun(scene, statements, { ddlLockTimeoutMs: 400, timeoutMs: LONG_MS });
+    await clock.until(() => running.seen.length > 0, 10);
+    await reader.release();
+    await clock.until(() => scene.does("wait_event = 'PgSleep'"), 10);
+    await clock.advance(LONG_MS);
+    const report = await running.report;
+
+    expect(report.error).toMatchObject({ code: "DEADLINE", statement: { index: 2 } });
+    expect(report.error?.message).not.toContain(`${reader.pid}`);
+  });
+
   test("names who has locks on what it names, where nobody came to see it wait", async (context) => {
     const clock = stopClock();
     const scene = await setUp(context);

@@ -23,6 +23,13 @@ describe("redact", () => {
     for (const form of forms) expect(redact(`x${form}y`, ["p+a ss/w%rd"])).toBe("x[redacted]y");
   });
 
+  test("finds a known secret of characters that take two units each", () => {
+    const secret = "😀🔑key😀";
+    const forms = [secret, encodeURIComponent(secret)];
+
+    for (const form of forms) expect(redact(`x${form}y`, [secret])).toBe("x[redacted]y");
+  });
+
   test.each([
     ["postgres://u:with blanks/x@h/db", "postgres://u:[redacted]@h/db"],
     ["postgres://me@corp.example:word@h", "postgres://me@corp.example:[redacted]@h"],

@@ -6,7 +6,7 @@ import { retryOnContention } from "../execute/contention.ts";
 import { type Part, sendTransaction } from "../execute/transaction.ts";
 import { deniedAmendment, isPrivilegeError, readOnly } from "../ledger/denied.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
-import { acquireLock } from "../ledger/lock.ts";
+import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { openingLockQuestion, refusePooler } from "../ledger/pooler.ts";
 import { askForLedger, readPlaces } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
@@ -108,7 +108,7 @@ function describeAmendment(
   };
 }
 
-/** A lock that came with the login counts only where it outlasts the first message. */
+/** Makes sure of the lock. A lock that came with the login counts only where it outlasts the first message. */
 async function takeLock(
   connection: Connection<"lock">,
   { target, lockTimeoutMs, log }: AmendOptions,
@@ -120,8 +120,7 @@ async function takeLock(
     );
   }
   await refusePooler(connection);
-  const { locked, lasting } = connection.opening.lock[0] ?? {};
-  if (locked === true && lasting === true) return [];
+  if (readLockAnswer(connection.opening.lock) === "kept") return [];
   return await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
 }
 

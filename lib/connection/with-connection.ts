@@ -5,7 +5,7 @@ import { type ConnectOptions, connect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 
 /** What work on a connection needs beside the target: how to open it, and what happens at the deadline. */
-export interface WorkOptions<Asked extends string = never> extends ConnectOptions<Asked> {
+interface WorkOptions<Asked extends string = never> extends ConnectOptions<Asked> {
   /** What the work fails with at the deadline. */
   readonly reason: MigratorError;
   /** How long, in ms, the statement that runs then has to be cancelled, before the connection is dropped. */

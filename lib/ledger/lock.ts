@@ -1,28 +1,45 @@
+/*
+ * The lock of a ledger: PostgreSQL's advisory lock, one for each ledger of a database. A run holds it from its look at the
+ * ledger to its last row, so that no other run comes between. It is a lock of the session: it ends with the session,
+ * however that ends. Nothing here reads or writes the ledger.
+ *
+ * The first message of a session asks for the lock, and then for the ledger. The answer decides how the run goes on:
+ *
+ *   answer    the lock                      nothing is pending     something is pending
+ *   kept      ours until our session ends   done                   refuse a pooler, carry the plan out
+ *   passing   ours for that message only    done                   refuse a pooler, then the same as after "taken"
+ *   taken     another session's             refuse a pooler, wait for the lock, read the ledger again, plan by that
+ *
+ * A passing answer proves enough where nothing is pending: the ledger was read while the lock was ours. It comes where a
+ * transaction pooler may stand in between. `refusePooler` (pooler.ts) then finds out whether one does: behind a pooler
+ * no lock is worth anything.
+ */
+
 import { createHash } from "node:crypto";
-import { APPLICATION_PREFIX, type Connection } from "../connection/connection.ts";
+import { APPLICATION_PREFIX, type Connection, type Rows } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { describeSession, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { pause } from "../wait.ts";
 
-/** How long, and by whose clock, to wait for the lock. */
+/** How long to wait for the lock, and how to tell of it. */
 export interface LockOptions {
   /** How long to wait for another run, in ms. */
   readonly timeoutMs: number;
-  /** Epoch ms after which waiting is pointless. */
+  /** Epoch ms after which to wait is pointless. */
   readonly deadline: number;
   readonly log: Log;
   /**
-   * After how long without a sign of life a run of ours counts as dead, and is ended. Default 30,000 ms:
-   * a living one pauses for five seconds at the most.
+   * The time without a sign of life after which a run of ours counts as dead, and is ended. Default: 30,000 ms. A living
+   * run pauses for five seconds at the most.
    */
   readonly abandonedAfterMs?: number;
-  /** Told who holds it, whenever that was looked at. */
+  /** Told who holds the lock, at each look. */
   onHolder?(holder: string): void;
 }
 
-/** Who holds the lock. */
+/** The session that holds the lock. */
 interface Holder extends SessionFacts {
   /** Whether it is a run of this migrator, of our own role, that sends nothing while it holds the lock. */
   readonly abandoned: boolean;
@@ -31,30 +48,40 @@ interface Holder extends SessionFacts {
 const POLL_MIN_MS = 50;
 const POLL_MAX_MS = 1_000;
 const ABANDONED_AFTER_MS = 30_000;
-/** Who holds the lock must still be asked before the deadline. */
+/** Room before the deadline for the question who holds the lock. */
 const ANSWER_MARGIN_MS = 1_000;
 
 /**
- * The key of a ledger's advisory lock: the first 64 bits, signed, of the SHA-256 of its configured
- * place. Advisory locks are per database, so the database is not part of it.
+ * Returns the key of a ledger's lock: the first 64 bits, signed, of the SHA-256 of its configured place. Advisory locks
+ * are per database, so the database is not part of the key.
  */
 export function lockKey(place: LedgerPlace): string {
   const name = `neon-lambda-migrator\n${place.schema}\n${place.table}`;
   return createHash("sha256").update(name).digest().readBigInt64BE(0).toString();
 }
 
-/** The statement that takes the lock if it is free; answers one row with `locked` and `lasting`. */
+/** What the server said to the question for the lock; see the table above. */
+type LockAnswer = "kept" | "passing" | "taken";
+
+/** Reads the answer to `lockQuestion` or `cautiousLockQuestion`. */
+export function readLockAnswer(rows: Rows): LockAnswer {
+  const { locked, lasting } = rows[0] ?? {};
+  if (locked !== true) return "taken";
+  return lasting === true ? "kept" : "passing";
+}
+
+/** Returns the statement that takes the lock if it is free. Its answer is never "passing". */
 export function lockQuestion(place: LedgerPlace): string {
   return `select pg_try_advisory_lock(${lockKey(place)}::bigint) as "locked", true as "lasting"`;
 }
 
 /**
- * The same, where a transaction pooler may stand in between: on its backend a session's lock would stay
- * behind when we are gone. The lock is the session's only where our application name came to the backend
- * with its login: a pooler logs in under its own name, or none, and sets ours afterwards (PgBouncer,
- * `varcache_apply`). That name is what the setting falls back to, for this transaction, when it is set to null.
- * Elsewhere the lock is not `lasting`: it ends with the implicit transaction of the message that this statement is
- * part of.
+ * Returns the same statement for a way on which a transaction pooler may stand: on a pooler's backend the lock of a
+ * session would stay behind when we are gone. The statement takes the lock for the session only where our application
+ * name came to the backend with its login. A pooler logs in under its own name, or none, and sets ours afterwards
+ * (PgBouncer, `varcache_apply`). The setting falls back to the name of the login when it is set to null, here for this
+ * transaction only. Elsewhere the answer is "passing": the lock ends with the implicit transaction of the message that
+ * this statement is part of.
  */
 export function cautiousLockQuestion(place: LedgerPlace): string {
   const key = `${lockKey(place)}::bigint`;
@@ -67,9 +94,8 @@ export function cautiousLockQuestion(place: LedgerPlace): string {
 }
 
 /**
- * Waits for the ledger's advisory lock. It is polled with a try-lock, outside any transaction: a session
- * that *blocks* on the lock holds a snapshot, and the holder's own CREATE INDEX CONCURRENTLY would wait
- * for that snapshot: a deadlock. The lock belongs to the session and ends with it, however it ends.
+ * Waits for the lock. It asks again and again, outside any transaction, and never blocks: a session that *blocks* on the
+ * lock holds a snapshot, and the holder's own CREATE INDEX CONCURRENTLY would wait for that snapshot: a deadlock.
  * @returns a warning for each abandoned session that had to be ended
  * @throws MigratorError `LOCKED` when another run still holds it after `timeoutMs`, naming the holder
  */
@@ -87,8 +113,8 @@ export async function acquireLock(
     if (leftMs <= 0) throw await locked(connection, place, Date.now() - started);
     const jitteredMs = pauseMs / 2 + Math.random() * (pauseMs / 2);
     await pause(Math.min(jitteredMs, leftMs));
-    const [row] = await connection.query<{ locked: boolean }>(lockQuestion(place));
-    if (row?.locked === true) return warnings;
+    const answer = readLockAnswer(await connection.query(lockQuestion(place)));
+    if (answer === "kept") return warnings;
     if (pauseMs === POLL_MAX_MS) warnings.push(...(await endAbandoned(connection, place, options)));
   }
 }
@@ -115,7 +141,7 @@ async function findHolder(
   return holder;
 }
 
-/** A runner that was frozen or cut off without a word leaves its session, and the lock, behind. */
+/** Ends a dead run: a runner that was frozen, or cut off without a word, leaves its session, and the lock, behind. */
 async function endAbandoned(
   connection: Connection,
   place: LedgerPlace,

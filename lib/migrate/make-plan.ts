@@ -14,7 +14,7 @@ export interface Planned {
 }
 
 /** The material of a plan. */
-export interface PlanMaterial {
+interface PlanMaterial {
   readonly bundle: Bundle;
   readonly request: Request;
   readonly connection: { readonly database: { readonly role: string } };

@@ -2,7 +2,7 @@ import type { Rows } from "../connection/connection.ts";
 import { type RunResult, runMigrations } from "../execute/execute-plan.ts";
 import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { acquireLock } from "../ledger/lock.ts";
+import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
 import { askForLedger } from "../ledger/read.ts";
 import { learnFrom, NO_LESSONS } from "../plan/lessons.ts";
@@ -24,22 +24,22 @@ export async function up(self: Attempt<"lock" | "ledger">): Promise<Status> {
 }
 
 /**
- * The ledger is read under the lock, so that the plan cannot be stale. A lock that does not outlast the
- * first message is enough to see that nothing is pending; for more it is taken again, and the ledger read again.
+ * Plans by a ledger that was read while the lock was ours, so that the plan cannot be stale. The table in
+ * `ledger/lock.ts` draws the ways that lead there.
  */
 async function planUnderLock(self: Attempt<"lock" | "ledger">): Promise<Planned> {
   const { connection, progress } = self;
-  const { lock, ledger } = connection.opening;
-  const { locked, lasting } = lock[0] ?? {};
-  const first = locked === true ? decide(self, ledger) : null;
+  const lock = readLockAnswer(connection.opening.lock);
+  const first = lock === "taken" ? null : planFrom(self, connection.opening.ledger);
   if (first?.plan.pending.length === 0) return first;
   progress.began("looking for a pooler on the way");
   await refusePooler(connection);
-  if (first !== null && lasting === true) return first;
-  return decide(self, await waitForLock(self));
+  if (first !== null && lock === "kept") return first;
+  return planFrom(self, await readUnderLock(self));
 }
 
-function decide(self: Attempt, answer: Rows): Planned {
+/** Plans by this answer about the ledger. @throws MigratorError where nothing of the plan may be carried out */
+function planFrom(self: Attempt, answer: Rows): Planned {
   const { connection, progress } = self;
   const planned = progress.planned(() => makePlan(self, answer));
   const { applied, pending, refusal } = planned.plan;
@@ -53,7 +53,9 @@ function decide(self: Attempt, answer: Rows): Planned {
   return planned;
 }
 
-async function waitForLock({ connection, request, target, progress, log }: Attempt): Promise<Rows> {
+/** Waits for the lock, and then asks for the ledger. */
+async function readUnderLock(self: Attempt): Promise<Rows> {
+  const { connection, request, target, progress, log } = self;
   progress.began("waiting for the migration lock");
   const options = {
     ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },

@@ -1,3 +1,9 @@
+/*
+ * Amendments: changes to the ledger alone. A request of the command line comes in (baseline, repair, merge), and the rows
+ * that were written, or would be, go out. Nothing here runs a migration, or touches anything but the ledger and its
+ * checkpoints.
+ */
+
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Connection, DatabaseFacts } from "../connection/connection.ts";
 import { withConnection } from "../connection/with-connection.ts";
@@ -15,25 +21,25 @@ import { checkBaseline } from "./baseline.ts";
 import type { AmendmentRequest, Proposal } from "./changes.ts";
 import { proposeChanges } from "./propose.ts";
 
-/** What amending a ledger needs from outside. */
+/** The needs of an amendment from outside. */
 export interface AmendOptions {
   readonly bundle: Bundle;
   readonly target: Target;
   readonly requestId: string;
-  /** Whether to write; otherwise the changes are only shown. */
+  /** Whether to write the changes, or only to show them. */
   readonly write: boolean;
   /** How long to wait for another run, in ms. */
   readonly lockTimeoutMs: number;
   readonly log: Log;
 }
 
-/** What was, or would be, written. */
+/** The changes that were written, or would be. */
 export interface Amendment {
   readonly schemaVersion: 1;
   readonly requestId: string;
   /** Empty where everything is as it should be. */
   readonly changes: readonly AmendedRow[];
-  /** Whether the changes were written; false also where there are none. */
+  /** Whether anything was written; false also where there are no changes. */
   readonly written: boolean;
   readonly database: DatabaseFacts;
   /** The ledger that counts once the changes are written. */
@@ -43,26 +49,25 @@ export interface Amendment {
 
 /** One change, as a person reads it. */
 export interface AmendedRow {
-  /** Tag of the migration that it is about; null where it is about none of the folder. */
+  /** Tag of the migration that it is about; null where it is about no migration of the folder. */
   readonly migration: string | null;
   readonly summary: string;
 }
 
-/** What connecting, reading and writing may take beside the wait for another run, in ms. */
+/** The time for connecting, reading and writing, beside the wait for another run, in ms. */
 const WORK_MS = 60_000;
-/** How long one statement waits for a table lock: for so long others queue behind it. */
+/** The wait of one statement for a table lock, in ms: for so long others queue behind it. */
 const TABLE_LOCK_TIMEOUT_MS = 2_000;
-/** For how long it is tried again. */
+/** The time in which to try again, in ms. */
 const TABLE_PATIENCE_MS = 15_000;
-/** How long a cancelled statement has to stop before its connection is dropped. */
+/** The time for a cancelled statement to stop, in ms, before its connection is dropped. */
 const CANCEL_GRACE_MS = 2_000;
 
 /**
- * Puts a ledger right, without running anything: shows what it would write, and writes only when told to,
- * under the migration lock, in one transaction. What is shown is read without the lock, as `plan` does; what
- * is written is decided again under it.
+ * Puts a ledger right, without running anything. Shows the changes by a ledger that it reads without the lock, as `plan`
+ * does. Writes only when told to: then it decides the changes under the migration lock, and writes them in one transaction.
  * @throws MigratorError `BASELINE_MISMATCH` where the database lacks tables that a baseline claims, and as
- *   `connect`, `acquireLock`, `withPatience` and `proposeChanges`
+ *   `connect`, `acquireLock`, `retryOnContention` and `proposeChanges`
  */
 export async function amendLedger(
   request: AmendmentRequest,

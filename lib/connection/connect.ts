@@ -1,3 +1,9 @@
+/*
+ * The connection: one session with one server over a WebSocket. A target comes in, and an open session goes out, with the
+ * answers to the questions that went out with its login. A failed login becomes an error that says what it really was.
+ * Nothing here knows what a migration, a ledger or a lock is.
+ */
+
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Endpoint, parseEndpoint } from "../target/endpoint.ts";
@@ -13,10 +19,10 @@ import {
 } from "./errors.ts";
 import { openSession } from "./session.ts";
 
-/** What opening a connection needs beside the target. */
+/** The needs of a connection beside the target. */
 export interface ConnectOptions<Asked extends string = never> {
   readonly requestId: string;
-  /** Epoch ms after which no attempt is made any more. */
+  /** Epoch ms after which nobody tries any more. */
   readonly deadline: number;
   readonly log: Log;
   /** See `SessionOptions`. */
@@ -26,8 +32,8 @@ export interface ConnectOptions<Asked extends string = never> {
 }
 
 /**
- * Opens the one session of a run. Attempts that may pass are repeated, with backoff and jitter, until
- * the target's connect timeout or the deadline: a sleeping compute takes seconds to wake.
+ * Opens a session. Repeats an attempt whose failure may pass, with backoff and jitter, until the target's connect timeout
+ * or the deadline: a sleeping compute takes seconds to wake.
  * @throws MigratorError `UNREACHABLE`, `CONNECT_TIMEOUT`, `LOGIN_FAILED`, `DATABASE_NOT_FOUND`,
  *   `ENDPOINT_UNAVAILABLE`, `DATABASE_URL_INVALID`, `DEADLINE`
  */
@@ -59,8 +65,8 @@ export async function connect<Asked extends string>(
 }
 
 /**
- * Sends the password ahead, as Neon's proxy allows, which saves two round trips; where a server wants
- * to be asked first (SCRAM on a plain PostgreSQL), logs in the slow way.
+ * Sends the password ahead, as Neon's proxy allows: that saves two round trips. Where a server wants to ask for it first
+ * (SCRAM on a plain PostgreSQL), logs in the slow way.
  */
 async function attemptOnce<Asked extends string>(
   endpoint: Endpoint,
@@ -81,7 +87,7 @@ async function attemptOnce<Asked extends string>(
   return last instanceof MigratorError ? last : connectError(last, endpoint.host);
 }
 
-/** The last attempt may have had no more than a few ms: what an earlier one was told says more. */
+/** Returns the error that says more: a last attempt of a few ms hears nothing, and an earlier one was told why. */
 function withEarlier(
   outcome: MigratorError,
   earlier: MigratorError | null,
@@ -92,7 +98,7 @@ function withEarlier(
   return isSilence ? connectTimeout(host, waitedMs, earlier) : outcome;
 }
 
-/** A mistake in the program must not be reported as trouble with the network. */
+/** Whether the program is wrong: that must not be reported as trouble with the network. */
 function isBug(thrown: unknown): boolean {
   return (
     thrown instanceof TypeError || thrown instanceof RangeError || thrown instanceof ReferenceError

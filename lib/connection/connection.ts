@@ -2,7 +2,7 @@ import type { PoolClient } from "@neondatabase/serverless";
 import type { MigratorError, Warning } from "../errors.ts";
 import type { Sending } from "./pipeline.ts";
 
-/** What the application name of every session of ours begins with; the request id follows. */
+/** The beginning of the application name of every session of ours; the request id follows. */
 export const APPLICATION_PREFIX = "neon-migrate/";
 
 /** The rows of one statement. */
@@ -12,7 +12,7 @@ export type Rows = readonly Readonly<Record<string, unknown>>[];
 export interface Whereabouts {
   /** The migration's tag. */
   readonly migration: string;
-  /** Index, from 0, of the statement that runs; the number of statements behind the last one. */
+  /** Index, from 0, of the statement that runs; behind the last one, the number of statements. */
   readonly index: number;
 }
 
@@ -21,7 +21,7 @@ export interface Whereabouts {
  * the questions that went out with its login.
  */
 export interface Connection<Asked extends string = never> {
-  /** The server's own number for this session; on Neon the one in the login is made up by its proxy. */
+  /** The server's own number for this session. On Neon the proxy makes up the number in the login. */
   readonly backendPid: number;
   readonly database: DatabaseFacts;
   /** Whether this session can write at all: a replica or a read-only role cannot. */
@@ -31,7 +31,7 @@ export interface Connection<Asked extends string = never> {
   readonly opening: Readonly<Record<Asked, Rows>>;
   /**
    * Sends one statement and waits for its rows.
-   * @throws the driver's error where the server refused it; MigratorError `CONNECTION_LOST` where the
+   * @throws the driver's error where the server refused the statement; MigratorError `CONNECTION_LOST` where the
    *   connection went away, with the first thing that went wrong as its cause
    */
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
@@ -39,12 +39,9 @@ export interface Connection<Asked extends string = never> {
   batch(statements: readonly string[]): Promise<readonly Rows[]>;
   /** The pinned client, for Drizzle's session. Send through `query` wherever possible. */
   readonly client: PoolClient;
-  /** Turns what a query on `client` threw into what `query` would have thrown. */
+  /** Turns an error of a query on `client` into the error that `query` would have thrown. */
   explain(thrown: unknown): unknown;
-  /**
-   * From here on the server is at this place: what it says on the side belongs to its migration, and is not kept
-   * where that is null.
-   */
+  /** From here on the server is at this place, and its notices belong to that migration; null: they are not kept. */
   turnTo(place: Whereabouts | null): void;
   notices(): readonly Notice[];
   roundTrips(): number;
@@ -52,16 +49,15 @@ export interface Connection<Asked extends string = never> {
    * Sends a series of statements without waiting, and stops at the first that fails.
    * @param onStart called with the index of the statement that the server turns to
    * @returns how long each took, in ms
-   * @throws SendFailure with what `query` would have thrown as its cause
+   * @throws SendFailure, whose cause is the error that `query` would have thrown
    */
   sendAll(series: readonly Sending[], onStart: (index: number) => void): Promise<readonly number[]>;
-  /** Like `query`, but sent even after an interruption: what cleans up must still run. */
+  /** Like `query`, but goes out even after an interruption: a statement that cleans up must still run. */
   cleanUp(text: string, values?: readonly unknown[]): Promise<void>;
   /**
-   * Stops what runs: the server is asked, through a second session, to cancel the statement, and if that
-   * does not help within `graceMs`, the connection is dropped. From here on every query fails with `reason`.
-   * Never rejects.
-   * @param before work for the second session before that: what waits can be seen only while it waits. Must not reject
+   * Stops the statement that runs: asks the server, through a second session, to cancel it, and drops the connection where
+   * that does not help within `graceMs`. From here on every query fails with `reason`. Never rejects.
+   * @param before work for the second session before that: nobody can see who waits but while it waits. Must not reject
    */
   interrupt(
     reason: MigratorError,
@@ -69,30 +65,30 @@ export interface Connection<Asked extends string = never> {
     before?: (helper: Connection) => Promise<void>,
   ): Promise<void>;
   /**
-   * Does work on a second session to the same place, which is closed behind it.
-   * @returns null when that did not succeed within `timeoutMs`
+   * Does work on a second session to the same place, and closes it behind the work.
+   * @returns null where the work does not succeed within `timeoutMs`
    */
   beside<Result>(
     timeoutMs: number,
     work: (helper: Connection) => Promise<Result>,
   ): Promise<Result | null>;
-  /** The process id of the login: differs from `backendPid` where a proxy or a pooler made it up. */
+  /** The process id of the login. It differs from `backendPid` where a proxy or a pooler made it up. */
   readonly announcedPid: number | null;
   /** @throws the reason of the interruption, if there was one */
   assertLive(): void;
   /** Drops the connection at once. The server notices within about a second. */
   abort(): void;
-  /** Says goodbye without waiting for the other side; the session ends, and its lock with it. Never rejects. */
+  /** Says goodbye without waiting for the other side. The session ends, and its lock with it. Never rejects. */
   close(): Promise<void>;
 }
 
-/** How one session is opened. */
+/** The way in which one session is opened. */
 export interface SessionOptions<Asked extends string = never> {
   /** Whether the password goes out before the server asks for it, as Neon allows. */
   readonly pipelined: boolean;
   /** Shown in `pg_stat_activity` as part of the application name, so that an operator finds the run. */
   readonly requestId: string;
-  /** How long it may take to the first answer. */
+  /** The time until the first answer, in ms. */
   readonly timeoutMs: number;
   /** Questions that go out with the login, one statement each, by name: their answers cost no round trip. */
   readonly opening: Readonly<Record<Asked, string>>;
@@ -100,7 +96,7 @@ export interface SessionOptions<Asked extends string = never> {
   readonly onTurn?: (place: Whereabouts) => void;
 }
 
-/** Which database answered. */
+/** The database that answered. */
 export interface DatabaseFacts {
   readonly host: string;
   readonly name: string;
@@ -108,7 +104,7 @@ export interface DatabaseFacts {
   readonly role: string;
 }
 
-/** What PostgreSQL said on the side while a migration ran. */
+/** One notice of PostgreSQL, raised while a migration ran. */
 export interface Notice {
   readonly severity: string;
   readonly message: string;

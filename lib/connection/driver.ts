@@ -4,10 +4,10 @@ import type { Target } from "../target/target.ts";
 import { APPLICATION_PREFIX, type SessionOptions } from "./connection.ts";
 import type { Wire } from "./websocket.ts";
 
-/** NAMEDATALEN - 1: PostgreSQL cuts an application name there. */
+/** PostgreSQL cuts an application name there: NAMEDATALEN - 1. */
 const MAX_APPLICATION_NAME = 63;
 
-/** The driver's pool for one session; it connects over the wire when it is asked to. */
+/** Makes the driver's pool for one session. The pool connects, over the wire, when somebody asks it to. */
 export function createPool(
   endpoint: Endpoint,
   target: Target,
@@ -25,8 +25,8 @@ export function createPool(
     ...(password === null ? {} : { password }),
     ...(endpoint.options === null ? {} : { options: endpoint.options }),
   });
-  // The pool ignores a `Client` among its options; its field is the documented way. A subclass keeps the
-  // settings on this client, where the driver's own place for them is global.
+  // The pool ignores a `Client` among its options: its field is the documented way. A subclass keeps the settings on this
+  // client, because the driver's own place for them is global.
   pool.Client = class extends Client {
     constructor(config?: ConstructorParameters<typeof Client>[0]) {
       super(config);

@@ -1,7 +1,7 @@
 import { type ErrorCode, MigratorError, toError } from "../errors.ts";
 import { INSUFFICIENT_PRIVILEGE, type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
-/** How one kind of failure on the way to the database is reported. */
+/** The report of one kind of failure on the way to the database. */
 interface Verdict {
   readonly code: ErrorCode;
   readonly retryable: boolean;
@@ -51,11 +51,11 @@ const NETWORK: Verdict = {
   advice: "Check the host in the connection string and the way out of the network.",
 };
 
-/** Neon's proxy says so during maintenance, which passes, and over quota, which does not. */
+/** Neon's proxy says so during maintenance, which passes, and above a quota, which does not. */
 const TEMPORARY = /endpoint is temporarily unavailable/;
 const TEMPORARY_ATTEMPTS = 3;
 
-/** What PostgreSQL itself says before the login is through, by SQLSTATE. */
+/** The refusals of PostgreSQL itself before the login is through, by SQLSTATE. */
 const BY_SQLSTATE: Readonly<Record<string, Verdict>> = {
   "28P01": LOGIN,
   "28000": LOGIN,
@@ -74,8 +74,8 @@ const PASSING_CLASSES: readonly string[] = ["08", "53", "57"];
 const PROXY_SQLSTATE = "XX000";
 
 /**
- * What Neon's proxy says. All of it carries SQLSTATE XX000, so the text is all there is to go by
- * (source: error texts of neondatabase/neon, `proxy/src`). First match wins.
+ * The refusals of Neon's proxy. All of them carry SQLSTATE XX000, so only the text tells them apart (source: error texts of
+ * neondatabase/neon, `proxy/src`). The first match wins.
  */
 const BY_PROXY_TEXT: readonly (readonly [RegExp, Verdict])[] = [
   [/^unsupported XML feature/, WITHOUT_XML],
@@ -95,8 +95,8 @@ const BY_PROXY_TEXT: readonly (readonly [RegExp, Verdict])[] = [
 ];
 
 /**
- * Says what a failed login really was. The driver reports all of these on the first query, so without
- * this a wrong password would look like a failed statement.
+ * Says what a failed login really was. The driver reports each failure on the first query: without this function a wrong
+ * password would look like a failed statement.
  * @param thrown the driver's error, an `ErrorEvent` of the WebSocket included
  * @param host the host that was tried, for the message
  */
@@ -113,7 +113,7 @@ export function connectError(thrown: unknown, host: string): MigratorError {
   );
 }
 
-/** The error for a connection that did not come about in time. */
+/** Makes the error for a connection that was not open in time. */
 export function connectTimeout(host: string, waitedMs: number, last: unknown): MigratorError {
   const seen = last === null ? "" : ` The last attempt failed with: ${toError(last).message}`;
   return new MigratorError(
@@ -123,7 +123,7 @@ export function connectTimeout(host: string, waitedMs: number, last: unknown): M
   );
 }
 
-/** The error for a connection that had not come about when the whole run's time was over. */
+/** Makes the error for a connection that was not open when the time of the whole run was over. */
 export function connectDeadline(timeout: MigratorError, host: string): MigratorError {
   const { cause } = timeout.facts;
   const seen =
@@ -135,12 +135,12 @@ export function connectDeadline(timeout: MigratorError, host: string): MigratorE
   );
 }
 
-/** How often to try where this is the answer, at the most: not everything that may pass is worth the whole time. */
+/** Returns the most attempts that this error is worth: some errors may pass, and are not worth the whole time. */
 export function mostAttempts({ message }: MigratorError): number {
   return TEMPORARY.test(message) ? TEMPORARY_ATTEMPTS : Number.POSITIVE_INFINITY;
 }
 
-/** Whether the server refused the password that was sent before it asked (it wants SCRAM, or none at all). */
+/** Whether the server refused a password that came before it asked for one (it wants SCRAM, or no password at all). */
 export function refusesPipelinedLogin(thrown: unknown): boolean {
   return postgresFacts(thrown)?.sqlstate === "08P01";
 }
@@ -150,19 +150,19 @@ function byServer(sqlstate: string, text: string): Verdict {
   if (verdict !== undefined) return verdict;
   const known = BY_PROXY_TEXT.find(([pattern]) => pattern.test(text));
   if (known !== undefined) return known[1];
-  // The proxy hands on what Neon's control plane has to say to the user.
+  // The proxy hands on the words of Neon's control plane to the user.
   if (sqlstate === PROXY_SQLSTATE) return BLOCKED;
   return PASSING_CLASSES.includes(sqlstate.slice(0, 2)) ? WAKING : DENIED;
 }
 
-/** A 4xx answer to the WebSocket upgrade will be the same next time; everything else may pass. */
+/** A 4xx answer to the WebSocket upgrade will be the same next time. Everything else may pass. */
 function byTransport(text: string): Verdict {
   return /Unexpected server response: 4\d\d/.test(text) ? REFUSED : NETWORK;
 }
 
 /**
- * Whether the session is gone after this: connection exceptions, shutdowns, idle-in-transaction. As a mere ERROR they
- * come from a statement that has connections of its own, `dblink` for example.
+ * Whether the session is gone after this error: a connection exception, a shutdown, an idle transaction. A mere ERROR of
+ * that kind comes from a statement with connections of its own, `dblink` for example.
  */
 export function endsSession({ sqlstate, severity }: PostgresFacts): boolean {
   const isOfSessions =
@@ -170,7 +170,7 @@ export function endsSession({ sqlstate, severity }: PostgresFacts): boolean {
   return isOfSessions && severity !== "ERROR";
 }
 
-/** What is said of a connection that went away. @param first what went wrong first, which is why */
+/** Makes the error for a connection that went away. @param first the first thing that went wrong: it is the cause */
 export function connectionLost(first: unknown): MigratorError {
   const server = postgresFacts(first);
   const reason =

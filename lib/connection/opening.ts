@@ -1,6 +1,6 @@
 import type { Warning } from "../errors.ts";
 
-/** What a server answers to it. */
+/** The answer of a server to `GREETING`. */
 export interface Greeting {
   readonly pid: number;
   readonly name: string;
@@ -15,10 +15,10 @@ const CHECK_INTERVAL = "1s";
 
 const CHECK_INTERVAL_SETTING = "'client_connection_check_interval'";
 
-/** Who can look whether a client still lives: PostgreSQL 14 on Linux, 15 on macOS too. Elsewhere setting it is an error. */
+/** The servers that can look whether a client still lives: PostgreSQL 14 on Linux, 15 also on macOS. Others refuse the setting. */
 const CAN_WATCH = "linux|^PostgreSQL (1[5-9]|[2-9].).*darwin";
 
-/** Has the server look every second whether we still live, where it can. */
+/** Has the server look every second whether we still live, where it can do so. */
 const WATCHED = `case
   when version() ~ '${CAN_WATCH}' and current_setting(${CHECK_INTERVAL_SETTING}, true) is not null
   then set_config(${CHECK_INTERVAL_SETTING}, '${CHECK_INTERVAL}', false)
@@ -28,11 +28,11 @@ const WATCHED = `case
 export const WATCH_DISCONNECTS: string = `select ${WATCHED}`;
 
 /**
- * What every session says first, in one message. Settings are made by SQL, because Neon's proxy drops
- * them from the login silently. With the check interval a server notices a dead runner within a
- * second, instead of when its statement ends; where it cannot be set, the session goes without, and says so.
- * The message is one transaction: with a snapshot for all of it, as a role may have by default, it would
- * see the ledger as it was before the lock was taken.
+ * The first statements of every session, in one message. They make the settings, because Neon's proxy silently drops
+ * settings from the login. With the check interval a server notices a dead runner within a second, instead of at the end
+ * of its statement. Where the interval cannot be set, the session goes without it, and says so.
+ * The message is one transaction. With one snapshot for all of it, as a role may have by default, it would see the ledger
+ * as it was before the lock was taken.
  */
 export const GREETING: readonly string[] = [
   "set transaction isolation level read committed",

@@ -9,13 +9,13 @@ export interface Sending {
   readonly mayLag?: boolean;
 }
 
-/** Where a series ended; what is behind it was not executed. */
+/** A series ended early: the server has executed nothing behind this statement. */
 export class SendFailure extends Error {
-  /** Index from 0 into what was sent: everything before it was answered. */
+  /** Index, from 0, into the series: the server has answered everything before it. */
   readonly index: number;
   /**
-   * Whether it was that very one, by the server's own word. Where the connection was lost, answers were lost with it, and
-   * it may have been any behind it.
+   * Whether that very statement failed, by the server's own word. A lost connection loses answers with it: then any
+   * statement behind it may have been the last.
    */
   readonly exact: boolean;
 
@@ -28,11 +28,11 @@ export class SendFailure extends Error {
 }
 
 /**
- * A longer series is flushed less often: each flush makes the server, the network and us handle some bytes by
- * themselves, which together costs more than a small statement does.
+ * A longer series is flushed less often. Each flush makes the server, the network and us handle a few bytes by themselves:
+ * together that costs more than a small statement.
  */
 const LONG_SERIES = 100;
-/** Then so many answers may arrive together. */
+/** In a long series so many answers may arrive together. */
 const MAX_LAG = 10;
 
 /** The part of the driver's protocol object that a query object may use. */
@@ -44,17 +44,16 @@ interface ExtendedProtocol {
   sync(): void;
 }
 
-/** What the driver hands over with it when the server asks for data. */
+/** The part of it that the driver hands over when the server asks for data. */
 interface CopyProtocol {
   sendCopyFail(reason: string): void;
   sync(): void;
 }
 
 /**
- * A query object for the driver's `client.query` that sends a whole series without waiting: parse, bind
- * and execute for each statement, and one sync. The server answers in order; after an error it skips
- * everything up to the sync, so a COMMIT at the end is never reached after a failure (PostgreSQL
- * documentation, "Message Flow", Pipelining).
+ * A query object for the driver's `client.query` that sends a whole series without waiting: parse, bind and execute for
+ * each statement, and one sync. The server answers in order. After an error it skips everything up to the sync, so that a
+ * failure never reaches a COMMIT at the end (PostgreSQL documentation, "Message Flow", Pipelining).
  *
  * Never put a statement into a series that controls transactions or cannot run inside one.
  */
@@ -67,12 +66,12 @@ export class Pipeline {
   #reject: (failure: SendFailure) => void = () => undefined;
 
   /**
-   * Resolves to how long each statement took, in ms, from the answer before its own to its own. Of answers that
-   * arrive together the first has the time of all.
+   * Resolves to the time of each statement, in ms, from the answer before its own to its own. Of answers that arrive
+   * together the first has the time of all.
    */
   readonly done: Promise<readonly number[]>;
 
-  /** @param onStart called when the server turns to a statement: what it says next belongs to that one */
+  /** @param onStart called when the server turns to a statement, to which its next words belong */
   constructor(series: readonly Sending[], onStart: (index: number) => void) {
     this.#series = series;
     this.#onStart = onStart;
@@ -89,7 +88,7 @@ export class Pipeline {
       connection.parse({ name: "", text, types: [] }, true);
       connection.bind({ values: [...(values ?? [])] }, true);
       connection.execute({}, true);
-      // Without it the server keeps its answers until the sync, and they would tell no times.
+      // Without a flush the server keeps its answers until the sync, and they would tell no times.
       if (this.#isFlushed(index)) connection.flush();
     }
     connection.sync();
@@ -120,8 +119,8 @@ export class Pipeline {
   }
 
   /**
-   * Nobody has data for a COPY FROM STDIN. What follows it in the series makes the server end the session; where
-   * nothing does, it would wait for ever, and has passed over the sync.
+   * Nobody has data for a COPY FROM STDIN. A statement that follows in the series makes the server end the session. Where
+   * nothing follows, the server has passed over the sync, and would wait for ever.
    */
   handleCopyInResponse(connection: CopyProtocol): void {
     this.#reject(new SendFailure(this.#durationsMs.length, true, dataMissing()));

@@ -19,12 +19,12 @@ import { disconnectsUnwatched, GREETING, type Greeting } from "./opening.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createWire, type Wire } from "./websocket.ts";
 
-/** How long the goodbye may take. */
+/** The time for the goodbye, in ms. */
 const CLOSE_TIMEOUT_MS = 250;
 
 /**
- * Opens one session and proves that it works: the driver calls a connection open before the server has
- * seen the password, so only the first answer counts.
+ * Opens one session and proves that it works. Only the first answer proves that: the driver calls a connection open before
+ * the server has seen the password.
  * @throws the driver's error, or MigratorError `CONNECT_TIMEOUT`
  */
 export async function openSession<Asked extends string>(
@@ -239,7 +239,7 @@ class Session<Asked extends string> implements Connection<Asked> {
         return null;
       });
     } catch {
-      // What was asked for beside the run is never a reason for the run to fail.
+      // Work beside the run is never a reason for the run to fail.
       return null;
     } finally {
       await helper.close();
@@ -267,7 +267,7 @@ class Session<Asked extends string> implements Connection<Asked> {
   }
 }
 
-/** The reason of an interruption; without a word from the server nobody knows how what ran has ended. */
+/** Returns the reason of an interruption. Without a word from the server nobody knows how the statement has ended. */
 function stopped(reason: MigratorError, thrown: unknown): MigratorError {
   if (thrown instanceof MigratorError || postgresFacts(thrown) !== null) return reason;
   return new MigratorError(

@@ -2,11 +2,11 @@ import { WebSocket } from "ws";
 
 /** One WebSocket to the database, watched from outside: its round trips, and its end. */
 export interface Wire {
-  /** The constructor to hand to the driver; what it constructs first is the socket of this wire. */
+  /** The constructor to hand to the driver; its first product is the socket of this wire. */
   readonly Socket: new (
     url: string,
   ) => WebSocket;
-  /** The upgrade, and each change from receiving to sending after it. TCP's and TLS' own are not seen. */
+  /** Counts the upgrade, and each change from receiving to sending after it, but not those of TCP and TLS. */
   roundTrips(): number;
   /** Resolves when PostgreSQL's Terminate message has left the process. */
   readonly goodbyeSent: Promise<void>;
@@ -14,19 +14,18 @@ export interface Wire {
   terminate(): void;
 }
 
-/** Often enough for every idle limit on the way (350 s at AWS' load balancers and NAT gateways). */
+/** The interval is short enough for every idle limit on the way (350 s at AWS' load balancers and NAT gateways). */
 const PING_INTERVAL_MS = 30_000;
 
 /**
- * As much is collected before it is sent, one record of TLS, so that the server begins on the head of a long
- * series while its end is still being written.
+ * The size of a frame, one record of TLS: the server begins on the head of a long series while we still write its end.
  */
 const FRAME_BYTES = 16_384;
 
 /**
- * Prepares a wire. `ws` is used on every Node version: the built-in WebSocket hides why a connection
- * failed and cannot ping, and neither end sets TCP keep-alive.
- * @param handshakeTimeoutMs how long TCP, TLS and the upgrade may take together
+ * Prepares a wire. It uses `ws` on every version of Node: the built-in WebSocket hides why a connection failed, and cannot
+ * ping. Neither end sets TCP keep-alive.
+ * @param handshakeTimeoutMs the time for TCP, TLS and the upgrade together
  */
 export function createWire(handshakeTimeoutMs: number): Wire {
   const sockets: WebSocket[] = [];
@@ -57,14 +56,13 @@ export function createWire(handshakeTimeoutMs: number): Wire {
     }
 
     /**
-     * Collects what the driver writes in one go: it writes each message by itself, a few bytes long. The driver's
-     * own `coalesceWrites` copies all that waits for each message that is added, which for 5,000 statements
-     * takes seconds.
+     * Collects the messages that the driver writes in one go, each by itself and a few bytes long. The driver's own
+     * `coalesceWrites` copies everything that waits for each message that it adds: for 5,000 statements that takes seconds.
      */
     override send(message: Uint8Array): void {
       if (!awaiting) roundTrips += 1;
       awaiting = true;
-      // Relays hand a frame on when it is complete: what stands before a large message must not wait for it on the way.
+      // Relays hand a frame on when it is complete: a small message must not wait on the way for a large one behind it.
       if (this.#pendingBytes + message.byteLength > FRAME_BYTES) this.#flush();
       this.#pending.push(message);
       this.#pendingBytes += message.byteLength;

@@ -6,27 +6,27 @@ import type { Target } from "../target/target.ts";
 import { within } from "../wait.ts";
 import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
 
-/** How long the look from a second session may take before we give up. */
+/** The time for the look from a second session, in ms. */
 const LOOK_TIMEOUT_MS = 15_000;
 
-/** How long a notification may be on its way. */
+/** The time for a notification on its way, in ms. */
 const HEAR_TIMEOUT_MS = 2_000;
 
-/** Neon's own hosts: their proxy makes process ids up, but a direct one is no pooler. */
+/** Neon's own hosts. Their proxy makes process ids up, but the proxy of a direct host is no pooler. */
 const NEON_HOST = /\.neon\.(tech|build)$/;
 
-/** The statement that takes the lock within the first message, when nothing is known yet of the way. */
+/** Returns the statement that asks for the lock within the first message, before anything is known of the way. */
 export function openingLockQuestion({ url, ledger }: Target): string {
   const { host } = parseEndpoint(url);
   return NEON_HOST.test(host) ? lockQuestion(ledger) : cautiousLockQuestion(ledger);
 }
 
 /**
- * Refuses a transaction pooler between us and the server: it would hand our session, and the lock with
- * it, to others between two statements. Process ids alone do not tell: a busy pool may by chance give us
- * the same backend again, and the second session another. So the session has to show what none has that
- * goes through such a pooler: it is attached to its backend also while it is idle.
- * @throws MigratorError `POOLED_CONNECTION`, also when no second session came about to find it out
+ * Refuses a transaction pooler between us and the server: a pooler would hand our backend, and the lock with it, to others
+ * between two statements. Process ids alone do not tell: a busy pool may by chance give us the same backend again, and the
+ * second session another. So the session has to show that it is attached to its backend while it is idle: behind such a
+ * pooler no session is.
+ * @throws MigratorError `POOLED_CONNECTION`, also where no second session could be opened to find it out
  */
 export async function refusePooler(connection: Connection): Promise<void> {
   const { host } = connection.database;
@@ -46,7 +46,7 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
   if (helper.backendPid === backendPid) return false;
   const channel = `neon_migrate_${randomBytes(8).toString("hex")}`;
   const [, answer] = await connection.batch([
-    // On another backend than ours it would listen for ever.
+    // Another backend than ours would listen for ever.
     `do $$ begin if pg_backend_pid() = ${backendPid} then listen ${channel}; end if; end $$`,
     `select pg_backend_pid() = ${backendPid} as "same"`,
   ]);
@@ -60,7 +60,7 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
     await helper.query("select pg_notify($1::text, '')", [channel]);
     return await within(heard, HEAR_TIMEOUT_MS, () => false);
   } finally {
-    // Behind a pooler this may miss the backend that listens; nobody ever calls on that channel again.
+    // Behind a pooler this may miss the backend that listens. Nobody ever calls on that channel again.
     await connection.query(`unlisten ${channel}`);
   }
 }

@@ -7,16 +7,16 @@ import type { Target } from "../target/target.ts";
 import type { Milestone } from "./milestone.ts";
 import type { Progress } from "./progress.ts";
 
-/** What a run needs from outside. */
+/** The needs of a run from outside. */
 export interface Dependencies {
   readonly bundle: Bundle;
   /**
-   * Where to run. Called inside the run, so that a secret that cannot be read becomes a failed report;
-   * and once more when the login is refused, because the secret may have been rotated.
+   * Reads the target. The run calls it, so that a secret that cannot be read becomes a failed report. The run calls it once
+   * more when the login is refused, because the secret may have been rotated.
    */
   target(): Promise<Target> | Target;
   readonly requestId: string;
-  /** Epoch ms by which the work must have stopped; null means no limit from outside. */
+  /** Epoch ms by which the work must have stopped; null: no limit from outside. */
   readonly deadline: number | null;
   /** Epoch ms by which the connection is dropped where nothing else has helped. Default: some seconds behind the deadline. */
   readonly dropBy?: number;
@@ -24,13 +24,13 @@ export interface Dependencies {
   /** Told how far the run is, statement by statement. Must be quick, and must not throw. */
   readonly onProgress?: (done: Milestone) => void;
   /**
-   * Given, as soon as the run begins, what ends it from outside: it drops the connection, and makes the report
-   * of how far the run is. It waits for nothing.
+   * Called as soon as the run begins, with a function that ends the run from outside: it drops the connection, and makes
+   * the report of how far the run is. It waits for nothing.
    */
   readonly onStart?: (giveUp: (reason: unknown) => Report) => void;
 }
 
-/** How an attempt ends that does not fail. */
+/** The end of an attempt that does not fail. */
 export type Status = Exclude<Report["status"], "failed">;
 
 /** One attempt at a run, on a connection of its own. `Asked`: what its login asked for; see `Connection`. */

@@ -23,7 +23,7 @@ export async function inspect(self: Attempt<"ledger">): Promise<Status> {
   return plan.pending.length === 0 ? "up-to-date" : "planned";
 }
 
-/** Nothing about findings fails a run: without an answer they stand as they are. */
+/** Grades the findings. Nothing about findings fails a run: without an answer they stand as they are. */
 async function gradeFindings({ connection, progress }: Attempt, plan: Plan): Promise<void> {
   progress.began("grading findings");
   try {

@@ -1,3 +1,9 @@
+/*
+ * A run: one request against one database. A request and a bundle come in, and a report goes out, whatever happens. The
+ * run connects, takes the lock, reads the ledger, plans, executes and hangs up; where it loses its connection it begins
+ * again. It decides nothing about callers, and sends no statement itself.
+ */
+
 import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
@@ -15,7 +21,7 @@ import { up } from "./up.ts";
 
 export type { Dependencies } from "./attempt.ts";
 
-/** With no limit from outside a run still ends, after as long as a Lambda function may run. */
+/** The limit of a run that has none from outside: as long as a Lambda function may run. */
 const DEFAULT_TIMEOUT_MS = 900_000;
 
 const ROTATED: Warning = {
@@ -24,7 +30,7 @@ const ROTATED: Warning = {
     "The login was refused, so the secret was read again. It had another connection string by then, which was used.",
 };
 
-/** Somebody who ends our session again and again means it. */
+/** The limit of attempts: somebody who ends our session again and again means it. */
 const MAX_ATTEMPTS = 4;
 
 /**
@@ -54,7 +60,7 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
   }
 }
 
-/** A password may be rotated between our reading it and our using it: then it is read once more. */
+/** Reads the secret, and once more where the password was rotated after we had read it and before we used it. */
 async function runWithSecret(
   request: Request,
   dependencies: Dependencies,
@@ -73,8 +79,8 @@ async function runWithSecret(
 }
 
 /**
- * A connection that is lost says nothing about what was committed, but the ledger does: so it is read
- * again, under the lock, and what is still pending is run again.
+ * Makes attempts until one gets an answer. A lost connection says nothing about its last transaction, but the ledger does:
+ * the next attempt reads it again, under the lock, and runs the migrations that are still pending.
  */
 async function attemptUntilAnswered(
   request: Request,
@@ -103,7 +109,7 @@ async function attemptUntilAnswered(
   }
 }
 
-/** What is found now, if that is something else. */
+/** Reads the target again. @returns null where it is the same, or where the error is not about the login */
 async function rotatedTarget(
   thrown: unknown,
   before: Target,
@@ -116,21 +122,21 @@ async function rotatedTarget(
     log("secret.rotated");
     return now;
   } catch (cause) {
-    // The refused login is what is to be mended; that nothing can be read any more comes on top.
+    // The refused login is the fault to mend; a secret that cannot be read any more comes on top.
     log("secret.unreadable", { code: cause instanceof MigratorError ? cause.code : "INTERNAL" });
     return null;
   }
 }
 
-/** How long a statement has at most to be cancelled, on a session of its own, before its connection is dropped. */
+/** The longest time for the cancelling of a statement, in ms, before its connection is dropped. */
 const CANCEL_GRACE_MS = 3_000;
 
-/** What every attempt at a run has in common. */
+/** The things that all attempts at a run have in common. */
 interface Run {
   readonly request: Request;
   readonly target: Target;
   readonly dependencies: Dependencies;
-  /** Is kept up to date, also when an attempt fails. */
+  /** Up to date also when an attempt fails. */
   readonly progress: Progress;
 }
 
@@ -161,7 +167,7 @@ async function attempt<Asked extends string>(
       log("connected", { pid: connection.backendPid, connectMs: progress.timings.connectMs });
       progress.connected(connection);
       try {
-        // The login may have come so late that nobody has looked at the clock since.
+        // A login may end so late that the deadline has passed meanwhile.
         if (Date.now() >= progress.deadline) throw options.reason;
         return await work({ request, target, bundle, connection, progress, log });
       } finally {

@@ -69,7 +69,7 @@ async function readUnderLock(self: Attempt): Promise<Rows> {
   return await askForLedger(connection, target.ledger);
 }
 
-/** Where the server shows that a statement needs another place than its text says, plans once more with that. */
+/** Carries the plan out. A statement may need another place than its text says: where the server shows that, plans again. */
 async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise<void> {
   const { bundle, connection, log, progress, target } = self;
   let plan = first;
@@ -86,7 +86,7 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
     const answer = await askForLedger(connection, target.ledger);
     const again = progress.planned(() => makePlan(self, answer, learned));
     ledger = again.ledger;
-    // That this very run has left something half done is no reason for what it does.
+    // The reason is that of the first plan: this run has itself left something half done since.
     plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };
     if (plan.refusal !== null) throw failure.thrown;
   }

@@ -5,26 +5,26 @@ import { within } from "../wait.ts";
 import { touchRun } from "./table.ts";
 import { askHomes, openRuns, type RunsDependencies, type RunsSession } from "./with-runs.ts";
 
-/** A run that was queued, and what carries it out. */
+/** A queued run, and the call that carries it out. */
 export interface Following extends RunsDependencies {
-  /** Of the row. */
+  /** The id in its row. */
   readonly runId: string;
 }
 
-/** Shows that a run lives, until it is stopped. */
+/** The signs of a run, until somebody stops them. */
 export interface Signs {
   stop(): Promise<void>;
 }
 
-/** How often what a run has done is written down, in ms, and how often it shows that it lives. */
+/** The least time between two signs of progress, and the longest between two signs of life, in ms. */
 const PROGRESS_EVERY_MS = 1_000;
 const SIGN_OF_LIFE_EVERY_MS = 5_000;
-/** How long a run that is over waits for a sign that is on its way. */
+/** The wait of a run that is over for a sign that is on its way, in ms. */
 const STOP_TIMEOUT_MS = 500;
 
 /**
- * Starts to show that a run lives, and how far it is. Whatever goes wrong with that is no reason for the run to
- * fail: it is logged, and tried again.
+ * Starts to show that a run lives, and how far it is. A sign that cannot be written is no reason for the run to fail: that
+ * is logged, and the next sign is tried.
  */
 export function showSigns(
   target: Target,
@@ -55,7 +55,7 @@ export function showSigns(
   };
 }
 
-/** Writes the signs, on a session of its own that is opened with the first and kept. */
+/** Writes the signs on a session of its own, which it opens with the first sign and keeps. */
 class SignWriter {
   readonly #target: Target;
   readonly #following: Following;
@@ -68,7 +68,7 @@ class SignWriter {
     this.#following = following;
   }
 
-  /** @returns whether there is nothing to show any more, because the row says that the run is over */
+  /** Writes a sign where one is due. @returns whether the row says that the run is over */
   async show(progress: Milestone | null): Promise<boolean> {
     const silentMs = Date.now() - this.#shownAt;
     if (progress === this.#shown && silentMs < SIGN_OF_LIFE_EVERY_MS) return false;

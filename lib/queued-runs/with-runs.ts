@@ -10,7 +10,7 @@ import { type RunsHome, readHomes, runsQuestion } from "./home.ts";
 import type { RunRow } from "./record.ts";
 import { selectRun } from "./table.ts";
 
-/** What work on the table of runs needs from outside. */
+/** The needs, from outside, of work on the table of runs. */
 export interface RunsDependencies {
   readonly requestId: string;
   /** Epoch ms by which the work must be done. */
@@ -37,14 +37,14 @@ export async function openRuns(
   return { connection, homes: readHomes(connection.opening.homes) };
 }
 
-/** Does work on a session of its own, which is dropped at the deadline and closed in any case. */
+/** Does work on a session of its own, drops it at the deadline, and closes it in any case. */
 export async function withRuns<Result>(
   target: Target,
   dependencies: RunsDependencies,
   work: (session: RunsSession) => Promise<Result>,
 ): Promise<Result> {
   const opening = { homes: runsQuestion(target.ledger) };
-  // Dropped at once: there is no migration to be cancelled, and the call has an answer to give.
+  // At the deadline it is dropped at once: no migration has to be cancelled, and the call has an answer to give.
   const options = { ...dependencies, opening, reason: outOfTime(), graceMs: 1 };
   return await withConnection(target, options, async (connection) => {
     const homes = readHomes(connection.opening.homes);
@@ -71,7 +71,7 @@ export async function askHomes<Row extends object = Rows[number]>(
 
 /**
  * Reads the row of a run.
- * @returns null where there is none
+ * @returns null where no table has it
  * @throws MigratorError `LEDGER_DENIED` where it may be in a table that is closed to us
  */
 export async function readRun(session: RunsSession, id: string): Promise<RunRow | null> {

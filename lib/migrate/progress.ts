@@ -135,6 +135,7 @@ export class Progress {
     if (this.#facts.database === undefined) this.warned(connection.warnings);
     this.#learn({ database: connection.database });
     this.#connection = connection;
+    this.began("planning");
   }
 
   /** The session of an attempt ends: what it has told is kept. */

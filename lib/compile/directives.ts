@@ -12,7 +12,7 @@ export interface ChunkDirectives {
 
 /** A directive that cannot be followed. */
 export class DirectiveProblem extends Error {
-  /** Where the directive's comment begins in the chunk, in UTF-16 units. */
+  /** Beginning of the directive's comment in the chunk, in UTF-16 units. */
   readonly offset: number;
 
   constructor(offset: number, message: string) {

@@ -4,7 +4,7 @@ import { MigratorError } from "../errors.ts";
 import type { MigrationFile } from "./folder.ts";
 import { parseRanges, type Range } from "./sql/parser.ts";
 
-/** Why a migration's text cannot be cut into statements, and where. */
+/** The reason why a migration's text cannot be cut into statements, and the place. */
 export interface SqlProblem {
   /** PostgreSQL's own words. */
   readonly message: string;

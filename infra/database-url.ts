@@ -37,7 +37,7 @@ export interface PlainTextDatabaseUrl {
 const PLACES = ["secret", "parameter", "unsafePlainText"];
 
 /**
- * Returns the one place that is given. An app in JavaScript may give other fields as undefined or null; they do not count.
+ * Returns the one place that is given. An app in JavaScript may set other fields to undefined or null, which do not count.
  * @throws Error for no place, and for several
  */
 export function onlyDatabaseUrl(scope: Construct, url: DatabaseUrl): DatabaseUrl {

@@ -177,7 +177,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     return this.#alarm;
   }
 
-  /** Refuses a construct that contains this one. CDK would accept it; CloudFormation then refuses it, or nothing waits. */
+  /** Refuses a construct that contains this one. CDK accepts it, and CloudFormation refuses it, or nothing waits. */
   #apartFrom(scope: IConstruct): IConstruct {
     if (!this.node.scopes.includes(scope)) return scope;
     throw new Error(

@@ -95,7 +95,7 @@ export interface NeonMigrationsProps {
    */
   readonly asyncRuns?: boolean;
 
-  /** The function's name. CloudFormation refuses a later change, as the function would be replaced. @default - generated */
+  /** The function's name. CloudFormation refuses a later change, which replaces the function. @default - generated */
   readonly functionName?: string;
 
   /** The runtime of the function: `NODEJS_24_X` or `NODEJS_22_X`. @default Runtime.NODEJS_24_X */

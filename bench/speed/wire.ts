@@ -13,7 +13,7 @@ export interface WireFigure {
   /** Median, in ms, from before the connection to after its end; null where it would take too long. */
   readonly ms: number | null;
   readonly runs: number;
-  /** Round trips of the first connection, counted at the relay: the upgrade, and each time the client may speak again. */
+  /** Round trips of the first connection, as the relay counts them: the upgrade, and each turn of the client. */
   readonly roundTrips: number | null;
   readonly bytesToServer: number | null;
 }

@@ -38,7 +38,7 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
     : cutOffOrForeign(functionName, `failed with ${type}: ${shown(message)}`, said);
 }
 
-/** Tells an answer that was cut off from that of a foreign function: answers are JSON, and our streams end in a report. */
+/** Tells a cut-off answer from that of a foreign function: answers are JSON, and our streams end in a report. */
 function cutOffOrForeign(functionName: string, what: string, value: unknown): MigratorError {
   return value === undefined || Object(value).type === "progress"
     ? unknown(functionName, `may be running still: it ${what}, which is no whole answer.`)

@@ -1,17 +1,17 @@
 import { LOCAL_ACCOUNT } from "./aws/account.ts";
 
-/** What is up, and where. */
+/** The parts that run, and their addresses. */
 export interface Greeting {
   readonly folder: string;
-  /** How many the function has, in words. */
+  /** The number of the function's migrations, in words. */
   readonly migrations: string;
-  /** What a shell needs to reach it all. */
+  /** The environment variables by which a shell reaches all of it. */
   readonly variables: Readonly<Record<string, string>>;
   readonly functionUrl: string;
   readonly serverLog: string;
 }
 
-/** What `npm run local` says: what to export, and commands that work as they are. */
+/** Makes the text of `npm run local`: variables to export, and commands that work as they are. */
 export function greeting({
   folder,
   migrations,

@@ -13,9 +13,9 @@ import { startLambdaService } from "./lambda/service.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
 import { startRelay } from "./relay/relay.ts";
 
-/** `npm run local [-- <folder>]`: keeps a PostgreSQL, a relay and the function up until Ctrl-C. */
+/** `npm run local [-- <folder>]`: runs a PostgreSQL, a relay and the function until Ctrl-C. */
 async function main(folder: string): Promise<void> {
-  // From here on a signal is not the end of us: it would leave behind what has been begun.
+  // From here on a signal does not end this process at once: servers and files would be left behind.
   const ended = untilSignal();
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
   let postgres: LocalPostgres | undefined;
@@ -36,7 +36,7 @@ async function main(folder: string): Promise<void> {
   }
 }
 
-/** @returns what ends it all but the database */
+/** Starts everything but the database. @returns a function that ends it */
 async function start(
   postgres: LocalPostgres,
   handlerDirectory: string,

@@ -1,3 +1,9 @@
+/*
+ * The demonstration behind `npm start`. The function comes in, and an answer for each step of a deployment goes out, on
+ * a real PostgreSQL and on the stand-ins in the folders beside this file. A stand-in behaves as its service does,
+ * and has faults on command. Nothing here calls a service outside this machine, and nothing of the product imports it.
+ */
+
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,11 +17,11 @@ import { type LocalLambda, startLambda } from "./lambda/lambda.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
 import { type Relay, startRelay } from "./relay/relay.ts";
 
-/** What a step of the deployment must lead to; anything else ends the demonstration with exit code 1. */
+/** A step of the deployment and its expected end. Any other end makes the exit code of the demonstration 1. */
 interface Step {
   readonly caller: string;
   readonly expected: string;
-  /** Returns what came, in the words of `expected`, and the full answer. */
+  /** Returns the end of the step, in the words of `expected`, and the full answer. */
   play(): Promise<{ readonly seen: string; readonly line: string; readonly answer: unknown }>;
 }
 
@@ -24,7 +30,7 @@ const print = (line: string) => {
   if (!json) console.log(line);
 };
 
-/** `npm start`: a deployment from the first Create to the Delete, on a real PostgreSQL. */
+/** `npm start`: plays a deployment from the first Create to the Delete, on a real PostgreSQL. */
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
   const started = Date.now();
@@ -82,7 +88,7 @@ async function playAll(steps: readonly Step[], scratch: string): Promise<number>
   return failures;
 }
 
-/** The database and the function as the steps of the deployment find and change them. */
+/** The database and the function, which the steps of the deployment use and change. */
 class Stage {
   readonly #scratch: string;
   readonly #postgres: LocalPostgres;
@@ -244,7 +250,7 @@ class Stage {
     };
   }
 
-  /** The example's folder with one migration more. */
+  /** Makes a copy of the example's folder with one more migration. */
   #extend(tag: string, sql: string): string {
     const folder = join(this.#scratch, "folder");
     cpSync("drizzle", folder, { recursive: true, force: false, errorOnExist: false });
@@ -259,7 +265,7 @@ class Stage {
   }
 }
 
-/** The function under demonstration made it; the tests hold it against the schema. */
+/** Takes a value for a report: the function made it, and tests check such values by the schema. */
 function reportIn(value: unknown): Report {
   return value as Report;
 }

@@ -2,16 +2,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 
 /** An HTTP server that only this machine can reach. */
 export interface LoopbackServer {
-  /** Without a slash at the end. */
+  /** The server's URL, without a slash at the end. */
   readonly url: string;
-  /** Ends it, and every connection. */
+  /** Ends the server and every connection. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts a server on loopback.
- * @param serve answers one request; where it rejects, the connection is cut
- * @param port default: any that is free
+ * @param serve answers one request; if it rejects, the connection is cut
+ * @param port a fixed port. Default: a free one
  */
 export async function startLoopback(
   serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
@@ -37,7 +37,7 @@ export async function startLoopback(
   };
 }
 
-/** The environment that makes any AWS SDK talk to a stand-in for every service. */
+/** Returns the environment that makes any AWS SDK talk to a stand-in for every service. */
 export function awsEnvironment(url: string): Readonly<Record<string, string>> {
   return {
     AWS_ENDPOINT_URL: url,

@@ -5,35 +5,35 @@ import { awsEnvironment, startLoopback } from "./loopback.ts";
 
 /** A stand-in for AWS Secrets Manager and the SSM Parameter Store, on loopback. */
 export interface LocalSecrets {
-  /** What goes into `AWS_ENDPOINT_URL`. */
+  /** The value for `AWS_ENDPOINT_URL`. */
   readonly url: string;
   /** The environment that makes any AWS SDK talk to this stand-in. */
   readonly environment: Readonly<Record<string, string>>;
   /**
    * Gives the secret, or the parameter, of this name a value. An ARN that ends in the name finds it too.
-   * @param later what it is rotated to after each read; the last value stays
+   * @param later the values after each read, as by rotation; the last value stays
    */
   set(name: string, value: string, ...later: readonly string[]): void;
   remove(name: string): void;
-  /** Answers every read with `AccessDeniedException`; `false` ends it. */
+  /** Answers every read with `AccessDeniedException`; `false` stops that. */
   deny(denied?: boolean): void;
-  /** Holds every answer back. Default 0. */
+  /** Delays every answer. Default: 0. */
   setDelayMs(delayMs: number): void;
-  /** How often the name was asked for, whatever the answer was. */
+  /** Counts the reads of a name, whatever the answer was. */
   reads(name: string): number;
   /** The access keys that signed the calls so far. */
   readonly accessKeys: ReadonlySet<string>;
   stop(): Promise<void>;
 }
 
-/** What one call is answered with. */
+/** The answer to one call. */
 interface Answer {
   readonly status: number;
   readonly body: object;
 }
 
 interface Store {
-  /** What each read of a name gives; the last one stays. */
+  /** The values of a name, one for each read; the last one stays. */
   readonly values: Map<string, readonly [string, ...string[]]>;
   readonly accessKeys: Set<string>;
   readonly reads: Map<string, number>;
@@ -41,16 +41,16 @@ interface Store {
   delayMs: number;
 }
 
-/** The operations that are served, as `X-Amz-Target` names them. */
+/** The served operations, as `X-Amz-Target` names them. */
 const OPERATIONS: Readonly<Record<string, (store: Store, input: unknown) => Answer>> = {
   "secretsmanager.GetSecretValue": getSecretValue,
   "AmazonSSM.GetParameter": getParameter,
 };
 
-/** Both services' JSON protocol, 1.1. */
+/** The JSON protocol of both services, version 1.1. */
 const CONTENT_TYPE = "application/x-amz-json-1.1";
 
-/** Starts the stand-in. Any credentials will do: it does not look at signatures. */
+/** Starts the stand-in. It takes any credentials, because it does not check signatures. */
 export async function startSecrets(): Promise<LocalSecrets> {
   const store: Store = {
     values: new Map(),
@@ -132,7 +132,7 @@ function read(
   return { name, value };
 }
 
-/** A secret's ARN ends in its name and six random characters, a parameter's in its name. */
+/** Whether an ARN names this secret or parameter. A secret's ARN ends in six random characters behind the name. */
 function isNameOf(name: string, asked: string): boolean {
   if (asked === name) return true;
   const resource =

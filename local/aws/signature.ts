@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { Hash } from "@smithy/core/serde";
 import { SignatureV4 } from "@smithy/signature-v4";
 
-/** A request as it came over the wire. */
+/** A signed request as it arrived. */
 export interface SignedRequest {
   readonly method: string;
   /** Path and query, still encoded. */
@@ -11,7 +11,7 @@ export interface SignedRequest {
   readonly body: Buffer;
 }
 
-/** Whose signatures are taken, and for what. */
+/** The accepted keys, and the service and region of their signatures. */
 export interface Signatory {
   readonly region: string;
   readonly service: string;
@@ -19,7 +19,7 @@ export interface Signatory {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
-/** Why a request is not taken for its sender's, in AWS' words. */
+/** The reason why a signature is refused, in AWS' words. */
 export interface SignatureProblem {
   readonly type: string;
   readonly message: string;
@@ -39,7 +39,7 @@ const MISMATCH: SignatureProblem = {
 
 /**
  * Checks a signature of version 4 by signing the same request with AWS' own signer.
- * @returns null when it is right
+ * @returns null for a right signature
  */
 export async function signatureProblem(
   request: SignedRequest,

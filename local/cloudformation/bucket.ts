@@ -7,47 +7,47 @@ import { type AccessKey, presign, refusalOf, type Signature } from "./presigned-
 
 /** One attempt to store an answer. */
 export interface Put {
-  /** What S3 answered. */
+  /** The HTTP status of S3's answer. */
   readonly status: number;
   readonly body: string;
 }
 
 /**
- * What happens to a connection: reset as soon as it is made, or never answered; and the same after the
- * answer that it carried was stored.
+ * The fault of a connection: reset as soon as it is made, or never answered; or the same after its answer to
+ * CloudFormation was stored.
  */
 export type Fault = "reset" | "silence" | "reset-after-storing" | "silence-after-storing";
 
-/** How URLs are made. */
+/** The settings for URLs. */
 export interface UrlOptions {
-  /** Default: as the URLs before. */
+  /** The kind of signature. Default: that of the URLs before. */
   readonly signature?: Signature;
-  /** How long ago the next one was signed; it is good for two hours. Default 0. */
+  /** The age of the next URL's signature, which is valid for two hours. Default: 0. */
   readonly ageMs?: number;
 }
 
 /** A stand-in for the S3 bucket that CloudFormation lets custom resources answer to. */
 export interface ResponseBucket {
-  /** A presigned URL for one answer. */
+  /** Makes a presigned URL for one answer. */
   presign(key: string): string;
-  /** Changes how URLs are made. At first they are signed by `SigV4`, and new. */
+  /** Changes the settings for URLs. Default: signed by `SigV4`, and new. */
   signAs(options: UrlOptions): void;
-  /** Every attempt for this key, refused ones included, in the order in which they came. */
+  /** Returns every attempt for this key in the order of arrival, refused ones included. */
   puts(key: string): readonly Put[];
-  /** The first answer that was stored under this key. */
+  /** Waits for the first answer that is stored under this key. */
   stored(key: string): Promise<string>;
   /** Answers the next PUTs with this status (500 or 503) and stores nothing. */
   failPuts(count: number, status: number): void;
-  /** One fault for each of the next connections; what comes after them gets through. */
+  /** Breaks the next connections, one fault for each. Later connections get through. */
   breakNext(...faults: readonly Fault[]): void;
-  /** Takes this long for every answer. Default 0. */
+  /** Delays every answer by so many ms. Default: 0. */
   setDelayMs(delayMs: number): void;
-  /** How many connections were made, and how many of them stored an answer, so far. */
+  /** Counts the connections so far, and those of them that stored an answer. */
   counts(): { readonly connections: number; readonly stored: number };
   stop(): Promise<void>;
 }
 
-/** What a request is refused with. */
+/** The answer to a refused request. */
 interface Refusal {
   readonly status: number;
   readonly code: string;
@@ -125,12 +125,12 @@ function controlsOf(state: State): Omit<ResponseBucket, "presign" | "stop"> {
   };
 }
 
-/** CloudFormation's keys hold an ARN and bars, percent-encoded: who decodes the URL breaks the signature. */
+/** Returns the path of a key. The key holds an ARN and bars, percent-encoded: decoding the URL breaks the signature. */
 function resourceOf(key: string): string {
   return BUCKET + key.split("/").map(encodeURIComponent).join("/");
 }
 
-/** Which answer a path means, also where it was decoded on the way and is going to be refused. */
+/** Finds the resource that a path means, even if the path was decoded on the way and will be refused. */
 function meantResource(path: string): string {
   return path.includes("%") ? path : resourceOf(path.slice(BUCKET.length));
 }

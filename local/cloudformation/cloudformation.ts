@@ -1,3 +1,8 @@
+/*
+ * A stand-in for CloudFormation. Operations on a stack come in, and requests to a custom resource go out. The answers
+ * come back through a bucket, and are judged by the contract. Nothing here knows migrations.
+ */
+
 import { randomBytes, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { LOCAL_FUNCTION_ARN } from "../aws/account.ts";
@@ -18,23 +23,23 @@ import {
   type Verdict,
 } from "./response.ts";
 
-/** How a stack is played. */
+/** The settings of a stack. */
 export interface CloudFormationOptions extends SenderOptions {
-  /** Default: the ARN of a local function. */
+  /** The service token of the resources. Default: the ARN of a local function. */
   readonly serviceToken?: string;
-  /** Called before an Update is rolled back: CloudFormation gives the function its old code back, if it can. */
+  /** Called before an Update is rolled back. CloudFormation then restores the function's old code, if it can. */
   readonly restoreCode?: () => unknown;
 }
 
-/** How an operation goes. */
+/** The settings of one operation. */
 export interface OperationOptions extends DeliveryOptions {
-  /** Whether another resource of the stack fails after this one has succeeded. Default false. */
+  /** Whether another resource of the stack fails after this one has succeeded. Default: false. */
   readonly othersFail?: boolean;
 }
 
-/** One operation on the stack: all that was sent for it, in order. */
+/** One operation on the stack, with its requests in order. */
 export interface Operation {
-  /** Where the operation leaves the stack. */
+  /** The status of the stack after the operation. */
   readonly status:
     | "CREATE_COMPLETE"
     | "ROLLBACK_COMPLETE"
@@ -45,34 +50,34 @@ export interface Operation {
     | "DELETE_COMPLETE"
     | "DELETE_FAILED";
   readonly exchanges: readonly Exchange[];
-  /** What is wrong with any of the answers; empty when the function keeps the contract. */
+  /** The problems of all answers; empty when the function keeps the contract. */
   readonly problems: readonly string[];
 }
 
 /** A stand-in for CloudFormation, with one stack. Properties are stringified before they are sent. */
 export interface LocalCloudFormation {
-  /** Where the answers go: it can be told to fail them. */
+  /** The bucket for the answers, which can be told to fail. */
   readonly bucket: ResponseBucket;
   /** A failed Create is followed by a Delete with the id of its answer. */
   create(id: string, properties?: object, options?: OperationOptions): Promise<Operation>;
   /**
-   * Equal properties send nothing at all. A failed Update is followed by one with the properties swapped;
-   * one that answers with another physical id, by a Delete of the old one.
+   * Equal properties send nothing. A failed Update is followed by another one, with the properties swapped. An Update
+   * that answers with another physical id is followed by a Delete of the old one.
    */
   update(id: string, properties: object, options?: OperationOptions): Promise<Operation>;
   delete(id: string): Promise<Operation>;
   /**
-   * Another resource fails while this one is being created: once `when` settles, CloudFormation no longer
-   * waits and sends a Delete with an id of its own invention. Both requests are awaited.
+   * Another resource fails while this one is being created. Once `when` settles, CloudFormation stops waiting, and
+   * sends a Delete with an invented physical id. This call waits for both requests.
    */
   cancelCreate(id: string, properties: object, when: Promise<unknown>): Promise<Operation>;
-  /** The same while this one is being updated: the Update with the properties swapped comes in the middle. */
+  /** The same during an Update: the Update with the properties swapped comes before the first one has ended. */
   cancelUpdate(id: string, properties: object, when: Promise<unknown>): Promise<Operation>;
-  /** What `Fn::GetAtt` reads of a resource; null when there is no such resource. */
+  /** Returns the attributes of a resource that `Fn::GetAtt` reads; null when there is no such resource. */
   attributes(id: string): Readonly<Record<string, string>> | null;
-  /** The physical id of a resource; null when there is no such resource. */
+  /** Returns the physical id of a resource; null when there is no such resource. */
   physicalId(id: string): string | null;
-  /** Every answer to a request that the bucket took, in order, judged by the contract. */
+  /** Returns every answer to a request that the bucket took, in order, judged by the contract. */
   answers(request: ResourceRequest): readonly Verdict[];
   stop(): Promise<void>;
 }
@@ -156,7 +161,7 @@ async function update(
   return operation("UPDATE_COMPLETE", [updated, await sendDelete(stack, id, old)]);
 }
 
-/** @param updated what is undone; it may still be under way */
+/** Rolls an Update back. @param updated the Update to undo; it may still be under way */
 async function rollBack(
   stack: Stack,
   id: string,
@@ -249,7 +254,7 @@ function existing(stack: Stack, id: string): Resource {
   return resource;
 }
 
-/** CloudFormation's own pattern for a resource that has not answered yet. */
+/** Invents a physical id by CloudFormation's pattern for a resource that has not answered yet. */
 function inventedId(id: string): string {
   return `${STACK_NAME}-${id}-${randomBytes(6).toString("hex").toUpperCase()}`;
 }

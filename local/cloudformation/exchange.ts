@@ -2,30 +2,30 @@ import { randomUUID } from "node:crypto";
 import type { ResponseBucket } from "./bucket.ts";
 import { judge, NO_ANSWER, type ResourceRequest, type Verdict } from "./response.ts";
 
-/** How requests are sent. */
+/** The settings for sending requests. */
 export interface SenderOptions {
-  /** Calls the function asynchronously; settles when it, and every retry, has ended. */
+  /** Calls the function asynchronously. Settles when the function and every retry have ended. */
   readonly invoke: (event: ResourceRequest) => Promise<unknown>;
-  /** How long an answer may take. Default: CloudFormation's own, an hour. */
+  /** How long an answer may take. Default: CloudFormation's limit, an hour. */
   readonly serviceTimeoutMs?: number;
 }
 
-/** One request, and what came of it. */
+/** One request, and its answer with CloudFormation's judgement. */
 export interface Exchange extends Verdict {
   readonly request: ResourceRequest;
-  /** The body of the first answer that was stored; null when none was. */
+  /** The body of the first stored answer; null when no answer was stored. */
   readonly answer: string | null;
   /** The HTTP status of every attempt to answer, in order. */
   readonly puts: readonly number[];
 }
 
-/** How an operation is delivered. */
+/** The settings for delivering an operation. */
 export interface DeliveryOptions {
-  /** How often the same request is delivered, at the same time: at least once is what Lambda promises. Default 1. */
+  /** How often the same request is delivered at the same time. Lambda promises at least once. Default: 1. */
   readonly deliveries?: number;
 }
 
-/** Who sends: one stack. */
+/** The sender: one stack. */
 export interface Sender {
   readonly options: SenderOptions;
   readonly bucket: ResponseBucket;
@@ -61,17 +61,17 @@ export async function exchange(
   };
   const stored = bucket.stored(key);
   const calls = Array.from({ length: deliveries }, () => options.invoke(request));
-  // A failing function is no concern of CloudFormation's: it looks at the bucket.
+  // CloudFormation does not see a failing function: it looks at the bucket only.
   const ended = Promise.allSettled(calls).then(() => null);
   const answer = await withTimeout(
     Promise.race([stored, ended]),
     options.serviceTimeoutMs ?? SERVICE_TIMEOUT_MS,
   );
-  // What is sent after the answer counts too, so the function's end is awaited.
+  // A second answer counts, too, so the function's end is awaited.
   if (answer !== null) await withTimeout(ended, options.serviceTimeoutMs ?? SERVICE_TIMEOUT_MS);
   const puts = bucket.puts(key);
   const verdict = answer === null ? NO_ANSWER : judge(answer, request);
-  // One that was sent again because its receipt was lost is the same answer.
+  // An answer that is sent again because its receipt was lost is the same answer.
   const answers = new Set(puts.filter(({ status }) => status === 200).map(({ body }) => body)).size;
   const repeated = answers > deliveries ? [`${answers} answers were sent.`] : [];
   const statuses = puts.map(({ status }) => status);
@@ -79,7 +79,7 @@ export async function exchange(
   return { ...verdict, problems, request, answer, puts: statuses };
 }
 
-/** Every answer to a request that a bucket took, in order, judged by the contract. */
+/** Returns every answer to a request that a bucket took, in order, judged by the contract. */
 export function answersTo(bucket: ResponseBucket, request: ResourceRequest): readonly Verdict[] {
   return bucket
     .puts(keyOf(request))

@@ -1,16 +1,16 @@
 import { createHash, createHmac } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
-/** How a URL is signed; CloudFormation's have been seen in both styles. */
+/** The kinds of signature. CloudFormation's URLs have been seen with both. */
 export type Signature = "SigV2" | "SigV4";
 
-/** Who signs. */
+/** The access key that signs. */
 export interface AccessKey {
   readonly id: string;
   readonly secret: string;
 }
 
-/** What is allowed by a URL: one PUT of this resource at this host. */
+/** The permission of a URL: one PUT of this resource at this host. */
 export interface Grant {
   readonly host: string;
   /** The path, percent-encoded. */
@@ -18,17 +18,17 @@ export interface Grant {
   readonly signedAt: Date;
 }
 
-/** As seen in real events: two hours. */
+/** The validity of the URLs in real events: two hours. */
 const VALIDITY_S = 7_200;
 const REGION = "eu-central-1";
 
-/** A URL that allows one PUT for two hours. */
+/** Makes a URL that allows one PUT for two hours. */
 export function presign(key: AccessKey, signature: Signature, grant: Grant): string {
   const query = signature === "SigV2" ? queryV2(key, grant) : queryV4(key, grant);
   return `http://${grant.host}${grant.resource}?${query}`;
 }
 
-/** Why S3 refuses a request with a presigned URL; null when it does not. */
+/** Returns S3's reason for refusing a request with a presigned URL; null for a good request. */
 export function refusalOf(
   key: AccessKey,
   request: IncomingMessage,
@@ -63,7 +63,7 @@ function queryV4(key: AccessKey, { host, resource, signedAt }: Grant): string {
   return `${query}&X-Amz-Signature=${hmacV4(key, query, request)}`;
 }
 
-/** The content-type is part of it, whether it is sent or not. */
+/** Signs by version 2. The content-type is part of the signature, whether it is sent or not. */
 function signatureV2(
   key: AccessKey,
   { method = "", headers }: IncomingMessage,
@@ -84,7 +84,7 @@ function signatureV2(
   ]);
 }
 
-/** Only the headers that the URL names are part of it. */
+/** Signs by version 4. Only the headers that the URL names are part of the signature. */
 function signatureV4(
   key: AccessKey,
   { method = "", headers }: IncomingMessage,
@@ -98,7 +98,7 @@ function signatureV4(
   return hmacV4(key, rest, canonicalRequest(method, resource, rest, signed));
 }
 
-/** AWS signature version 4, "Authenticating Requests: Using Query Parameters". */
+/** Builds the canonical request of AWS signature version 4 ("Authenticating Requests: Using Query Parameters"). */
 export function canonicalRequest(
   method: string,
   resource: string,
@@ -113,7 +113,7 @@ export function canonicalRequest(
   return [...parts, "UNSIGNED-PAYLOAD"].join("\n");
 }
 
-/** The signature, in hex, of a canonical request; scope and time stand in its query. */
+/** Signs a canonical request, in hex. Scope and time are in its query. */
 export function hmacV4(key: AccessKey, query: URLSearchParams, request: string): string {
   const scope = (query.get("X-Amz-Credential") ?? "").split("/").slice(1);
   const digest = createHash("sha256").update(request).digest("hex");
@@ -126,7 +126,7 @@ export function hmacV4(key: AccessKey, query: URLSearchParams, request: string):
   return hmac(signing, text).digest("hex");
 }
 
-/** AWS signature version 2, as S3's query string authentication used it. */
+/** Signs by AWS signature version 2, as S3's query string authentication does. */
 function hmacV2({ secret }: AccessKey, parts: readonly string[]): string {
   return createHmac("sha1", secret).update(parts.join("\n")).digest("base64");
 }
@@ -140,7 +140,7 @@ function expiryOf(query: URLSearchParams): number {
   return signedAt + Number(query.get("X-Amz-Expires")) * 1_000;
 }
 
-/** RFC 3986's unreserved characters stay; JavaScript's own function leaves some more. */
+/** Encodes all but RFC 3986's unreserved characters: JavaScript's own function leaves some more. */
 function encoded(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()*]/g,

@@ -1,4 +1,4 @@
-/** What CloudFormation sends to a custom resource. */
+/** A request of CloudFormation to a custom resource. */
 export interface ResourceRequest {
   readonly RequestType: "Create" | "Update" | "Delete";
   readonly RequestId: string;
@@ -15,20 +15,20 @@ export interface ResourceRequest {
 /** A resource's properties as CloudFormation delivers them: every scalar is a string. */
 export type Properties = Readonly<Record<string, unknown>>;
 
-/** What CloudFormation makes of an answer. */
+/** CloudFormation's judgement of an answer. */
 export interface Verdict {
   readonly status: "SUCCESS" | "FAILED";
-  /** Why the operation failed: the answer's own words, or CloudFormation's about the answer. */
+  /** The reason of a failure, in the answer's own words or in CloudFormation's about the answer. */
   readonly reason: string | null;
-  /** Null when the answer names none that can be used. */
+  /** Null when the answer names no usable id. */
   readonly physicalResourceId: string | null;
-  /** What `Fn::GetAtt` reads. */
+  /** The attributes that `Fn::GetAtt` reads. */
   readonly data: Readonly<Record<string, string>>;
-  /** What breaks the contract, though CloudFormation may let it pass. */
+  /** The breaches of the contract, even those that CloudFormation lets pass. */
   readonly problems: readonly string[];
 }
 
-/** AWS documentation, "Custom resource response objects": inclusive. */
+/** The largest answer, inclusive (AWS documentation, "Custom resource response objects"). */
 export const MAX_RESPONSE_BYTES = 4_096;
 const MAX_PHYSICAL_ID_BYTES = 1_024;
 
@@ -53,7 +53,7 @@ export function judge(body: string, request: ResourceRequest): Verdict {
   };
 }
 
-/** No answer at all: CloudFormation gives up after the service timeout. */
+/** The judgement without an answer: CloudFormation gives up after the service timeout. */
 export const NO_ANSWER: Verdict = {
   status: "FAILED",
   reason:
@@ -82,7 +82,7 @@ function parse(body: string): Readonly<Record<string, unknown>> {
     const value: unknown = JSON.parse(body);
     return typeof value === "object" && value !== null ? { ...value } : {};
   } catch {
-    // The missing fields are reported.
+    // The caller reports the missing fields.
     return {};
   }
 }

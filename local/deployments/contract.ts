@@ -15,9 +15,9 @@ const object = (required: readonly string[], properties: object) => ({
 });
 
 /**
- * What the services take (their models of 2015-07-09 and 2014-10-06, as botocore 1.43 has them), and two rules that
- * stand in the documentation only: output variables come without a continuation token, and CodeDeploy
- * takes two of its statuses.
+ * The calls that the services accept, by their models of 2015-07-09 and 2014-10-06 in botocore 1.43. Two rules are from
+ * the documentation only: output variables come without a continuation token, and CodeDeploy accepts only two of its
+ * statuses.
  */
 const SCHEMAS: Readonly<Record<string, object>> = {
   "CodePipeline_20150709.PutJobSuccessResult": {
@@ -76,9 +76,9 @@ const validators: ReadonlyMap<string, ValidateFunction> = new Map(
 );
 
 /**
- * Holds one call against what its service takes.
- * @param target what `X-Amz-Target` says
- * @returns what is wrong with it; null for a good one, undefined for an operation that is not served
+ * Checks one call by the model of its service.
+ * @param target the value of `X-Amz-Target`
+ * @returns the problem of the call; null for a good call, undefined for an operation that is not served
  */
 export function problemOf(target: string, input: unknown): string | null | undefined {
   const validate = validators.get(target);

@@ -1,18 +1,23 @@
+/*
+ * A stand-in for CodePipeline and CodeDeploy. A function's calls come in, and are checked by the services' models. Answers
+ * go out, faults on command included. It starts no deployment, and sends no event.
+ */
+
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { awsEnvironment, startLoopback } from "../aws/loopback.ts";
 import { problemOf } from "./contract.ts";
 
-/** A stand-in for the parts of CodePipeline and CodeDeploy that a function answers to, on loopback. */
+/** A stand-in on loopback for the APIs by which a function answers CodePipeline and CodeDeploy. */
 export interface LocalDeployments {
   readonly url: string;
   /** The environment that makes any AWS SDK talk to this stand-in. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Every call that came, refused ones included, in order. */
+  /** Every call in order, refused ones included. */
   readonly calls: readonly DeploymentCall[];
-  /** Answers the next calls with this status and takes nothing. */
+  /** Answers the next calls with this status, and accepts none of them. */
   failCalls(count: number, status: number): void;
-  /** Answers every call with this AWS error; null ends it. */
+  /** Answers every call with this AWS error; null stops that. */
   refuse(error: string | null): void;
   stop(): Promise<void>;
 }
@@ -22,7 +27,7 @@ export interface DeploymentCall {
   /** The operation's name: `PutJobSuccessResult`. */
   readonly operation: string;
   readonly input: Readonly<Record<string, unknown>>;
-  /** The name of the error that it was answered with; null when it was taken. */
+  /** The name of the error in the answer; null for a call that was accepted. */
   readonly refusedWith: string | null;
 }
 
@@ -33,14 +38,14 @@ interface State {
   refusal: string | null;
 }
 
-/** What a second answer is refused with. */
+/** The error for a second answer. */
 const ALREADY: Readonly<Record<string, string>> = {
   PutJobSuccessResult: "InvalidJobStateException",
   PutJobFailureResult: "InvalidJobStateException",
   PutLifecycleEventHookExecutionStatus: "LifecycleEventAlreadyCompletedException",
 };
 
-/** Starts the stand-in. It holds every call against the services' models, and takes one answer per job. */
+/** Starts the stand-in. It checks every call by the services' models, and accepts one answer per job. */
 export async function startDeployments(): Promise<LocalDeployments> {
   const state: State = {
     calls: [],

@@ -1,18 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import { LOCAL_ACCOUNT } from "../aws/account.ts";
 
-/** What Lambda itself adds to a request. */
+/** The facts that Lambda itself adds to a request. */
 export interface Received {
   readonly requestId: string;
   readonly signed: boolean;
 }
 
-/** What is passed on as text; everything else, a form's fields included, comes in base64. */
+/** The types of body that are passed on as text. Everything else, a form's fields included, comes in base64. */
 const TEXT =
   /^(?:text\/|application\/(?:json|xml|javascript)\b|application\/[\w.+-]+\+(?:json|xml)\b)/;
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
-/** A request as a function gets it from its URL: payload format 2.0 (AWS Lambda documentation, "Invoking Lambda function URLs"). */
+/** Makes an event of payload format 2.0 (AWS Lambda documentation, "Invoking Lambda function URLs"). */
 export function httpEvent(
   request: IncomingMessage,
   body: Buffer,

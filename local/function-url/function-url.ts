@@ -1,3 +1,8 @@
+/*
+ * A stand-in for a Function URL. HTTP requests come in, events of payload format 2.0 go to the function, and its answer
+ * goes back over HTTP, at once or as a stream. Nothing here knows the function.
+ */
+
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
@@ -8,17 +13,17 @@ import type { Invocation, LocalLambda } from "../lambda/lambda.ts";
 import { httpEvent } from "./event.ts";
 import { streamAnswer } from "./stream.ts";
 
-/** How a function is reached by HTTP. */
+/** The settings of a Function URL. */
 export interface FunctionUrlOptions {
-  /** Who may call. Default `AWS_IAM`: who signs with the stand-ins' credentials for their region and `lambda`. */
+  /** The authentication. Default: `AWS_IAM`, a signature with the stand-ins' credentials for `lambda`. */
   readonly authType?: "AWS_IAM" | "NONE";
-  /** `RESPONSE_STREAM` hands a streamed answer on as it comes. Default `BUFFERED`. */
+  /** `RESPONSE_STREAM` hands a streamed answer on as it comes. Default: `BUFFERED`. */
   readonly invokeMode?: "BUFFERED" | "RESPONSE_STREAM";
-  /** Default: any that is free. */
+  /** A fixed port. Default: a free one. */
   readonly port?: number;
 }
 
-/** As for a direct invocation: the event, and so the body, has its limit. */
+/** The limit of an event, and so of the body, as for a direct invocation. */
 const MAX_BYTES = 6_291_456;
 
 /** Starts a stand-in for the Function URL of a function, with payload format 2.0. Its root is the whole URL. */
@@ -35,7 +40,7 @@ export function startFunctionUrl(
         ? null
         : await signatureProblem(signed, { ...LOCAL_ACCOUNT, service: "lambda" });
     if (problem !== null) {
-      // Whoever did not sign at all learns no more than that.
+      // A caller that did not sign at all learns no more than that.
       const unsigned = problem.type.startsWith("MissingAuthentication");
       refuse(response, 403, unsigned ? "AccessDeniedException" : problem.type, {
         Message: unsigned ? "Forbidden" : problem.message,
@@ -73,7 +78,7 @@ function refuse(response: ServerResponse, status: number, type: string, body: ob
   response.writeHead(status, headers).end(JSON.stringify(body));
 }
 
-/** Anything that does not say what it is goes out as JSON with status 200; what failed says nothing. */
+/** Sends the answer. A value without a status code goes out as JSON with status 200; a failure says nothing. */
 function respond(
   response: ServerResponse,
   { payload, functionError, requestId }: Invocation,

@@ -1,12 +1,12 @@
 import type { ServerResponse } from "node:http";
 import type { LocalLambda } from "../lambda/lambda.ts";
 
-/** What stands between the beginning of an HTTP answer and its body (Lambda developer guide, "Response streaming"). */
+/** The bytes between the beginning of an HTTP answer and its body (Lambda developer guide, "Response streaming"). */
 const DELIMITER = "\0".repeat(8);
 
 /**
- * Calls a function and hands its streamed answer on as it comes: first status and headers as JSON, and behind the
- * delimiter the body. When the caller has gone, the function's stream is cut off, and the function runs on.
+ * Calls a function and hands its streamed answer on as it comes: status and headers as JSON, the delimiter, the body.
+ * When the caller has gone, the function's stream is cut off, and the function runs on.
  */
 export async function streamAnswer(
   lambda: LocalLambda,
@@ -36,7 +36,7 @@ export async function streamAnswer(
   };
   const { functionError } = await lambda.invoke(event, { requestId, onPart });
   if (response.headersSent) {
-    // A caller sees of a failure half-way that the answer has no end.
+    // A caller sees a failure half-way by an answer without an end.
     if (functionError === null) response.end();
     else response.destroy();
     return;

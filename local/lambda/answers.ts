@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-/** What a call of Lambda's API is answered with. */
+/** The answer to a call of Lambda's API. */
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -10,7 +10,7 @@ export interface Answer {
   readonly body?: unknown;
 }
 
-/** An error as Lambda's REST-JSON protocol says it. */
+/** Makes an error of Lambda's REST-JSON protocol. */
 export function refusal(status: number, type: string, message: string): Answer {
   return {
     status,

@@ -1,20 +1,20 @@
 /**
- * Loaded before everything else in a process of a function whose time somebody lets pass (`lambda-sandbox.ts` says how
- * much). Until then the clock goes as ever. Then it stands still at the moment that was said: what is due by then goes
- * off, and what is due later waits for another word. A pause that is begun from then on takes as long as ever, and moves
- * the clock on when it is over. When the call has ended the clock goes again.
+ * A clock that a test can move. A function's process with a movable clock loads this file before everything else, and
+ * `sandbox.ts` sends it the time. Until the first word the clock runs as always. At a word it jumps to the given moment
+ * and stands still: timers that are due by then go off, and later ones wait for another word. A pause that begins while
+ * the clock stands takes its real time, and moves the clock on at its end. After the call the clock runs again.
  */
 
 const { clearTimeout: clear, setTimeout: set } = globalThis;
 const read = Date.now;
-/** As long as Node's timers can wait. */
+/** The longest wait of Node's timers. */
 const FOREVER_MS = 2 ** 31 - 1;
 
-/** The timers that have not gone off, by what their owners know them by. */
+/** The timers that have not gone off, by the handles that their owners have. */
 const timers = new Map();
-/** How far this clock is before the real one, in ms. */
+/** How far this clock is ahead of the real one, in ms. */
 let aheadMs = 0;
-/** Where the clock stands; null while it goes. */
+/** The time at which the clock stands; null while it runs. */
 let standing = null;
 
 const now = () => standing ?? read() + aheadMs;
@@ -68,5 +68,5 @@ process.on("message", ({ standAt, goAheadMs }) => {
     rearm(({ due }) => due - now());
   }
 });
-// Whoever lets time pass is no reason for a function to go on.
+// The channel to the parent must not keep a function alive.
 process.channel.unref();

@@ -1,6 +1,6 @@
 import type { Deployed } from "./registry.ts";
 
-/** What `GetFunction` says: enough for `aws lambda wait`, and for Terraform's data source. */
+/** Makes the answer of `GetFunction`: enough for `aws lambda wait`, and for Terraform's data source. */
 export function describeFunction({ lambda }: Deployed, qualifier: string | undefined) {
   const FunctionArn = lambda.functionArn;
   const FunctionName = FunctionArn.split(":")[6] ?? "";

@@ -4,31 +4,31 @@ import { type Answer, refusal } from "./answers.ts";
 import type { CallOptions, Invocation } from "./lambda.ts";
 import type { Found } from "./registry.ts";
 
-/** An invocation that the service took. */
+/** An invocation that the service accepted. */
 export interface Call {
   readonly type: "RequestResponse" | "Event";
   readonly functionArn: string;
   readonly requestId: string;
   readonly event: unknown;
-  /** What came of it: every attempt. */
+  /** Every attempt of the invocation. */
   readonly attempts: Promise<readonly Invocation[]>;
 }
 
-/** An `Invoke` as it came. */
+/** An `Invoke` as it arrived. */
 export interface Invoke extends Found {
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
-/** AWS Lambda quotas, invocation payload: 6 MB, and 1 MB when it is queued. */
+/** The largest payload of an invocation (AWS Lambda quotas): 6 MB, and 1 MB for a queued one. */
 const MAX_BYTES = 6_291_456;
 const MAX_QUEUED_BYTES = 1_048_576;
-/** How much of the log comes with an answer (AWS Lambda API reference, Invoke, `LogType`). */
+/** The length of the log's end that comes with an answer (AWS Lambda API reference, Invoke, `LogType`). */
 const LOG_TAIL_BYTES = 4_096;
 
 /**
  * Carries an `Invoke` out.
- * @param taken is told when the function has been called
+ * @param taken called when the function has been called
  */
 export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void): Promise<Answer> {
   const { headers, body } = invoke;
@@ -59,12 +59,12 @@ export async function answerInvoke(invoke: Invoke, taken: (call: Call) => void):
   };
 }
 
-/** What Lambda refuses before it starts a function. */
+/** Returns Lambda's refusal before it starts a function; null for a good call. */
 export function problemOf(type: string, body: Buffer): Answer | null {
   if (!["RequestResponse", "Event", "DryRun"].includes(type)) {
     return refusal(400, "InvalidParameterValueException", `Unknown invocation type: ${type}`);
   }
-  // The service answers with another name than its own model has for this (`RequestTooLargeException`).
+  // The service uses another name for this error than its own model (`RequestTooLargeException`).
   if (body.length > MAX_BYTES) {
     const message = `Request must be smaller than ${MAX_BYTES} bytes for the InvokeFunction operation`;
     return refusal(413, "RequestEntityTooLargeException", message);
@@ -102,14 +102,14 @@ export function startCall(
   };
 }
 
-/** How a call that is not repeated ended. */
+/** Waits for the end of a call that is not repeated. */
 export async function endOf({ attempts }: Call): Promise<Invocation> {
   const [ended] = await attempts;
   if (ended === undefined) throw new Error("A call ended without an attempt.");
   return ended;
 }
 
-/** A call without a payload reaches the function as an empty object. */
+/** Reads the event. A call without a payload reaches the function as an empty object. */
 function eventIn(body: Buffer): unknown {
   return body.length === 0 ? {} : JSON.parse(body.toString());
 }
@@ -129,7 +129,7 @@ function notJson(): Answer {
   return refusal(400, "InvalidRequestContentException", message);
 }
 
-/** The end of a call's log with Lambda's own lines around it, in base64. */
+/** Returns the end of a call's log with Lambda's own lines around it, in base64. */
 export function logTail({ requestId, durationMs, logs }: Invocation): string {
   const lines = [
     `START RequestId: ${requestId} Version: $LATEST`,

@@ -1,3 +1,9 @@
+/*
+ * A stand-in for AWS Lambda. A folder with a handler comes in, and a function that can be called goes out. Its processes
+ * run behind our own Runtime API, with Lambda's limits and environment. `service.ts` puts Lambda's API in front of it.
+ * Nothing here knows the handler or its events.
+ */
+
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { LOCAL_FUNCTION_ARN } from "../aws/account.ts";
@@ -5,13 +11,13 @@ import { type Job, type Outcome, Sandbox, type SandboxOptions } from "./sandbox.
 
 /** A function to run locally. */
 export interface LambdaOptions {
-  /** The directory that would be deployed: `index.mjs`, which exports `handler`, and what it reads. */
+  /** The directory to deploy: `index.mjs`, which exports `handler`, and the files that it reads. */
   readonly handlerDirectory: string;
-  /** The function's environment variables. Nothing of our own environment gets through but PATH and HOME. */
+  /** The function's environment variables. Of our own environment it gets only PATH and HOME. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** How long one call may take. Default 900,000, which is Lambda's maximum. */
+  /** How long one call may take. Default: 900,000, Lambda's maximum. */
   readonly timeoutMs?: number;
-  /** Default: one of an account that does not exist. */
+  /** The function's ARN. Default: one of an account that does not exist. */
   readonly functionArn?: string;
   /** The Node binary that runs the function. Default: our own. */
   readonly nodePath?: string;
@@ -24,25 +30,25 @@ export interface Invocation extends Outcome {
   readonly coldStart: boolean;
 }
 
-/** What a call may be told beside its event. */
+/** The settings of a call beside its event. */
 export interface CallOptions {
-  /** Default: a new one. */
+  /** The request id. Default: a new one. */
   readonly requestId?: string;
-  /** The alias or version that the caller named: the function sees it at the end of its ARN. */
+  /** The alias or version that the caller names. The function sees it at the end of its ARN. */
   readonly qualifier?: string;
-  /** Told each part of a streamed answer as it comes; see `Job`. */
+  /** Gets each part of a streamed answer as it comes; see `Job`. */
   readonly onPart?: (part: string) => boolean;
 }
 
 /** A function behind a stand-in for Lambda's Runtime API. */
 export interface LocalLambda {
   readonly functionArn: string;
-  /** Calls the function and waits (invocation type `RequestResponse`). Never rejects on its failure. */
+  /** Calls the function and waits (invocation type `RequestResponse`). A failure of the function does not reject. */
   invoke(event: unknown, options?: CallOptions): Promise<Invocation>;
   /**
-   * Queues the event as CloudFormation and others do (type `Event`): a failed call is repeated with the
-   * same request id. Lambda waits one and two minutes before it does; here it happens at once.
-   * @param options.maximumRetryAttempts 0, 1 or 2. Default 2
+   * Queues the event as CloudFormation and others do (type `Event`). A failed call is repeated with the same request
+   * id. Lambda waits one minute, then two, before a repetition; this stand-in repeats at once.
+   * @param options.maximumRetryAttempts 0, 1 or 2. Default: 2
    * @returns every attempt
    */
   invokeAsync(
@@ -57,8 +63,8 @@ const MAX_TIMEOUT_MS = 900_000;
 const MAX_RETRIES = 2;
 
 /**
- * Prepares a function. Each process serves one call at a time and is used again while it lives; calls
- * at the same time get processes of their own, as in Lambda.
+ * Prepares a function. As in Lambda, each process serves one call at a time and is used again while it lives, and
+ * calls at the same time get processes of their own.
  */
 export function startLambda(options: LambdaOptions): LocalLambda {
   const functionArn = options.functionArn ?? LOCAL_FUNCTION_ARN;
@@ -102,7 +108,7 @@ export function startLambda(options: LambdaOptions): LocalLambda {
   };
 }
 
-/** A process that died while nobody looked (a late exception) is passed over. */
+/** Takes an idle process. One that has died meanwhile, by a late exception, is skipped. */
 function takeUsable(idle: Sandbox[]): Sandbox | null {
   for (let sandbox = idle.pop(); sandbox !== undefined; sandbox = idle.pop()) {
     if (sandbox.usable) return sandbox;
@@ -121,7 +127,7 @@ function sandboxOptions(options: LambdaOptions, functionArn: string): SandboxOpt
   };
 }
 
-/** What Lambda sets for every function (AWS Lambda documentation, "Defined runtime environment variables"). */
+/** Returns Lambda's own variables (AWS Lambda documentation, "Defined runtime environment variables"). */
 export function lambdaEnvironment(
   taskRoot: string,
   functionArn: string,
@@ -144,7 +150,7 @@ export function lambdaEnvironment(
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "512",
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
     AWS_LAMBDA_LOG_STREAM_NAME: "local",
-    // The role's credentials. They are worth nothing, and stand-ins take anything.
+    // The role's credentials. They are worth nothing, and the stand-ins accept them.
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",
     AWS_SESSION_TOKEN: "local",

@@ -2,11 +2,11 @@ import { LOCAL_ACCOUNT } from "../aws/account.ts";
 import { type Answer, refusal } from "./answers.ts";
 import type { LocalLambda } from "./lambda.ts";
 
-/** What an account has set for a function. */
+/** The settings of a function in its account. */
 export interface FunctionSettings {
-  /** How often a failed asynchronous call is repeated: 0, 1 or 2. Default 2. */
+  /** How often a failed asynchronous call is repeated: 0, 1 or 2. Default: 2. */
   readonly maximumRetryAttempts?: number;
-  /** The aliases that it may be called by. */
+  /** The aliases by which the function may be called. */
   readonly aliases?: readonly string[];
 }
 
@@ -16,13 +16,13 @@ export interface Deployed {
   readonly settings: FunctionSettings;
 }
 
-/** The function that a caller means, and the alias or version that it named. */
+/** The function that a caller means, and the alias or version in the name. */
 export interface Found {
   readonly deployed: Deployed;
   readonly qualifier: string | undefined;
 }
 
-/** A name, an ARN, or the end of one from the account on; behind it an alias or a version. */
+/** A name, an ARN, or the end of an ARN from the account on. An alias or a version may follow. */
 const NAME =
   /^(?:(?:arn:aws:lambda:(?<region>[a-z0-9-]+):)?(?<account>\d{12}):function:)?(?<name>[\w-]{1,64})(?::(?<qualifier>\$LATEST|[\w-]+))?$/;
 

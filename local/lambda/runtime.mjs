@@ -1,7 +1,6 @@
 /**
- * What runs inside the function's own process: a runtime client that behaves like the one of
- * nodejs24.x (source: aws-lambda-ric 4). Plain JavaScript, so that any Node version starts it without
- * a loader. Talks to `lambda-sandbox.ts`.
+ * The runtime client inside the function's own process. It behaves like that of nodejs24.x (source: aws-lambda-ric 4),
+ * and talks to `sandbox.ts`. It is plain JavaScript, so that any Node version starts it without a loader.
  */
 import { request } from "node:http";
 import { join } from "node:path";
@@ -13,7 +12,7 @@ const [host, port] = environment.AWS_LAMBDA_RUNTIME_API.split(":");
 function call(method, path, body) {
   return new Promise((resolve, reject) => {
     const sending = request(
-      // A connection of its own each time: an idle one must not keep the event loop alive.
+      // Each call has its own connection: an idle one must not keep the event loop alive.
       { host, port, method, path: `/2018-06-01/runtime/${path}`, agent: false },
       (response) => {
         const parts = [];
@@ -31,14 +30,14 @@ function call(method, path, body) {
 
 const streaming = new WeakSet();
 
-/** What AWS' client offers to functions that stream their answers. */
+/** The global of AWS' client for functions that stream their answers. */
 globalThis.awslambda = {
   streamifyResponse(handler) {
     streaming.add(handler);
     return handler;
   },
   HttpResponseStream: {
-    /** What an HTTP answer begins with goes before the first write, and eight zero bytes behind it. */
+    /** Writes the beginning of an HTTP answer before the first write, with eight zero bytes behind it. */
     from(stream, prelude) {
       stream.setContentType("application/vnd.awslambda.http-integration-response");
       const write = stream.write.bind(stream);
@@ -52,7 +51,7 @@ globalThis.awslambda = {
   },
 };
 
-/** Sends what a handler writes as it writes it; what it throws goes into the trailers. */
+/** Sends a handler's writes as they come. An error that it throws goes into the trailers. */
 async function stream(handler, event, context) {
   const path = `/2018-06-01/runtime/invocation/${context.awsRequestId}/response`;
   const headers = {
@@ -165,7 +164,7 @@ async function main() {
     const handler = await loadHandler();
     for (;;) await answer(handler, await call("GET", "invocation/next"));
   } catch (thrown) {
-    // Before the first invocation: the function could not be loaded. Later: whoever started us is gone.
+    // Before the first invocation, the function could not be loaded. Later, the parent process is gone.
     await call("POST", "init/error", JSON.stringify(describe(thrown))).catch(() => undefined);
     process.exit(1);
   }

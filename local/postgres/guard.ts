@@ -1,15 +1,15 @@
 import { spawn } from "node:child_process";
 
-/** A process that outlives ours and takes a server and its directory away when we are gone. */
+/** A process that outlives ours, and ends a server and deletes its directory after our end. */
 export interface Guard {
   /** Ends the server and deletes the directory now. */
   release(): Promise<void>;
 }
 
 /**
- * Waits until its standard input closes, which the operating system does when our process ends, however
- * it ends. Then: SIGQUIT to the server (immediate shutdown: the data is thrown away), at most a minute
- * of patience, and the directory is deleted.
+ * Waits until its standard input closes: the operating system closes it when our process ends, however it ends. Then
+ * it sends SIGQUIT to the server (an immediate shutdown, as the data is not needed), waits for at most a minute, and
+ * deletes the directory.
  */
 const SCRIPT = `
 cat > /dev/null
@@ -25,9 +25,9 @@ rm -rf "$1"
 `;
 
 /**
- * Sets a guard on a directory. It needs a POSIX shell; it is the only thing that cleans up, so that the
- * way after a crash is the way that every ordinary stop takes.
- * @param directory holds `data/`, PostgreSQL's data directory
+ * Sets a guard on a directory. It needs a POSIX shell. Only the guard cleans up, so a crash is handled in the same way
+ * as every ordinary stop.
+ * @param directory the directory that holds `data/`, PostgreSQL's data directory
  */
 export function guardDirectory(directory: string): Guard {
   const guard = spawn("sh", ["-c", SCRIPT, "postgres-guard", directory], {
@@ -39,7 +39,7 @@ export function guardDirectory(directory: string): Guard {
     guard.once("exit", () => resolve());
     guard.once("error", reject);
   });
-  // Whoever releases hears of a shell that could not be started; nobody else is waiting.
+  // `release` reports a shell that could not be started; nobody else waits for it.
   gone.catch(() => undefined);
   guard.unref();
   return {

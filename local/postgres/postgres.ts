@@ -1,3 +1,9 @@
+/*
+ * A real PostgreSQL for the tests and the demonstration. Settings come in, and a running server goes out, on loopback,
+ * with its data in a temporary directory. A guard ends the server and deletes its data, however our process ends.
+ * Nothing here touches another server of this machine.
+ */
+
 import { randomBytes } from "node:crypto";
 import { type Admin, createAdmin, databaseUrl, type Role } from "./admin.ts";
 import { guardDirectory } from "./guard.ts";
@@ -11,35 +17,35 @@ import {
   stopServer,
 } from "./server.ts";
 
-/** How a local PostgreSQL is started. */
+/** The settings of a local PostgreSQL. */
 export interface PostgresOptions {
   /** A fixed port. Default: a free one. */
   readonly port?: number;
-  /** Default: a random one. */
+  /** The superuser's password. Default: a random one. */
   readonly password?: string;
   /**
-   * What the server asks for. Default `password`: a driver may then send the password ahead, as it does
-   * on Neon. Single roles can be made SCRAM roles instead (`admin.createRole(name, { scram: true })`).
+   * The authentication that the server asks for. Default: `password`, with which a driver may send the password ahead,
+   * as on Neon. Single roles can be SCRAM roles instead (`admin.createRole(name, { scram: true })`).
    */
   readonly authMethod?: "password" | "scram-sha-256";
   /** Server settings beside the defaults, for example `{ log_statement: "all" }`. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** A real PostgreSQL 18 on loopback, in a temporary directory, gone when this process is gone. */
+/** A real PostgreSQL 18 on loopback, in a temporary directory. It ends with this process. */
 export interface LocalPostgres {
   readonly host: string;
   readonly port: number;
-  /** Holds the data and `server.log`. */
+  /** The directory with the data and `server.log`. */
   readonly directory: string;
   /**
-   * A connection string.
-   * @param database default `postgres`
-   * @param role default: the superuser
+   * Makes a connection string.
+   * @param database the database's name. Default: `postgres`
+   * @param role the role that logs in. Default: the superuser
    */
   url(database?: string, role?: Role): string;
   readonly admin: Admin;
-  /** Ends every session, as a restart of a compute does, and starts again on the same port and data. */
+  /** Ends every session, as a restart of a compute does, and starts again with the same port and data. */
   restart(): Promise<void>;
   /** Ends the server and deletes its data. A second call does nothing. */
   stop(): Promise<void>;
@@ -49,7 +55,7 @@ const HOST = "127.0.0.1";
 const SUPERUSER = "postgres";
 
 /**
- * Starts a PostgreSQL in about a second. Several can run side by side.
+ * Starts a PostgreSQL in about a second. Several servers can run side by side.
  * @throws Error with the server's log when it does not start
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<LocalPostgres> {

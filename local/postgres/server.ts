@@ -15,7 +15,7 @@ import {
 
 const run = promisify(execFile);
 
-/** What a cluster is made from. */
+/** The settings of a new cluster. */
 export interface ClusterOptions {
   readonly superuser: string;
   readonly password: string;
@@ -24,9 +24,9 @@ export interface ClusterOptions {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** A data directory, and everything that is needed to run a server on it. */
+/** A data directory, with all that a server on it needs. */
 export interface Cluster {
-  /** Holds the data, the log and the password file; deleted as a whole. */
+  /** The directory with the data, the log and the password file. It is deleted as a whole. */
   readonly directory: string;
   readonly binaries: PostgresBinaries;
   readonly account: Account | null;
@@ -39,10 +39,10 @@ export interface Server {
   readonly port: number;
 }
 
-/** For a database that is thrown away: nothing has to survive a crash of the machine. */
+/** Settings for a database of short life: nothing has to survive a crash of the machine. */
 const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: "127.0.0.1",
-  // The same wherever this machine is: the cost of a changed type may depend on it.
+  // One time zone on every machine: the cost of a changed type may depend on it.
   timezone: "GMT",
   log_timezone: "GMT",
   unix_socket_directories: "",
@@ -56,17 +56,17 @@ const SETTINGS: Readonly<Record<string, string>> = {
   jit: "off",
 };
 
-/** Members of this role are asked for SCRAM, whatever the server asks everybody else for. */
+/** The role whose members the server asks for SCRAM, whatever it asks of all others. */
 export const SCRAM_ROLE = "scram_login";
 
 const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 10;
 const PORT_ATTEMPTS = 5;
 
-/** Makes the temporary directory; nothing in it yet. */
+/** Makes the temporary directory, which is empty. */
 export async function createDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "neon-migrate-postgres-"));
-  // The account that the server runs as must be able to pass through.
+  // The server's account must be able to pass through.
   await chmod(directory, 0o711);
   return directory;
 }
@@ -108,7 +108,7 @@ function hostRules(authMethod: string): string {
 /**
  * Starts a server on the cluster and waits until it accepts connections.
  * @param port a fixed port; null takes a free one
- * @throws Error with the server's log when it does not come up
+ * @throws Error with the server's log when it does not start
  */
 export async function startServer(cluster: Cluster, port: number | null): Promise<Server> {
   for (let attempt = 1; ; attempt += 1) {
@@ -117,7 +117,7 @@ export async function startServer(cluster: Cluster, port: number | null): Promis
     const ready = await untilReady(cluster, child);
     if (ready) return { process: child, port: chosen };
     const log = await readFile(join(cluster.directory, "server.log"), "utf8");
-    // Somebody else took the port between our look and the server's.
+    // Another process took the port between our look and the server's.
     const taken = log.includes("could not create any TCP/IP sockets");
     if (!taken || port !== null || attempt === PORT_ATTEMPTS) {
       throw new Error(`PostgreSQL did not start. Its log:\n${log}`);
@@ -141,7 +141,7 @@ async function launch(cluster: Cluster, port: number): Promise<ChildProcess> {
   ]);
   const log = await open(join(cluster.directory, "server.log"), "w");
   try {
-    // A session of its own: Ctrl-C in the terminal reaches us, and we decide when the server ends.
+    // A session of its own keeps Ctrl-C in the terminal from the server: we decide when it ends.
     const child = spawn(
       cluster.binaries.postgres,
       ["-D", join(cluster.directory, "data"), "-p", String(port), ...settings],
@@ -159,7 +159,7 @@ async function launch(cluster: Cluster, port: number): Promise<ChildProcess> {
   }
 }
 
-/** Whether the server came up, as `pg_ctl` finds it out: the eighth line of its pid file says `ready`. */
+/** Waits for the server as `pg_ctl` does: the eighth line of its pid file says `ready`. Returns whether it came. */
 async function untilReady(cluster: Cluster, child: ChildProcess): Promise<boolean> {
   const file = join(cluster.directory, "data", "postmaster.pid");
   const deadline = Date.now() + START_TIMEOUT_MS;
@@ -190,7 +190,7 @@ export function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** A port on loopback that nobody listens on at this moment. */
+/** Finds a port on loopback on which nobody listens at this moment. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -2,38 +2,38 @@ import type { RawData, WebSocket } from "ws";
 import { DelayLine } from "./delay-line.ts";
 import { type TrafficCounter, Turn } from "./traffic.ts";
 
-/** Where a connection breaks: after so many bytes in one direction, which still arrive. */
+/** The place where a connection breaks: behind so many bytes in one direction, which still arrive. */
 export interface Cut {
   readonly direction: "toServer" | "toClient";
   readonly bytes: number;
 }
 
-/** How the way between one client and the relay behaves. */
+/** The latency, the counters and the faults between one client and the relay. */
 export interface WayOptions {
   readonly traffic: TrafficCounter;
   readonly cut: Cut | null;
   readonly refuseText: boolean;
   halfTripMs(): number;
   silent(): boolean;
-  /** Whether answers wait until the client has the word. */
+  /** Whether answers wait until the server has answered everything. */
   holding(): boolean;
 }
 
-/** Who receives what a client sends. */
+/** The receiver of a client's bytes. */
 export interface Receiver {
   bytes(bytes: Buffer): void;
   /**
-   * The client said goodbye, or is gone. Comes once.
-   * @param graceful whether the server must still get to read everything that was sent to it
+   * The client said goodbye, or is gone. Called once.
+   * @param graceful whether the server must still get all bytes that were sent to it
    */
   end(graceful: boolean): void;
-  /** The client reads more slowly than we send. */
+  /** Says whether the client reads more slowly than we send. */
   pressure(full: boolean): void;
 }
 
-/** Above this, what is buffered for a client holds the server back. */
+/** The limit of a client's buffer. A longer one holds the server back. */
 const HIGH_WATER_BYTES = 1_048_576;
-/** RFC 6455, 7.4.1: a kind of message that the endpoint cannot accept. */
+/** The close code for a kind of message that the endpoint cannot accept (RFC 6455, 7.4.1). */
 const UNSUPPORTED_MESSAGE = 1003;
 
 const NOBODY: Receiver = {
@@ -65,16 +65,16 @@ export class RelayClient {
     if (way.cut !== null) this.#remaining[way.cut.direction] = way.cut.bytes;
     socket.on("message", (message, binary) => this.#message(message, binary));
     socket.on("close", () => this.#toServer.push(() => this.#end(false)));
-    // "close" follows and does what is to be done.
+    // "close" follows, and its listener does the rest.
     socket.on("error", () => undefined);
   }
 
-  /** How many pieces are under way to the client. */
+  /** The number of pieces on their way to the client. */
   get underWay(): number {
     return this.#toClient.underWay;
   }
 
-  /** From here on, this one receives. */
+  /** Gives the client's bytes to this receiver from here on. */
   deliverTo(receiver: Receiver): void {
     this.#receiver = receiver;
   }
@@ -91,7 +91,7 @@ export class RelayClient {
     if (bytes.length > 0) this.#toClient.push(() => this.#emit(bytes, handsOver));
   }
 
-  /** Closes with code 1000 when everything that was sent has arrived. */
+  /** Closes with code 1000 once all sent bytes have arrived. */
   end(reason: string): void {
     this.#release(true);
     this.#toClient.push(() => {
@@ -101,7 +101,7 @@ export class RelayClient {
 
   /**
    * Breaks the connection without a close frame: the client sees code 1006.
-   * @param graceful whether the server still gets to read everything that was sent to it. Default false
+   * @param graceful whether the server still gets all bytes that were sent to it. Default: false
    */
   abort(graceful = false): void {
     this.#toServer.clear();

@@ -1,15 +1,15 @@
-/** One direction of a wire with a travel time: what goes in comes out later, in the same order. */
+/** One direction of a wire with a travel time. Pieces come out later, in the same order. */
 export class DelayLine {
   readonly #delayMs: () => number;
   readonly #waiting: { readonly dueAt: number; readonly deliver: () => void }[] = [];
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param delayMs asked anew for every piece; 0 delivers at once */
+  /** @param delayMs the delay, asked anew for every piece; 0 delivers at once */
   constructor(delayMs: () => number) {
     this.#delayMs = delayMs;
   }
 
-  /** Lets the piece travel. Any number may be under way at a time: only latency is added. */
+  /** Sends a piece on its way. Any number may travel at a time: only latency is added. */
   push(deliver: () => void): void {
     const delayMs = this.#delayMs();
     if (delayMs === 0 && this.#waiting.length === 0) {
@@ -20,12 +20,12 @@ export class DelayLine {
     this.#timer ??= setTimeout(() => this.#arrive(), delayMs);
   }
 
-  /** How many pieces are under way. */
+  /** The number of pieces on their way. */
   get underWay(): number {
     return this.#waiting.length;
   }
 
-  /** Loses what is under way. */
+  /** Drops the pieces that are on their way. */
   clear(): void {
     this.#waiting.length = 0;
     if (this.#timer !== null) clearTimeout(this.#timer);

@@ -3,7 +3,7 @@
  * Source: PostgreSQL documentation, chapter "Frontend/Backend Protocol", "Message Formats".
  */
 
-/** A message after the first one: a letter, and what follows its length. */
+/** A message after the first one: a letter, and the body behind its length. */
 export interface Message {
   readonly type: string;
   readonly body: Buffer;
@@ -22,10 +22,10 @@ export const CANCEL_REQUEST: number = 80_877_102;
 export const SSL_REQUEST: number = 80_877_103;
 export const GSS_ENCRYPTION_REQUEST: number = 80_877_104;
 
-/** What Neon's proxy accepts as first message, in bytes. */
+/** The longest first message that Neon's proxy accepts, in bytes. */
 const MAX_FIRST_MESSAGE = 10_000;
 
-/** Bytes that arrive in pieces of any size, read in pieces that make sense. */
+/** A queue of bytes: they arrive in pieces of any size, and are read in pieces of a given size. */
 export class ByteQueue {
   #bytes: Buffer = Buffer.alloc(0);
   #ended = false;
@@ -36,13 +36,13 @@ export class ByteQueue {
     this.#wake();
   }
 
-  /** Nothing more will come. */
+  /** Says that no more bytes will come. */
   end(): void {
     this.#ended = true;
     this.#wake();
   }
 
-  /** @throws Error when the other side ends before so many bytes have come */
+  /** Waits for so many bytes. @throws Error when the other side ends before they have come */
   async read(length: number): Promise<Buffer> {
     while (this.#bytes.length < length) {
       if (this.#ended) throw new Error("The connection ended within a message.");
@@ -55,7 +55,7 @@ export class ByteQueue {
     return taken;
   }
 
-  /** Everything that has come and was not read. */
+  /** Takes all bytes that have come and were not read. */
   drain(): Buffer {
     const rest = this.#bytes;
     this.#bytes = Buffer.alloc(0);
@@ -89,18 +89,18 @@ export function firstMessage(code: number, body: Buffer): Buffer {
   return Buffer.concat([int32(body.length + 8), int32(code), body]);
 }
 
-/** An ErrorResponse as Neon's proxy sends it: no SQLSTATE that would tell anything, no detail. */
+/** Builds an ErrorResponse as Neon's proxy sends it: without a useful SQLSTATE, without detail. */
 export function proxyError(sentence: string): Buffer {
   return message("E", "SERROR", "CXX000", `M${sentence}`, Buffer.from([0]));
 }
 
-/** The fields of an ErrorResponse, by their letter. */
+/** Reads the fields of an ErrorResponse, by their letter. */
 export function errorFields(body: Buffer): ReadonlyMap<string, string> {
   const fields = body.toString("utf8").split("\0").filter(Boolean);
   return new Map(fields.map((field) => [field.slice(0, 1), field.slice(1)]));
 }
 
-/** The parameters of a startup message. */
+/** Reads the parameters of a startup message. */
 export function readParameters(body: Buffer): ReadonlyMap<string, string> {
   const words = body.toString("utf8").split("\0");
   const pairs: [string, string][] = [];
@@ -110,13 +110,13 @@ export function readParameters(body: Buffer): ReadonlyMap<string, string> {
   return new Map(pairs);
 }
 
-/** The body of a startup message. */
+/** Builds the body of a startup message. */
 export function writeParameters(parameters: ReadonlyMap<string, string>): Buffer {
   const words = [...parameters].flatMap(([name, value]) => [text(name), text(value)]);
   return Buffer.concat([...words, Buffer.from([0])]);
 }
 
-/** A big-endian 32-bit number. */
+/** Writes a big-endian 32-bit number. */
 export function int32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value);

@@ -22,19 +22,19 @@ import {
 import { type Address, dial, joinPipe } from "./pipe.ts";
 import { proveByScram, SaslRefused } from "./scram.ts";
 
-/** Which real session each made-up cancel key stands for; both as they travel: process id and secret. */
+/** The real cancel key of each invented one, both in wire format: process id and secret. */
 export type KeyRing = Map<string, Buffer>;
 
-/** What a login through the proxy depends on. */
+/** The input of a login through the proxy. */
 export interface NeonOptions {
   readonly address: Address;
   readonly keys: KeyRing;
   readonly wakeUpMs: number;
-  /** A message that every login fails with; null lets it pass. */
+  /** Returns the message with which every login fails; null lets logins pass. */
   failure(): string | null;
 }
 
-/** Everything else is dropped without a word (neondatabase/neon, `proxy/src/compute`). */
+/** The startup parameters that the proxy forwards; it drops all others (neondatabase/neon, `proxy/src/compute`). */
 const FORWARDED = ["user", "database", "application_name", "replication", "options"];
 
 const AUTHENTICATION = { ok: 0, cleartext: 3, sasl: 10, saslFinal: 12 } as const;
@@ -42,7 +42,7 @@ const AUTHENTICATION = { ok: 0, cleartext: 3, sasl: 10, saslFinal: 12 } as const
 const INVALID_AUTHORIZATION = "28000";
 const INVALID_PASSWORD = "28P01";
 
-/** The proxy ends a login, with the only sentence that the client gets. */
+/** The proxy's refusal of a login. The client gets only this sentence. */
 class LoginRefused extends Error {
   override readonly name: string = "LoginRefused";
 }
@@ -53,7 +53,7 @@ interface Login {
   readonly options: NeonOptions;
   readonly fromClient: ByteQueue;
   readonly fromServer: ByteQueue;
-  /** Null until it is dialled. */
+  /** Null until the server is dialled. */
   server: Socket | null;
   gone: boolean;
 }
@@ -142,12 +142,12 @@ async function logIn(login: Login, asked: ReadonlyMap<string, string>): Promise<
   joinPipe(client, server);
   // The server went away between its last word and here: "close" has passed already.
   if (server.destroyed) client.abort();
-  // What was sent along with the password goes on only now, as Neon's proxy does it.
+  // Bytes that came with the password go on only now, as in Neon's proxy.
   const pipelined = fromClient.drain();
   if (pipelined.length > 0) server.write(pipelined);
 }
 
-/** Who logs in. */
+/** The user and password of a login. */
 interface Credentials {
   readonly user: string;
   readonly password: string;
@@ -189,7 +189,7 @@ async function authenticate(
   }
 }
 
-/** Neon's proxy knows wrong passwords and hands every other sentence on. */
+/** Makes the refusal. Neon's proxy has its own sentence for wrong passwords, and passes on every other one. */
 function refusal(fields: ReadonlyMap<string, string>, user: string): LoginRefused {
   const code = fields.get("C");
   const login = code === INVALID_PASSWORD || code === INVALID_AUTHORIZATION;
@@ -197,7 +197,7 @@ function refusal(fields: ReadonlyMap<string, string>, user: string): LoginRefuse
   return new LoginRefused(fields.get("M") ?? "Internal error");
 }
 
-/** A key that means something to this relay only, for as long as the session lives. */
+/** Invents a cancel key, which only this relay knows, for as long as the session lives. */
 function inventKey(keys: KeyRing, real: Buffer, session: Socket): Buffer {
   const key = Buffer.concat([int32(randomInt(2 ** 31)), int32(randomInt(2 ** 31))]);
   const name = key.toString("hex");

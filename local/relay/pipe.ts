@@ -7,7 +7,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** Opens a TCP connection. Whoever asks attaches the listeners in the same tick. */
+/** Opens a TCP connection. The caller must attach its listeners in the same tick. */
 export function dial(address: Address): Socket {
   const server = connect(address.port, address.host);
   server.setNoDelay(true);
@@ -15,8 +15,8 @@ export function dial(address: Address): Socket {
 }
 
 /**
- * Joins a client and a server: bytes pass unchanged in both directions, each side is read as fast as
- * the other takes it, and the end of one is the end of the other.
+ * Joins a client and a server: bytes pass unchanged in both directions, each side is read only as fast as the other
+ * takes the bytes, and the end of one side ends the other.
  */
 export function joinPipe(client: RelayClient, server: Socket): void {
   client.deliverTo({
@@ -25,8 +25,8 @@ export function joinPipe(client: RelayClient, server: Socket): void {
     },
     end: (graceful) => {
       if (!graceful) return server.destroySoon();
-      // Closing altogether would make the system answer the server's next byte with a reset, and a
-      // reset takes away what the server has not read yet. So only our direction ends.
+      // Only our direction ends. After a full close, the system would answer the server's next byte with a reset,
+      // and a reset takes away the bytes that the server has not read yet.
       server.end();
       server.resume();
       server.unref();

@@ -1,3 +1,9 @@
+/*
+ * A relay from WebSockets to PostgreSQL over TCP, as in front of a Neon database. Connections come in, and go on to the
+ * server with latency, counters and faults on command. In Neon mode it logs in as Neon's proxy does. It never changes a
+ * byte behind the login, and it listens on loopback only.
+ */
+
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -6,45 +12,45 @@ import { joinNeon, type KeyRing } from "./neon.ts";
 import { type Address, dial, joinPipe } from "./pipe.ts";
 import { type RelayStats, TrafficCounter, totalTraffic } from "./traffic.ts";
 
-/** How a relay is started. */
+/** The settings of a relay. */
 export interface RelayOptions {
-  /** The PostgreSQL that every connection goes to, unless it names another allowed one. */
+  /** The PostgreSQL for every connection that names no other allowed one. */
   readonly target: Address;
-  /** Further servers that a client may name (`?address=host:port`). Default none. Plain mode only. */
+  /** Further servers that a client may name (`?address=host:port`). Default: none. Plain mode only. */
   readonly allow?: readonly Address[];
   /**
    * `plain` passes bytes, as Neon's open-source `wsproxy` does. `neon` logs in as Neon's own proxy does:
-   * cleartext password, most startup parameters dropped, errors of the login without SQLSTATE. Default `plain`.
+   * cleartext password, most startup parameters dropped, errors of the login without SQLSTATE. Default: `plain`.
    */
   readonly mode?: "plain" | "neon";
   /** A fixed port. Default: a free one. */
   readonly port?: number;
-  /** Latency to add, half of it each way. Default 0. */
+  /** Latency to add, half of it each way. Default: 0. */
   readonly roundTripMs?: number;
-  /** How long the compute takes to wake at each login. Default 0. Neon mode only. */
+  /** How long the compute takes to wake at each login. Default: 0. Neon mode only. */
   readonly wakeUpMs?: number;
 }
 
 /** A running relay from WebSocket to TCP, on loopback. */
 export interface Relay {
   readonly port: number;
-  /** What goes into `NEON_WS_PROXY`: `host:port/path`. */
+  /** The value for `NEON_WS_PROXY`: `host:port/path`. */
   readonly address: string;
   stats(): RelayStats;
-  /** Sets every counter to zero; connections that are open go on and count from there. */
+  /** Sets every counter to zero. Open connections go on, and count from zero. */
   resetStats(): void;
   setRoundTripMs(roundTripMs: number): void;
-  /** How many pieces are under way to clients: the server has sent them, and the latency holds them back. */
+  /** Counts the pieces on their way to clients: the server has sent them, and the latency holds them back. */
   underWay(): number;
-  /** Breaks every open connection, to the client without a close frame (1006). */
+  /** Breaks every open connection, without a close frame to the client (1006). */
   cutAll(): void;
-  /** Breaks the next connection once so many bytes have passed in one direction. Repeatable: one each. */
+  /** Breaks the next connection once so many bytes have passed in one direction. Each call breaks one more. */
   cutAfterBytes(cut: Cut): void;
-  /** Forwards nothing more, in either direction, and closes nothing; `false` ends it. */
+  /** Forwards nothing more, in either direction, and closes nothing; `false` stops that. */
   silence(silent?: boolean): void;
   /**
-   * Delivers no answer before the server has answered everything that it was asked: who waits for one in the
-   * middle waits for ever. `false` ends it.
+   * Delivers no answer before the server has answered everything that it was asked. A client that waits for an answer
+   * in the middle waits for ever. `false` stops that.
    */
   holdAnswers(held?: boolean): void;
   /** Answers every upgrade with this HTTP status; null accepts again. */
@@ -57,7 +63,7 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-/** What can be switched while the relay runs. */
+/** The conditions that can change while the relay runs. */
 interface Conditions {
   roundTripMs: number;
   silent: boolean;
@@ -68,18 +74,18 @@ interface Conditions {
   readonly cuts: Cut[];
 }
 
-/** Everything that one relay remembers. */
+/** The state of one relay. */
 interface State {
   readonly options: RelayOptions;
   readonly conditions: Conditions;
   readonly keys: KeyRing;
   readonly open: Map<RelayClient, TrafficCounter>;
-  /** Of the connections since the last reset, closed ones included. */
+  /** The counters of the connections since the last reset, closed ones included. */
   counters: TrafficCounter[];
   opened: number;
 }
 
-/** Starts a relay. It listens on loopback only, because the password passes it in clear text. */
+/** Starts a relay. It listens on loopback only, because the password passes through it in clear text. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const state = createState(options);
   const upgrader = new WebSocketServer({ noServer: true, maxPayload: 0, perMessageDeflate: false });
@@ -88,7 +94,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   server.on("upgrade", (request, socket, head) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    // A client that goes away before it is answered is no concern of ours.
+    // A client that leaves before its answer needs none.
     socket.on("error", () => undefined);
     const upgraded = (address: Address) =>
       upgrader.handleUpgrade(request, socket, head, (client) => serve(state, client, address));
@@ -196,7 +202,7 @@ function pauseNew(conditions: Conditions): () => void {
 
 type Admission = { readonly address: Address } | { readonly status: number; readonly text: string };
 
-/** The upgrade costs a round trip too, and may have to wait, or be refused. */
+/** Decides about an upgrade: it costs a round trip, may have to wait, and may be refused. */
 async function admit(state: State, request: IncomingMessage): Promise<Admission> {
   const { conditions, options } = state;
   await conditions.gate;

@@ -4,7 +4,7 @@ import { type ByteQueue, errorFields, int32, message, readMessage } from "./mess
 const MECHANISM = "SCRAM-SHA-256";
 const SASL_CONTINUE = 11;
 
-/** Why the server did not want to go on, in its words. */
+/** The server's refusal, in its own words. */
 export class SaslRefused extends Error {
   readonly fields: ReadonlyMap<string, string>;
 
@@ -16,9 +16,9 @@ export class SaslRefused extends Error {
 }
 
 /**
- * Proves a password by SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677). The server's last
- * word is read by the caller; its proof is not checked, because it is on loopback.
- * @throws SaslRefused
+ * Proves a password by SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677). The caller reads the
+ * server's last message. The server's proof is not checked, because the server is on loopback.
+ * @throws SaslRefused when the server refuses
  */
 export async function proveByScram(
   password: string,

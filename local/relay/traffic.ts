@@ -1,16 +1,16 @@
-/** What went through one connection, or through all of them. */
+/** The traffic of one connection, or of all. */
 export interface Traffic {
   /**
-   * How often the client sent something and then had the word back: from a server that had answered
-   * everything, or that asked during the login. Answers that arrive while the client may go on sending
-   * do not count, nor do the upgrade and a goodbye.
+   * How often the client sent something and then waited for the server: until it had answered everything, or asked
+   * something during the login. Answers that arrive while the client may go on sending do not count. The upgrade and a
+   * goodbye do not count either.
    */
   readonly roundTrips: number;
   readonly bytesToServer: number;
   readonly bytesToClient: number;
 }
 
-/** What went through a relay since it was started or its counters were reset. */
+/** The traffic of a relay since its start, or since its counters were reset. */
 export interface RelayStats extends Traffic {
   /** Connections that were opened in this time. */
   readonly connections: number;
@@ -32,8 +32,8 @@ export class TrafficCounter {
   }
 
   /**
-   * Something reaches the client.
-   * @param handsOver whether that gives it the word, which ends a round trip
+   * Bytes reach the client.
+   * @param handsOver whether the client may speak now, which ends a round trip
    */
   received(bytes: number, handsOver: boolean): void {
     if (this.#awaiting && handsOver) this.#roundTrips += 1;
@@ -60,12 +60,12 @@ export class TrafficCounter {
 /** ReadyForQuery: its letter and its length; the state of the transaction follows in one byte. */
 const READY_FOR_QUERY = Buffer.from("Z\0\0\0\u0005", "latin1");
 
-/** Follows what a server sends, and knows when the client has the word. */
+/** Follows the bytes of a server, and knows when the client may speak. */
 export class Turn {
   #tail: Buffer = Buffer.alloc(0);
   #loggedIn = false;
 
-  /** Whether the client has the word behind these bytes. During the login every answer may be a question. */
+  /** Whether the client may speak behind these bytes. During the login every answer may be a question. */
   handsOver(bytes: Buffer): boolean {
     this.#tail = Buffer.concat([this.#tail, bytes.subarray(-6)]).subarray(-6);
     const ready = this.#tail.subarray(0, 5).equals(READY_FOR_QUERY);
@@ -74,7 +74,7 @@ export class Turn {
   }
 }
 
-/** Adds the connections of a relay up. */
+/** Adds up the connections of a relay. */
 export function totalTraffic(perConnection: readonly Traffic[], connections: number): RelayStats {
   const sum = (pick: (traffic: Traffic) => number) =>
     perConnection.reduce((total, traffic) => total + pick(traffic), 0);

@@ -1,7 +1,7 @@
 import type { TestDatabase } from "./database.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** Counts the advisory locks that are held in a database, by whomever. */
+/** Counts the advisory locks of all sessions in a database. */
 export async function locksIn(database: TestDatabase): Promise<number> {
   const [row] = await database.sql(
     `select count(*)::int as n from pg_locks
@@ -10,7 +10,7 @@ export async function locksIn(database: TestDatabase): Promise<number> {
   return Number(row?.n);
 }
 
-/** Waits until nobody holds a lock. The lock of a run goes with its session, which a busy server may end late. */
+/** Waits until nobody holds an advisory lock. A run's lock ends with its session, which a busy server may end late. */
 export async function untilUnlocked(database: TestDatabase): Promise<void> {
   await waitFor(async () => (await locksIn(database)) === 0);
 }

@@ -5,13 +5,13 @@ import { silentLog } from "../../lib/log.ts";
 import type { Target } from "../../lib/target/target.ts";
 import { expectAmendment } from "./report-schema.ts";
 
-/** How an amendment is asked for in a test. */
+/** The settings of an amendment in a test. */
 export interface AmendSettings {
   readonly write?: boolean;
   readonly lockTimeoutMs?: number;
 }
 
-/** Shows an amendment, or makes it, and holds the answer against the published schema. */
+/** Shows an amendment, or makes it, and checks the answer by the published schema. */
 export async function amend(
   target: Target,
   bundle: Bundle,

@@ -12,7 +12,7 @@ export const accounts: AuthoredMigration = {
   ],
 };
 
-/** Running it twice shows, in both statements. */
+/** A migration whose second application shows, in both statements. */
 export const booking: AuthoredMigration = {
   tag: "0001_booking",
   when: 2_000,
@@ -22,7 +22,7 @@ export const booking: AuthoredMigration = {
   ],
 };
 
-/** Stays in its second statement until the gate is open. */
+/** A migration that stays in its second statement until the gate is open. */
 export const slow: AuthoredMigration = {
   tag: "0002_slow",
   when: 3_000,
@@ -32,7 +32,7 @@ export const slow: AuthoredMigration = {
   ],
 };
 
-/** Fails in its second statement. */
+/** A migration that fails in its second statement. */
 export const broken: AuthoredMigration = {
   tag: "0002_broken",
   when: 3_000,
@@ -42,14 +42,14 @@ export const broken: AuthoredMigration = {
   ],
 };
 
-/** What there is when nothing was applied, when `booking` was the last, and when `slow` was: each of them once. */
+/** The state of the database after no migration, after `booking`, and after `slow`, each applied once. */
 export const WRITTEN = {
   nothing: { accounts: [], ledger: [] },
   upToBooking: { accounts: ["1: 101", "2: 0"], ledger: [1_000, 2_000] },
   upToSlow: { accounts: ["1: 111", "2: 0"], ledger: [1_000, 2_000, 3_000] },
 } as const;
 
-/** Everything that runs have written. */
+/** Reads everything that runs have written. */
 export async function written(database: TestDatabase): Promise<object> {
   return {
     accounts: await column(database, "accounts", "id || ': ' || balance"),
@@ -68,11 +68,11 @@ async function column(
   return rows.map(({ value }) => value);
 }
 
-/** What holds `slow` until a test lets it go on. */
+/** The gate that holds `slow` until a test opens it. */
 export interface Gate {
-  /** Waits until a run stands at the gate that did not before. Returns its backend. */
+  /** Waits until a run stands at the gate on another backend than `before`. Returns its backend. */
   reached(before?: unknown): Promise<unknown>;
-  /** Waits until another run has asked for the migration lock in vain, and does so again and again. */
+  /** Waits until another run waits for the migration lock: it has asked in vain, and asks again and again. */
   queued(): Promise<void>;
   /** Whether a backend holds the migration lock. */
   locked(backend: unknown): Promise<boolean>;

@@ -7,7 +7,7 @@ import { compileBundle } from "../../lib/compile/compile.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** A folder that holds what would be deployed for `drizzle/`. */
+    /** The folder of the Lambda asset for `drizzle/`. */
     assetFolder: string;
   }
 }

@@ -4,7 +4,7 @@ import { silentLog } from "../../lib/log.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import type { Request } from "../../lib/request.ts";
 
-/** A call of a function whose bundle is nobody's: what deployments go back to is never a part of it. */
+/** Makes a call of a function with an invented bundle, of which no deployment's bundle is a part. */
 export function makeCall(context: InvocationContext, answerBy: number = Date.now() + 1_000): Call {
   return {
     ...{ context, log: silentLog, answerBy },
@@ -14,7 +14,7 @@ export function makeCall(context: InvocationContext, answerBy: number = Date.now
   };
 }
 
-/** The request that an event makes; rejects where it is refused. */
+/** Returns the request that an event makes. Rejects for an event that is refused. */
 export async function requestOf(
   event: unknown,
   context: InvocationContext,
@@ -22,7 +22,7 @@ export async function requestOf(
   return await recognise(event).request(makeCall(context));
 }
 
-/** Answers an event's caller as the handler does. */
+/** Answers the sender of an event as the handler does. */
 export async function respondTo(
   event: unknown,
   report: Report | null,

@@ -1,10 +1,10 @@
 import { onTestFinished, vi } from "vitest";
 
-/** A clock that stands still until a test moves it: the code under test takes no time, however slow the machine is. */
+/** A clock that stands still until a test moves it. The code under test takes no time, however slow the machine is. */
 export interface StillClock {
-  /** Moves the time ahead; timers that are due strike in their order. */
+  /** Moves the time ahead. Timers that are due go off in their order. */
   advance(ms: number): Promise<void>;
-  /** Waits, in real time, until `look` says so. @param stepMs moves the clock by so much at each look. Default 0 */
+  /** Waits, in real time, until `look` returns true. @param stepMs moves the clock at each look. Default: 0 */
   until(look: () => Promise<boolean> | boolean, stepMs?: number): Promise<void>;
   /** Lets the time pass until there is a result. */
   run<Result>(working: Promise<Result>): Promise<Result>;
@@ -14,8 +14,8 @@ const realTimeout = globalThis.setTimeout;
 const EVERY_MS = 10;
 
 /**
- * Stops the clock of this process and its timers, until the test ends. Network, database and `waitFor` go on. Tests that
- * run side by side with others cannot use it.
+ * Stops the clock of this process and its timers, until the test ends. Network, database and `waitFor` go on. Tests
+ * that run side by side with others cannot use it.
  */
 export function stopClock(): StillClock {
   vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
@@ -45,9 +45,9 @@ export function stopClock(): StillClock {
 }
 
 /**
- * Stops the clock that the product reads, but none of its timers: pauses end as always, and deadlines do not come
+ * Stops the clock that the product reads, but none of its timers. Pauses end as always, and deadlines do not come
  * nearer.
- * @returns lets so many ms pass at once
+ * @returns a function that lets so many ms pass at once
  */
 export function stopDate(): (ms: number) => void {
   let now = Date.now();

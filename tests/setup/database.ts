@@ -13,22 +13,22 @@ import {
 import { type Relay, type RelayOptions, startRelay } from "../../local/relay/relay.ts";
 import { closeKept, runKept } from "./kept-connection.ts";
 
-/** A database of a test's own, with an owner who is no superuser. */
+/** A database of a test's own. Its owner is no superuser. */
 export interface TestDatabase {
   readonly name: string;
   readonly owner: Role;
-  /** The owner's connection string. Its host is not reachable by a WebSocket: a relay is needed. */
+  /** The owner's connection string. A WebSocket reaches its host only through a relay. */
   readonly url: string;
   readonly admin: Admin;
-  /** The connection string of another role for this database. */
+  /** Returns the connection string of another role for this database. */
   urlOf(role: Role): string;
   /** Runs SQL in this database as superuser. */
   sql(text: string, values?: readonly unknown[]): Promise<Rows>;
   /** Runs SQL in this database as its owner. */
   sqlAsOwner(text: string, values?: readonly unknown[]): Promise<Rows>;
-  /** Creates one more role that can log in; dropped by `close`. */
+  /** Creates one more role that can log in. `close` drops it. */
   createRole(name: string, options?: RoleOptions): Promise<Role>;
-  /** Starts a relay to this server inside the test process; stopped by `close`. */
+  /** Starts a relay to this server inside the test process. `close` stops it. */
   startRelay(options?: Omit<RelayOptions, "target">): Promise<Relay>;
   /** Starts a relay that behaves like Neon's proxy, and returns the settings that lead a function to it. */
   functionEnvironment(): Promise<FunctionEnvironment>;
@@ -86,7 +86,7 @@ function targetOf(url: string): RelayOptions["target"] {
   return { host: hostname, port: Number(port) };
 }
 
-/** A session that sits in a transaction until it is released. */
+/** A session that stays in a transaction until it is released. */
 export interface Holder {
   readonly pid: number;
   sql(text: string): Promise<unknown>;

@@ -17,49 +17,49 @@ export interface AuthoredMigration {
   readonly statements: readonly string[];
 }
 
-/** A deployed function, each of whose deliveries is seen, with the request id that it came with. */
+/** A deployed function. A test sees each delivery of an event, and chooses its request id. */
 export interface Deployment {
   readonly functionArn: string;
-  /** Every delivery that has ended, in the order of the ends. */
+  /** Every ended delivery, in the order of the ends. */
   readonly ended: readonly Outcome[];
-  /** How many processes were started so far. */
+  /** Counts the processes that were started so far. */
   starts(): number;
-  /** How many deliveries have not ended yet. */
+  /** Counts the deliveries that have not ended yet. */
   underWay(): number;
   /** Replaces the code, as a deployment does. Returns the hash of its migrations. */
   deploy(...migrations: readonly AuthoredMigration[]): Promise<string>;
-  /** Replaces the code by what is made of a Drizzle folder. Returns the hash of its migrations. */
+  /** Replaces the code by that of a Drizzle folder. Returns the hash of its migrations. */
   deployFolder(folder: string): Promise<string>;
-  /** Delivers an event to a process that is free, or a new one. A job may be delivered as often as one likes. */
+  /** Delivers an event to a free process, or to a new one. A job may be delivered any number of times. */
   deliver(job: Job): Promise<Outcome>;
-  /** Delivers it as Lambda's queue does: a failed call is repeated, at most twice, with the same request id. */
+  /** Delivers a job as Lambda's queue does: a failed call is repeated, at most twice, with the same request id. */
   deliverFromQueue(job: Job): Promise<readonly Outcome[]>;
   /** Ends every process with SIGKILL. */
   kill(): Promise<void>;
-  /** Stops every process in its tracks, so that its time runs out. */
+  /** Stops every process with SIGSTOP, so that its time runs out. */
   freeze(): void;
   /**
-   * Lets the time of every call under way pass until only so many ms of it are left; with 0 Lambda ends it. Where the
-   * clock is not movable, it passes by itself.
+   * Lets the time of every present call pass until only so many ms are left; with 0 Lambda ends the call. Only a movable
+   * clock allows it.
    */
   leaveOnly(leftMs: number): void;
-  /** Kills what runs, and deletes the code. */
+  /** Kills every process, and deletes the code. */
   remove(): Promise<void>;
 }
 
-/** What a deployed function runs in. */
+/** The settings of a deployed function. */
 export interface DeploymentOptions {
-  /** Default: the stand-in's own client, in our Node. */
+  /** The Node and the runtime client. Default: the stand-in's own client, in our Node. */
   readonly runtime?: Pick<Runtime, "nodePath" | "clientPath">;
-  /** Whether a call's time passes only when the test says so. Default false. */
+  /** Whether a call's time passes only when the test says so. Default: false. */
   readonly movableClock?: boolean;
 }
 
 const MAX_RETRIES = 2;
-/** As long as Lambda lets a function run. */
+/** Lambda's longest time-out. */
 const TIMEOUT_MS = 900_000;
 
-/** Prepares a function with the handler that would be deployed. */
+/** Prepares a function with the handler of a real deployment. */
 export function prepareDeployment(
   environment: Readonly<Record<string, string>>,
   { runtime = { nodePath: process.execPath }, movableClock = false }: DeploymentOptions = {},
@@ -96,7 +96,7 @@ export function prepareDeployment(
     return outcome;
   };
   const deployFolder = async (drizzle: string): Promise<string> => {
-    // Processes with the old code finish what they do, and get nothing more.
+    // Processes with the old code finish their call, and get no other one.
     idle = [];
     const bundle = await compileBundle(drizzle);
     await writeAsset(bundle, folder, inject("assetFolder"));

@@ -1,11 +1,11 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** One migration as it lies in a folder. */
+/** One migration of a folder. */
 export interface WrittenMigration {
-  /** In the 0.x layout: the file's name; in the 1.0 layout: the folder's. */
+  /** The file's name in the 0.x layout; the folder's name in the 1.0 layout. */
   readonly tag: string;
-  /** The journal's time; without a meaning in the 1.0 layout. */
+  /** The time in the journal; not used in the 1.0 layout. */
   readonly when: number;
   readonly sql: string;
 }
@@ -30,7 +30,7 @@ export function writeNamedFolder(folder: string, migrations: readonly WrittenMig
   }
 }
 
-/** Copies the first `count` migrations of what drizzle-kit 0.31 generated for the example. */
+/** Copies the first `count` migrations that drizzle-kit 0.31 generated for the example. */
 export function copyExample(folder: string, count: number): void {
   cpSync("drizzle", folder, { recursive: true });
   editJournal(folder, (entries) => {
@@ -39,7 +39,7 @@ export function copyExample(folder: string, count: number): void {
   });
 }
 
-/** Dates every entry at least a second after the one before, as `drizzle-kit up` asks for. */
+/** Dates every entry at least a second after the one before, as `drizzle-kit up` demands. */
 export function raiseTimes(folder: string): void {
   let last = 0;
   editJournal(folder, (entries) =>

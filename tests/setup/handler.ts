@@ -1,6 +1,6 @@
 import { answerCall, type CallOptions, type createHandler } from "../../lib/handler/handler.ts";
 
-/** A handler with the parts that users do not choose. */
+/** Makes a handler with parts that users do not choose. */
 export function handlerWith(options: CallOptions): ReturnType<typeof createHandler> {
   return async (event, context) => {
     const { answer } = await answerCall(event, context, options);

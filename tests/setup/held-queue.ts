@@ -1,10 +1,10 @@
 import { type LocalLambdaService, startLambdaService } from "../../local/lambda/service.ts";
 import type { Deployment } from "./deployment.ts";
 
-/** Lambda's API in front of a function whose queue delivers nothing by itself: a test decides when. */
+/** Lambda's API in front of a function whose queue delivers nothing by itself. A test decides when to deliver. */
 export interface HeldQueue
   extends Pick<LocalLambdaService, "environment" | "refuse" | "cut" | "stop"> {
-  /** What was put into the queue, in order, with the function that it is for. */
+  /** The queued events in order, each with the ARN of its function. */
   readonly held: readonly { readonly functionArn: string; readonly event: unknown }[];
 }
 

@@ -14,7 +14,7 @@ import { type WrittenMigration, writeJournaledFolder, writeNamedFolder } from ".
 import { relayPool } from "./pool.ts";
 import { run, targetOf } from "./run.ts";
 
-/** One of Drizzle's two lines, with the layout of folders that it reads. */
+/** One of Drizzle's two release lines, with the layout of its folders. */
 export interface Line {
   readonly layout: "0.x" | "1.0";
   readonly version: string;
@@ -36,7 +36,7 @@ export const drizzle1: Line = {
   migrate: migrateByDrizzle1,
 };
 
-/** A database that Drizzle's migrators and ours take turns at. It is empty at the start of each test. */
+/** A database on which Drizzle's migrators and ours take turns. It is empty at the start of each test. */
 export class Interop {
   #scratch = "";
   #database: TestDatabase | null = null;
@@ -79,7 +79,7 @@ export class Interop {
     return await run(this.#target, await compileBundle(folder), request);
   }
 
-  /** Drizzle's own `migrate()`, as a team calls it. */
+  /** Runs Drizzle's own `migrate()`, as a team calls it. */
   async byDrizzle(line: Line, folder: string): Promise<void> {
     const pool = relayPool(this.database.url, this.#relay);
     try {
@@ -95,7 +95,7 @@ export class Interop {
     );
   }
 
-  /** The ledger's table as PostgreSQL keeps it, whatever its rows are. */
+  /** Returns the definition of the ledger's table in PostgreSQL's catalog, without its rows. */
   async ledgerTable(): Promise<unknown> {
     return await this.database.sql(`
       select a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull,

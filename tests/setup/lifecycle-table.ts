@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import type { Operation } from "../../local/cloudformation/cloudformation.ts";
 
-/** What an operator is told of each thing that may happen to a stack: where it leaves the stack, by what happened. */
+/** Reads the operator's table of CloudFormation's lifecycle: the stack's status at the end, by the row's event. */
 export function lifecycleRows(): ReadonlyMap<string, string> {
   const page = readFileSync("docs/operations.md", "utf8");
   const [, section = ""] = page.split("## CloudFormation's lifecycle\n");
@@ -13,15 +13,15 @@ export function lifecycleRows(): ReadonlyMap<string, string> {
   return new Map(rows.map(([what = "", , , end = ""]) => [what, end]));
 }
 
-/** What `Fn::GetAtt` may read of every answer, whatever was asked and whatever came of it. */
+/** The attributes that `Fn::GetAtt` may read from every answer, whatever the request and its outcome. */
 const ATTRIBUTES = [
   ...["ahead", "appliedCount", "executor", "latest"],
   ...["pendingCount", "requestId", "status"],
 ];
 
 /**
- * Fails the test unless an operation left the stack where the row of its name says, with these problems
- * seen, and each answer has all attributes. Where a framework answers, it has none of a failure.
+ * Fails the test unless the operation ended with the status in the row of the test's name, with exactly these problems,
+ * and each answer has all attributes. A failure that a framework answers has no attributes: do not use it there.
  */
 export function expectEnd(operation: Operation, problems: readonly string[] = []): void {
   const title = expect.getState().currentTestName?.split(" > ").at(-1) ?? "";

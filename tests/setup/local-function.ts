@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { type LambdaOptions, type LocalLambda, startLambda } from "../../local/lambda/lambda.ts";
 
-/** A function made of one file of source; it goes when the test ends. */
+/** Makes a function of one file of source. It is removed when the test ends. */
 export async function deploySource(
   source: string,
   options: Omit<LambdaOptions, "handlerDirectory"> = {},

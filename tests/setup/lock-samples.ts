@@ -1,12 +1,12 @@
-/** Statements of one kind, and where PostgreSQL documents or decides what they lock. */
+/** Statements of one kind, and the page or file of PostgreSQL that says what they lock. */
 export interface LockSection {
   readonly title: string;
   readonly source: string;
-  /** What `docs/locks.md` calls it, and a sample that runs on `LOCK_SCHEMA`. */
+  /** The name of a statement in `docs/locks.md`, and a sample that runs on `LOCK_SCHEMA`. */
   readonly samples: readonly (readonly [name: string, sql: string])[];
 }
 
-/** What the samples run on. */
+/** The schema on which the samples run. */
 export const LOCK_SCHEMA = `
 create table t (
   id int primary key, a int, b text, n int not null default 0,

@@ -13,7 +13,7 @@ import type { Home, Ledger, LedgerRow } from "../../lib/ledger/ledger.ts";
 
 await loadParser();
 
-/** A migration with one statement per chunk. What the parser refuses is taken as it is. */
+/** Makes a migration with one statement per chunk. A text that the parser refuses is taken as it is. */
 export function makeMigration(tag: string, when: number, ...statements: string[]): Migration {
   const sql = statements.join(`\n${STATEMENT_BREAKPOINT}\n`);
   const cut = cutStatements(sql);

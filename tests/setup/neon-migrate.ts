@@ -1,17 +1,17 @@
 import { spawn } from "node:child_process";
 import { inject } from "vitest";
 
-/** A command line that has ended. */
+/** The end of a command line. */
 export interface Ended {
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** V8's second compiler for WebAssembly takes longer than all that the parser does in so short a life. */
+/** V8's optimising compiler for WebAssembly takes more time than it saves the parser in so short a process. */
 const NODE_FLAGS = ["--liftoff-only"];
 
-/** Runs the command line in a process of its own. Nothing of our environment names a database to it. */
+/** Runs the command line in a process of its own, which gets no database from our environment. */
 export function neonMigrate(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},

@@ -8,15 +8,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type Account, findAccount } from "../../local/postgres/binaries.ts";
 import { freePort, hasEnded } from "../../local/postgres/server.ts";
 
-/** How a PgBouncer is started. */
+/** The settings of a PgBouncer. */
 export interface PgBouncerOptions {
-  /** The owner's connection string: the one database and the one role that are let through. */
+  /** The owner's connection string. Only its database and its role are let through. */
   readonly url: string;
-  /** Default `transaction`. */
+  /** Default: `transaction`. */
   readonly poolMode?: "transaction" | "session";
-  /** How many backends there may be at once. Default 20. */
+  /** The largest number of backends at a time. Default: 20. */
   readonly poolSize?: number;
-  /** Whether backends are used in turn, instead of the one that became free last. Default false. */
+  /** Whether backends are used in turn, instead of the one that became free last. Default: false. */
   readonly roundRobin?: boolean;
 }
 
@@ -24,9 +24,9 @@ export interface PgBouncerOptions {
 export interface PgBouncer {
   readonly host: string;
   readonly port: number;
-  /** The connection string that leads through it. */
+  /** The connection string through the PgBouncer. */
   readonly url: string;
-  /** Ends it with every connection and deletes its folder. */
+  /** Ends the PgBouncer and every connection, and deletes its folder. */
   stop(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 10;
 const PORT_ATTEMPTS = 5;
 
-/** Where the program is; null when it is not installed. Debian keeps it where only root's PATH leads. */
+/** Finds the program; null when it is not installed. Debian keeps it in a folder that only root's PATH names. */
 export function pgBouncerPath(): string | null {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"];
   const paths = folders.filter((folder) => folder !== "").map((each) => join(each, "pgbouncer"));
@@ -51,7 +51,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Starts a PgBouncer in front of a database. @throws Error with its log when it does not come up */
+/** Starts a PgBouncer in front of a database. @throws Error with its log when it does not start */
 export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBouncer> {
   const program = pgBouncerPath();
   if (program === null) throw new Error("PgBouncer is not installed.");
@@ -85,7 +85,7 @@ async function launch(
   folder: string,
   options: PgBouncerOptions,
 ): Promise<Running> {
-  // Like PostgreSQL it refuses to run as root, so it runs as whoever the server runs as.
+  // Like PostgreSQL, PgBouncer refuses to run as root, so it gets the server's account.
   const account = await findAccount();
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
@@ -94,7 +94,7 @@ async function launch(
     if (await untilReady(child, port)) return { child, port };
     await end(child);
     const log = readFileSync(join(folder, "log"), "utf8");
-    // Somebody else took the port between our look and its own.
+    // Another process took the port between our look and PgBouncer's.
     const taken = log.includes("Address already in use");
     if (!taken || attempt === PORT_ATTEMPTS) throw new Error(`PgBouncer did not start:\n${log}`);
   }
@@ -186,7 +186,7 @@ function listens(port: number): Promise<boolean> {
   });
 }
 
-/** SIGTERM is its immediate shutdown. */
+/** Ends PgBouncer. SIGTERM is its immediate shutdown. */
 async function end(child: ChildProcess): Promise<void> {
   if (hasEnded(child)) return;
   const ended = new Promise((resolve) => child.once("exit", resolve));

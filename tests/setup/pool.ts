@@ -2,15 +2,15 @@ import { Client, Pool, type PoolClient } from "@neondatabase/serverless";
 import { afterEach } from "vitest";
 import { WebSocket } from "ws";
 
-/** How a test's pool connects. */
+/** The settings of a test's pool. */
 export interface PoolOptions {
-  /** Whether the password is sent ahead, as on Neon. Default true. */
+  /** Whether the password is sent ahead, as on Neon. Default: true. */
   readonly pipelined?: boolean;
-  /** Beside the connection string, as the driver takes them. */
+  /** More settings of the driver. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
-/** The real driver's Pool through a relay, without touching the driver's global configuration. */
+/** Opens the real driver's Pool through a relay, without a change of the driver's global configuration. */
 export function relayPool(url: string, relay: string, options: PoolOptions = {}): Pool {
   class RelayedClient extends Client {
     constructor(config: ConstructorParameters<typeof Client>[0]) {
@@ -22,15 +22,15 @@ export function relayPool(url: string, relay: string, options: PoolOptions = {})
     }
   }
   const pool = new Pool({ connectionString: url, max: 1, ...options.settings });
-  // The driver ignores this among the options: a class field overwrites it.
+  // The driver ignores `Client` among the options: a class field overwrites it.
   Reflect.set(pool, "Client", RelayedClient);
   pool.on("error", () => undefined);
   return pool;
 }
 
 /**
- * Opens pools that are ended behind each test of a file.
- * @param urlOf their connection string, where an option gives no other one
+ * Opens pools that end with their test.
+ * @param urlOf returns the connection string of a pool whose options name none
  */
 export function usePools(
   urlOf: () => string,
@@ -46,10 +46,10 @@ export function usePools(
   };
 }
 
-/** The clients that nobody has given back: without them a pool does not end. */
+/** The clients that nobody has given back. A pool does not end before it has them all. */
 const out = new WeakMap<Pool, Set<PoolClient>>();
 
-/** Checks a client out whose late errors concern nobody: the test looks at what its queries say. */
+/** Checks a client out, and ignores its late errors: a test looks at the results of its queries. */
 export async function checkOut(pool: Pool): Promise<PoolClient> {
   const client = await pool.connect();
   client.on("error", () => undefined);
@@ -63,13 +63,13 @@ export async function checkOut(pool: Pool): Promise<PoolClient> {
   return client;
 }
 
-/** Ends a pool, whatever a test that failed has left checked out. */
+/** Ends a pool, even if a failed test has left clients checked out. */
 async function endPool(pool: Pool): Promise<void> {
   for (const client of out.get(pool) ?? []) client.release(true);
   await pool.end();
 }
 
-/** The rows of a connection's first query, or the error that it failed with. */
+/** Returns the rows of a connection's first query, or its error. */
 export async function firstQuery(pool: Pool, text = "select 1 as one"): Promise<unknown> {
   const client = await checkOut(pool);
   try {

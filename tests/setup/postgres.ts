@@ -4,7 +4,7 @@ import { startPostgres } from "../../local/postgres/postgres.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** The superuser's connection string of the run's one PostgreSQL. */
+    /** The superuser's connection string of the one PostgreSQL for the whole run. */
     postgresUrl: string;
   }
 }

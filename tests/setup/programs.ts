@@ -5,7 +5,7 @@ import type { TestProject } from "vitest/node";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** The command line, as a program that plain Node runs. */
+    /** The path of the command line as a program for plain Node. */
     cliProgram: string;
   }
 }

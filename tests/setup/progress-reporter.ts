@@ -1,9 +1,9 @@
 import type { Reporter, TestModule, TestSpecification } from "vitest/node";
 
-/** The share of the files between two lines. */
+/** The share of the files from one line to the next. */
 const SHARE = 0.1;
 
-/** Says how far a run is, in ten lines. Vitest's own reporter tells of each failure, and counts at the end. */
+/** Prints the progress of a run in ten lines. Vitest's own reporter prints each failure, and the counts at the end. */
 export class ProgressReporter implements Reporter {
   #files = 0;
   #filesDone = 0;

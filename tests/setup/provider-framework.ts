@@ -6,7 +6,7 @@ import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import type { ResourceRequest } from "../../local/cloudformation/response.ts";
 import type { Outcome } from "../../local/lambda/sandbox.ts";
 
-/** The service token of a resource that CDK's Provider framework answers for. */
+/** The service token of a resource for which CDK's Provider framework answers. */
 export const FRAMEWORK_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:framework";
 
 /** One request on its way through the framework. */
@@ -23,9 +23,9 @@ const runtime = join(
 );
 
 /**
- * Gives a request to the framework's own function (aws-cdk-lib, `custom-resources/provider-framework`): it
- * passes all of it on, and sends the answer itself. Its ways out are ours: an invocation, and a PUT
- * that keeps the port.
+ * Gives a request to the framework's own function (aws-cdk-lib, `custom-resources/provider-framework`), which passes all
+ * of it on, and sends the answer itself. We replace its two ways out: the invocation, and the PUT, which here keeps the
+ * port of the URL.
  */
 export async function answerAsFramework(
   request: ResourceRequest,
@@ -41,13 +41,13 @@ function framework(): { onEvent(event: object): Promise<void> } {
   const stub = new Module(outbound);
   stub.exports = { invokeFunction, httpRequest: putWithPort };
   stub.loaded = true;
-  // In its place the framework would load the AWS SDK.
+  // Without the stub, the framework would load the AWS SDK.
   require.cache[outbound] = stub;
   require(join(runtime, "util.js")).log = () => undefined;
   return require(join(runtime, "framework.js"));
 }
 
-/** As the SDK does it: a function error is no exception. */
+/** Invokes as the SDK does: a function error is no exception. */
 async function invokeFunction({ Payload }: { readonly Payload: string }): Promise<object> {
   const outcome = await passages.getStore()?.deliver(JSON.parse(Payload));
   const FunctionError = outcome?.functionError ?? undefined;

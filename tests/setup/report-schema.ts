@@ -5,7 +5,7 @@ import type { Amendment } from "../../lib/amend/amend.ts";
 import type { RunRecord } from "../../lib/queued-runs/record.ts";
 import type { Report } from "../../lib/report/report.ts";
 
-/** Returns a value as what a published schema describes, and fails the test where it is not that. */
+/** Makes a function that returns a value if a published schema allows it, and fails the test otherwise. */
 function published<Value>(name: string): (value: unknown) => Value {
   const schema: object = JSON.parse(
     readFileSync(new URL(`../../docs/${name}.schema.json`, import.meta.url), "utf8"),
@@ -21,8 +21,8 @@ function published<Value>(name: string): (value: unknown) => Value {
 /** Returns the value as a report if the published schema allows it, and fails the test otherwise. */
 export const expectReport: (value: unknown) => Report = published<Report>("report");
 
-/** The same for what `baseline` and `repair` answer. */
+/** The same for the answer of `baseline` and `repair`. */
 export const expectAmendment: (value: unknown) => Amendment = published<Amendment>("amendment");
 
-/** The same for a run that outlives the call that asked for it. */
+/** The same for a queued run. */
 export const expectRun: (value: unknown) => RunRecord = published<RunRecord>("run");

@@ -7,7 +7,7 @@ import { DEFAULT_LEDGER, type Target } from "../../lib/target/target.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";
 
-/** A target behind a relay. */
+/** Makes a target behind a relay. */
 export function targetOf(url: string, relay: string, changes: Partial<Target> = {}): Target {
   return {
     url,
@@ -25,20 +25,20 @@ export interface TestTarget {
   readonly target: Target;
 }
 
-/** Creates what the tests of one file share; the `close` of the database ends both. One test alone asks `setup/test.ts`. */
+/** Creates a target for all tests of a file; `close` of the database ends both. `test.ts` has one for a single test. */
 export async function createTestTarget(): Promise<TestTarget> {
   const database = await createTestDatabase();
   const relay = await database.startRelay();
   return { database, target: targetOf(database.url, relay.address) };
 }
 
-/** How a run is looked at while it goes on. */
+/** The settings of a run in a test. */
 export interface RunSettings {
-  /** Default: one that keeps nothing. */
+  /** The log of the run. Default: one that keeps nothing. */
   readonly log?: Log;
 }
 
-/** Runs one request, and holds the report against the published schema. */
+/** Runs one request, and checks the report by the published schema. */
 export async function run(
   target: Target,
   bundle: Bundle,

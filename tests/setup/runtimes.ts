@@ -6,23 +6,23 @@ import { isTrial } from "./tries.ts";
 export interface Runtime {
   readonly name: string;
   readonly nodePath: string;
-  /** Default: the stand-in's own. */
+  /** The runtime client. Default: that of the stand-in. */
   readonly clientPath?: string;
 }
 
-/** Installed by the project's own check (`.ci/runtimes/install`), and by nobody who only uses the project. */
+/** The folder of AWS' runtimes. Only the project's own check installs them (`.ci/runtimes/install`). */
 const INSTALLED = new URL("../../.ci/runtimes/", import.meta.url);
 
 const CLIENT = "node_modules/aws-lambda-ric/index.mjs";
 
-/** Of each of AWS' runtimes: its Node, its client, and what the client needs to be there. */
+/** AWS' runtimes, each with its Node, its client, and a file that shows that the client is installed. */
 const THEIRS = [
   ["nodejs22.x", "node-22", "nodejs22.x.mjs", "node_modules/nodejs22.x/index.mjs"],
   ["newest client on Node 22", "node-22", CLIENT, CLIENT],
   ["nodejs24.x", "node-24", CLIENT, CLIENT],
 ] as const;
 
-/** What the built function is tried in: the stand-in's client, and in trials AWS' own where it is installed. */
+/** Returns the runtimes for the built function: the stand-in's, and in trials those of AWS that are installed. */
 export function runtimes(): readonly Runtime[] {
   const standIn = { name: "the stand-in's client", nodePath: process.execPath };
   if (!isTrial()) return [standIn];

@@ -6,7 +6,7 @@ import { type AuthoredMigration, type Deployment, prepareDeployment } from "./de
 import { expectReport } from "./report-schema.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** A database of one test's own, with the function that would be deployed in front of it. */
+/** A database of a test's own, with a deployed function in front of it. */
 export interface Scene {
   readonly database: TestDatabase;
   readonly deployment: Deployment;
@@ -14,15 +14,15 @@ export interface Scene {
   up(migrations: readonly AuthoredMigration[], request?: object): Promise<Report>;
   /** Calls the function once more, as it is deployed. */
   again(request?: object): Promise<Report>;
-  /** Everything that one may find afterwards. */
+  /** Reads everything that a run may leave. */
   left(): Promise<Left>;
 }
 
-/** What is in the database when no run is under way. */
+/** The content of the database when no run is under way. */
 export interface Left {
   /** Columns of the application's tables, by table. */
   readonly tables: Readonly<Record<string, string>>;
-  /** Indexes that nobody wrote as a constraint; INVALID ones say so. */
+  /** Indexes that belong to no constraint. Those that are INVALID say so. */
   readonly indexes: readonly string[];
   /** The journal's times in the ledger. */
   readonly ledger: readonly number[];
@@ -32,7 +32,7 @@ export interface Left {
   readonly sessions: number;
 }
 
-/** Sets a scene; it is taken down when the test ends that this context belongs to. */
+/** Sets a scene. It is removed at the end of the context's test. */
 export async function setScene({
   onTestFinished,
 }: Pick<TestContext, "onTestFinished">): Promise<Scene> {
@@ -58,7 +58,7 @@ export async function setScene({
 
 let calls = 0;
 
-/** Calls a deployed function. @throws where it does not answer with a report */
+/** Calls a deployed function. @throws Error for an answer that is no report */
 export async function call(deployment: Deployment, request: object = {}): Promise<Report> {
   calls += 1;
   const event = { ...request, onFailure: "return" };
@@ -66,12 +66,12 @@ export async function call(deployment: Deployment, request: object = {}): Promis
   return expectReport(payload);
 }
 
-/** What a run says in one word. */
+/** Returns the outcome of a run in one word. */
 export function outcome({ status, error }: Report): string {
   return error?.code ?? status;
 }
 
-/** Waits until a run waits for somebody's lock in a statement like this. */
+/** Waits until a run waits for another session's lock in a statement like this. */
 export async function untilBlocked(database: TestDatabase, statement: string): Promise<void> {
   await waitFor(async () => {
     const rows = await database.sql(
@@ -83,10 +83,10 @@ export async function untilBlocked(database: TestDatabase, statement: string): P
   });
 }
 
-/** Waits until a run has asked for the migration lock in vain, and does so again and again. */
+/** Waits until a run waits for the migration lock: it has asked in vain, and asks again and again. */
 export async function untilQueued(database: TestDatabase): Promise<void> {
   await waitFor(async () => {
-    // The first time it asks in another way, and looks for a pooler before it waits.
+    // Its first question is another one, and it looks for a pooler before it waits.
     const rows = await database.sql(
       `select from pg_stat_activity where datname = current_database() and state = 'idle'
        and application_name like 'neon-migrate/%' and query like '%pg_try_advisory_lock%true as "lasting"%'`,
@@ -143,7 +143,7 @@ const sessionsIn = (database: TestDatabase) =>
     "select from pg_stat_activity where datname = current_database() and application_name like 'neon-migrate/%'",
   );
 
-/** Waits until no run is connected: a session ends a moment behind the answer of its run. */
+/** Waits until no run is connected: a session ends a moment after the answer of its run. */
 export async function untilNobodyIsLeft(database: TestDatabase): Promise<void> {
   await waitFor(async () => (await sessionsIn(database)).length === 0);
 }

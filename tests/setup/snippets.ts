@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What the snippets take for granted. */
+/** The code that the snippets take for granted. */
 const GIVEN = `
 import { App, Stack } from "aws-cdk-lib";
 import { Vpc } from "aws-cdk-lib/aws-ec2";
@@ -41,14 +41,14 @@ const NAMES = ["NeonMigrations"].concat(
   Array.from(GIVEN.matchAll(/export const (\w+)/g), ([, name = ""]) => name),
 );
 
-/** The snippets in TypeScript of a page. */
+/** Returns the TypeScript snippets of a page. */
 export function snippetsOf(page: string): readonly string[] {
   const found = readFileSync(page, "utf8").matchAll(/```ts\n(.*?)```/gs);
   return Array.from(found, ([, text = ""]) => text);
 }
 
 /**
- * An ESM app of snippets: a module each, and `main.mts`, which loads all of them, synthesises the app that they share
+ * Makes an ESM app of snippets. Each is a module, and `main.mts` loads all of them, synthesises the app that they share,
  * and prints the hash of its migrations.
  */
 export function appOf(snippets: readonly string[]): Readonly<Record<string, string>> {
@@ -65,7 +65,7 @@ export function appOf(snippets: readonly string[]): Readonly<Record<string, stri
   return Object.fromEntries(all.map(([name, text]) => [`${name}.mts`, text]));
 }
 
-/** A snippet as a module: what it uses and does not declare is given. */
+/** Makes a module of a snippet, with the names that it uses and does not declare. */
 function moduleOf(snippet: string): string {
   const isDeclared = (name: string) =>
     new RegExp(`(?:const|import \\{.*) ${name}\\b`).test(snippet);

@@ -18,45 +18,45 @@ import { waitFor } from "./wait-for.ts";
 /** One version of the function. */
 export interface Version {
   readonly migrations: readonly AuthoredMigration[];
-  /** Whether a call's time passes only when the test says so. Default false. */
+  /** Whether a call's time passes only when the test says so. Default: false. */
   readonly movableClock?: boolean;
-  /** Beside the test's database. */
+  /** Settings beside those for the test's database. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** A stack with one function, of which several versions exist; their processes outlive a test. */
+/** A stack with one function in several versions. The processes of a version outlive a test. */
 export interface TestStack<Name extends string> {
   readonly cloudFormation: LocalCloudFormation;
   readonly database: TestDatabase;
   readonly gate: Gate;
-  /** Every delivery of this test that has ended, in the order of the ends. */
+  /** Every ended delivery of this test, in the order of the ends. */
   readonly ended: readonly Outcome[];
-  /** Makes this version the function's code, for what is delivered from now on. Returns its template's properties. */
+  /** Makes this version the function's code for later deliveries. Returns the properties of its template. */
   use(name: Name): Promise<{ readonly MigrationsHash: string }>;
-  /** The version that is the function's code. */
+  /** Returns the version that is the function's code now. */
   current(): Deployment;
   /** Deploys a version for the first time, with more properties. */
   create(name: Name, properties?: object, options?: OperationOptions): Promise<Operation>;
-  /** Deploys another one. */
+  /** Deploys another version. */
   update(name: Name, properties?: object, options?: OperationOptions): Promise<Operation>;
-  /** Before an Update is rolled back, this version becomes the function's code. */
+  /** Makes this version the function's code before an Update is rolled back. */
   restoreBeforeRollback(name: Name): void;
-  /** Asks this in place of the function; null: the function. */
+  /** Sends requests to another function in place of this one; null: to this one again. */
   askInstead(other: Asked | null): void;
-  /** Puts the database back to where it was, and starts another stack. */
+  /** Empties the database, and starts another stack. */
   reset(options?: Partial<Pick<CloudFormationOptions, "serviceToken">>): Promise<void>;
 }
 
 /** The name of the one resource that `create` and `update` deploy. */
 export const ID = "Migrations";
 
-/** Who is asked, with a way to the function behind it. */
+/** A function that gets the requests, with a way to the real function behind it. */
 export type Asked = (
   request: ResourceRequest,
   deliver: (event: unknown) => Promise<Outcome>,
 ) => Promise<unknown>;
 
-/** The stack of a file's tests, each of which begins with an empty one. */
+/** Makes the stack for the tests of a file. Each test begins with an empty stack. */
 export function testStack<Name extends string>(
   versions: Readonly<Record<Name, Version>>,
 ): TestStack<Name> {
@@ -100,7 +100,7 @@ export function testStack<Name extends string>(
   });
   beforeEach(async () => {
     await reset();
-    // Who knows the URL may answer in our place.
+    // The logs must not hold the URL: anyone who knows it may answer in our place.
     return () => expect(JSON.stringify(ended)).not.toMatch(/Signature|AWSAccessKeyId/);
   });
   afterAll(async () => {
@@ -135,7 +135,7 @@ export function testStack<Name extends string>(
   };
 }
 
-/** What outlives a test. */
+/** The parts that outlive a test. */
 interface Parts<Name extends string> {
   readonly database: TestDatabase;
   readonly gate: Gate;
@@ -152,12 +152,12 @@ async function prepare<Name extends string>(
 }
 
 type Code<Name extends string> = Pick<TestStack<Name>, "use" | "current"> & {
-  /** Ends every call that a failed test has left, and every repetition of it. */
+  /** Ends every call that a failed test has left, with its repetitions. */
   end(): Promise<void>;
   remove(): Promise<void>;
 };
 
-/** The versions of one function, each prepared when it is used for the first time. */
+/** Prepares the versions of one function, each at its first use. */
 function startCode<Name extends string>(
   versions: Readonly<Record<Name, Version>>,
   environment: Readonly<Record<string, string>>,
@@ -196,12 +196,12 @@ function startCode<Name extends string>(
   };
 }
 
-/** A duplicate in Lambda's queue has the request id of the first one. */
+/** Makes the job of a request. A duplicate in Lambda's queue has the same request id. */
 export function jobOf(request: ResourceRequest): Job {
   return { requestId: request.RequestId, event: request };
 }
 
-/** What an operation sent and what was answered, in short. */
+/** Returns the requests of an operation and their answers, in short. */
 export function exchanged({ exchanges }: Operation): readonly unknown[] {
   return exchanges.map(({ request, status, data }) => [
     request.RequestType,

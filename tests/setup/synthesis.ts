@@ -15,8 +15,8 @@ export interface Scene {
 type Props = Partial<NeonMigrationsProps>;
 
 /**
- * The construct at the path `Shop/Migrations`, with the example's migrations and no look at their findings.
- * @param props what a test adds, or what makes it within the stack
+ * Makes the construct at the path `Shop/Migrations`, with the example's migrations, and without `check`.
+ * @param props more props, or a function that makes them for the stack
  */
 export function scene(
   props: Props | ((stack: Stack) => Props) = {},
@@ -34,25 +34,25 @@ export function scene(
   return { stack, secret, migrations };
 }
 
-/** A secret that the stack itself makes. */
+/** Makes a secret in the stack. */
 export function ownSecret(stack: Stack, props: SecretProps = {}): ISecret {
-  // CDK's own types are not exact about optional properties.
+  // CDK's types are not exact about optional properties.
   return new Secret(stack, "OwnSecret", props) as ISecret;
 }
 
-/** A VPC that the stack itself makes, with private subnets in two zones. */
+/** Makes a VPC in the stack, with private subnets in two zones. */
 export function ownVpc(stack: Stack): IVpc {
   return new Vpc(stack, "Vpc", { maxAzs: 2 }) as IVpc;
 }
 
-/** Every statement of every policy in a stack. */
+/** Returns every statement of every policy in a stack. */
 export function grantsIn(stack: Stack): readonly unknown[] {
   return Object.values(Template.fromStack(stack).findResources("AWS::IAM::Policy")).flatMap(
     ({ Properties }) => Properties.PolicyDocument.Statement,
   );
 }
 
-/** The properties of a custom resource, as CloudFormation sends them. */
+/** Returns the properties of a custom resource, as CloudFormation sends them. */
 export function runOf(stack: Stack, id = "Migrations"): Readonly<Record<string, unknown>> {
   const runs = Template.fromStack(stack).findResources("Custom::NeonMigrations");
   const found = Object.entries(runs).find(([logicalId]) => logicalId.startsWith(`${id}Run`));

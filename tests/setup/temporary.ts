@@ -3,8 +3,8 @@ import { basename, dirname, join } from "node:path";
 import type { TestProject } from "vitest/node";
 
 /**
- * A place for what CDK leaves behind: each synthesis makes folders that nobody removes where workers are killed.
- * It carries the number of this process, so that the place of a run that was killed is known, and removed by the next.
+ * Makes one folder for the temporary folders of CDK, which stay behind when a worker is killed. Its name has the number
+ * of this process: the next run recognises the folder of a run that was killed, and removes it.
  */
 export function setup({ config }: TestProject): () => void {
   const folder = config.env.TMPDIR;
@@ -23,14 +23,14 @@ function remove(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Whether a process runs; true for what is no number of a process. */
+/** Whether a process runs; true for a number that is not that of a process. */
 function isAlive(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return true;
   try {
     process.kill(pid, 0);
     return true;
   } catch (thrown) {
-    // It may be another user's.
+    // The process may belong to another user.
     return Reflect.get(Object(thrown), "code") !== "ESRCH";
   }
 }

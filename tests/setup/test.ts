@@ -1,10 +1,15 @@
+/*
+ * Setup: the parts that tests share. A test asks for a database, a function or a stack, and gets one that is removed when
+ * it ends. Nothing here is a test, and only helpers whose name or comment says so fail one.
+ */
+
 import { test as base, type TestAPI } from "vitest";
 import type { Target } from "../../lib/target/target.ts";
 import type { Relay } from "../../local/relay/relay.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { targetOf } from "./run.ts";
 
-/** A test asks for these by name. Each is made when a test asks for it, and closed when that test ends. */
+/** The fixtures of a test. Each is made when a test asks for it by name, and closed when that test ends. */
 export interface Fixtures {
   /** An empty database. */
   readonly database: TestDatabase;
@@ -14,7 +19,7 @@ export interface Fixtures {
   readonly target: Target;
 }
 
-/** Vitest's `test`, with a database of the test's own for those that ask for one. */
+/** Vitest's `test`. A test that asks for a database gets one of its own. */
 export const test: TestAPI<Fixtures> = base.extend<Fixtures>({
   // biome-ignore lint/correctness/noEmptyPattern: Vitest reads from the pattern what a fixture needs.
   database: async ({}, use) => {

@@ -3,24 +3,24 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createTlsServer } from "node:tls";
 
 /**
- * A way to a relay as in production: TCP, then TLS. An answer arrives when the client, who lives in the same process,
- * has said everything that it says without one.
+ * A way to a relay as in production: TCP, then TLS. The client lives in the same process. An answer arrives once the
+ * client has sent everything that it sends without that answer.
  */
 export interface TlsFront {
   readonly port: number;
-  /** Who had the word on the connection, in turn: `c` for the client, `s` for what it was answered. */
+  /** The speakers on the connection, in turn: `c` for the client, `s` for the server. */
   readonly turns: string;
   stop(): Promise<void>;
 }
 
-/** What stands in front of which relay. */
+/** The settings of the front. */
 export interface TlsFrontOptions {
   readonly relayPort: number;
-  /** After so many answers the client is not heard any more, not even that it hangs up. Default: it always is. */
+  /** The number of answers after which the client is not heard any more, even when it hangs up. Default: no limit. */
   readonly deafAfter?: number;
 }
 
-/** Starts one. It counts bytes on the TCP connection, of which TLS is a part. */
+/** Starts the front. It watches the bytes of the TCP connection, those of TLS included. */
 export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -66,10 +66,10 @@ export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront>
   };
 }
 
-/** So often the event loop turns without a word of the client before it counts as silent. */
+/** The number of turns of the event loop without a byte of the client before the client counts as silent. */
 const SILENT_TURNS = 50;
 
-/** Answers on their way, each of which arrives when the client has fallen silent. */
+/** Answers on their way. They arrive once the client is silent. */
 class PoliteLine {
   readonly #waiting: (() => void)[] = [];
   #silentTurns = 0;
@@ -81,7 +81,7 @@ class PoliteLine {
     if (!this.#turning) this.#turn();
   }
 
-  /** The client has said something: it may have more to say. */
+  /** Notes that the client has sent bytes: it may send more. */
   heard(): void {
     this.#silentTurns = 0;
   }
@@ -110,7 +110,7 @@ async function listen(server: Server): Promise<number> {
   open.set(server, sockets);
   server.on("connection", (socket: Socket) => sockets.add(socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // A server that listens on TCP has such an address.
+  // The address of a server that listens on TCP is of this type.
   return (server.address() as AddressInfo).port;
 }
 
@@ -122,7 +122,7 @@ function close(server: Server): Promise<void> {
 const ED25519 = der(0x30, der(0x06, Buffer.from([0x2b, 0x65, 0x70])));
 const NOBODY = der(0x30);
 
-/** A certificate for nobody in particular, signed by its own key (RFC 5280, section 4.1). */
+/** Makes a certificate that is signed by its own key (RFC 5280, section 4.1). */
 function certificate(privateKey: KeyObject, publicKey: KeyObject): string {
   const validity = der(0x30, time("000101000000Z"), time("491231235959Z"));
   const serial = der(0x02, Buffer.from([1]));
@@ -142,7 +142,7 @@ function certificate(privateKey: KeyObject, publicKey: KeyObject): string {
 
 const time = (text: string): Buffer => der(0x17, Buffer.from(text));
 
-/** One value in DER, of at most 255 bytes. */
+/** Encodes one value in DER, of at most 255 bytes. */
 function der(tag: number, ...parts: readonly Buffer[]): Buffer {
   const content = Buffer.concat(parts);
   const length = content.length < 128 ? [content.length] : [0x81, content.length];

@@ -2,8 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "vitest";
 
 /**
- * Waits until `look` says so. Fails the test when that takes longer than `timeoutMs`, by a clock and with timers
- * that no test has stopped.
+ * Waits until `look` returns true. Fails the test when that takes longer than `timeoutMs`. It uses the real clock and
+ * real timers, even where a test has stopped them.
  */
 export async function waitFor(
   look: () => Promise<boolean> | boolean,

@@ -40,7 +40,7 @@ const V2 = {
   isBase64Encoded: true,
 };
 
-/** Function URL, HTTP API, REST API and load balancer, asking and applying. */
+/** Events of Function URL, HTTP API, REST API and load balancer, which ask for a status or apply. */
 export const HTTP: readonly unknown[] = [
   V1,
   V2,
@@ -66,7 +66,7 @@ const CUSTOM_RESOURCE = {
   },
 };
 
-/** A custom resource behind CDK's Provider framework, and one that we answer ourselves. */
+/** Requests of a custom resource: behind CDK's Provider framework, and those that we answer ourselves. */
 export const CLOUDFORMATION: readonly unknown[] = [
   CUSTOM_RESOURCE,
   { ...CUSTOM_RESOURCE, ServiceToken: LOCAL_FUNCTION_ARN },
@@ -110,7 +110,7 @@ export const DEPLOYMENTS: readonly object[] = [
   },
 ];
 
-/** Events of other services. The first list carries marks that stay, whatever else an event holds. */
+/** Events of other services with a mark, which outweighs any request in the event. */
 export const MARKED: readonly object[] = [
   { Records: [{ eventSource: "aws:sqs", body: '{"action":"up"}', messageId: "1" }] },
   { Records: [{ EventSource: "aws:sns", Sns: { Message: '{"action":"up"}' } }] },
@@ -132,7 +132,7 @@ export const MARKED: readonly object[] = [
   { requestContext: { routeKey: "$default", eventType: "MESSAGE", connectionId: "x" }, body: BODY },
 ];
 
-/** Those without a mark that would outweigh a request: nothing in them is one. */
+/** Events of other services without such a mark. None of them holds a request. */
 export const UNMARKED: readonly object[] = [
   { Step: "createSecret", SecretId: "arn", ClientRequestToken: "x" },
   { arguments: {}, identity: null, source: null, info: { fieldName: "migrate" } },

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 
-/** How far into a value mutations reach; what lies deeper was put there by one of them. */
+/** The depth that mutations reach in a value. Deeper parts come from a mutation themselves. */
 const MAX_DEPTH = 6;
 
-/** JSON text whose objects own what JavaScript would inherit, or cannot be turned into text. */
+/** JSON texts of tricky objects: they own keys that JavaScript inherits, or cannot be turned into text. */
 const TRICKS = [
   '{"__proto__":{"action":"up"}}',
   '{"__proto__":null}',
@@ -56,7 +56,7 @@ const TEXTS = [
   "e30=",
 ];
 
-/** Any text: odd ones, random ones with lone surrogates, and long ones. */
+/** Any text: odd texts, random texts with lone surrogates, and long texts. */
 export const hostileText: fc.Arbitrary<string> = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...TEXTS) },
   { weight: 3, arbitrary: fc.string({ unit: "binary" }) },
@@ -72,7 +72,7 @@ export const hostileText: fc.Arbitrary<string> = fc.oneof(
   },
 );
 
-/** Any value, those included that JSON can carry but nobody sends. */
+/** Any value that JSON can carry, also values that nobody sends. */
 export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 4, arbitrary: hostileText },
   {
@@ -87,7 +87,7 @@ export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(50, 5_000, 50_000).map(nested) },
 );
 
-/** One change; `pick` chooses where, among what is there when it is made. */
+/** One change. `pick` chooses its place among those that the value has at that time. */
 interface Mutation {
   readonly kind:
     | "replace"
@@ -115,8 +115,8 @@ const mutation: fc.Arbitrary<Mutation> = fc.record({
 });
 
 /**
- * Variants of a valid value: up to three fields dropped, doubled, renamed, of a wrong type …
- * Sometimes no change at all, so that the way through stays open.
+ * Makes variants of a valid value: up to three fields dropped, doubled, renamed, of a wrong type and so on. Some
+ * variants have no change at all, so that valid values are tried, too.
  */
 export function mutants(valid: unknown, maxMutations = 3): fc.Arbitrary<unknown> {
   return fc
@@ -124,7 +124,7 @@ export function mutants(valid: unknown, maxMutations = 3): fc.Arbitrary<unknown>
     .map((mutations) => mutations.reduce<unknown>(mutate, valid));
 }
 
-/** Variants of a valid text: cut, doubled, with something put in, percent-encoded, in another case. */
+/** Makes variants of a valid text: cut, doubled, with something put in, percent-encoded, in another case. */
 export function mutantTexts(valid: string): fc.Arbitrary<string> {
   const change = fc.record({
     kind: fc.constantFrom("cut", "double", "insert", "remove", "encode", "upper"),
@@ -202,7 +202,7 @@ function valueAt(value: unknown, path: Path): unknown {
   );
 }
 
-/** A copy in which one place is another; what the copy does not pass is shared, never written to. */
+/** Copies a value with one place changed. The copy shares all other parts, which are never written to. */
 function changeAt(value: unknown, path: Path, change: (old: unknown) => unknown): unknown {
   const [key, ...rest] = path;
   if (key === undefined || !isHolder(value)) return change(value);
@@ -252,10 +252,10 @@ function safeJson(value: object): string {
   }
 }
 
-/** Lists in lists: `JSON.parse` makes any depth of them, `JSON.stringify` does not. */
+/** Makes lists in lists. `JSON.parse` reads any depth of them, `JSON.stringify` does not write it. */
 function nested(depth: number): unknown {
   let value: unknown = "deep";
   for (let level = 0; level < depth; level += 1) value = [value];
-  // For fast-check's own reports, which could not write it either.
+  // fast-check's reports could not write it either.
   return Object.defineProperty(value, fc.toStringMethod, { value: () => `nested(${depth})` });
 }

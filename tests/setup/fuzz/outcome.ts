@@ -4,12 +4,12 @@ import { ERROR_CODES, MigratorError } from "../../../lib/errors.ts";
 /** A password that stands in no other text; it needs percent-encoding. */
 export const PASSWORD = "mArKer+pa ss/w%rd";
 
-/** How a parser ended. */
+/** The end of a parser: a value or an error. */
 export type Outcome<Value> =
   | { readonly value: Value; readonly error: null }
   | { readonly value: null; readonly error: MigratorError };
 
-/** Runs a parser. Anything it throws but a coded error with a sentence, without the password, is a failure. */
+/** Runs a parser. The test fails if it throws anything but a coded error with a sentence, without the password. */
 export function outcomeOf<Value>(parse: () => Value): Outcome<Value> {
   try {
     return { value: parse(), error: null };
@@ -34,7 +34,7 @@ export function expectCoded(thrown: unknown): MigratorError {
   if (!(thrown instanceof MigratorError)) throw new Error("Not a coded error", { cause: thrown });
   expect(ERROR_CODES).toContain(thrown.code);
   expect(thrown.message.trim()).not.toBe("");
-  // People read it, and services cut it.
+  // People read the message, and services cut it.
   expect(thrown.message.length).toBeLessThan(100_000);
   expect(thrown.message).not.toContain(PASSWORD);
   expect(thrown.message).not.toContain(encodeURIComponent(PASSWORD));

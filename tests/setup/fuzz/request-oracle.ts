@@ -1,6 +1,6 @@
 import type { Request } from "../../../lib/request.ts";
 
-/** A request with every field, none of them at its default. */
+/** A request with every field, each with another value than its default. */
 export const REQUEST: Request = {
   action: "plan",
   transaction: "each",
@@ -43,7 +43,7 @@ const LEAST: Readonly<Record<string, number>> = {
   timeoutMs: 1,
 };
 
-/** What a value asks for, told independently of the parser; null when it must be refused. */
+/** Returns the request that a value stands for, without the parser's help; null when it must be refused. */
 export function expectedRequest(value: unknown): unknown {
   if (value !== null && value !== undefined && !isRecord(value)) return null;
   const sent = new Map(Object.entries(value ?? {}));
@@ -55,7 +55,7 @@ export function expectedRequest(value: unknown): unknown {
   return entries.some(([, each]) => each === undefined) ? null : Object.fromEntries(entries);
 }
 
-/** The field that a key is another spelling of. */
+/** Returns the field of which a key is another spelling. */
 function nameOf(key: string): string | undefined {
   const plain = (name: string) => name.replaceAll(/[-_]/g, "").toLowerCase();
   return Object.keys(DEFAULTS).find((name) => plain(name) === plain(key));

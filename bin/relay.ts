@@ -35,7 +35,7 @@ export async function startRelay(target: Address): Promise<Relay> {
       new Promise((resolve) => {
         http.close(() => resolve());
         for (const client of sockets.clients) client.terminate();
-        // Somebody may have connected, and not asked for a WebSocket yet.
+        // A client may have connected without asking for a WebSocket yet.
         http.closeAllConnections();
       }),
   };

@@ -1,12 +1,12 @@
 import { Pool } from "pg";
 import { type Rows, runOn } from "../../local/postgres/admin.ts";
 
-/** By connection string. Those to the run's own database end with the process. */
+/** The open connections, by connection string. Those to the run's own database end with the process. */
 const pools = new Map<string, Pool>();
 
 /**
- * Runs one text on a connection that stays open for the next one: a test that waits looks every few milliseconds. No text
- * may leave a transaction or a setting behind.
+ * Runs one text on a connection that stays open for the next one: a test that waits looks every few milliseconds. A text
+ * must not leave a transaction or a setting behind.
  */
 export async function runKept(
   url: string,

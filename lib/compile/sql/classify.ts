@@ -56,7 +56,7 @@ const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null
       : { mode: "transactional", effect: { kind: "sets" } },
 };
 
-/** PostgreSQL refuses it in a transaction: it commits in between, or its effect cannot be rolled back. */
+/** Marks a statement that PostgreSQL refuses in a transaction: it commits in between, or it cannot be rolled back. */
 function alone(effect: Effect): Classification {
   return { mode: "alone", effect };
 }

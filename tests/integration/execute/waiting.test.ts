@@ -225,14 +225,14 @@ describe("a run whose time ends while it waits for others", () => {
     const running = migrate([build], { ddlLockTimeoutMs: 100, timeoutMs: LONG_MS });
     await clock.until(() => waits(build));
     await clock.advance(LONG_MS);
-    const report = await running;
+    const report = await clock.run(running);
     await writer.release();
 
     expect(report.error).toMatchObject({ code: "DEADLINE", migration: "0000_change" });
     expect(report.error?.message).toContain(`(pid ${writer.pid},`);
     expect(report.error?.message).toContain(`last statement: ${write}`);
     expect(report.error?.message).toContain(`select pg_terminate_backend(${writer.pid});`);
-    expect(await migrate([build])).toMatchObject({ status: "applied" });
+    expect(await clock.run(migrate([build]))).toMatchObject({ status: "applied" });
     expect(await indexes()).toEqual(["accounts_email_idx", "accounts_pkey"]);
   });
 
@@ -278,7 +278,7 @@ describe("a run whose time ends while it waits for others", () => {
     await reader.release();
     await clock.until(() => scene.does("wait_event = 'PgSleep'"), 10);
     await clock.advance(LONG_MS);
-    const report = await running.report;
+    const report = await clock.run(running.report);
 
     expect(report.error).toMatchObject({ code: "DEADLINE", statement: { index: 2 } });
     expect(report.error?.message).not.toContain(`${reader.pid}`);

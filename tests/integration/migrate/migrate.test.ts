@@ -224,7 +224,7 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     await waitFor(async () => (await activeSessions(database, "pg_sleep(3600)")).length > 0);
     await clock.advance(timeoutMs);
 
-    const report = await running;
+    const report = await clock.run(running);
     expect(report.error).toMatchObject({
       code: "DEADLINE",
       migration: slow.tag,
@@ -233,7 +233,8 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     });
     expect(await activeSessions(database, "pg_sleep(3600)")).toEqual([]);
     expect(await exists(database, "slow")).toBe(false);
-    expect(await run(target, makeBundle(first), { executor })).toMatchObject({ status: "applied" });
+    const next = await clock.run(run(target, makeBundle(first), { executor }));
+    expect(next).toMatchObject({ status: "applied" });
   });
 });
 

@@ -18,9 +18,9 @@ export interface Request {
   readonly ahead: "warn" | "error";
   /** The executor that applies. Default: `auto`. */
   readonly executor: "auto" | "drizzle" | "statements";
-  /** Longest wait for another run to release the advisory lock, in ms. Default: 60,000. */
+  /** Longest wait for another run to release the advisory lock, in ms; then `LOCKED`. Default: 60,000. */
   readonly lockTimeoutMs: number;
-  /** Longest wait of a statement for a table lock, in ms, at a time. Default: 2,000. */
+  /** Longest wait of a statement for a table lock, in ms, at a time; at the end `LOCK_TIMEOUT`. Default: 2,000. */
   readonly ddlLockTimeoutMs: number;
   /** Longest time for the whole run, in ms; null: as long as the function may run. Default: null. */
   readonly timeoutMs: number | null;

@@ -55,7 +55,8 @@ interface CopyProtocol {
  * each statement, and one sync. The server answers in order. After an error it skips everything up to the sync, so that a
  * failure never reaches a COMMIT at the end (PostgreSQL documentation, "Message Flow", Pipelining).
  *
- * Never put a statement into a series that controls transactions or cannot run inside one.
+ * A series may begin with our own `begin` and end with our own `commit`. No statement of a migration in it may control
+ * transactions, or be one that cannot run inside a transaction.
  */
 export class Pipeline {
   readonly #series: readonly Sending[];

@@ -15,14 +15,14 @@ export interface InvocationContext {
 /**
  * The sender of one event. Each file beside this one knows one kind of sender: its function takes an event, and returns
  * the sender, or null for an event of another kind. A caller turns its event into a request, and a report into the
- * answer that it expects. It knows nothing of databases.
+ * answer that it expects. Only the callers about queued runs reach a database, through `queued-runs/`.
  */
 export interface Caller {
   /** The kind of the sender, as the log names it. */
   readonly source: string;
   /**
    * Returns the request that the event makes; null when the event asks for no run in this call (CloudFormation's
-   * Delete). Then no migration runs, and `respond` gets no report.
+   * Delete). Then no migration runs, and `respond` gets no report: it may do all the work, as for a queued run.
    * @throws MigratorError for an event that cannot be served; `respond` gets its report
    */
   request(call: Call): Request | null | Promise<Request | null>;
@@ -52,7 +52,10 @@ export interface Call {
   bundleHashes(): Promise<BundleHashes>;
   /** Reads where the database is, anew each time. @throws MigratorError for a setting or a secret that does not say it */
   target(): Promise<Target>;
-  /** Makes the report of a failure, without the secrets that the call has read. */
+  /**
+   * Makes the report of a failure, without the secrets that the call has read. A run that is still under way is given up:
+   * its connection is dropped, and the report says how far the run was.
+   */
   failed(reason: unknown): Report;
 }
 

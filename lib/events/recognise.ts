@@ -1,6 +1,7 @@
 /*
  * Events: who calls the function, and how a caller wants its answer. An event comes in, and its caller goes out, which
- * turns the event into a request and a report into an answer. Nothing here opens a connection or runs a migration.
+ * turns the event into a request and a report into an answer. Nothing here runs a migration, and only the callers about
+ * queued runs reach a database, through `queued-runs/`.
  * Each file knows one kind of event; `caller.ts` says what they have in common.
  */
 

@@ -45,7 +45,7 @@ export interface RunDependencies {
 }
 
 /** Carries out a plan, step by step, and stops at the first step that fails. Never rejects. */
-export async function runMigrations(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
+export async function executePlan(plan: Plan, dependencies: RunDependencies): Promise<RunResult> {
   const { connection, ledger, patience, onStart } = dependencies;
   const { log } = patience;
   const applied: AppliedMigration[] = [];

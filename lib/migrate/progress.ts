@@ -40,7 +40,10 @@ export class Progress {
   #blockers: Blockers | null = null;
   /** Brings the facts up to date while a plan is being carried out. */
   #update: (() => void) | null = null;
-  /** Tags that were being applied when the connection was lost: only the ledger knows whether they are applied. */
+  /**
+   * Tags that were pending when an attempt failed. After a lost connection only the ledger knows whether they are applied;
+   * no other failure is followed by an attempt that could look.
+   */
   #inDoubt: ReadonlySet<string> = new Set();
   readonly #milestone: (place: Whereabouts) => Milestone = milestones(() => this.#facts);
 

@@ -1,5 +1,5 @@
 import type { Rows } from "../connection/connection.ts";
-import { type RunResult, runMigrations } from "../execute/execute-plan.ts";
+import { executePlan, type RunResult } from "../execute/execute-plan.ts";
 import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
@@ -98,7 +98,7 @@ async function carryOut(
   ledger: Ledger,
 ): Promise<RunResult["failure"]> {
   progress.began("preparing the ledger");
-  const result = await runMigrations(plan, {
+  const result = await executePlan(plan, {
     connection,
     ledger,
     mayFallBack: request.executor !== "drizzle",

@@ -59,7 +59,7 @@ class Session<Asked extends string> implements Connection<Asked> {
     this.#options = options;
     this.#endpoint = endpoint;
     this.#target = target;
-    this.#wire = createWire(options.timeoutMs);
+    this.#wire = createWire();
     this.#pool = createPool(endpoint, target, this.#wire, options);
     this.#pool.on("error", (error: unknown) => this.#remember(error));
     this.#pool.on("connect", (client: PoolClient) => this.#watch(client));

@@ -24,10 +24,10 @@ const FRAME_BYTES = 16_384;
 
 /**
  * Prepares a wire. It uses `ws` on every version of Node: the built-in WebSocket hides why a connection failed, and cannot
- * ping. Neither end sets TCP keep-alive.
- * @param handshakeTimeoutMs the time for TCP, TLS and the upgrade together
+ * ping. Neither end sets TCP keep-alive. The session limits the time to connect, and ends a socket that is late: a limit of
+ * the socket's own would make another error of the same thing.
  */
-export function createWire(handshakeTimeoutMs: number): Wire {
+export function createWire(): Wire {
   const sockets: WebSocket[] = [];
   let roundTrips = 0;
   let awaiting = false;
@@ -42,7 +42,7 @@ export function createWire(handshakeTimeoutMs: number): Wire {
     #scheduled: NodeJS.Immediate | undefined;
 
     constructor(url: string) {
-      super(url, { perMessageDeflate: false, handshakeTimeout: handshakeTimeoutMs });
+      super(url, { perMessageDeflate: false });
       sockets.push(this);
       roundTrips += 1;
       this.on("message", () => {

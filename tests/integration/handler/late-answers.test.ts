@@ -2,6 +2,7 @@ import { describe, expect, type TestContext, test } from "vitest";
 import { lockKey } from "../../../lib/ledger/lock.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { type Dependencies, migrate } from "../../../lib/migrate/migrate.ts";
+import type { Milestone } from "../../../lib/migrate/milestone.ts";
 import type { Report } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
 import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
@@ -39,9 +40,17 @@ async function setUp(context: Pick<TestContext, "onTestFinished">) {
     );
     return rows.length;
   };
+  let heard = "";
+  const onProgress = ({ migration, done }: Milestone) => {
+    heard = `${migration} ${done}`;
+  };
   return {
     ...{ clock, database, relay, target },
-    atTheGate: () => clock.until(async () => (await sessions("wait_event = 'PgSleep'")) > 0),
+    /** The server stands there, and the run has heard of it. */
+    atTheGate: () =>
+      clock.until(
+        async () => heard === "0001_slow 2" && (await sessions("wait_event = 'PgSleep'")) > 0,
+      ),
     gone: () => clock.until(async () => (await sessions("true")) === 0),
     /** When a run has last asked who holds the migration lock; null before that. */
     lookedAt: async (): Promise<unknown> => {
@@ -54,7 +63,7 @@ async function setUp(context: Pick<TestContext, "onTestFinished">) {
     /** The function with a minute of time, whose run gives its own answer to nobody. */
     handle: async (): Promise<Report> => {
       const withheld: typeof migrate = (request, dependencies) => {
-        void migrate(request, { ...dependencies, target: () => target });
+        void migrate(request, { ...dependencies, target: () => target, onProgress });
         return new Promise(() => undefined);
       };
       const handler = handlerWith({ bundle, run: withheld, logFor: () => silentLog });
@@ -64,7 +73,7 @@ async function setUp(context: Pick<TestContext, "onTestFinished">) {
     start: (request: object, dependencies: Partial<Dependencies>) =>
       migrate(parseRequest(request), {
         ...{ bundle, target: () => target, requestId: "request", deadline: Date.now() + HOUR_MS },
-        ...{ log: silentLog, ...dependencies },
+        ...{ log: silentLog, onProgress, ...dependencies },
       }),
   };
 }

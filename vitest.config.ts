@@ -10,15 +10,23 @@ const POSTGRES = ["tests/setup/postgres.ts", "tests/setup/programs.ts"];
 
 /** Each has a short form in `npm test` and a long one in `npm run trials`. */
 const TRIED_OFTEN = [
-  "tests/bundle/{events,faults,runtimes,streaming}.test.ts",
-  "tests/integration/{events/callbacks,trials/*}.test.ts",
+  "tests/bundle/{events,faults,secrets-marker,streaming}.test.ts",
+  "tests/integration/{events/callbacks,migrate/faults,report/secrets-marker,trials/traffic}.test.ts",
   "tests/unit/**/*-fuzz.test.ts",
-  "tests/unit/{compile/statements,handler/handler}.test.ts",
+  "tests/unit/{bundle/text-position,compile/statements,handler/handler}.test.ts",
+];
+
+/** These take long, and show what changes of the stand-ins, of the template or of foreign programs do. */
+const TRIED_ONLY = [
+  "tests/bundle/runtimes.test.ts",
+  "tests/infra/lint.test.ts",
+  "tests/integration/trials/fidelity.test.ts",
+  "tests/local/{postgres,relay-plain,serve}.test.ts",
 ];
 
 const project = (name: string, extra: object = {}) => ({
   extends: true as const,
-  test: { name, include: [`tests/${name}/**/*.test.ts`], ...extra },
+  test: { name, include: [`tests/${name}/**/*.test.ts`], exclude: TRIED_ONLY, ...extra },
 });
 
 export default defineConfig({
@@ -44,6 +52,9 @@ export default defineConfig({
       }),
       project("bundle", { globalSetup: [...POSTGRES, "tests/setup/bundle.ts"] }),
       project("infra", {
+        // Each process loads CDK for itself, and then computes more than it waits.
+        maxWorkers: 2,
+        sequence: { groupOrder: 1 },
         globalSetup: ["tests/setup/temporary.ts"],
         // CDK's own look at templates takes seconds in each process; `npm run synth` has it.
         env: {
@@ -53,7 +64,8 @@ export default defineConfig({
       }),
       // The same tests with many tries, and those that need what only `.ci/run` installs.
       project("trials", {
-        include: ["tests/trials/**/*.test.ts", ...TRIED_OFTEN],
+        include: ["tests/trials/**/*.test.ts", ...TRIED_OFTEN, ...TRIED_ONLY],
+        exclude: [],
         globalSetup: [...POSTGRES, "tests/setup/bundle.ts"],
         env: { TRIES: "many" },
       }),

@@ -5,6 +5,7 @@ import type { Holder, TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run } from "../../setup/run.ts";
 import { test } from "../../setup/test.ts";
+import { isTrial } from "../../setup/tries.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const EXECUTORS = ["drizzle", "statements"] as const;
@@ -68,7 +69,7 @@ async function atGate(database: TestDatabase, call: string): Promise<boolean> {
 const openGate = (database: TestDatabase) => database.sqlAsOwner("insert into gate values (1)");
 
 /** Some places in a direction of a connection; `npm run faults` visits many more. */
-const SHARES = [0.2, 0.5, 0.8, 0.97];
+const SHARES = isTrial() ? [0.2, 0.5, 0.8, 0.97] : [0.6, 0.97];
 
 describe.each(EXECUTORS)("a connection that is cut during a run by %s", (executor) => {
   test("costs nothing and doubles nothing, wherever in the bytes it comes", async ({

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { expectNoTrace, MARKER, tellingSql, unencoded } from "../../setup/marker.ts";
 import { type Ended, neonMigrate as startCli } from "../../setup/neon-migrate.ts";
+import { sample } from "../../setup/tries.ts";
 
 /** Tells, in the last moment, by what name other users of the machine see the process. */
 const TITLE = `data:text/javascript,${encodeURIComponent(
@@ -69,19 +70,22 @@ describe("the command line shows no trace of the password", () => {
     ["for a URL cut by an @", 1, "DATABASE_URL_INVALID", () => unencoded(url).replace("+", "@")],
   ];
 
-  test.each(urls)("%s (%i %s), wherever the URL comes from", async (_name, exitCode, word, of) => {
-    const words = ["up", "--folder", harmless, "--relay", "--json"];
+  test.each(sample(urls))(
+    "%s (%i %s), wherever the URL comes from",
+    async (_name, exitCode, word, of) => {
+      const words = ["up", "--folder", harmless, "--relay", "--json"];
 
-    const [fromEnvironment, fromFlag] = await Promise.all([
-      neonMigrate(words, { DATABASE_URL: of() }),
-      neonMigrate(["up", "--folder", harmless, "--relay", "--url", of()]),
-    ]);
+      const [fromEnvironment, fromFlag] = await Promise.all([
+        neonMigrate(words, { DATABASE_URL: of() }),
+        neonMigrate(["up", "--folder", harmless, "--relay", "--url", of()]),
+      ]);
 
-    expect([fromEnvironment.exitCode, fromFlag.exitCode]).toEqual([exitCode, exitCode]);
-    expect(fromEnvironment.stdout).toContain(word);
-    expect(fromEnvironment.stderr).toContain("title ");
-    expectNoTrace(fromEnvironment, fromFlag);
-  });
+      expect([fromEnvironment.exitCode, fromFlag.exitCode]).toEqual([exitCode, exitCode]);
+      expect(fromEnvironment.stdout).toContain(word);
+      expect(fromEnvironment.stderr).toContain("title ");
+      expectNoTrace(fromEnvironment, fromFlag);
+    },
+  );
 
   test("for a host that cannot be reached", async () => {
     const environment = {
@@ -106,13 +110,15 @@ describe("the command line shows no trace of the password", () => {
     expectNoTrace(ended);
   });
 
-  test.each([
-    ["CONNECT_TIMEOUT_MS", "CONFIG_INVALID"],
-    // A slow machine has no time left for the refusal.
-    ["NEON_WS_PROXY", "UNREACHABLE|CONNECT_TIMEOUT"],
-    ["DATABASE_URL_SECRET", "SECRET_UNAVAILABLE"],
-    ["DATABASE_URL_PARAMETER", "SECRET_UNAVAILABLE"],
-  ])("when it stands in %s", async (name, code) => {
+  test.each(
+    sample([
+      ["CONNECT_TIMEOUT_MS", "CONFIG_INVALID"],
+      // A slow machine has no time left for the refusal.
+      ["NEON_WS_PROXY", "UNREACHABLE|CONNECT_TIMEOUT"],
+      ["DATABASE_URL_SECRET", "SECRET_UNAVAILABLE"],
+      ["DATABASE_URL_PARAMETER", "SECRET_UNAVAILABLE"],
+    ]),
+  )("when it stands in %s", async (name, code) => {
     const environment = {
       ...(name.startsWith("DATABASE") ? {} : { DATABASE_URL: url }),
       CONNECT_TIMEOUT_MS: "400",

@@ -61,8 +61,12 @@ export function createAdmin(url: string, run: typeof runSql = runSql): Admin {
         template === undefined ? "" : ` template ${escapeIdentifier(template)}`,
         owner === undefined ? "" : ` owner ${escapeIdentifier(owner)}`,
       ];
-      // A copy through the write-ahead log takes three times as long.
-      await sql(`create database ${escapeIdentifier(name)}${clauses.join("")} strategy file_copy`);
+      const [version] = await sql("select current_setting('server_version_num')::int as number");
+      const old = Number(version?.number) < 150_000;
+      // A copy through the write-ahead log takes three times as long. PostgreSQL 14 knows no other than that of files.
+      const strategy = old ? "" : " strategy file_copy";
+      await sql(`create database ${escapeIdentifier(name)}${clauses.join("")}${strategy}`);
+      if (old) await sql(closePublic(owner), [], name);
     },
     dropDatabase: async (name) => {
       await sql(`drop database if exists ${escapeIdentifier(name)} with (force)`);
@@ -71,6 +75,12 @@ export function createAdmin(url: string, run: typeof runSql = runSql): Admin {
       await sql(`drop role if exists ${escapeIdentifier(name)}`);
     },
   };
+}
+
+/** Returns the statements after which only its owner may create in `public`, as it is from PostgreSQL 15 on. */
+function closePublic(owner = "current_user"): string {
+  const name = owner === "current_user" ? owner : escapeIdentifier(owner);
+  return `alter schema public owner to ${name}; revoke create on schema public from public`;
 }
 
 /** Runs one text on a connection of its own, over TCP, without the relay. */

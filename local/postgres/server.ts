@@ -9,6 +9,7 @@ import {
   type Account,
   findAccount,
   findBinaries,
+  majorVersion,
   type PostgresBinaries,
   reachableBinaries,
 } from "./binaries.ts";
@@ -82,7 +83,7 @@ export async function createCluster(directory: string, options: ClusterOptions):
   if (account !== null) {
     await Promise.all([data, passwordFile].map((each) => chown(each, account.uid, account.gid)));
   }
-  const locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin"];
+  const builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
   await run(
     binaries.initdb,
     [
@@ -92,8 +93,9 @@ export async function createCluster(directory: string, options: ClusterOptions):
       "--auth=scram-sha-256",
       "--no-sync",
       "--no-instructions",
-      "--builtin-locale=C.UTF-8",
-      ...locale,
+      "--encoding=UTF8",
+      "--locale=C",
+      ...((await majorVersion(binaries)) < 17 ? [] : builtin),
     ],
     { ...account, cwd: directory },
   );

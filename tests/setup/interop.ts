@@ -61,7 +61,10 @@ export class Interop {
   }
 
   async empty(): Promise<void> {
-    await this.database.sqlAsOwner("drop owned by current_user cascade");
+    // Before PostgreSQL 15 the schema `public` is the owner's too.
+    await this.database.sqlAsOwner(
+      "drop owned by current_user cascade; create schema if not exists public",
+    );
   }
 
   newFolder(): string {

@@ -165,8 +165,21 @@ async function expectHeld(sql: string, claims: ReadonlyMap<string, LockMode>): P
   }
 }
 
+/** The PostgreSQL that knows a statement, or takes the lock on it, first. */
+const SINCE: Readonly<Record<string, number>> = {
+  "SET EXPRESSION": 17,
+  "ADD NOT NULL … NOT VALID": 18,
+  "SET ACCESS METHOD": 15,
+  "ALTER VIEW … SET": 15,
+  "GRANT, REVOKE": 18,
+  MERGE: 15,
+};
+
+const known = ([name]: readonly [string, string]): boolean =>
+  (SINCE[name] ?? 0) <= inject("postgresMajor");
+
 describe.each(LOCK_SECTIONS)("$title", ({ samples }) => {
-  test.each(samples)("%s locks what docs/locks.md says", async (_name, sql) => {
+  test.each(samples.filter(known))("%s locks what docs/locks.md says", async (_name, sql) => {
     const cut = cutStatements(sql);
     const [statement] = cut.ok ? cut.statements : [];
     const claims = await claimed(statement?.touches ?? []);

@@ -83,6 +83,8 @@ export interface ErrorFacts {
   readonly detail?: string;
   readonly hint?: string;
   readonly where?: string;
+  /** The parts of the message that quote the statements of other sessions, which may hold data. */
+  readonly withheld?: readonly string[];
   /** Whether the same call may succeed later without anybody changing anything. Default: false. */
   readonly retryable?: boolean;
 }

@@ -88,7 +88,7 @@ function answerTo(
     return { success: { executionDetails, outputVariables } };
   }
   if (next !== null) {
-    const summary = shortened(`To be continued. ${report.error.message}`, MAX_SUMMARY_LENGTH);
+    const summary = shortened(`To be continued. ${report.error.publicMessage}`, MAX_SUMMARY_LENGTH);
     const percentComplete = percent(next.applied, report.pending.length);
     const executionDetails = { summary, externalExecutionId, percentComplete };
     return { success: { continuationToken: JSON.stringify(next), executionDetails } };

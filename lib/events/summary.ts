@@ -2,9 +2,6 @@ import type { Report } from "../report/report.ts";
 import { shortened } from "../text.ts";
 import type { InvocationContext } from "./caller.ts";
 
-/** The classes whose messages may quote a value of a row: data exceptions, and errors that a function raises. */
-const QUOTES_VALUES = /^(22|P0|XX)/;
-
 /** The longest name of a file on most systems. */
 const MAX_TAG_LENGTH = 255;
 
@@ -40,14 +37,6 @@ export function reasonOf(
 ): string {
   const { error } = report;
   if (error === undefined) return "INTERNAL";
-  const hidesMessage = error.sqlstate !== null && QUOTES_VALUES.test(error.sqlstate);
-  const where =
-    error.statement === null
-      ? ""
-      : `, statement ${error.statement.index} (line ${error.statement.line})`;
-  const sentence = hidesMessage
-    ? `Migration ${error.migration ?? ""}${where} was refused with SQLSTATE ${error.sqlstate}.`
-    : error.message;
-  const shown = shortened(sentence.replace(/\s+/g, " "), maxLength);
+  const shown = shortened(error.publicMessage.replace(/\s+/g, " "), maxLength);
   return `${error.code}: ${shown} The report is in the function's log, request ${awsRequestId}.`;
 }

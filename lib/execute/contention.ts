@@ -1,7 +1,7 @@
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { describeSession, type SessionFacts } from "../postgres/activity.ts";
+import { describeQuery, describeSession, type SessionFacts } from "../postgres/activity.ts";
 import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
 import { backoffMs, pause } from "../wait.ts";
 import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
@@ -122,7 +122,7 @@ export function outOfTime(error: unknown, blockers: readonly SessionFacts[]): un
   return new MigratorError(
     error.code,
     `${error.message} It was waiting for others. ${blockedBy(blockers)} ${wayOut(blockers)}`,
-    { ...error.facts, cause: error },
+    { ...error.facts, cause: error, withheld: blockers.flatMap(describeQuery) },
   );
 }
 
@@ -139,7 +139,12 @@ async function lockTimeout(
   return new MigratorError(
     "LOCK_TIMEOUT",
     `${lost.message} The transaction ${why}, ${often} until the time was over; it is rolled back. ${who} ${wayOut([...seen, ...found])}`,
-    { ...lost.facts, cause: lost, retryable: true },
+    {
+      ...lost.facts,
+      cause: lost,
+      retryable: true,
+      withheld: [...seen, ...found].flatMap(describeQuery),
+    },
   );
 }
 

@@ -19,7 +19,12 @@ import { createHash } from "node:crypto";
 import { APPLICATION_PREFIX, type Connection, type Rows } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { describeSession, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
+import {
+  describeQuery,
+  describeSession,
+  SESSION_COLUMNS,
+  type SessionFacts,
+} from "../postgres/activity.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { pause } from "../wait.ts";
 
@@ -174,6 +179,6 @@ async function locked(
   return new MigratorError(
     "LOCKED",
     `Another run holds the migration lock and did not release it within ${waitedMs} ms. ${who}. ${wayOut}`,
-    { retryable: true },
+    { retryable: true, withheld: holder === undefined ? [] : describeQuery(holder) },
   );
 }

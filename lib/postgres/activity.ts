@@ -43,7 +43,8 @@ function describeState({ state, stateSeconds }: SessionFacts): string {
   return stateSeconds === null ? name : `${name} for ${stateSeconds} s`;
 }
 
-function describeQuery({ query, state }: SessionFacts): readonly string[] {
+/** Returns the part of the description that quotes the session's statement, if there is one. It may hold data. */
+export function describeQuery({ query, state }: SessionFacts): readonly string[] {
   if (query === null || query === "") return [];
   const which = state === "active" ? "runs" : "last statement";
   return [`${which}: ${query.replace(/\s+/g, " ").trim()}`];

@@ -15,6 +15,8 @@ export interface PostgresFacts {
   readonly where: string | null;
   /** Character offset, from 1, into the text that was sent; null if the server gave none. */
   readonly position: number | null;
+  /** The file of the server's source that raised the error; null from a proxy, which gives none. */
+  readonly file: string | null;
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
@@ -37,6 +39,7 @@ export function postgresFacts(thrown: unknown): PostgresFacts | null {
         hint: text(error, "hint"),
         where: text(error, "where"),
         position: Number(text(error, "position")) || null,
+        file: text(error, "file"),
       };
     }
     error = Reflect.get(error, "cause");

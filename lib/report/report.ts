@@ -18,6 +18,7 @@ import type { AppliedMigration } from "../execute/executor.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
 import { postgresFacts } from "../postgres/errors.ts";
+import { mayQuoteData } from "../postgres/quoting.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
 export interface Report {
@@ -69,6 +70,11 @@ export interface PendingMigration {
 export interface ReportedError {
   readonly code: ErrorCode;
   readonly message: string;
+  /**
+   * The message for those who may see a deployment and no data: CloudFormation and CodePipeline get it. It quotes neither
+   * values nor the statements of other sessions.
+   */
+  readonly publicMessage: string;
   readonly migration: string | null;
   readonly statement: StatementPlace | null;
   readonly sqlstate: string | null;
@@ -128,6 +134,7 @@ function reportedError(thrown: unknown): ReportedError {
   return {
     code: error.code,
     message: error.message,
+    publicMessage: publicMessage(error),
     migration: facts.migration ?? null,
     statement: facts.statement ?? null,
     sqlstate: facts.sqlstate ?? null,
@@ -136,6 +143,26 @@ function reportedError(thrown: unknown): ReportedError {
     where: facts.where ?? null,
     retryable: facts.retryable ?? false,
   };
+}
+
+/** Takes out of a message whatever may quote data: PostgreSQL's text by its kind, and the statements of others. */
+function publicMessage({ code, message, facts }: MigratorError): string {
+  const { cause, migration, sqlstate, statement, withheld = [] } = facts;
+  const server = postgresFacts(cause);
+  const isQuoted =
+    server === null
+      ? sqlstate !== undefined
+      : code === "INTERNAL" || message.includes(server.message);
+  // An error without a file comes from a proxy, which speaks of the login.
+  const isData =
+    server?.file == null ? migration !== undefined : mayQuoteData(server, statement?.excerpt ?? "");
+  if (isQuoted && isData) {
+    const place =
+      statement === undefined ? "" : `, statement ${statement.index} (line ${statement.line})`;
+    const what = migration === undefined ? "The run" : `Migration ${migration}${place}`;
+    return `${what} was refused with SQLSTATE ${server?.sqlstate ?? sqlstate}, in words that may quote data.`;
+  }
+  return withheld.reduce((text, part) => text.replaceAll(part, "statement in the report"), message);
 }
 
 /** Turns any thrown value into a MigratorError. An error that nobody foresaw gets the code `INTERNAL`. */

@@ -106,6 +106,7 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
     expect(report.error).toEqual({
       code: "MIGRATION_FAILED",
       message: expect.stringContaining("Migration 0002_bad, statement 3 (line 5)"),
+      publicMessage: expect.stringContaining("duplicate key value violates unique constraint"),
       migration: "0002_bad",
       statement: { index: 3, line: 5, column: 1, excerpt: "insert into notes values (1)" },
       sqlstate: "23505",

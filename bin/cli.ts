@@ -6,6 +6,7 @@
 
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
+import { printable } from "../lib/text.ts";
 import { addAmendments } from "./amend/options.ts";
 import { addBundle } from "./bundle/options.ts";
 import { addCheck } from "./check/options.ts";
@@ -38,7 +39,8 @@ function createProgram(end: (exitCode: number) => void): Command {
     .description("Runs Drizzle migrations on Neon Postgres.")
     .version(packageVersion())
     .showHelpAfterError("Run neon-migrate <command> --help for the options.")
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(printable(text)) });
   const run = (action: RunOptions["action"]) => async (options: Omit<RunOptions, "action">) => {
     // Loaded on demand: `bundle` runs at every synth and needs neither driver nor relay.
     const { runCommand } = await import("./run/command.ts");

@@ -1,3 +1,5 @@
+import { printableJson } from "./text.ts";
+
 /** The names of a call's last event, which carries its report. Alarms count them, so they stay. */
 export const RUN_ENDS = ["run.finished", "run.failed", "run.continues"] as const;
 
@@ -15,7 +17,7 @@ export function createLog(
   requestId: string,
   write: (line: string) => void = (line) => console.error(line),
 ): Log {
-  return (event, fields = {}) => write(JSON.stringify({ event, requestId, ...fields }));
+  return (event, fields = {}) => write(printableJson({ event, requestId, ...fields }));
 }
 
 /** A log that keeps nothing. */

@@ -21,6 +21,42 @@ export function quoted(value: unknown): string {
   return shortened(text, MAX_QUOTED_LENGTH);
 }
 
+/**
+ * The characters that a terminal obeys, or that show a text in another order than it has: controls, and the characters
+ * that are not seen. Line breaks and tabs are left alone.
+ */
+const UNSEEN = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** The command of a build server's log, which may stand anywhere in a line: `##[error]`, `##vso[…]`, `##teamcity[…]`. */
+const COMMAND = /##(?=(?:vso|teamcity)?\[)/g;
+/** The command of GitHub Actions, at the beginning of a line: `::error::`. */
+const LINE_COMMAND = /^(\s*):(?=:)/gm;
+
+function escapes(text: string): string {
+  return text.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/**
+ * Makes a text from outside safe to print, for a terminal or the log of a build server. A character that either would obey
+ * is shown as its escape, `\u001b` for example. Line breaks stay.
+ */
+export function printable(text: string): string {
+  return text
+    .replaceAll("\r\n", "\n")
+    .replace(UNSEEN, escapes)
+    .replace(COMMAND, "#\\u0023")
+    .replace(LINE_COMMAND, "$1\\u003a");
+}
+
+/** The same for a text that must not begin a line of its own. */
+export function oneLine(text: string): string {
+  return printable(text).replaceAll("\n", "\\n");
+}
+
+/** Writes a value as JSON that is safe to print, too. It reads as the same value. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(UNSEEN, escapes).replace(COMMAND, "#\\u0023");
+}
+
 /** Returns the text, or its beginning. A character outside the basic plane is not cut in half. */
 export function shortened(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;

@@ -7,6 +7,7 @@ import { createLog } from "../../lib/log.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { progressLog } from "../render/progress.ts";
@@ -63,7 +64,7 @@ async function amend(options: AmendCommandOptions, requestId: string): Promise<A
 }
 
 function print(value: Amendment | Report, { json, folder }: AmendCommandOptions): void {
-  if (json) console.log(JSON.stringify(value, null, 2));
+  if (json) console.log(printableJson(value, 2));
   else if ("changes" in value) console.log(renderAmendment(value, pc));
   else console.log(renderAmendmentFailure(value, { folder, colors: pc }));
 }

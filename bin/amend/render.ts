@@ -3,16 +3,17 @@ import type { Amendment } from "../../lib/amend/amend.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { counted } from "../../lib/text.ts";
 import { renderError } from "../render/error.ts";
-import { renderHeading } from "../render/report.ts";
+import { indented, lineTexts, printableTexts } from "../render/printable.ts";
+import { renderHeading, warningLines } from "../render/report.ts";
 
 /** Renders an amendment for a person: one line per change, written or only shown, and the next step. Pure. */
 export function renderAmendment(amendment: Amendment, colors: Colors): string {
-  const { changes, warnings } = amendment;
+  const { changes } = printableTexts(amendment);
   const mark = amendment.written ? colors.green("✓") : colors.yellow("·");
   return [
-    ...renderHeading(amendment, colors),
-    ...changes.map(({ summary }) => `${mark} ${summary}`),
-    ...warnings.map(({ code, message }) => `${colors.yellow(`! ${code}`)} ${message}`),
+    ...renderHeading(lineTexts(amendment), colors),
+    ...changes.map(({ summary }) => `${mark} ${indented(summary)}`),
+    ...warningLines(amendment.warnings, colors),
     outcome(amendment, colors),
   ].join("\n");
 }

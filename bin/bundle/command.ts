@@ -6,9 +6,9 @@ import {
   makeAsset,
 } from "../../lib/compile/asset-summary.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, oneLine, printableJson } from "../../lib/text.ts";
 import { EXIT_CODE } from "../exit-code.ts";
-import { renderReport } from "../render/report.ts";
+import { renderReport, warningLines } from "../render/report.ts";
 
 /** The options of `bundle`. */
 export interface BundleOptions extends AssetOptions {
@@ -22,11 +22,11 @@ export interface BundleOptions extends AssetOptions {
 export async function bundleCommand(options: BundleOptions): Promise<number> {
   try {
     const summary = await makeAsset(options);
-    console.log(options.json ? JSON.stringify(summary, null, 2) : renderSummary(summary));
+    console.log(options.json ? printableJson(summary, 2) : renderSummary(summary));
     return EXIT_CODE.done;
   } catch (thrown) {
     const report = failedReport(randomUUID(), thrown);
-    console.log(options.json ? JSON.stringify(report, null, 2) : renderFailure(report, options));
+    console.log(options.json ? printableJson(report, 2) : renderFailure(report, options));
     return EXIT_CODE.failed;
   }
 }
@@ -35,9 +35,9 @@ export async function bundleCommand(options: BundleOptions): Promise<number> {
 function renderSummary({ migrations, out, bytes, hash, warnings }: BundleSummary): string {
   const statements = migrations.reduce((sum, each) => sum + each.statements, 0);
   return [
-    ...warnings.map(({ code, message }) => `${pc.yellow(`! ${code}`)} ${message}`),
+    ...warningLines(warnings, pc),
     pc.green(
-      `${counted(migrations.length, "migration")}, ${counted(statements, "statement")} in ${out}, ${(bytes / 1000).toFixed(0)} kB.`,
+      `${counted(migrations.length, "migration")}, ${counted(statements, "statement")} in ${oneLine(out)}, ${(bytes / 1000).toFixed(0)} kB.`,
     ),
     `Hash ${hash}`,
   ].join("\n");

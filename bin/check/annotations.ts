@@ -1,5 +1,6 @@
 import { relative, resolve } from "node:path";
 import type { Severity } from "../../lib/bundle/finding.ts";
+import { printable } from "../../lib/text.ts";
 import type { CheckResult } from "./result.ts";
 
 const COMMANDS: Readonly<Record<Severity, string>> = {
@@ -24,7 +25,7 @@ export function annotations({ findings }: CheckResult, workspace: string): reado
 }
 
 function escaped(text: string): string {
-  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+  return printable(text).replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
 }
 
 function property(text: string): string {

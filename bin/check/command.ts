@@ -8,6 +8,7 @@ import { createLog, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { renderReport } from "../render/report.ts";
@@ -82,8 +83,8 @@ async function planWith(options: CheckOptions, bundle: Bundle): Promise<Report> 
 
 function print(result: CheckResult, bundle: Bundle, { json, sarif }: CheckOptions): void {
   const forMachines = json || sarif;
-  if (json) console.log(JSON.stringify(result, null, 2));
-  else if (sarif) console.log(JSON.stringify(toSarif(result, bundle), null, 2));
+  if (json) console.log(printableJson(result, 2));
+  else if (sarif) console.log(printableJson(toSarif(result, bundle), 2));
   else console.log(renderFindings(result, bundle, pc));
   if (process.env.GITHUB_ACTIONS !== "true") return;
   // Standard output holds the JSON or SARIF; GitHub reads standard error, too.
@@ -97,6 +98,6 @@ function fail(
   { folder, json, sarif }: CheckOptions,
 ): number {
   const text = () => renderReport(report, { action: "plan", folder, bundle, colors: pc });
-  console.log(json || sarif ? JSON.stringify(report, null, 2) : text());
+  console.log(json || sarif ? printableJson(report, 2) : text());
   return EXIT_CODE.failed;
 }

@@ -3,8 +3,9 @@ import type { Bundle } from "../../lib/bundle/bundle.ts";
 import type { Severity } from "../../lib/bundle/finding.ts";
 import { type Excerpt, excerpt, positionAt } from "../../lib/bundle/text-position.ts";
 import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, oneLine, printable } from "../../lib/text.ts";
 import { painter } from "../render/findings.ts";
+import { indented, lineTexts, printableTexts } from "../render/printable.ts";
 import type { CheckResult } from "./result.ts";
 
 /** Renders findings as a compiler does: the line, a caret under the statement, the rewrite, and a count at the end. */
@@ -14,20 +15,21 @@ export function renderFindings(result: CheckResult, bundle: Bundle, colors: Colo
 }
 
 function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): readonly string[] {
-  const { severity, rule, message, file, line, column, evidence, rewrite } = finding;
+  const { severity, rule, message, file, line, column, evidence, rewrite } =
+    printableTexts(finding);
   const gutter = " ".repeat(String(line).length);
   const paint = painter(severity, colors);
   const found = excerptOf(finding, bundle);
   return [
-    `${paint(colors.bold(`${severity}[${rule}]`))} ${message}`,
-    `${gutter}${colors.dim("-->")} ${colors.cyan(`${file}:${line}:${column}`)}`,
+    `${paint(colors.bold(`${severity}[${rule}]`))} ${indented(message)}`,
+    `${gutter}${colors.dim("-->")} ${colors.cyan(`${oneLine(file)}:${line}:${column}`)}`,
     ...(found === null
       ? []
       : [
-          `${colors.dim(`${line} |`)} ${found.shown}`,
+          `${colors.dim(`${line} |`)} ${printable(found.shown)}`,
           `${colors.dim(`${gutter} |`)} ${found.indent}${paint(found.carets)}`,
         ]),
-    ...(evidence === null ? [] : [`${colors.dim(`${gutter} =`)} here ${evidence}`]),
+    ...(evidence === null ? [] : [`${colors.dim(`${gutter} =`)} here ${indented(evidence)}`]),
     `${colors.dim(`${gutter} =`)} instead:`,
     ...rewrite.split("\n").map((each) => `${gutter}     ${colors.green(each)}`),
   ];
@@ -47,7 +49,8 @@ function excerptOf(finding: FiledFinding, { migrations }: Bundle): Excerpt | nul
 
 function summary({ counts, migrations, database }: CheckResult, colors: Colors): string {
   const where = `in ${counted(migrations.length, "migration")}`;
-  const pending = database === null ? "" : ` pending in ${database.name} on ${database.host}`;
+  const of = lineTexts(database);
+  const pending = of === null ? "" : ` pending in ${of.name} on ${of.host}`;
   const total = counts.error + counts.warning + counts.note;
   if (total === 0) return colors.green(`Nothing found ${where}${pending}.`);
   const worst: Severity = counts.error > 0 ? "error" : counts.warning > 0 ? "warning" : "note";

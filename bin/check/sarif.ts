@@ -3,6 +3,7 @@ import { positionAt } from "../../lib/bundle/text-position.ts";
 import { RULES } from "../../lib/compile/check/rules.ts";
 import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
 import { packageVersion } from "../../lib/package-root.ts";
+import { printableTexts } from "../render/printable.ts";
 import type { CheckResult } from "./result.ts";
 
 /**
@@ -39,7 +40,8 @@ function describeRule({ id, severity, summary }: (typeof RULES)[number]): object
 }
 
 function toSarifResult(finding: FiledFinding, bundle: Bundle): object {
-  const { rule, severity, message, evidence, rewrite, file, migration, statement } = finding;
+  const { rule, severity, message, evidence, rewrite, migration, statement } =
+    printableTexts(finding);
   return {
     ruleId: rule,
     ruleIndex: RULES.findIndex(({ id }) => id === rule),
@@ -50,7 +52,7 @@ function toSarifResult(finding: FiledFinding, bundle: Bundle): object {
     locations: [
       {
         physicalLocation: {
-          artifactLocation: { uri: toUri(file) },
+          artifactLocation: { uri: toUri(finding.file) },
           region: regionOf(finding, bundle),
         },
       },
@@ -60,7 +62,12 @@ function toSarifResult(finding: FiledFinding, bundle: Bundle): object {
 }
 
 function toUri(file: string): string {
-  const path = file.replaceAll("\\", "/").split("/").map(encodeURIComponent).join("/");
+  const path = file
+    .replace(/\p{Cs}/gu, "\ufffd")
+    .replaceAll("\\", "/")
+    .split("/")
+    .map(encodeURIComponent)
+    .join("/");
   return path.startsWith("/") ? `file://${path}` : path;
 }
 

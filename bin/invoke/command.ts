@@ -4,6 +4,7 @@ import { MigratorError } from "../../lib/errors.ts";
 import { createLog, type Log } from "../../lib/log.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
+import { printable, printableJson } from "../../lib/text.ts";
 import { EXIT_CODE, exitCodeFor } from "../exit-code.ts";
 import { progressLog } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
@@ -54,7 +55,7 @@ async function run(options: InvokeOptions, log: Log): Promise<Report> {
   const request = parseRequest(options);
   const named = REQUEST_KEYS.filter((key) => Reflect.get(options, key) !== undefined);
   const show = (line: string) => {
-    const text = json ? line : renderLogLine(line);
+    const text = json ? printable(line) : renderLogLine(line);
     if (text !== null) console.error(json ? text : pc.dim(text));
   };
   let live = false;
@@ -78,7 +79,7 @@ async function run(options: InvokeOptions, log: Log): Promise<Report> {
 
 function finish(report: Report, { action, json, exitCode }: InvokeOptions): number {
   const text = json
-    ? JSON.stringify(report, null, 2)
+    ? printableJson(report, 2)
     : renderReport(report, { action, folder: null, bundle: null, colors: pc });
   console.log(text);
   return exitCodeFor(report, exitCode);

@@ -1,4 +1,5 @@
 import { RUN_ENDS } from "../../lib/log.ts";
+import { oneLine, printableJson } from "../../lib/text.ts";
 import { renderProgress } from "../render/progress.ts";
 
 /** Events that are not shown: the report says the ends of a run better, and `alive` says nothing. */
@@ -36,9 +37,9 @@ export function tailLines(tail: string): readonly string[] {
 /** Makes a line of a function's log readable for a person. Returns null where there is nothing to say. */
 export function renderLogLine(line: string): string | null {
   const found = eventIn(line);
-  if (found === null) return line;
+  if (found === null) return oneLine(line);
   const { event, fields } = found;
   if (UNTOLD.includes(event)) return null;
-  const facts = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return renderProgress(event, fields) ?? [event, ...facts].join(" ");
+  const facts = Object.entries(fields).map(([name, value]) => `${name}=${printableJson(value)}`);
+  return renderProgress(event, fields) ?? [oneLine(event), ...facts.map(oneLine)].join(" ");
 }

@@ -4,7 +4,9 @@ import { type Bundle, type Layout, migrationFile } from "../../lib/bundle/bundle
 import { excerpt } from "../../lib/bundle/text-position.ts";
 import type { StatementPlace } from "../../lib/errors.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
+import { oneLine, printable } from "../../lib/text.ts";
 import type { RenderOptions } from "./options.ts";
+import { indented, printableTexts } from "./printable.ts";
 
 /** How many lines of a statement are shown when its file is not at hand. */
 const MAX_EXCERPT_LINES = 5;
@@ -12,23 +14,24 @@ const MAX_EXCERPT_LINES = 5;
 /** Renders an error: its place, PostgreSQL's words and ours, the state of the database, and the next step. */
 export function renderError(
   report: Report,
-  error: ReportedError,
+  raw: ReportedError,
   options: RenderOptions,
 ): readonly string[] {
   const { colors } = options;
-  const { code, message, migration, statement, sqlstate, detail, hint, where } = error;
-  const place = migration === null ? null : placeOf(options, migration, statement);
+  const error = printableTexts(raw);
+  const { code, message, statement, sqlstate, detail, hint, where } = error;
+  const place = raw.migration === null ? null : oneLine(placeOf(options, raw.migration, statement));
   const compiling = sqlstate === null && statement !== null && detail !== null;
   const label = `${code}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`;
-  const shown = linesOf(error, options.bundle);
+  const shown = linesOf(raw, options.bundle).map(printable);
   return [
     "",
     `${colors.red(colors.bold(label))}${place === null ? "" : `  ${colors.cyan(place)}`}`,
-    message,
+    indented(message),
     ...(shown.length === 0 ? [] : ["", ...shown.map((line) => `    ${line}`), ""]),
-    ...(detail === null || compiling ? [] : [`Detail: ${detail}`]),
-    ...(hint === null ? [] : [`Hint: ${hint}`]),
-    ...(where === null ? [] : [`Where: ${where}`]),
+    ...(detail === null || compiling ? [] : [`Detail: ${indented(detail)}`]),
+    ...(hint === null ? [] : [`Hint: ${indented(hint)}`]),
+    ...(where === null ? [] : [`Where: ${indented(where)}`]),
     ...advice(report, error),
     "",
   ];
@@ -76,7 +79,7 @@ function leftBehind({ database, error, atomic, applied, pending }: Report): read
   if (atomic) return ["Nothing was left behind: the database is as it was before."];
   const next = pending[0]?.tag;
   if (applied.length > 0 && next !== undefined) {
-    return [`What is ticked above stays applied. The next run goes on with ${next}.`];
+    return [`What is ticked above stays applied. The next run goes on with ${oneLine(next)}.`];
   }
   return error?.migration === null ? ["Nothing was run."] : [];
 }

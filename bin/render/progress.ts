@@ -1,5 +1,6 @@
 import pc from "picocolors";
 import type { Log } from "../../lib/log.ts";
+import { lineTexts } from "./printable.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,7 +23,7 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
  * @returns null for an event that is for logs only
  */
 export function renderProgress(event: string, fields: Fields): string | null {
-  return SENTENCES[event]?.(fields) ?? null;
+  return SENTENCES[event]?.(lineTexts(fields)) ?? null;
 }
 
 /** Makes a log that tells a person on standard error how a run goes on. */

@@ -1,29 +1,31 @@
 import type { Colors } from "picocolors/types.js";
+import type { Notice } from "../../lib/connection/connection.ts";
 import type { AppliedMigration } from "../../lib/execute/executor.ts";
 import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, oneLine, printable } from "../../lib/text.ts";
 import { renderError } from "./error.ts";
 import { findingLines } from "./findings.ts";
 import type { RenderOptions } from "./options.ts";
+import { indented, lineTexts, printableTexts } from "./printable.ts";
 
 /** Renders a report as text for a person: one line per migration, the failing statement, the outcome. */
-export function renderReport(report: Report, options: RenderOptions): string {
+export function renderReport(raw: Report, options: RenderOptions): string {
   const { colors, action } = options;
-  const { applied, pending, warnings, notices } = report;
+  const { error, warnings, notices, ...rest } = raw;
+  const report = { ...lineTexts(rest), warnings, notices };
+  const { applied, pending } = report;
   const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
   const lines = [
     ...renderHeading(report, colors),
     ...applied.map((each) => appliedLine(each, width, colors)),
-    ...pending.map((each) => pendingLine(each, width, report, colors)),
+    ...pending.map((each) => pendingLine(each, width, error?.migration ?? null, colors)),
     ...driftLines(report.drift, colors),
     ...(action === "status" ? [] : findingLines(report.findings, colors)),
-    ...warnings.map(({ code, message }) => `${colors.yellow(`! ${code}`)} ${message}`),
-    ...notices.map(({ severity, message, migration }) =>
-      colors.dim(`${severity}: ${message}${migration === null ? "" : ` (${migration})`}`),
-    ),
-    ...(report.error === undefined ? [] : renderError(report, report.error, options)),
-    `${outcome(report, options)}${timing(report, colors)}`,
+    ...warningLines(report.warnings, colors),
+    ...report.notices.map((notice) => noticeLine(notice, colors)),
+    ...(error === undefined ? [] : renderError(raw, error, options)),
+    `${outcome(raw, options)}${timing(report, colors)}`,
   ];
   return lines.join("\n");
 }
@@ -39,6 +41,18 @@ export function renderHeading(
   return [colors.dim(`${name} on ${host}, PostgreSQL ${serverVersion}, as ${role}${place}`)];
 }
 
+function noticeLine({ severity, message, migration }: Notice, colors: Colors): string {
+  const of = migration === null ? "" : ` (${oneLine(migration)})`;
+  return colors.dim(`${oneLine(severity)}: ${indented(printable(message))}${of}`);
+}
+
+/** Renders warnings: a line for each, and more where a message has them. */
+export function warningLines(warnings: Report["warnings"], colors: Colors): readonly string[] {
+  return printableTexts(warnings).map(
+    ({ code, message }) => `${colors.yellow(`! ${code}`)} ${indented(message)}`,
+  );
+}
+
 function appliedLine(migration: AppliedMigration, width: number, colors: Colors): string {
   const { tag, statements, durationMs } = migration;
   const took = durationMs === null ? "" : `  ${`${durationMs} ms`.padStart(8)}`;
@@ -49,10 +63,10 @@ function appliedLine(migration: AppliedMigration, width: number, colors: Colors)
 function pendingLine(
   { tag, statements, done, reasons }: PendingMigration,
   width: number,
-  { error }: Report,
+  failed: string | null,
   colors: Colors,
 ): string {
-  const mark = error?.migration === tag ? colors.red("✗") : colors.yellow("·");
+  const mark = failed !== null && oneLine(failed) === tag ? colors.red("✗") : colors.yellow("·");
   const why = reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
   const all = counted(statements, "statement");
   const half = done === 0 ? "pending" : `HALF APPLIED: ${done} of ${all} done`;

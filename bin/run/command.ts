@@ -6,6 +6,7 @@ import { createLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
 import { EXIT_CODE, exitCodeFor } from "../exit-code.ts";
 import { progressLog } from "../render/progress.ts";
@@ -67,7 +68,7 @@ async function run(options: RunOptions, requestId: string): Promise<Outcome> {
 
 function print(report: Report, bundle: Bundle | null, { action, folder, json }: RunOptions): void {
   if (json) {
-    console.log(JSON.stringify(report, null, 2));
+    console.log(printableJson(report, 2));
     return;
   }
   console.log(renderReport(report, { action, folder, bundle, colors: pc }));

@@ -1,7 +1,7 @@
 import { CALLBACK_CLIENT } from "../aws-client.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Report } from "../report/report.ts";
-import { shortened } from "../text.ts";
+import { oneLine, shortened } from "../text.ts";
 import { callBack } from "./callback.ts";
 import type { End, InvocationContext } from "./caller.ts";
 import type { Continuation } from "./continuation.ts";
@@ -88,7 +88,10 @@ function answerTo(
     return { success: { executionDetails, outputVariables } };
   }
   if (next !== null) {
-    const summary = shortened(`To be continued. ${report.error.publicMessage}`, MAX_SUMMARY_LENGTH);
+    const summary = shortened(
+      oneLine(`To be continued. ${report.error.publicMessage}`),
+      MAX_SUMMARY_LENGTH,
+    );
     const percentComplete = percent(next.applied, report.pending.length);
     const executionDetails = { summary, externalExecutionId, percentComplete };
     return { success: { continuationToken: JSON.stringify(next), executionDetails } };
@@ -101,7 +104,7 @@ function answerTo(
 function summaryOf({ status, applied, pending, latest }: Report): string {
   const tags = applied.map(({ tag }) => tag).join(", ");
   const counts = `${status}: ${applied.length} applied, ${pending.length} pending, latest ${latest ?? "none"}.`;
-  return shortened(tags === "" ? counts : `${counts} ${tags}`, MAX_SUMMARY_LENGTH);
+  return shortened(oneLine(tags === "" ? counts : `${counts} ${tags}`), MAX_SUMMARY_LENGTH);
 }
 
 function percent(applied: number, pending: number): number {

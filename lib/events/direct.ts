@@ -3,7 +3,7 @@ import { asRecord, isRecord } from "../json.ts";
 import { fitReport } from "../report/fit.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
-import { quoted } from "../text.ts";
+import { oneLine, printableJson, quoted } from "../text.ts";
 import type { Caller } from "./caller.ts";
 
 /** The keys that deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
@@ -85,7 +85,7 @@ function failure(report: Report): MigratorError {
   const fitted = fitReport(report, MAX_MESSAGE_LENGTH / 2);
   const { error } = fitted;
   const code = error?.code ?? "INTERNAL";
-  const text = `${error?.message ?? "The run failed."}\n${JSON.stringify(fitted)}`;
+  const text = `${oneLine(error?.message ?? "The run failed.")}\n${printableJson(fitted)}`;
   const failed = new MigratorError(code, text);
   // A stack says nothing about a migration, and Lambda would log it.
   failed.stack = "";

@@ -1,5 +1,5 @@
 import type { Report } from "../report/report.ts";
-import { shortened } from "../text.ts";
+import { oneLine, shortened } from "../text.ts";
 import type { InvocationContext } from "./caller.ts";
 
 /** The longest name of a file on most systems. */
@@ -18,7 +18,7 @@ export function attributesOf(
     status: report?.status ?? "skipped",
     appliedCount: String(report?.applied.length ?? 0),
     pendingCount: String(report?.pending.length ?? 0),
-    latest: (report?.latest ?? "").slice(0, MAX_TAG_LENGTH),
+    latest: shortened(oneLine(report?.latest ?? ""), MAX_TAG_LENGTH),
     executor: report?.executor ?? "",
     ahead: String((report?.drift.unknown.length ?? 0) > 0),
     requestId: context.awsRequestId,
@@ -37,6 +37,6 @@ export function reasonOf(
 ): string {
   const { error } = report;
   if (error === undefined) return "INTERNAL";
-  const shown = shortened(error.publicMessage.replace(/\s+/g, " "), maxLength);
+  const shown = shortened(oneLine(error.publicMessage.replace(/\s+/g, " ")), maxLength);
   return `${error.code}: ${shown} The report is in the function's log, request ${awsRequestId}.`;
 }

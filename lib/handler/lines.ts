@@ -1,4 +1,5 @@
 import type { Milestone } from "../migrate/milestone.ts";
+import { printableJson } from "../text.ts";
 import type { ResponseStream } from "./streaming-runtime.ts";
 
 /** Lines of JSON for a caller, as long as the caller listens. */
@@ -40,7 +41,7 @@ export function startLines(stream: ResponseStream, open: () => ResponseStream): 
   }
 
   function say(fact: object): void {
-    write(`${JSON.stringify({ type: "progress", ...fact })}\n`);
+    write(`${printableJson({ type: "progress", ...fact })}\n`);
   }
 
   function sayHowFar(): void {

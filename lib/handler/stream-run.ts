@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { printableJson } from "../text.ts";
 import type { Answered, CallOptions } from "./handler.ts";
 import { type Lines, startLines } from "./lines.ts";
 import type { Prelude, ResponseStream, StreamingRuntime } from "./streaming-runtime.ts";
@@ -51,7 +52,7 @@ export async function streamRun(call: StreamedCall): Promise<void> {
   const http = answer.status === "fulfilled" ? httpAnswerIn(answer.value) : null;
   if (report === null && http !== null) lines.finish(http.body, () => open(http));
   else {
-    const lastLine = `${JSON.stringify({ type: "report", report })}\n`;
+    const lastLine = `${printableJson({ type: "report", report })}\n`;
     lines.finish(lastLine, () => open(http === null ? GOING_ON : inLines(http)));
   }
   if (answer.status === "rejected") throw answer.reason;

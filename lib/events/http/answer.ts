@@ -2,6 +2,7 @@ import type { ErrorCode } from "../../errors.ts";
 import { isRecord } from "../../json.ts";
 import { fitReport } from "../../report/fit.ts";
 import type { Report } from "../../report/report.ts";
+import { printableJson } from "../../text.ts";
 import { type HttpEvent, isLoadBalancer } from "./event.ts";
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -53,5 +54,5 @@ export function httpAnswer(event: HttpEvent, { status, headers, body }: HttpAnsw
     isRecord(event.multiValueHeaders) && isLoadBalancer(event)
       ? { multiValueHeaders: multi }
       : { headers: all };
-  return { statusCode: status, ...shape, isBase64Encoded: false, body: JSON.stringify(body) };
+  return { statusCode: status, ...shape, isBase64Encoded: false, body: printableJson(body) };
 }

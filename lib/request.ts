@@ -51,7 +51,7 @@ export const REQUEST_KEYS: readonly string[] = [
 
 /**
  * Reads a request from the value that a caller sent. Unknown keys are left alone, because deployment tools add their
- * own. A key of ours in another spelling is refused, because `Action: plan` must not apply. Numbers may come as
+ * own: `refuseUnknown` is for those who read what a person sent. A key of ours in another spelling is refused, because `Action: plan` must not apply. Numbers may come as
  * strings, because CloudFormation sends every value as a string.
  * @throws MigratorError `REQUEST_INVALID`, which names the key, its value and the allowed ones
  */
@@ -87,7 +87,8 @@ export function requestKey(name: string): string | undefined {
   return REQUEST_KEYS.find((key) => plainKey(key) === plainKey(name));
 }
 
-function plainKey(key: string): string {
+/** A name without the differences between spellings. */
+export function plainKey(key: string): string {
   return key.replaceAll(/[-_]/g, "").toLowerCase();
 }
 

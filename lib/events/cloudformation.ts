@@ -3,6 +3,7 @@ import { MigratorError } from "../errors.ts";
 import { asRecord, asText, isRecord } from "../json.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, type Request } from "../request.ts";
+import { refuseMistyped } from "../unknown-fields.ts";
 import type { Call, Caller, End, InvocationContext } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
 import { put } from "./response-url.ts";
@@ -16,6 +17,9 @@ const MAX_RESPONSE_BYTES = 4_096;
 
 /** The lengths at which the reason is tried, in characters, until the answer as a whole is short enough. */
 const REASON_LENGTHS = [1_000, 500, 200, 50, 0];
+
+/** The properties that CloudFormation and our construct set. Others are left alone: people add some to force an Update. */
+const OWN_PROPERTIES = ["ServiceToken", "ServiceTimeout", "MigrationsHash", "SynthesisedAt"];
 
 /** A custom resource. We answer it ourselves, or CDK's Provider framework does, if that was invoked. */
 export function cloudformation(event: unknown): Caller | null {
@@ -39,6 +43,10 @@ async function requestIn(event: CustomResourceEvent, call: Call): Promise<Reques
     );
   }
   if (RequestType === "Update" && (await isTakenBack(event, call))) return null;
+  // A stack may go back to properties that were taken before, and must not get stuck by it.
+  const tolerated =
+    RequestType === "Update" ? Object.keys(asRecord(event.OldResourceProperties)) : [];
+  refuseMistyped(asRecord(ResourceProperties), [...OWN_PROPERTIES, ...tolerated]);
   const request = parseRequest(withPatience(ResourceProperties));
   if (request.action !== "up") {
     throw new MigratorError(

@@ -1,6 +1,7 @@
 import { MigratorError } from "../errors.ts";
-import { asRecord, asText, isRecord, parseJson } from "../json.ts";
+import { asRecord, asText, isRecord, namesTwice, parseJson } from "../json.ts";
 import { parseRequest } from "../request.ts";
+import { refuseUnknown } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
 import { nextCallBy, readContinuation, remainderOf, withPatience } from "./continuation.ts";
 
@@ -48,9 +49,12 @@ function parametersIn({ actionConfiguration }: JobData): unknown {
   if (words === "" && typeof parameters === "string") return {};
   if (ACTIONS.includes(words)) return { action: words };
   const value = parseJson(words);
-  if (isRecord(value)) return value;
+  if (isRecord(value) && !namesTwice(words, value)) {
+    refuseUnknown(value);
+    return value;
+  }
   throw new MigratorError(
     "REQUEST_INVALID",
-    'The action\'s UserParameters are neither a JSON object nor one of up, plan and status. Example: {"transaction":"each"}.',
+    'The action\'s UserParameters are neither a JSON object that names each field once, nor one of up, plan and status. Example: {"transaction":"each"}.',
   );
 }

@@ -4,9 +4,10 @@ import { fitReport } from "../report/fit.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
 import { oneLine, printableJson, quoted } from "../text.ts";
+import { refuseUnknown } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
 
-/** The keys that deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST). */
+/** The keys that deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST, Step Functions). */
 const TOOL_KEYS = [
   "tf",
   "now",
@@ -16,6 +17,20 @@ const TOOL_KEYS = [
   "time",
   "hash",
   "migrationsHash",
+  // Step Functions: the context object's facts, under their usual names, and the execution that began this one.
+  "executionArn",
+  "executionId",
+  "executionName",
+  "executionStartTime",
+  "retryCount",
+  "stateEnteredTime",
+  "stateMachineId",
+  "stateName",
+  "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID",
+  // Tracing: Datadog and OpenTelemetry.
+  "_datadog",
+  "traceparent",
+  "tracestate",
 ];
 
 /** Lambda's own limit for an answer is 6 MB; an error message is read by people. */
@@ -29,6 +44,7 @@ export function direct(event: unknown): Caller | null {
     request() {
       if (isDestruction(event)) return null;
       refuseTaskToken(event);
+      refuseUnknown(event ?? {}, toolKeysIn(event));
       return parseRequest(event);
     },
     /** Returns the report; throws a failure, so that FunctionError stops the pipeline, unless the event asks for it back. */
@@ -45,13 +61,18 @@ export function direct(event: unknown): Caller | null {
 /** Whether one field at least is a request's, or all the others are those of tools. */
 function isOurs(event: unknown): boolean {
   if (!isRecord(event)) return false;
+  const tools = toolKeysIn(event);
   return (
     REQUEST_KEYS.some((key) => (event[key] ?? null) !== null) ||
-    Object.entries(event).every(
-      ([key, value]) =>
-        TOOL_KEYS.includes(key) || REQUEST_KEYS.includes(key) || isTerraforms(value),
-    )
+    Object.keys(event).every((key) => tools.includes(key) || REQUEST_KEYS.includes(key))
   );
+}
+
+/** The names of the fields that tools have added to an event. */
+function toolKeysIn(event: unknown): readonly string[] {
+  return Object.entries(asRecord(event))
+    .filter(([key, value]) => TOOL_KEYS.includes(key) || isTerraforms(value))
+    .map(([key]) => key);
 }
 
 /**

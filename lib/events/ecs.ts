@@ -1,5 +1,6 @@
 import { asRecord, isRecord } from "../json.ts";
 import { parseRequest } from "../request.ts";
+import { refuseMistyped } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
 import { nextCallBy, readContinuation, remainderOf, withPatience } from "./continuation.ts";
 
@@ -24,7 +25,10 @@ const RECURRING: ReadonlyMap<unknown, string> = new Map([
 export function ecs(event: unknown): Caller | null {
   if (!isRecord(event)) return null;
   if (typeof deploymentIn(event).targetServiceRevisionArn !== "string") return null;
-  const requestIn = () => parseRequest(withPatience(event.hookDetails ?? {}));
+  const requestIn = () => {
+    refuseMistyped(detailsIn(event), [STATE]);
+    return parseRequest(withPatience(event.hookDetails ?? {}));
+  };
   const continuationIn = (now: number) => readContinuation(detailsIn(event)[STATE], now);
   return {
     source: "ecs",

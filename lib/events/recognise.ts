@@ -31,6 +31,6 @@ export function recognise(event: unknown): Caller {
     ecs(event) ??
     foreign(event) ??
     direct(event) ??
-    unknown()
+    unknown(event)
   );
 }

@@ -1,5 +1,7 @@
 import { MigratorError } from "../errors.ts";
-import { isRecord } from "../json.ts";
+import { asRecord, isRecord } from "../json.ts";
+import { quoted } from "../text.ts";
+import { meantBy } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
 
 /** The keys that give away the events that people connect by mistake. */
@@ -31,9 +33,11 @@ export function foreign(event: unknown): Caller | null {
   return marker === undefined ? null : refused(marker[1]);
 }
 
-/** Refuses every other event: none leads to a silent run. */
-export function unknown(): Caller {
-  return refused("an event of an unknown kind");
+/** Refuses every other event: none leads to a silent run. A mistyped field is named. */
+export function unknown(event: unknown): Caller {
+  const name = Object.keys(asRecord(event)).find((each) => meantBy(each) !== undefined);
+  if (name === undefined) return refused("an event of an unknown kind");
+  return refused(`an event with ${quoted(name)}, by which it may mean ${meantBy(name)}`);
 }
 
 function refused(what: string): Caller {

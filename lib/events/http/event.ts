@@ -38,12 +38,12 @@ export function isLoadBalancer({ requestContext }: HttpEvent): boolean {
   return isRecord(asRecord(requestContext).elb);
 }
 
-/** The parameters of the query; of several values for one name, the last. */
+/** The parameters of the query; of several values for one name, a list, which no field takes. */
 export function queryOf(event: HttpEvent): Readonly<Record<string, unknown>> {
-  const last = Object.entries(asRecord(event.multiValueQueryStringParameters)).map(
-    ([key, values]) => [key, Array.isArray(values) ? values.at(-1) : values],
+  const all = Object.entries(asRecord(event.multiValueQueryStringParameters)).map(
+    ([key, values]) => [key, Array.isArray(values) && values.length === 1 ? values[0] : values],
   );
-  return { ...Object.fromEntries(last), ...asRecord(event.queryStringParameters) };
+  return { ...asRecord(event.queryStringParameters), ...Object.fromEntries(all) };
 }
 
 /** The parts between commas. Commas and semicolons part preferences and parameters, but not within a quoted text. */

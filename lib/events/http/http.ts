@@ -1,6 +1,7 @@
 import { MigratorError } from "../../errors.ts";
-import { isRecord, parseJson } from "../../json.ts";
+import { isRecord, namesTwice, parseJson } from "../../json.ts";
 import { parseRequest, type Request, requestKey } from "../../request.ts";
+import { refuseUnknown } from "../../unknown-fields.ts";
 import type { Caller } from "../caller.ts";
 import { httpAnswer, reportAnswer } from "./answer.ts";
 import { type HttpEvent, isHttpEvent, methodOf, pathOf, queryOf } from "./event.ts";
@@ -60,6 +61,7 @@ export function httpRequest(event: HttpEvent): Request {
       `The path means ${action}, the request says otherwise.`,
     );
   }
+  refuseUnknown(fields, method === "GET" ? signatureIn(fields) : []);
   return parseRequest({ ...fields, action });
 }
 
@@ -71,7 +73,9 @@ function routeOf(event: HttpEvent): Route | null {
 
 /** The fields of the body. A field of ours in the query is refused: left alone, `POST …?action=plan` would apply. */
 function postedFields(event: HttpEvent): Readonly<Record<string, unknown>> {
-  const misplaced = Object.keys(queryOf(event)).map(requestKey).find(Boolean);
+  const query = queryOf(event);
+  refuseUnknown(query, signatureIn(query));
+  const misplaced = Object.keys(query).map(requestKey).find(Boolean);
   if (misplaced !== undefined) {
     throw new MigratorError(
       "REQUEST_INVALID",
@@ -82,16 +86,23 @@ function postedFields(event: HttpEvent): Readonly<Record<string, unknown>> {
   if (isRecord(value)) return value;
   throw new MigratorError(
     "REQUEST_INVALID",
-    "The body is not a JSON object. Send none to apply what is pending.",
+    "The body is not a JSON object that names each field once. Send none to apply what is pending.",
   );
 }
 
-/** The value of the body; undefined for a body that is no JSON text. */
+/** The names of the parameters by which a URL is signed (AWS Signature Version 4). */
+function signatureIn(query: object): readonly string[] {
+  return Object.keys(query).filter((name) => /^x-amz-/i.test(name));
+}
+
+/** The value of the body; undefined for a body that is no JSON text, or names a field twice. */
 function bodyOf({ body, isBase64Encoded }: HttpEvent): unknown {
   if (body === undefined || body === null) return {};
   if (typeof body !== "string") return undefined;
   // Node decodes what it can and drops the rest: garbage would become an empty body, which applies.
   if (isBase64Encoded === true && !BASE64.test(body)) return undefined;
   const text = isBase64Encoded === true ? Buffer.from(body, "base64").toString() : body;
-  return text.trim() === "" ? {} : parseJson(text);
+  if (text.trim() === "") return {};
+  const value = parseJson(text);
+  return isRecord(value) && namesTwice(text, value) ? undefined : value;
 }

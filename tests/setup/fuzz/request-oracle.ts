@@ -55,6 +55,17 @@ export function expectedRequest(value: unknown): unknown {
   return entries.some(([, each]) => each === undefined) ? null : Object.fromEntries(entries);
 }
 
+/**
+ * Returns the request that a person's value stands for; null when it must be refused, because it has a field that neither
+ * a request nor a tool has.
+ * @param known the fields of tools
+ */
+export function expectedOfPerson(value: unknown, known: readonly string[] = []): unknown {
+  const fields = Object.keys(isRecord(value) ? value : {});
+  const foreign = fields.some((key) => !Object.hasOwn(DEFAULTS, key) && !known.includes(key));
+  return foreign ? null : expectedRequest(value);
+}
+
 /** Returns the field of which a key is another spelling. */
 function nameOf(key: string): string | undefined {
   const plain = (name: string) => name.replaceAll(/[-_]/g, "").toLowerCase();

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../lib/errors.ts";
 import { recognise } from "../../../lib/events/recognise.ts";
 import type { Request } from "../../../lib/request.ts";
+import { meantBy } from "../../../lib/unknown-fields.ts";
 import { requestOf } from "../../setup/call.ts";
 import {
   CLOUDFORMATION,
@@ -14,7 +15,12 @@ import {
 } from "../../setup/fuzz/events.ts";
 import { hostileValue, mutants } from "../../setup/fuzz/mutations.ts";
 import { outcomeOfAsync } from "../../setup/fuzz/outcome.ts";
-import { expectedRequest, isRecord, REQUEST } from "../../setup/fuzz/request-oracle.ts";
+import {
+  expectedOfPerson,
+  expectedRequest,
+  isRecord,
+  REQUEST,
+} from "../../setup/fuzz/request-oracle.ts";
 import { lambdaContext } from "../../setup/lambda-context.ts";
 import { tries } from "../../setup/tries.ts";
 
@@ -40,7 +46,7 @@ describe("a direct invocation in any variation", () => {
         const { source, request, code } = await asked(event);
 
         if (source === "direct")
-          expect(request).toEqual(isDestruction(event) ? null : expectedRequest(event));
+          expect(request).toEqual(isDestruction(event) ? null : expectedDirect(event));
         else expect(request).toBeNull();
         if (source === "unsupported") expect(code).toBe("UNSUPPORTED_EVENT");
       }),
@@ -104,9 +110,7 @@ describe("a custom resource in any variation", () => {
           expect(request === null || runsDirectly(event)).toBe(true);
           return;
         }
-        const { RequestType, ResourceProperties } = Object(event);
-        const applies = RequestType === "Create" || RequestType === "Update";
-        const expected = applies ? expectedRequest(ResourceProperties) : null;
+        const expected = propertiesOf(event);
         const allowed = isRecord(expected) && expected.action === "up";
         expect(expressed(request)).toEqual(allowed ? expressed(expected) : null);
       }),
@@ -209,11 +213,11 @@ function parametersOf(event: unknown): unknown {
   if (trimmed === "") return expectedRequest({});
   if (/^(up|plan|status)$/.test(trimmed)) return expectedRequest({ action: trimmed });
   const value = parsed(trimmed);
-  return isRecord(value) ? expectedRequest(value) : null;
+  return isRecord(value) ? expectedOfPerson(value) : null;
 }
 
 function detailsOf(event: unknown): unknown {
-  return expectedRequest(Reflect.get(Object(event), "hookDetails") ?? {});
+  return expectedAmongOthers(Reflect.get(Object(event), "hookDetails") ?? {}, ["neonMigrations"]);
 }
 
 function isDestruction(event: unknown): boolean {
@@ -226,16 +230,40 @@ function isTerraforms(value: unknown): value is { readonly action: string } {
   return isRecord(value) && Object.hasOwn(value, "prev_input") && typeof value.action === "string";
 }
 
+const TOOLS = ["tf", "now", "trigger", "triggers", "timestamp", "time", "hash", "migrationsHash"];
+
+function expectedDirect(event: unknown): unknown {
+  const added = Object.entries(isRecord(event) ? event : {}).filter(([, each]) =>
+    isTerraforms(each),
+  );
+  return expectedOfPerson(event, [...TOOLS, ...added.map(([key]) => key)]);
+}
+
+/** The request in a place where others add fields of their own: one that looks like ours is refused all the same. */
+function expectedAmongOthers(value: unknown, known: readonly string[]): unknown {
+  const names = Object.keys(isRecord(value) ? value : {}).filter((key) => !known.includes(key));
+  return names.some((key) => meantBy(key) !== undefined) ? null : expectedRequest(value);
+}
+
+/** The request that a custom resource's properties stand for. */
+function propertiesOf(event: unknown): unknown {
+  const { RequestType, ResourceProperties, OldResourceProperties } = Object(event);
+  if (RequestType !== "Create" && RequestType !== "Update") return null;
+  const old =
+    RequestType === "Update" && isRecord(OldResourceProperties) ? OldResourceProperties : {};
+  const known = ["ServiceToken", "MigrationsHash", ...Object.keys(old)];
+  return expectedAmongOthers(ResourceProperties, known);
+}
+
 /** Whether somebody who knows only the documentation would call this a direct invocation. */
 function runsDirectly(event: unknown): boolean {
   if (event === null || event === undefined) return true;
-  if (!isRecord(event) || expectedRequest(event) === null) return false;
-  const tools = ["tf", "now", "trigger", "triggers", "timestamp", "time", "hash", "migrationsHash"];
+  if (!isRecord(event) || expectedDirect(event) === null) return false;
   const keys = Object.keys(event);
   const known = (key: string) => Object.hasOwn(REQUEST, key);
   return (
     keys.some((key) => known(key) && (event[key] ?? null) !== null) ||
-    keys.every((key) => known(key) || tools.includes(key) || isTerraforms(event[key]))
+    keys.every((key) => known(key) || TOOLS.includes(key) || isTerraforms(event[key]))
   );
 }
 
@@ -274,7 +302,7 @@ function expectedBody(text: string): unknown {
   const value = parsed(text);
   if (!isRecord(value)) return null;
   if (Object.hasOwn(value, "action") && value.action !== "up") return null;
-  return expectedRequest(value);
+  return expectedOfPerson(value);
 }
 
 function parsed(text: string): unknown {

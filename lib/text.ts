@@ -1,14 +1,19 @@
 /** The text that stands in the place of a secret. */
 export const REDACTED = "[redacted]";
 
+/** The connection string of our own messages, in which nothing is hidden. */
+export const EXAMPLE_URL = "postgres://USER:PASSWORD@HOST/DATABASE";
+
 /**
  * A connection string with a password, anywhere in a text. A password that should have been percent-encoded may hold
  * blanks and `@`. The length is bounded, so that a long text without a password takes linear time.
  */
-export const URL_PASSWORD: RegExp = /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)[^\n@]{0,4000}@(?:\S*@)?/gi;
+export const URL_PASSWORD: RegExp =
+  /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)(?!PASSWORD@HOST\/)[^\n@]{0,4000}@(?:\S*@)?/gi;
 
-/** The other place where libpq takes a password: a parameter, or a `key=value` connection string. */
-export const PASSWORD_PARAMETER: RegExp = /\b(password=)[^&\s]+/gi;
+/** The other places where a password stands: a parameter, a `key=value` connection string, and SQL's own word for it. */
+export const PASSWORD_PARAMETER: RegExp =
+  /\b((?:pg)?password\s?=\s?|password\s+(?='))('(?:[^'\\]|\\.|''){0,4000}'|[^&\s]+)/gi;
 
 /** Number of characters that a message quotes of a value from outside. */
 const MAX_QUOTED_LENGTH = 60;

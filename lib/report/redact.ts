@@ -11,10 +11,16 @@ import {
 const SHORTEST_SECRET = 6;
 
 /**
+ * A password that is a word, such as `drizzle`, or a few (`neon_owner`). It is hidden only where it stands as a password:
+ * reports are full of words, and `__[redacted]_migrations` would tell it.
+ */
+const WORD = /^(?=.{0,12}$)[A-Za-z]?[a-z]+(?:[_-][a-z]+)*$|^(?=.{0,12}$)[A-Z]+(?:[_-][A-Z]+)*$/;
+
+/**
  * Replaces secrets in every text of a plain value; keys are left alone. A secret is found as it is, and with any of
  * its characters percent-encoded. Connection strings lose their password whether it is known or not.
  * @param secrets texts that must not leave the process. Those under 6 characters are left alone. The password of a
- *   connection string counts as a secret of its own
+ *   connection string counts as a secret of its own, unless it is a word
  */
 export function redact<Value>(value: Value, secrets: readonly string[]): Value {
   const all = new Set(secrets.flatMap((secret) => [secret, ...passwordIn(secret)]));
@@ -36,7 +42,8 @@ export function redact<Value>(value: Value, secrets: readonly string[]): Value {
 
 function passwordIn(secret: string): readonly string[] {
   try {
-    return [parseEndpoint(secret).password ?? ""];
+    const { password } = parseEndpoint(secret);
+    return password === null || WORD.test(password) ? [] : [password];
   } catch {
     return [];
   }

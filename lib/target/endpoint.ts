@@ -1,4 +1,6 @@
 import { MigratorError, type Warning } from "../errors.ts";
+import { EXAMPLE_URL } from "../text.ts";
+import { misreadBy } from "./misread.ts";
 
 /** The parts of a connection string: the place to log in, and the role. */
 export interface Endpoint {
@@ -35,14 +37,10 @@ export function parseEndpoint(connectionString: string): Endpoint {
 }
 
 function readUrl(connectionString: string): URL {
+  const mistake = misreadBy(connectionString);
+  if (mistake !== null) throw invalid(mistake);
   const url = URL.canParse(connectionString) ? new URL(connectionString) : null;
-  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
-    throw invalid("is not a URL of the form postgres://user:password@host/database");
-  }
-  if (connectionString.includes("#") || `${url.pathname}${url.search}`.includes("@")) {
-    // Otherwise the rest of a password would pass for a host or a database, and messages would name it.
-    throw invalid("holds a # or, behind its host, an @; write them as %23 and %40");
-  }
+  if (url === null) throw invalid(`is not a URL of the form ${EXAMPLE_URL}`);
   if (url.hostname === "") throw invalid("names no host");
   if (url.username === "") throw invalid("names no user");
   if (url.port === "0") throw invalid("names port 0");

@@ -84,7 +84,7 @@ function urlIn(secret: string, where: string, field: string | null): string {
   const fields = parse(secret);
   const key = field ?? URL_FIELDS.find((each) => typeof fields[each] === "string");
   const value = key === undefined ? fromParts(fields) : fields[key];
-  if (typeof value === "string" && value !== "") return value;
+  if (typeof value === "string" && value.trim() !== "") return value.trim();
   throw new MigratorError(
     "SECRET_UNAVAILABLE",
     `${where} holds no connection string${field === null ? "" : ` in its field ${field}`}. Name the field with DATABASE_URL_SECRET_FIELD.`,

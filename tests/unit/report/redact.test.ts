@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { redact } from "../../../lib/report/redact.ts";
+import { EXAMPLE_URL } from "../../../lib/text.ts";
 
 describe("redact", () => {
   test("replaces a known secret in every text, however deep, and keeps the rest", () => {
@@ -37,6 +38,63 @@ describe("redact", () => {
     ["postgres://u@h/db?password=word&x=1", "postgres://u@h/db?password=[redacted]&x=1"],
   ])("takes the password out of %s, which is not written as it should be", (text, expected) => {
     expect(redact(text, [])).toBe(expected);
+  });
+
+  test.each(["drizzle", "public", "select", "Migrations", "TABLE", "neondb_owner", "a", "as"])(
+    "hides the password %s where it stands as one, and nowhere else",
+    (password) => {
+      const url = `postgres://app:${password}@h/db`;
+      const text = `drizzle.__drizzle_migrations public.x select Migrations TABLE neondb_owner a as`;
+
+      const [names, ...places] = redact(
+        [
+          text,
+          url,
+          `at ${url}?x=1`,
+          `password=${password} host=h`,
+          `alter role r PASSWORD '${password}';`,
+        ],
+        [url],
+      );
+
+      expect(names).toBe(text);
+      expect(places).toEqual([
+        "[redacted]",
+        "at [redacted]?x=1",
+        "password=[redacted] host=h",
+        "alter role r PASSWORD [redacted];",
+      ]);
+    },
+  );
+
+  test.each([
+    ["correcthorsebattery", "long"],
+    ["drizzle7", "with a digit"],
+    ["dRiZzLe", "in mixed letters"],
+    ["drizzle!", "with a mark"],
+    ["_drizzle", "that does not begin as a word"],
+    ["größer", "of other letters"],
+  ])("hides the password %s (%s) wherever it stands", (password) => {
+    const text = `x${password}y`;
+
+    expect(redact(text, [`postgres://app:${encodeURIComponent(password)}@h/db`])).toBe(
+      "x[redacted]y",
+    );
+  });
+
+  test.each([
+    ["password = 'it''s a secret' host=h", "password = [redacted] host=h"],
+    ["PGPASSWORD=word psql", "PGPASSWORD=[redacted] psql"],
+    ["create role r password 'word'", "create role r password [redacted]"],
+  ])("takes the password out of %s", (text, expected) => {
+    expect(redact(text, [])).toBe(expected);
+  });
+
+  test("leaves the example of our own messages as it is", () => {
+    const text = `It is not a URL of the form ${EXAMPLE_URL}.`;
+
+    expect(redact(text, ["postgres://u:password@host/database"])).toBe(text);
+    expect(redact("postgres://USER:PASSWORD@real.example/db", [])).toContain("[redacted]");
   });
 
   test("takes linear time for what looks like many connection strings", () => {

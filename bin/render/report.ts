@@ -19,7 +19,8 @@ export function renderReport(raw: Report, options: RenderOptions): string {
   const lines = [
     ...renderHeading(report, colors),
     ...applied.map((each) => appliedLine(each, width, colors)),
-    ...pending.map((each) => pendingLine(each, width, error?.migration ?? null, colors)),
+    ...pending.map((each) => pendingLine(each, width, report, colors)),
+    ...(action === "plan" ? cutLines(report.cuts, colors) : []),
     ...driftLines(report.drift, colors),
     ...(action === "status" ? [] : findingLines(report.findings, colors)),
     ...warningLines(report.warnings, colors),
@@ -72,6 +73,21 @@ function pendingLine(
   const half = done === 0 ? "pending" : `HALF APPLIED: ${done} of ${all} done`;
   const size = colors.dim(`${all.padEnd(14)}  ${half}${why}`);
   return `${mark} ${tag.padEnd(width)}  ${size}`;
+}
+
+const CUT_REASONS: Readonly<Record<string, string>> = {
+  "not-transactional": "it commits by itself",
+  "transaction-control": "it begins or ends a transaction",
+  "new-enum-value": "it uses a value that was added to an enum before it",
+  "pending-trigger-events": "constraints wait for the COMMIT before it",
+};
+
+/** Says where transactions end, and which statement forces each end. */
+function cutLines(cuts: Report["cuts"], colors: Colors): readonly string[] {
+  return cuts.map(
+    ({ migration, statement, line, reason }) =>
+      `${colors.yellow("|")} ${migration}  is cut at statement ${statement} (line ${line}): ${CUT_REASONS[reason] ?? reason}`,
+  );
 }
 
 function driftLines({ modified, unknown, outOfOrder }: Drift, colors: Colors): readonly string[] {

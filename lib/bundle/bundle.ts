@@ -100,6 +100,24 @@ export interface Statement {
   readonly touches?: readonly Touched[];
   /** The author's directives for it; absent without any. */
   readonly directives?: StatementDirectives;
+  /**
+   * The enum values that it uses and that statements before it in the folder add; absent without any. A use that the
+   * parse tree does not show is not among them.
+   */
+  readonly newValues?: readonly NewValue[];
+}
+
+/** An enum value that a statement of the folder adds to a type. */
+export interface NewValue {
+  readonly added: StatementRef;
+  /** The statement that creates the type; null where no statement of the folder shows that it does. */
+  readonly created: StatementRef | null;
+}
+
+/** A statement, by its migration's tag and its index, from 0. */
+export interface StatementRef {
+  readonly tag: string;
+  readonly index: number;
 }
 
 /** Number of hex digits in a statement's digest: enough to notice an edit. */

@@ -12,9 +12,11 @@ import {
   type Layout,
   type Migration,
   migrationName,
+  type NewValue,
   STATEMENT_MODES,
   type Statement,
   type StatementMode,
+  type StatementRef,
   type Touched,
 } from "./bundle.ts";
 import type { Finding } from "./finding.ts";
@@ -107,7 +109,23 @@ function readStatement(value: unknown, tag: string, length: number): Statement {
     ...{ start, end, chunk, line, column, digest, kind, mode, effect: readEffect(effect, tag) },
     ...readTouches(value.touches, tag),
     ...readDirectives(value.directives, tag),
+    ...readNewValues(value.newValues, tag),
   };
+}
+
+function readNewValues(value: unknown, tag: string): Pick<Statement, "newValues"> {
+  if (value === undefined) return {};
+  if (Array.isArray(value) && value.every(isNewValue)) return { newValues: value };
+  throw invalid(`a statement of ${tag} uses enum values that this migrator does not know`);
+}
+
+function isNewValue(value: unknown): value is NewValue {
+  if (!isRecord(value)) return false;
+  return isStatementRef(value.added) && (value.created === null || isStatementRef(value.created));
+}
+
+function isStatementRef(value: unknown): value is StatementRef {
+  return isRecord(value) && isText(value.tag) && isCount(value.index);
 }
 
 function readPast(

@@ -1,5 +1,10 @@
-import type { ObjectName } from "../postgres/names.ts";
-import { type Migration, type Statement, type StatementMode, statementText } from "./bundle.ts";
+import {
+  type Migration,
+  type Statement,
+  type StatementMode,
+  type StatementRef,
+  statementText,
+} from "./bundle.ts";
 
 /** Statements of one migration that are done together. */
 export interface Slice {
@@ -17,8 +22,21 @@ export interface Slice {
 
 /** The unit that commits, or fails, as one: a transaction, or a statement that no transaction can hold. */
 export type Step =
-  | { readonly kind: "transaction"; readonly slices: readonly Slice[] }
+  | {
+      readonly kind: "transaction";
+      readonly slices: readonly Slice[];
+      /** The BEGIN of the migration's author; absent where it says no more than ours. */
+      readonly begin?: string;
+      /** The statement that stands alone behind this transaction; absent without one. */
+      readonly before?: StatementOf;
+    }
   | { readonly kind: "alone"; readonly slice: Slice; readonly index: number };
+
+/** A statement, by its migration and its index, from 0. */
+interface StatementOf {
+  readonly migration: Migration;
+  readonly index: number;
+}
 
 /** Returns the slices of a step, in order. */
 export function slicesOf(step: Step): readonly Slice[] {
@@ -40,23 +58,41 @@ export function lockTimeoutOf(
 
 /** Facts about the statements that their parse trees do not show. */
 export interface StepOptions {
-  /** Returns the number of a migration's statements that an earlier run has done. */
-  done(migration: Migration): number;
+  /** Returns the number of a migration's statements that an earlier run has done; null where no run has begun it. */
+  done(migration: Migration): number | null;
   /** Whether the server has shown that this statement cannot run in a transaction. */
   mustStandAlone(migration: Migration, index: number): boolean;
-  /** Whether the server has shown that a statement uses a new enum value without naming it in its text. */
-  readonly commitEveryEnumValue: boolean;
+  /** Returns the cut that the server has shown to be needed before this statement; null where it has shown none. */
+  cutBefore(migration: Migration, index: number): Omit<Cut, "migration"> | null;
+  /** Whether an enum takes new values at once in the transaction that makes it: as of PostgreSQL 17. */
+  readonly newTypesTakeValues: boolean;
 }
 
 /** The facts of a first run: nothing is done, and no server has taught anything. */
 export const NOTHING_KNOWN: StepOptions = {
-  done: () => 0,
+  done: () => null,
   mustStandAlone: () => false,
-  commitEveryEnumValue: false,
+  cutBefore: () => null,
+  newTypesTakeValues: true,
 };
 
-/** The reason why migrations cannot share one transaction. */
-export type Separation = "not-transactional" | "transaction-control" | "new-enum-value";
+/** The reason why statements cannot share one transaction. */
+export type Separation =
+  | "not-transactional"
+  | "transaction-control"
+  | "new-enum-value"
+  | "pending-trigger-events";
+
+/** A place where one transaction must end, with the statement that forces it. */
+export interface Cut extends StatementOf {
+  readonly reason: Separation;
+}
+
+/** The steps of some migrations, and the cuts between them. */
+export interface Cutting {
+  readonly steps: readonly Step[];
+  readonly cuts: readonly Cut[];
+}
 
 /** Puts all of these migrations into one transaction. */
 export function oneTransaction(migrations: readonly Migration[]): Step {
@@ -70,154 +106,226 @@ export function oneTransaction(migrations: readonly Migration[]): Step {
 }
 
 /**
- * Finds the migrations that cannot be part of one transaction for all, with the reason of each. Empty when all of
- * them can.
+ * Cuts migrations into as few steps as PostgreSQL allows. Whole migrations, the rest of one and the head of the next
+ * share a transaction, until a statement forces a cut. A statement that cannot run in a transaction stands alone. A
+ * COMMIT ends a transaction; the statements behind it commit one by one until a BEGIN. So do those of a file with the
+ * directive `no-transaction`, from its head. A new enum value is committed before a statement that uses it. Statements
+ * that an earlier run has done are left out.
+ * @param apart gives each migration transactions of its own
  */
-export function separations(
+export function cutSteps(
   migrations: readonly Migration[],
   options: StepOptions,
-): ReadonlyMap<Migration, Separation> {
-  const found = new Map<Migration, Separation>();
-  for (const { migration } of enumCuts(migrations, options)) {
-    found.set(migration, "new-enum-value");
-  }
+  apart = false,
+): Cutting {
+  const cutter = new Cutter(options);
   for (const migration of migrations) {
-    const modes = migration.statements.map((statement, index) =>
-      options.mustStandAlone(migration, index) ? "alone" : statement.mode,
-    );
-    const separate = migration.directives?.noTransaction === true && modes.length > 0;
-    if (separate || modes.includes("alone")) found.set(migration, "not-transactional");
-    else if (modes.some((mode) => mode !== "transactional")) {
-      found.set(migration, "transaction-control");
-    }
+    // A migration goes on behind what its session has set: nothing may stand before it.
+    if (apart || options.done(migration) !== null) cutter.close();
+    cutter.migration(migration);
   }
-  return found;
+  cutter.close();
+  return { steps: cutter.steps.map(announced), cuts: cutter.cuts() };
 }
 
-/**
- * Cuts one migration into steps, as its author meant them. A COMMIT ends a transaction. The statements behind it
- * commit one by one until a BEGIN; so do those of a file with the directive `no-transaction`, from its head. A
- * statement that cannot run in a transaction stands alone. A new enum value is committed before a statement that
- * names it. Statements that an earlier run has done are left out.
- */
-export function cutSteps(migration: Migration, options: StepOptions): readonly Step[] {
-  const cutter = new Cutter(migration, options.done(migration));
-  const cuts = new Set(enumCuts([migration], options).map(({ after }) => after));
-  for (const [index, { mode }] of migration.statements.entries()) {
-    if (options.mustStandAlone(migration, index) || mode === "alone") cutter.alone(index);
-    else if (mode === "transactional") cutter.add(index, cuts.has(index));
-    else cutter.control(index, mode);
-  }
-  return completed(cutter.finish(), migration);
+/** Adds to a transaction the statement that stands alone behind it. */
+function announced(step: Step, index: number, steps: readonly Step[]): Step {
+  const next = steps[index + 1];
+  if (step.kind !== "transaction" || next?.kind !== "alone") return step;
+  return { ...step, before: { migration: next.slice.migration, index: next.index } };
 }
 
-/** Collects steps. The statements before `from` are done already: only their boundaries count. */
+/** Collects steps. Of the statements that are done already only their boundaries count. */
 class Cutter {
-  readonly #migration: Migration;
-  readonly #from: number;
-  readonly #steps: Step[] = [];
+  readonly steps: Step[] = [];
+  /** The last cut behind each number of steps. */
+  readonly #cuts = new Map<number, Cut>();
+  readonly #options: StepOptions;
+  /** The slices of the open transaction. That of the current migration is not among them. */
+  #slices: Slice[] = [];
+  /** The statements of the current migration in the open transaction. */
   #open: number[] = [];
+  /** The statements that add a value to an enum, or make one, in the open transaction. */
+  #enums = new Set<string>();
+  /** The author's own BEGIN of the open transaction. */
+  #begin: string | null = null;
   /** True behind a COMMIT, or by directive, until the next BEGIN. Then each statement is a transaction. */
-  #autocommit: boolean;
+  #autocommit = false;
+  #current: Migration | null = null;
 
-  constructor(migration: Migration, from: number) {
-    this.#migration = migration;
-    this.#from = from;
+  constructor(options: StepOptions) {
+    this.#options = options;
+  }
+
+  migration(migration: Migration): void {
+    const first = this.steps.length;
+    this.#current = migration;
     this.#autocommit = migration.directives?.noTransaction === true;
+    if (this.#autocommit && migration.statements.length > 0) this.#cut(0, "not-transactional");
+    const early = this.#needOfWhole(migration);
+    if (early !== null) this.#cut(early.index, early.reason, 0);
+    for (const index of migration.statements.keys()) this.#take(migration, index);
+    this.#complete(migration, first);
   }
 
-  add(index: number, closes: boolean): void {
-    this.#open.push(index);
-    if (this.#autocommit || closes) this.#close(index + 1);
+  /** Returns the cuts that have a step on both sides, and the statements that stand alone. */
+  cuts(): readonly Cut[] {
+    const last = this.steps.length;
+    return [...this.#cuts]
+      .filter(([at]) => this.steps[at]?.kind === "alone" || (at > 0 && at < last))
+      .map(([_at, cut]) => cut);
   }
 
-  alone(index: number): void {
-    this.#close(index);
-    if (index < this.#from) return;
-    const slice = { migration: this.#migration, statements: [index], done: index + 1 };
-    this.#steps.push({ kind: "alone", slice: { ...slice, completes: false }, index });
-  }
-
-  control(index: number, mode: StatementMode): void {
-    if (mode.startsWith("rollback")) this.#open = [];
-    else if (mode !== "begin") this.#close(index + 1);
-    this.#autocommit = mode === "commit" || mode === "rollback";
-  }
-
-  finish(): readonly Step[] {
-    this.#close(this.#migration.statements.length);
-    return this.#steps;
-  }
-
-  #close(done: number): void {
-    const statements = this.#open.filter((index) => index >= this.#from);
-    this.#open = [];
-    if (statements.length === 0) return;
-    const slice = { migration: this.#migration, statements, done, completes: false };
-    this.#steps.push({ kind: "transaction", slices: [slice] });
-  }
-}
-
-/** Completes the migration with its last step, even if statements that are rolled back follow. */
-function completed(steps: readonly Step[], migration: Migration): readonly Step[] {
-  const done = migration.statements.length;
-  const last = steps.at(-1);
-  const nothing: Slice = { migration, statements: [], done, completes: true };
-  if (last === undefined) return [{ kind: "transaction", slices: [nothing] }];
-  const before = steps.slice(0, -1);
-  if (last.kind === "alone") {
-    return [...before, { ...last, slice: { ...last.slice, done, completes: true } }];
-  }
-  const slices = last.slices.map((slice) => ({ ...slice, done, completes: true }));
-  return [...before, { kind: "transaction", slices }];
-}
-
-interface EnumCut {
-  /** The migration that adds the value. */
-  readonly migration: Migration;
-  /** Index of the last statement before the one that uses it; -1 if that one is the first of its migration. */
-  readonly after: number;
-}
-
-/**
- * Finds the places where one transaction for all these migrations would use an enum value that it has just added. A
- * type that is itself new in the transaction takes new values at once.
- */
-function enumCuts(migrations: readonly Migration[], options: StepOptions): readonly EnumCut[] {
-  const cuts: EnumCut[] = [];
-  const newTypes: ObjectName[] = [];
-  let added: { readonly migration: Migration; readonly value: string }[] = [];
-  const all = migrations.flatMap((migration) =>
-    migration.statements.map((statement, index) => ({ migration, statement, index })),
-  );
-  for (const { migration, statement, index } of all) {
-    const used = added.find(({ value }) => uses(migration, statement, value, options));
-    if (used !== undefined) {
-      cuts.push({ migration: used.migration, after: index - 1 });
-      added = [];
+  /** Ends the open transaction. */
+  close(done = 0): void {
+    const migration = this.#current;
+    if (migration !== null && this.#open.length > 0) {
+      this.#slices.push({ migration, statements: this.#open, done, completes: false });
     }
-    const { effect } = statement;
-    if (effect?.kind === "creates-type") newTypes.push(effect.type);
-    if (effect?.kind !== "adds-enum-value") continue;
-    // Once the server has objected, no type counts as new: a statement can make one without a word of it in its text.
-    const isNew = !options.commitEveryEnumValue && newTypes.some((type) => same(type, effect.type));
-    if (!isNew) added.push({ migration, value: effect.value });
+    if (this.#slices.length > 0) {
+      const begin = this.#begin === null ? {} : { begin: this.#begin };
+      this.steps.push({ kind: "transaction", slices: this.#slices, ...begin });
+    }
+    this.#slices = [];
+    this.#open = [];
+    this.#enums.clear();
   }
-  return cuts;
+
+  /** Ends the open transaction, for a statement. @param done number of the migration's statements before the cut */
+  #cut(index: number, reason: Separation, done = index): void {
+    const migration = this.#current;
+    if (migration === null) return;
+    this.close(done);
+    this.#cuts.set(this.steps.length, { migration, index, reason });
+  }
+
+  #take(migration: Migration, index: number): void {
+    const statement = migration.statements[index];
+    if (statement === undefined) return;
+    const { mode } = statement;
+    if (this.#options.mustStandAlone(migration, index) || mode === "alone") {
+      this.#cut(index, "not-transactional");
+      this.#alone(migration, index);
+    } else if (mode === "transactional") this.#join(statement, { migration, index });
+    else if (mode === "begin") {
+      const text = statementText(migration, statement);
+      if (!PLAIN_BEGIN.test(text)) this.#begins(index, text);
+      this.#autocommit = false;
+    } else this.#end(index, mode);
+  }
+
+  /** Takes a statement into the open transaction, or into a new one where it must not be in the open one. */
+  #join(statement: Statement, { migration, index }: StatementOf): void {
+    const isFirst = this.#open.length === 0 && !this.#autocommit;
+    if (isFirst && setsTransaction(statement, () => statementText(migration, statement))) {
+      this.#begins(index, this.#begin ?? "begin");
+    }
+    const need = this.#needOf(migration, index);
+    if (need !== null) this.#cut(need.index, need.reason, index);
+    this.#add(statement, { migration, index });
+  }
+
+  #add(statement: Statement, { migration, index }: StatementOf): void {
+    if (index < (this.#options.done(migration) ?? 0)) return;
+    this.#open.push(index);
+    if (statement.mode === "transactional" && ENUM_EFFECTS.includes(statement.effect?.kind ?? "")) {
+      this.#enums.add(keyOf({ tag: migration.tag, index }));
+    }
+    if (!this.#autocommit) return;
+    const isAsked = migration.directives?.noTransaction === true;
+    this.#cut(index, isAsked ? "not-transactional" : "transaction-control", index + 1);
+  }
+
+  #alone(migration: Migration, index: number): void {
+    if (index < (this.#options.done(migration) ?? 0)) return;
+    const slice = { migration, statements: [index], done: index + 1, completes: false };
+    this.steps.push({ kind: "alone", slice, index });
+  }
+
+  /** Begins a transaction that is not like others: it shares nothing with what stands before it. */
+  #begins(index: number, begin: string): void {
+    if (this.#slices.length + this.#open.length > 0) this.#cut(index, "transaction-control");
+    this.#begin = begin;
+  }
+
+  #end(index: number, mode: StatementMode): void {
+    if (mode.startsWith("rollback")) this.#open = [];
+    else this.#cut(index, "transaction-control", index + 1);
+    const chains = mode.endsWith("-and-begin");
+    this.#autocommit = !chains;
+    if (!chains) this.#begin = null;
+  }
+
+  /** Completes the migration with its last step, even if statements that are rolled back follow. */
+  #complete(migration: Migration, first: number): void {
+    const done = migration.statements.length;
+    const last = this.steps.length > first ? this.steps.at(-1) : undefined;
+    const isOwn = last !== undefined && slicesOf(last).at(-1)?.migration === migration;
+    if (this.#open.length === 0 && isOwn) {
+      this.steps.splice(-1, 1, completed(last, done));
+    } else {
+      this.#slices.push({ migration, statements: this.#open, done, completes: true });
+      this.#open = [];
+      if (this.#begin !== null) this.close();
+    }
+    this.#begin = null;
+    this.#current = null;
+  }
+
+  /**
+   * Finds a statement for which a COMMIT is needed before the whole migration: up to the first cut of its own, it stands
+   * in the open transaction. A cut between two migrations leaves none of them half done.
+   */
+  #needOfWhole(migration: Migration): Cut | null {
+    if (this.#slices.length === 0) return null;
+    for (const [index, { mode }] of migration.statements.entries()) {
+      const own = this.#options.mustStandAlone(migration, index) || !SHARED.includes(mode);
+      if (own) return null;
+      if (this.#usesNewValue(migration, index))
+        return { migration, index, reason: "new-enum-value" };
+    }
+    return null;
+  }
+
+  /** Returns the cut that is needed before a statement; null without one. */
+  #needOf(migration: Migration, index: number): Omit<Cut, "migration"> | null {
+    const learned = this.#options.cutBefore(migration, index);
+    if (learned !== null) return this.#slices.length + this.#open.length > 0 ? learned : null;
+    return this.#usesNewValue(migration, index) ? { index, reason: "new-enum-value" } : null;
+  }
+
+  /** Whether a statement uses a value that the open transaction adds to a type. */
+  #usesNewValue({ statements }: Migration, index: number): boolean {
+    return (statements[index]?.newValues ?? []).some(({ added, created }) => {
+      const { newTypesTakeValues } = this.#options;
+      const isNew = newTypesTakeValues && created !== null && this.#enums.has(keyOf(created));
+      return this.#enums.has(keyOf(added)) && !isNew;
+    });
+  }
 }
 
-/** Whether a statement may use the value. A text that names it anywhere may use it; another ADD VALUE may not. */
-function uses(
-  migration: Migration,
-  statement: Statement,
-  value: string,
-  { commitEveryEnumValue }: StepOptions,
-): boolean {
-  if (statement.effect?.kind === "adds-enum-value") return false;
-  return commitEveryEnumValue || statementText(migration, statement).includes(value);
+/** A BEGIN that says no more than ours. */
+const PLAIN_BEGIN = /^(?:begin|start)(?:\s+(?:work|transaction))?$/i;
+
+const ENUM_EFFECTS: readonly string[] = ["adds-enum-value", "creates-type"];
+
+/** Modes of statements that can share the transaction of the statement before them. */
+const SHARED: readonly StatementMode[] = ["transactional", "begin"];
+
+/** Whether the statement is SET TRANSACTION, which PostgreSQL takes at the head of a transaction only. */
+export function setsTransaction({ kind }: Pick<Statement, "kind">, text: () => string): boolean {
+  return kind === "VariableSetStmt" && /^set\s+(?:local\s+)?transaction\b/i.test(text());
 }
 
-function same(one: ObjectName, other: ObjectName): boolean {
-  const schema = one.schema === other.schema || one.schema === null || other.schema === null;
-  return one.name === other.name && schema;
+function keyOf({ tag, index }: StatementRef): string {
+  return `${index} ${tag}`;
+}
+
+function completed(step: Step, done: number): Step {
+  if (step.kind === "alone") return { ...step, slice: { ...step.slice, done, completes: true } };
+  const last = step.slices.length - 1;
+  const slices = step.slices.map((slice, index) =>
+    index === last ? { ...slice, done, completes: true } : slice,
+  );
+  return { ...step, slices };
 }

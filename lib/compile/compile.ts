@@ -12,6 +12,7 @@ import { readsTree, startCheck, type Unchecked } from "./check/check.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { sameInThePast } from "./git-history.ts";
 import { directiveError, sqlError } from "./problem.ts";
+import { NewValues } from "./sql/new-values.ts";
 import { loadParser, type Tree } from "./sql/parser.ts";
 import { type Cut, cutStatements } from "./statements.ts";
 
@@ -61,20 +62,20 @@ interface Compiled {
  */
 function compileFiles(files: readonly MigrationFile[], layout: Layout): Compiled {
   const check = startCheck();
+  const newValues = new NewValues();
   let failed: Error | null = null;
-  // A rule that breaks must not stop a deployment.
-  const findingsOf: typeof check = (migration, trees) => {
-    try {
-      return failed === null ? check(migration, trees) : [];
-    } catch (thrown) {
-      failed = toError(thrown);
-      return [];
-    }
-  };
   const checked = files.map((file) => {
     const trees = new Map<number, Tree>();
     const migration = compileMigration(file, layout, trees);
-    return { ...migration, findings: findingsOf(migration, trees) };
+    if (failed !== null) return { ...migration, findings: [] };
+    // A rule that breaks must not stop a deployment.
+    try {
+      const marked = { ...migration, statements: newValues.mark(migration, trees) };
+      return { ...marked, findings: check(marked, trees) };
+    } catch (thrown) {
+      failed = toError(thrown);
+      return { ...migration, findings: [] };
+    }
   });
   if (failed === null) return { compiled: checked, failure: [] };
   return {

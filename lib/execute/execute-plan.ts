@@ -18,7 +18,6 @@ import {
   BootstrapRefused,
   type Executor,
 } from "./executor.ts";
-import { createStatementsExecutor } from "./statements-executor.ts";
 
 /** The outcome of a plan. Partial success is normal: committed steps stay. */
 export interface RunResult {
@@ -63,7 +62,7 @@ export async function executePlan(plan: Plan, dependencies: RunDependencies): Pr
       if (!dependencies.mayFallBack) throw insisted(thrown);
       executorReason = "schema-creation-blocked";
       log("executor.fallback", { reason: executorReason });
-      executor = createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
+      executor = await createOwnExecutor(dependencies);
       return await executor.apply(step);
     }
   }
@@ -78,6 +77,14 @@ export async function executePlan(plan: Plan, dependencies: RunDependencies): Pr
     failure,
   });
 
+  const keep = (done: AppliedStep | undefined): void => {
+    if (done === undefined) return;
+    applied.push(...done.applied);
+    place = done.place;
+    warnings.push(...done.warnings);
+    for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
+  };
+
   onStart(result);
   try {
     for (const step of plan.steps) {
@@ -86,18 +93,23 @@ export async function executePlan(plan: Plan, dependencies: RunDependencies): Pr
       const done = await retryOnContention(connection, patienceFor(step, patience), () =>
         applyOrFallBack(executor ?? chosen, step),
       );
-      applied.push(...done.applied);
-      place = done.place;
-      warnings.push(...done.warnings);
       for (const { migration, done: count } of slicesOf(step)) {
         statementsDone.set(migration.tag, count);
       }
-      for (const { tag, durationMs } of done.applied) log("migration.applied", { tag, durationMs });
+      keep(done);
     }
+    keep(await retryOnContention(connection, patience, async () => await settleOf(executor)));
     return result();
   } catch (thrown) {
+    // The record of a step that is done must not be lost with the step behind it. Where it cannot be written, the next
+    // run finds in the catalog that the step is done.
+    keep(await settleOf(executor).catch(() => undefined));
     return result({ thrown });
   }
+}
+
+async function settleOf(executor: Executor | null): Promise<AppliedStep | undefined> {
+  return await executor?.settle?.();
 }
 
 /** Returns the patience for one step. Directives may let some statements wait longer, or all of them shorter. */
@@ -111,17 +123,22 @@ function patienceFor(step: Step, patience: Patience): Patience {
 
 /**
  * Makes the executor that the plan names. Drizzle is half as large as all other code of a run, so only a run that
- * needs it loads it.
+ * needs it loads it. A run with nothing to do loads no executor at all.
  */
-async function createExecutor(
-  plan: Plan,
-  { connection, ledger, patience }: RunDependencies,
-): Promise<Executor> {
-  if (plan.executor === "statements") {
-    return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
-  }
+async function createExecutor(plan: Plan, dependencies: RunDependencies): Promise<Executor> {
+  if (plan.executor === "statements") return await createOwnExecutor(dependencies);
+  const { connection, ledger, patience } = dependencies;
   const { createDrizzleExecutor } = await import("./drizzle-executor.ts");
   return createDrizzleExecutor(connection, ledger.place, patience.lockTimeoutMs);
+}
+
+async function createOwnExecutor({
+  connection,
+  ledger,
+  patience,
+}: RunDependencies): Promise<Executor> {
+  const { createStatementsExecutor } = await import("./statements-executor.ts");
+  return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
 }
 
 function insisted(cause: BootstrapRefused): MigratorError {

@@ -13,6 +13,11 @@ export interface Executor {
    * @throws BootstrapRefused when this executor may not prepare the ledger; no statement of a migration was sent yet
    */
   apply(step: Step): Promise<AppliedStep>;
+  /**
+   * Writes the record of the last step, where that was to travel with the next one. Absent where a step always holds
+   * its own record.
+   */
+  settle?(): Promise<AppliedStep>;
 }
 
 /** The outcome of one step. */

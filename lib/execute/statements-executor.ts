@@ -1,5 +1,11 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
-import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../bundle/steps.ts";
+import {
+  lockTimeoutOf,
+  type Slice,
+  type Step,
+  setsTransaction,
+  slicesOf,
+} from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import {
@@ -42,16 +48,22 @@ export function createStatementsExecutor(
    * date.
    */
   const written = new Map<Migration, Checkpoint>();
+  /** A slice that is done, and whose record travels with the next transaction; null without one. */
+  let owed: Slice | null = null;
+  /** The slices that have their ledger row, and that no step has reported yet. */
+  const unreported: Slice[] = [];
+  /** The checkpoint that announces the next statement, as the last transaction has written it; null without one. */
+  let announced: Checkpoint | null = null;
 
   async function transact(
     parts: readonly Part[],
-    waitMs: number | null = lockTimeoutMs,
+    begin: readonly Part[] = beginParts("begin", lockTimeoutMs),
   ): Promise<void> {
     const all: readonly Part[] = [
-      ...beginParts("begin", waitMs),
+      ...begin,
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
       ...parts,
-      { kind: "commit", text: "commit" },
+      COMMIT,
     ];
     const took = await sendTransaction(connection, all, (thrown, kind) =>
       explainLedgerError(thrown, { ledger, role, kind }),
@@ -64,15 +76,25 @@ export function createStatementsExecutor(
     durationsMs.set(migration, (durationsMs.get(migration) ?? 0) + ms);
   }
 
-  /** Returns the parts that follow the statements of a slice in its transaction. */
-  function recordParts({ migration, done, completes }: Slice): readonly Part[] {
+  /**
+   * Returns the parts that follow the statements of a slice in its transaction.
+   * @param next announces the statement behind the slice, and so says what is done before it
+   */
+  function recordParts(slice: Slice, next: Checkpoint | null = null): readonly Part[] {
+    const { migration, done, completes } = slice;
     if (!completes) {
-      return [...ownRoleParts(migration), ...checkpointParts(checkpointOf(migration, done, null))];
+      const reached = next ?? checkpointOf(migration, done, null);
+      return [...ownRoleParts(migration), ...checkpointParts(reached)];
     }
     const row: Part = { kind: "ledger-row", migration, ...ledgerRowInsert(target, migration) };
     const clean: Part = { kind: "checkpoint", ...checkpointDelete(place, migration) };
     const reset = sessionResetParts(migration, lockTimeoutMs);
     return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
+  }
+
+  /** Returns the record of the slice that is owed. What follows it in its own migration says as much, and more. */
+  function owedParts(): readonly Part[] {
+    return owed?.completes === true ? recordParts(owed) : [];
   }
 
   function checkpointParts(checkpoint: Checkpoint): readonly Part[] {
@@ -84,7 +106,7 @@ export function createStatementsExecutor(
   async function checkpoint(...facts: Parameters<typeof checkpointOf>): Promise<void> {
     const [migration] = facts;
     const reached = checkpointOf(...facts);
-    await transact([...ownRoleParts(migration), ...checkpointParts(reached)]);
+    await transact([...owedParts(), ...ownRoleParts(migration), ...checkpointParts(reached)]);
     target = { ...target, checkpointsExist: true };
     written.set(migration, reached);
   }
@@ -100,51 +122,122 @@ export function createStatementsExecutor(
     for (const each of settings) await connection.query(statementText(migration, each));
   }
 
-  async function applyTransaction(slices: readonly Slice[]): Promise<AppliedStep> {
-    const [only, ...others] = slices;
-    const single = only !== undefined && others.length === 0 ? only : null;
-    if (single !== null) await resume(single);
-    const itsOwn = single !== null && setsLockTimeout(single.migration, single.statements[0] ?? 0);
-    await transact(
-      slices.flatMap((slice) => [
-        ...statementParts(slice.migration, lockTimeoutMs, slice.statements),
-        ...recordParts(slice),
-      ]),
-      itsOwn ? null : lockTimeoutMs,
+  async function applyTransaction(step: TransactionStep): Promise<AppliedStep> {
+    const { slices } = step;
+    const [first] = slices;
+    if (first === undefined) return report([]);
+    await resume(first);
+    const head = headOf(first);
+    const begin = [
+      ...beginParts(step.begin ?? "begin", waitsItsOwn(first) ? null : lockTimeoutMs),
+      ...statementParts(first.migration, lockTimeoutMs, head),
+    ];
+    const body = slices.map((slice) =>
+      statementParts(
+        slice.migration,
+        lockTimeoutMs,
+        slice.statements.slice(slice === first ? head.length : 0),
+      ),
     );
-    if (slices.some(({ completes }) => !completes)) target = { ...target, checkpointsExist: true };
-    return applied(slices, []);
+    if (isReadOnly(step, head)) await applyReadOnly(first, [...begin, ...body.flat(), COMMIT]);
+    else await applyRecorded(step, begin, body);
+    return report([]);
+  }
+
+  /** Sends a transaction with its record, and with the word that a statement stands alone behind it. */
+  async function applyRecorded(
+    { slices, before }: TransactionStep,
+    begin: readonly Part[],
+    body: readonly (readonly Part[])[],
+  ): Promise<void> {
+    const next = announceable(before);
+    const last = slices.at(-1);
+    const parts = slices.flatMap((slice, index) => [
+      ...(body[index] ?? []),
+      ...recordParts(slice, slice === last ? next : null),
+    ]);
+    const isNew = next !== null && last?.completes === true;
+    await transact([...owedParts(), ...parts, ...(isNew ? checkpointParts(next) : [])], begin);
+    recorded(slices);
+    announced = next;
+    if (next !== null || last?.completes === false) target = { ...target, checkpointsExist: true };
+  }
+
+  /** Sends a transaction that its author wants read-only. It cannot hold its own record. */
+  async function applyReadOnly(slice: Slice, parts: readonly Part[]): Promise<void> {
+    await writeOwed();
+    const took = await sendTransaction(connection, parts);
+    for (const [migration, ms] of took) addDuration(migration, ms);
+    owed = slice;
+  }
+
+  /** Returns the checkpoint that may announce a statement in the transaction before it; null where it must not. */
+  function announceable(next: TransactionStep["before"]): Checkpoint | null {
+    if (next === undefined) return null;
+    const { migration, index } = next;
+    const found = written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration);
+    if (interruptedStatement(migration, found) === index) return null;
+    return isFindable(migration, index) ? checkpointOf(migration, index, index) : null;
   }
 
   async function applyAlone(slice: Slice, index: number): Promise<AppliedStep> {
-    const { migration, completes, done } = slice;
+    const { migration } = slice;
     await resume(slice);
     const found = written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration);
     const stopped = interruptedStatement(migration, found) === index;
+    if (stopped) await writeOwed();
     const { warnings, durationMs } = await runAlone({
       connection,
       migration,
       index,
       lockTimeoutMs: lockTimeoutOf(migration, index, lockTimeoutMs),
       interrupted: stopped ? (found ?? null) : null,
-      announce: (before) => checkpoint(migration, index, index, before),
+      announce: (indexes) => announce(migration, index, indexes),
       withdraw: () => checkpoint(migration, index, null),
     });
     addDuration(migration, durationMs);
-    if (completes) await transact(recordParts(slice));
-    else await checkpoint(migration, done, null);
-    return applied([slice], warnings);
+    owed = slice;
+    if (!isFindable(migration, index)) await writeOwed();
+    return report(warnings);
   }
 
-  function applied(slices: readonly Slice[], warnings: AppliedStep["warnings"]): AppliedStep {
-    const complete = slices.filter(({ completes }) => completes);
-    return {
-      applied: complete.map(({ migration }) =>
+  async function announce(...facts: [Migration, number, readonly number[] | null]): Promise<void> {
+    const [migration, index, indexes] = facts;
+    if (announced === null) {
+      await checkpoint(migration, index, index, indexes);
+      recorded([]);
+    } else written.set(migration, announced);
+    announced = null;
+  }
+
+  /** Takes note that the ledger has the record of these slices, and of the one that was owed. */
+  function recorded(slices: readonly Slice[]): void {
+    const all = owed === null ? slices : [owed, ...slices];
+    unreported.push(...all.filter(({ completes }) => completes));
+    owed = null;
+  }
+
+  async function writeOwed(): Promise<void> {
+    if (owed === null) return;
+    const { migration, done, completes } = owed;
+    if (completes) await transact(recordParts(owed));
+    else await checkpoint(migration, done, null);
+    recorded([]);
+  }
+
+  /** Reports the migrations that were completed since the last report. */
+  function report(warnings: AppliedStep["warnings"]): AppliedStep {
+    const applied = unreported
+      .splice(0)
+      .map(({ migration }) =>
         describeApplied(migration, Math.round(durationsMs.get(migration) ?? 0)),
-      ),
-      place,
-      warnings,
-    };
+      );
+    return { applied, place, warnings };
+  }
+
+  async function settle(): Promise<AppliedStep> {
+    await writeOwed();
+    return report([]);
   }
 
   async function apply(step: Step): Promise<AppliedStep> {
@@ -152,19 +245,62 @@ export function createStatementsExecutor(
     try {
       return step.kind === "alone"
         ? await applyAlone(step.slice, step.index)
-        : await applyTransaction(slices);
+        : await applyTransaction(step);
     } catch (thrown) {
-      throw slices.length === 1 ? withProgress(thrown, slices[0]) : thrown;
+      throw withProgress(thrown, slices);
     }
   }
 
-  return { name: "statements", apply };
+  return { name: "statements", apply, settle };
+}
+
+type TransactionStep = Step & { readonly kind: "transaction" };
+
+const COMMIT: Part = { kind: "commit", text: "commit" };
+
+/**
+ * Whether the catalog can tell afterwards what became of a statement that stands alone. Then its announcement and its
+ * record may travel with the transactions around it. An index without a name is told by the indexes before it.
+ */
+function isFindable({ statements }: Migration, index: number): boolean {
+  const effect = statements[index]?.effect ?? { kind: "unknown" };
+  if (effect.kind === "builds-index") return effect.index !== null;
+  return effect.kind !== "unknown";
+}
+
+/** Whether the file has set its own lock time-out before this slice. */
+function waitsItsOwn({ migration, statements: [first = 0] }: Slice): boolean {
+  return setsLockTimeout(migration, first);
+}
+
+/** Returns the statements at the head of a slice that PostgreSQL takes at the head of a transaction only. */
+function headOf({ migration, statements }: Slice): readonly number[] {
+  const body = statements.findIndex((index) => {
+    const statement = migration.statements[index];
+    return (
+      statement === undefined ||
+      !setsTransaction(statement, () => statementText(migration, statement))
+    );
+  });
+  return body < 0 ? statements : statements.slice(0, body);
+}
+
+function isReadOnly({ begin = "", slices: [first] }: TransactionStep, head: readonly number[]) {
+  const texts = head.flatMap((index) => {
+    const statement = first?.migration.statements[index];
+    return first === undefined || statement === undefined
+      ? []
+      : [statementText(first.migration, statement)];
+  });
+  return [begin, ...texts].some((text) => /\bread\s+only\b/i.test(text));
 }
 
 /** Adds the statements that stay done to the error of a migration whose earlier steps are committed. */
-function withProgress(thrown: unknown, slice: Slice | undefined): unknown {
+function withProgress(thrown: unknown, slices: readonly Slice[]): unknown {
+  if (!(thrown instanceof MigratorError)) return thrown;
+  const slice = slices.find(({ migration }) => migration.tag === thrown.facts.migration);
   const first = slice?.statements[0] ?? 0;
-  if (slice === undefined || first === 0 || !(thrown instanceof MigratorError)) return thrown;
+  if (slice === undefined || first === 0) return thrown;
   const total = slice.migration.statements.length;
   const stays =
     first === 1

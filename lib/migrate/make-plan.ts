@@ -17,7 +17,9 @@ export interface Planned {
 interface PlanMaterial {
   readonly bundle: Bundle;
   readonly request: Request;
-  readonly connection: { readonly database: { readonly role: string } };
+  readonly connection: {
+    readonly database: { readonly role: string; readonly serverVersion: string };
+  };
 }
 
 /**
@@ -29,6 +31,8 @@ export function makePlan(
   answer: Rows,
   lessons: Lessons = NO_LESSONS,
 ): Planned {
-  const ledger = readLedger(answer, connection.database.role, bundle.layout);
-  return { ledger, plan: planMigrations(bundle, ledger, request, lessons) };
+  const { role, serverVersion } = connection.database;
+  const ledger = readLedger(answer, role, bundle.layout);
+  const serverMajor = Number.parseInt(serverVersion, 10);
+  return { ledger, plan: planMigrations(bundle, ledger, request, { lessons, serverMajor }) };
 }

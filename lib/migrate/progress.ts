@@ -9,7 +9,14 @@ import { describeApplied } from "../execute/executor.ts";
 import { interruptedAt } from "../execute/statement-errors.ts";
 import { pendingFindings } from "../grade/grade-findings.ts";
 import type { ExecutorReason } from "../plan/plan.ts";
-import { describePending, type RunFacts, type Timings, toMigratorError } from "../report/report.ts";
+import {
+  describeCut,
+  describePending,
+  type ReportedCut,
+  type RunFacts,
+  type Timings,
+  toMigratorError,
+} from "../report/report.ts";
 import type { Planned } from "./make-plan.ts";
 import { type Milestone, milestones } from "./milestone.ts";
 
@@ -151,12 +158,14 @@ export class Progress {
   planned(make: () => Planned): Planned {
     const started = Date.now();
     const { ledger, plan } = make();
-    const { executor, executorReason, atomic, drift } = plan;
+    const { executor, executorReason, drift } = plan;
+    const atomic = plan.atomic && !this.hasApplied;
     this.warned([...ledger.warnings, ...plan.warnings]);
     this.#timings = { ...this.#timings, planMs: Date.now() - started };
     this.#learn({
       ledger: { ...ledger.place, format: ledger.format },
       ...{ executor, executorReason, atomic, drift },
+      cuts: this.#cutsWith(plan),
       latest: plan.applied.at(-1)?.tag ?? null,
       pending: plan.pending.map(({ migration, reasons, checkpoint }) =>
         describePending(migration, reasons, checkpoint?.done ?? 0),
@@ -165,6 +174,14 @@ export class Progress {
       findings: this.#facts.findings ?? pendingFindings(plan),
     });
     return { ledger, plan };
+  }
+
+  /** Adds the cuts of a plan to those of the plans before it: what was committed behind these is not planned again. */
+  #cutsWith({ cuts }: Planned["plan"]): readonly ReportedCut[] {
+    const before = this.#facts.cuts ?? [];
+    const isKnown = (cut: ReportedCut) =>
+      before.some((each) => each.migration === cut.migration && each.statement === cut.statement);
+    return [...before, ...cuts.map(describeCut).filter((cut) => !isKnown(cut))];
   }
 
   /** The ledger has rows of these migrations. A COMMIT whose answer was lost has happened exactly if it has its rows. */

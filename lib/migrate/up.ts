@@ -78,7 +78,7 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
   for (;;) {
     const failure = await carryOut(self, plan, ledger);
     if (failure === null) return;
-    const learned = learnFrom(bundle, failure.thrown, lessons);
+    const learned = learnFrom(bundle, failure.thrown, lessons, plan.steps);
     if (learned === null) throw failure.thrown;
     lessons = learned;
     log("plan.again", { ...lessons });

@@ -5,14 +5,7 @@
  */
 
 import type { Bundle, Migration } from "../bundle/bundle.ts";
-import {
-  cutSteps,
-  oneTransaction,
-  type Step,
-  type StepOptions,
-  separations,
-  slicesOf,
-} from "../bundle/steps.ts";
+import { type Cut, cutSteps, type Separation, type Step, slicesOf } from "../bundle/steps.ts";
 import { findCheckpoint, interruptedStatement } from "../ledger/checkpoints.ts";
 import type { Ledger, LedgerRow } from "../ledger/ledger.ts";
 import type { Request } from "../request.ts";
@@ -29,6 +22,16 @@ import {
   toleratedDrift,
 } from "./policies.ts";
 
+/** Facts about the server, and those that an attempt has learned. */
+export interface Known {
+  readonly lessons?: Lessons;
+  /** The server's major version. Default: the newest one. */
+  readonly serverMajor?: number;
+}
+
+/** The first version that takes new values of an enum in the transaction that makes the enum. */
+const NEW_TYPES_TAKE_VALUES = 17;
+
 /**
  * Decides the work of a run, by set difference between bundle and ledger. Pure.
  * @returns a plan for every input; its `refusal` is the error of a policy that forbids it
@@ -37,7 +40,7 @@ export function planMigrations(
   bundle: Bundle,
   ledger: Ledger,
   policy: Policy,
-  lessons: Lessons = NO_LESSONS,
+  { lessons = NO_LESSONS, serverMajor = Number.POSITIVE_INFINITY }: Known = {},
 ): Plan {
   const matching = matchRows(bundle, ledger.rows);
   const pending = bundle.migrations.filter((migration) => !matching.rowOf.has(migration));
@@ -45,24 +48,28 @@ export function planMigrations(
   const checkpoints = new Map(
     pending.map((migration) => [migration, findCheckpoint(ledger.checkpoints, migration)]),
   );
-  const options: StepOptions = {
-    done: (migration) => checkpoints.get(migration)?.done ?? 0,
-    mustStandAlone: (migration, index) =>
-      lessons.standAlone.some((each) => each.tag === migration.tag && each.index === index) ||
-      interruptedStatement(migration, checkpoints.get(migration)) === index,
-    commitEveryEnumValue: lessons.commitEveryEnumValue,
-  };
-  const separated = separations(pending, options);
+  const { steps, cuts } = cutSteps(
+    pending,
+    {
+      done: (migration) => checkpoints.get(migration)?.done ?? null,
+      mustStandAlone: (migration, index) =>
+        lessons.standAlone.some((each) => each.tag === migration.tag && each.index === index) ||
+        interruptedStatement(migration, checkpoints.get(migration)) === index,
+      cutBefore: ({ tag }, at) =>
+        lessons.cuts.find((each) => each.tag === tag && each.at === at) ?? null,
+      newTypesTakeValues: serverMajor >= NEW_TYPES_TAKE_VALUES,
+    },
+    policy.transaction === "each",
+  );
   const halves = pending.filter((migration) => checkpoints.get(migration) !== undefined);
-  const together = policy.transaction !== "each" && separated.size === 0 && halves.length === 0;
-  const steps = planSteps(pending, together, options);
+  const isOne = steps.length <= 1 && steps.every(({ kind }) => kind === "transaction");
   const skipped = skippedByDrizzle(steps, ledger.rows);
   const planned = pending.map((migration) => ({
     migration,
     checkpoint: checkpoints.get(migration) ?? null,
     reasons: [
       ...(halves.includes(migration) ? ["half-applied" as const] : []),
-      ...[separated.get(migration) ?? []].flat(),
+      ...separationOf(migration, cuts),
       ...(skipped.has(migration) ? [skippedReason(migration, newest)] : []),
     ],
   }));
@@ -72,8 +79,8 @@ export function planMigrations(
     applied: bundle.migrations.filter((migration) => matching.rowOf.has(migration)),
     pending: planned,
     steps,
-    atomic:
-      halves.length === 0 && steps.length <= 1 && steps.every(({ kind }) => kind === "transaction"),
+    cuts,
+    atomic: halves.length === 0 && isOne,
     ...selectExecutor(pending.length > 0, policy.executor, necessity),
     drift,
     warnings: [
@@ -88,19 +95,19 @@ export function planMigrations(
       pending: planned,
       policy,
       necessity: pending.length > 0 ? necessity : null,
-      separated: separated.size > 0,
+      separation: isOne ? null : (cuts[0] ?? null),
     }),
   };
 }
 
-function planSteps(
-  pending: readonly Migration[],
-  together: boolean,
-  options: StepOptions,
-): readonly Step[] {
-  if (pending.length === 0) return [];
-  if (together) return [oneTransaction(pending)];
-  return pending.flatMap((migration) => cutSteps(migration, options));
+/** Returns the reason why Drizzle's migrator, with its one transaction, cannot apply a migration; none where it can. */
+function separationOf(
+  { statements, ...own }: Migration,
+  cuts: readonly Cut[],
+): readonly Separation[] {
+  const reason = cuts.find(({ migration }) => migration.tag === own.tag)?.reason;
+  if (reason !== undefined) return [reason];
+  return statements.some(({ mode }) => mode !== "transactional") ? ["transaction-control"] : [];
 }
 
 function skippedReason({ when }: Migration, newest: number): ExecutorReason {

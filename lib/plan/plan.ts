@@ -1,5 +1,5 @@
 import type { Migration } from "../bundle/bundle.ts";
-import type { Separation, Step } from "../bundle/steps.ts";
+import type { Cut, Separation, Step } from "../bundle/steps.ts";
 import type { MigratorError, Warning } from "../errors.ts";
 import type { Checkpoint } from "../ledger/checkpoints.ts";
 
@@ -32,6 +32,8 @@ export interface Plan {
   readonly pending: readonly PlannedMigration[];
   /** The steps, in the order in which they are applied. */
   readonly steps: readonly Step[];
+  /** The places where a statement forces one transaction to end. */
+  readonly cuts: readonly Cut[];
   /** Whether all pending migrations share one transaction. */
   readonly atomic: boolean;
   /** Null when nothing is pending. */

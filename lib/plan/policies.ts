@@ -1,5 +1,6 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import { isCosmeticEdit } from "../bundle/cosmetic-edit.ts";
+import type { Cut } from "../bundle/steps.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { editedStatements, nameOf } from "../ledger/checkpoints.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -21,8 +22,8 @@ interface Judged {
   readonly policy: Policy;
   /** Reason why Drizzle's own migrator cannot apply the pending migrations; null when it can. */
   readonly necessity: ExecutorReason | null;
-  /** Whether a pending migration cannot share a transaction with the rest. */
-  readonly separated: boolean;
+  /** The first statement that keeps the pending migrations from sharing one transaction; null without one. */
+  readonly separation: Cut | null;
 }
 
 /** Returns the error of the first policy that forbids the plan; null when the plan may be carried out. */
@@ -71,11 +72,14 @@ function refuseDrift({ drift, policy }: Judged): MigratorError | null {
 }
 
 /** Refuses a transaction mode or an executor that the request asks for and the pending migrations rule out. */
-function refuseManner({ policy, necessity, separated }: Judged): MigratorError | null {
-  if (policy.transaction === "all" && separated) {
+function refuseManner({ policy, necessity, separation }: Judged): MigratorError | null {
+  if (policy.transaction === "all" && separation !== null) {
+    const { migration, index, reason } = separation;
+    const line = migration.statements[index]?.line ?? 1;
     return new MigratorError(
       "NOT_ATOMIC",
-      `What is pending cannot share one transaction, as "transaction": "all" asks (${necessity}). Send "auto", or ship the statement that cannot in a deployment of its own.`,
+      `What is pending cannot share one transaction, as "transaction": "all" asks: statement ${index + 1} of ${migration.tag} (line ${line}) ends it (${reason}). Send "auto", or ship that statement in a deployment of its own.`,
+      { migration: migration.tag },
     );
   }
   if (policy.executor === "drizzle" && necessity !== null) {

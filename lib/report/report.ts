@@ -6,6 +6,7 @@
 
 import type { Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
+import type { Cut } from "../bundle/steps.ts";
 import type { DatabaseFacts, Notice } from "../connection/connection.ts";
 import {
   type ErrorCode,
@@ -31,6 +32,8 @@ export interface Report {
   readonly executorReason: string | null;
   /** Whether all pending migrations share one transaction. Then a failure leaves nothing behind. */
   readonly atomic: boolean;
+  /** The places where a statement forces one transaction to end; none where nothing is pending. */
+  readonly cuts: readonly ReportedCut[];
   readonly ledger: LedgerFacts | null;
   readonly database: DatabaseFacts | null;
   /** `up`: the migrations that this run applied. `status`: those that are both in the ledger and in the bundle. */
@@ -64,6 +67,15 @@ export interface PendingMigration {
   readonly done: number;
   /** Reasons why Drizzle's own migrator would not apply it, or not now: `out-of-order`, `behind-watermark` … */
   readonly reasons: readonly string[];
+}
+
+/** A place where one transaction must end, with the statement that forces it. */
+export interface ReportedCut {
+  readonly migration: string;
+  /** Number of the statement, from 1. */
+  readonly statement: number;
+  readonly line: number;
+  readonly reason: string;
 }
 
 /** A failure, as it leaves the process. Secrets are redacted. */
@@ -100,6 +112,7 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   executor: null,
   executorReason: null,
   atomic: false,
+  cuts: [],
   ledger: null,
   database: null,
   applied: [],
@@ -185,4 +198,10 @@ export function describePending(
 ): PendingMigration {
   const { tag, hash, when, statements } = migration;
   return { tag, hash, when, statements: statements.length, done, reasons };
+}
+
+/** Describes a cut, as a report does. */
+export function describeCut({ migration, index, reason }: Cut): ReportedCut {
+  const line = migration.statements[index]?.line ?? 1;
+  return { migration: migration.tag, statement: index + 1, line, reason };
 }

@@ -7,6 +7,7 @@ import {
   type Statement,
 } from "../../lib/bundle/bundle.ts";
 import { bundleHash } from "../../lib/bundle/hash.ts";
+import { NewValues } from "../../lib/compile/sql/new-values.ts";
 import { loadParser } from "../../lib/compile/sql/parser.ts";
 import { type Cut, cutStatements } from "../../lib/compile/statements.ts";
 import type { Home, Ledger, LedgerRow } from "../../lib/ledger/ledger.ts";
@@ -49,7 +50,13 @@ function uncut(sql: string, statements: readonly string[]): readonly Statement[]
   });
 }
 
-export function makeBundle(...migrations: Migration[]): Bundle {
+export function makeBundle(...unmarked: Migration[]): Bundle {
+  const newValues = new NewValues();
+  const migrations = unmarked.map((migration) => {
+    const statements = newValues.mark(migration, new Map());
+    const isMarked = statements.some((each) => each.newValues !== undefined);
+    return isMarked ? { ...migration, statements } : migration;
+  });
   return {
     bundleVersion: 1,
     layout: "0.x",

@@ -122,8 +122,8 @@ const READ_KINDS: ReadonlySet<string> = new Set([...RULES_OF.keys(), ...REPLAYED
 /** Returns for each statement the statements that commit with it. */
 function transactionsOf(migration: Migration): ReadonlyMap<number, readonly number[]> {
   return new Map(
-    cutSteps(migration, NOTHING_KNOWN)
-      .flatMap(slicesOf)
+    cutSteps([migration], NOTHING_KNOWN)
+      .steps.flatMap(slicesOf)
       .flatMap(({ statements }) => statements.map((index) => [index, statements])),
   );
 }

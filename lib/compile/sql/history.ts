@@ -90,6 +90,13 @@ export class History {
     return find(this.#tables, table)?.columns.get(column)?.type ?? null;
   }
 
+  /** Returns the types of a table's columns; null where migrations do not show all of them. */
+  columnTypes(table: ObjectName): readonly ColumnType[] | null {
+    const { createdIn = null, columns = new Map() } = find(this.#tables, table) ?? {};
+    if (createdIn === null || columns.size === 0) return null;
+    return [...columns.values()].map(({ type }) => type);
+  }
+
   /** Whether a validated CHECK proves that a column has no nulls. */
   provesNotNull(table: ObjectName, column: string): boolean {
     const proofs = find(this.#tables, table)?.proofs.values() ?? [];

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../../lib/bundle/bundle.ts";
-import { cutSteps, lockTimeoutOf, slicesOf } from "../../../lib/bundle/steps.ts";
+import { cutSteps, lockTimeoutOf, NOTHING_KNOWN, slicesOf } from "../../../lib/bundle/steps.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { loadParser } from "../../../lib/compile/sql/parser.ts";
 import { cutStatements } from "../../../lib/compile/statements.ts";
@@ -189,9 +189,7 @@ test("no-transaction makes each statement a step, until a BEGIN", () => {
     "commit",
     "select 5",
   );
-  const options = { done: () => 0, mustStandAlone: () => false, commitEveryEnumValue: false };
-
-  const steps = cutSteps(migration, options);
+  const { steps } = cutSteps([migration], NOTHING_KNOWN);
 
   expect(steps.map((step) => slicesOf(step).flatMap(({ statements }) => statements))).toEqual([
     [0],

@@ -21,6 +21,7 @@ describe("planMigrations", () => {
         { migration: second, reasons: [], checkpoint: null },
       ],
       steps: [oneTransaction([first, second])],
+      cuts: [],
       atomic: true,
       executor: "drizzle",
       executorReason: null,

@@ -1,4 +1,3 @@
-import { statementText } from "../../../bundle/bundle.ts";
 import { quoteName } from "../../../postgres/names.ts";
 import { qualified, strings } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
@@ -52,24 +51,14 @@ export const ENUM_RULES: readonly Rule[] = [
 ];
 
 /** Reports a new value that its own migration uses, at the statement that adds the value: that one must be moved. */
-function usedValue({ statement, index, migration }: Checked): readonly Problem[] {
+function usedValue({ statement, index, migration, tag }: Checked): readonly Problem[] {
   const { effect } = statement;
   if (effect?.kind !== "adds-enum-value") return [];
-  const isNew = migration.statements
-    .slice(0, index)
-    .some(
-      (each) =>
-        each.effect?.kind === "creates-type" &&
-        quoteName(each.effect.type) === quoteName(effect.type),
-    );
-  if (isNew) return [];
-  const user = migration.statements
-    .slice(index + 1)
-    .find(
-      (each) =>
-        each.effect?.kind !== "adds-enum-value" &&
-        statementText(migration, each).includes(quote(effect.value)),
-    );
+  const user = migration.statements.find(({ newValues = [] }) =>
+    newValues.some(
+      ({ added, created }) => added.tag === tag && added.index === index && created?.tag !== tag,
+    ),
+  );
   if (user === undefined) return [];
   return [
     {

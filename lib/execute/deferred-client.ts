@@ -37,11 +37,13 @@ const NO_ROWS = { rows: [], rowCount: 0 };
  * The client knows the texts that the migrator must send: for each migration its chunks and its ledger row. So it
  * notices, before anything is sent, a migration that the migrator would pass over in silence. It tells errors apart
  * by the place where they came. A `rollback` that fails cannot hide the first error.
+ * @param before the last migration of the transaction before: what its deferred triggers have set ends here
  */
 export function deferTransaction(
   connection: Connection,
   migrations: readonly Migration[],
   lockTimeoutMs: number,
+  before: Migration | null = null,
 ): DeferringClient {
   const expected = migrations.flatMap(expectedOf);
   const parts: Part[] = [];
@@ -53,7 +55,8 @@ export function deferTransaction(
   async function bookkeep(query: Query, values: unknown[]): Promise<unknown> {
     if (query.text.trim() === "begin" && creations.length === 0) {
       deferring = true;
-      parts.push(...beginParts(query.text, lockTimeoutMs));
+      const left = before === null ? [] : sessionResetParts(before, lockTimeoutMs);
+      parts.push(...beginParts(query.text, lockTimeoutMs), ...left);
       return NO_ROWS;
     }
     // The migrator ignores the answers to these statements. They travel along with its question for the newest row.

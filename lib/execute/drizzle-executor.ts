@@ -19,9 +19,11 @@ export function createDrizzleExecutor(
   place: LedgerPlace,
   lockTimeoutMs: number,
 ): Executor {
+  let before: Migration | null = null;
+
   async function apply(step: Step): Promise<AppliedStep> {
     const migrations = wholeMigrations(step);
-    const deferred = deferTransaction(connection, migrations, lockTimeoutMs);
+    const deferred = deferTransaction(connection, migrations, lockTimeoutMs, before);
     const dialect = new PgDialect();
     try {
       await dialect.migrate(
@@ -32,6 +34,7 @@ export function createDrizzleExecutor(
     } catch (thrown) {
       throw deferred.firstFailure() ?? thrown;
     }
+    before = migrations.at(-1) ?? null;
     return { applied: deferred.applied(), place, warnings: [] };
   }
   return { name: "drizzle", apply };

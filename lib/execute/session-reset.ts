@@ -1,9 +1,40 @@
-import { type Migration, statementText, UNPARSED } from "../bundle/bundle.ts";
+import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import { WATCH_DISCONNECTS } from "../connection/opening.ts";
 import { lockTimeoutPart, type Part } from "./transaction.ts";
 
-/** Kinds of statements that set something for the session, or may do anything at all. */
-const MAY_LEAVE_TRACES = ["VariableSetStmt", "SelectStmt", "DoStmt", "CallStmt", UNPARSED];
+/**
+ * Kinds of statements that run no code but the server's own, or run it under a nest of settings that the server takes
+ * back. Every other kind may set something for the session: by a trigger, a function, EXECUTE.
+ */
+const LEAVES_NOTHING: ReadonlySet<string> = new Set([
+  ...["CreateStmt", "AlterTableStmt", "DropStmt", "RenameStmt", "IndexStmt", "ReindexStmt"],
+  ...["CreateEnumStmt", "AlterEnumStmt", "CompositeTypeStmt", "CreateDomainStmt", "ViewStmt"],
+  ...["CreateSeqStmt", "AlterSeqStmt", "CreateSchemaStmt", "CommentStmt", "GrantStmt"],
+  ...["CreatePolicyStmt", "AlterPolicyStmt", "CreateFunctionStmt", "CreateTrigStmt"],
+  ...["AlterOwnerStmt", "AlterObjectSchemaStmt", "TransactionStmt", "VacuumStmt"],
+]);
+
+/** Words of DDL behind which a call is evaluated at once, for the rows that are there or for the catalog. */
+const EVALUATES = /\b(?:default|check|using|generated|validate|values)\b[^;]*\(|\bvalidate\b/i;
+
+/** Calls in a default that are the server's own, and as frequent as harmless. */
+const HARMLESS_CALLS = /\b(?:now|gen_random_uuid|clock_timestamp)\(\)/gi;
+
+function mayLeaveTraces(migration: Migration, statement: Statement): boolean {
+  if (!LEAVES_NOTHING.has(statement.kind)) return true;
+  if (statement.kind !== "AlterTableStmt" && statement.kind !== "CreateStmt") return false;
+  const text = statementText(migration, statement);
+  // A new table has no rows: only the bounds of a partition are evaluated.
+  if (statement.kind === "CreateStmt") return /\bfor\s+values\b/i.test(text);
+  return EVALUATES.test(text.replaceAll(HARMLESS_CALLS, ""));
+}
+
+/** Statements that make what only a statement of another kind ends, with that statement. */
+const ENDED_BY: Readonly<Record<string, string>> = {
+  PrepareStmt: "deallocate all",
+  DeclareCursorStmt: "close all",
+  ListenStmt: "unlisten *",
+};
 
 /**
  * Returns the parts that put the session back into its state after the login. So a file means the same whatever was
@@ -12,8 +43,7 @@ const MAY_LEAVE_TRACES = ["VariableSetStmt", "SelectStmt", "DoStmt", "CallStmt",
  */
 export function sessionResetParts(migration: Migration, lockTimeoutMs: number): readonly Part[] {
   const { statements, sql } = migration;
-  const traces =
-    statements.some(({ kind }) => MAY_LEAVE_TRACES.includes(kind)) || /temp/i.test(sql);
+  const traces = statements.some((each) => mayLeaveTraces(migration, each)) || /temp/i.test(sql);
   if (!traces) return [];
   const texts = [
     "reset session authorization",
@@ -21,6 +51,7 @@ export function sessionResetParts(migration: Migration, lockTimeoutMs: number): 
     "reset all",
     WATCH_DISCONNECTS,
     "discard temp",
+    ...new Set(statements.flatMap(({ kind }) => ENDED_BY[kind] ?? [])),
   ];
   return [
     ...texts.map((text): Part => ({ kind: "setting", text })),
@@ -43,6 +74,6 @@ export function setsLockTimeout(migration: Migration, before: number): boolean {
  * file needs them if the file has set another role.
  */
 export function ownRoleParts(migration: Migration): readonly Part[] {
-  const set = migration.statements.some(({ kind }) => kind === "VariableSetStmt");
+  const set = migration.statements.some((each) => mayLeaveTraces(migration, each));
   return set ? [{ kind: "setting", text: "set local role none" }] : [];
 }

@@ -50,6 +50,8 @@ export function createStatementsExecutor(
   const written = new Map<Migration, Checkpoint>();
   /** A slice that is done, and whose record travels with the next transaction; null without one. */
   let owed: Slice | null = null;
+  /** The migration that the last transaction has completed: its deferred triggers ran behind all that could undo them. */
+  let left: Migration | null = null;
   /** The slices that have their ledger row, and that no step has reported yet. */
   const unreported: Slice[] = [];
   /** The checkpoint that announces the next statement, as the last transaction has written it; null without one. */
@@ -90,6 +92,12 @@ export function createStatementsExecutor(
     const clean: Part = { kind: "checkpoint", ...checkpointDelete(place, migration) };
     const reset = sessionResetParts(migration, lockTimeoutMs);
     return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
+  }
+
+  /** Returns the parts that end what was left open before these slices: a record, and what deferred triggers have set. */
+  function leftParts([first]: readonly Slice[]): readonly Part[] {
+    if (owed?.completes === true) return recordParts(owed);
+    return left === null || left === first?.migration ? [] : sessionResetParts(left, lockTimeoutMs);
   }
 
   /** Returns the record of the slice that is owed. What follows it in its own migration says as much, and more. */
@@ -157,8 +165,12 @@ export function createStatementsExecutor(
       ...recordParts(slice, slice === last ? next : null),
     ]);
     const isNew = next !== null && last?.completes === true;
-    await transact([...owedParts(), ...parts, ...(isNew ? checkpointParts(next) : [])], begin);
+    await transact(
+      [...leftParts(slices), ...parts, ...(isNew ? checkpointParts(next) : [])],
+      begin,
+    );
     recorded(slices);
+    left = last?.completes === true ? last.migration : null;
     announced = next;
     if (next !== null || last?.completes === false) target = { ...target, checkpointsExist: true };
   }

@@ -15,12 +15,14 @@ import { directiveError, sqlError } from "./problem.ts";
 import { NewValues } from "./sql/new-values.ts";
 import { loadParser, type Tree } from "./sql/parser.ts";
 import { type Cut, cutStatements } from "./statements.ts";
+import { refuseTwoPhaseCommit } from "./two-phase.ts";
 
 /**
  * Turns a Drizzle folder of either layout into a bundle, and refuses a broken one before anything connects.
  * Order, hashes and chunks are those of Drizzle's `readMigrationFiles` (drizzle-orm 0.45 and 1.0.0-rc.5).
  * @param folder the folder that drizzle-kit generates into
- * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `DIRECTIVE_INVALID` or `PULL_BASELINE`
+ * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `TWO_PHASE_COMMIT`, `DIRECTIVE_INVALID` or
+ *   `PULL_BASELINE`
  */
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);
@@ -101,6 +103,7 @@ function compileMigration(
     if (tree !== null && readsTree(kind)) trees.set(index, tree);
   });
   if (!cut.ok) throw cutError(file, cut);
+  refuseTwoPhaseCommit(file, cut.statements);
   const hash = createHash("sha256").update(sql).digest("hex");
   const name = migrationName(layout, tag, when);
   const { ok: _ok, ...content } = cut;

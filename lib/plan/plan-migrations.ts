@@ -4,8 +4,15 @@
  * forbids the run. Nothing here asks a database or changes one.
  */
 
-import type { Bundle, Migration } from "../bundle/bundle.ts";
-import { type Cut, cutSteps, type Separation, type Step, slicesOf } from "../bundle/steps.ts";
+import { type Bundle, type Migration, statementText } from "../bundle/bundle.ts";
+import {
+  type Cut,
+  cutSteps,
+  type Separation,
+  type Step,
+  setsTransaction,
+  slicesOf,
+} from "../bundle/steps.ts";
 import { findCheckpoint, interruptedStatement } from "../ledger/checkpoints.ts";
 import type { Ledger, LedgerRow } from "../ledger/ledger.ts";
 import type { Request } from "../request.ts";
@@ -101,13 +108,14 @@ export function planMigrations(
 }
 
 /** Returns the reason why Drizzle's migrator, with its one transaction, cannot apply a migration; none where it can. */
-function separationOf(
-  { statements, ...own }: Migration,
-  cuts: readonly Cut[],
-): readonly Separation[] {
-  const reason = cuts.find(({ migration }) => migration.tag === own.tag)?.reason;
+function separationOf(migration: Migration, cuts: readonly Cut[]): readonly Separation[] {
+  const reason = cuts.find((cut) => cut.migration === migration)?.reason;
   if (reason !== undefined) return [reason];
-  return statements.some(({ mode }) => mode !== "transactional") ? ["transaction-control"] : [];
+  const controls = migration.statements.some(
+    (each) =>
+      each.mode !== "transactional" || setsTransaction(each, () => statementText(migration, each)),
+  );
+  return controls ? ["transaction-control"] : [];
 }
 
 function skippedReason({ when }: Migration, newest: number): ExecutorReason {

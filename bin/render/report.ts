@@ -19,7 +19,7 @@ export function renderReport(raw: Report, options: RenderOptions): string {
   const lines = [
     ...renderHeading(report, colors),
     ...applied.map((each) => appliedLine(each, width, colors)),
-    ...pending.map((each) => pendingLine(each, width, report, colors)),
+    ...pending.map((each) => pendingLine(each, width, error?.migration ?? null, colors)),
     ...(action === "plan" ? cutLines(report.cuts, colors) : []),
     ...driftLines(report.drift, colors),
     ...(action === "status" ? [] : findingLines(report.findings, colors)),

@@ -44,10 +44,13 @@ export const ERROR_CODES = [
   "POOLED_CONNECTION",
   // the lock and the ledger
   "LOCKED",
+  "LOCK_LOST",
   "LEDGER_SPLIT",
   "LEDGER_DENIED",
   "LEDGER_UNKNOWN_FORMAT",
   "LEDGER_UNWRITABLE",
+  "LEDGER_CHANGED",
+  "LEDGER_FOREIGN",
   "BASELINE_MISMATCH",
   // the plan
   "OUT_OF_ORDER",

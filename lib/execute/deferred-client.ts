@@ -1,10 +1,24 @@
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
-import { isPrivilegeError } from "../ledger/denied.ts";
+import { explainLedgerError, isPrivilegeError } from "../ledger/denied.ts";
+import {
+  closingGuard,
+  type Guarded,
+  type Known,
+  ledgerChanged,
+  openingGuard,
+} from "../ledger/guard.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
 import { sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
-import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
+import {
+  beginParts,
+  type Part,
+  recordedIn,
+  sendTransaction,
+  statementParts,
+} from "./transaction.ts";
 
 /** The client that Drizzle's session gets in place of the pinned one, with its outcome. */
 export interface DeferringClient {
@@ -22,6 +36,19 @@ interface Expected {
   readonly chunk: string | null;
 }
 
+/** The needs of a deferred transaction. */
+export interface Deferral {
+  readonly connection: Connection;
+  /** The migrations that the migrator must apply. */
+  readonly migrations: readonly Migration[];
+  readonly lockTimeoutMs: number;
+  readonly ledger: Ledger;
+  /** The content of the ledger before this transaction. */
+  readonly known: Known;
+  /** The last migration of the transaction before: what its deferred triggers have set ends here. */
+  readonly before: Migration | null;
+}
+
 /** A query, as Drizzle's session gives it to a client. */
 interface Query {
   readonly text: string;
@@ -37,15 +64,11 @@ const NO_ROWS = { rows: [], rowCount: 0 };
  * The client knows the texts that the migrator must send: for each migration its chunks and its ledger row. So it
  * notices, before anything is sent, a migration that the migrator would pass over in silence. It tells errors apart
  * by the place where they came. A `rollback` that fails cannot hide the first error.
- * @param before the last migration of the transaction before: what its deferred triggers have set ends here
  */
-export function deferTransaction(
-  connection: Connection,
-  migrations: readonly Migration[],
-  lockTimeoutMs: number,
-  before: Migration | null = null,
-): DeferringClient {
+export function deferTransaction(deferral: Deferral): DeferringClient {
+  const { connection, migrations, lockTimeoutMs, ledger, known, before } = deferral;
   const expected = migrations.flatMap(expectedOf);
+  const guarded = guardedBy(ledger);
   const parts: Part[] = [];
   const creations: string[] = [];
   let applied: readonly AppliedMigration[] = [];
@@ -56,7 +79,11 @@ export function deferTransaction(
     if (query.text.trim() === "begin" && creations.length === 0) {
       deferring = true;
       const left = before === null ? [] : sessionResetParts(before, lockTimeoutMs);
-      parts.push(...beginParts(query.text, lockTimeoutMs), ...left);
+      parts.push(
+        ...beginParts(query.text, lockTimeoutMs),
+        ...left,
+        ...openingGuard(guarded, known).map((each): Part => ({ kind: "guard", ...each })),
+      );
       return NO_ROWS;
     }
     // The migrator ignores the answers to these statements. They travel along with its question for the newest row.
@@ -84,9 +111,16 @@ export function deferTransaction(
   async function defer(query: Query, values: unknown[]): Promise<unknown> {
     const next = expected.shift();
     if (next === undefined) {
-      if (query.text !== "commit") throw surprise(query);
-      parts.push({ kind: "commit", text: query.text });
-      const durationsMs = await sendTransaction(connection, parts);
+      if (query.text !== "commit") throw surprise(ledger, query);
+      const written = recordedIn(parts);
+      parts.push(
+        { kind: "guard", ...closingGuard(guarded, known, written) },
+        { kind: "commit", text: query.text },
+      );
+      const { role } = connection.database;
+      const durationsMs = await sendTransaction(connection, parts, (thrown, kind) =>
+        explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
+      );
       applied = Array.from(durationsMs, ([migration, ms]) =>
         describeApplied(migration, Math.round(ms)),
       );
@@ -99,7 +133,7 @@ export function deferTransaction(
         { kind: "ledger-row", migration, ...row },
       );
     } else if (query.text !== next.chunk) {
-      throw surprise(query);
+      throw surprise(ledger, query);
     }
     return NO_ROWS;
   }
@@ -120,11 +154,22 @@ export function deferTransaction(
   return { client, firstFailure: () => failure, applied: () => applied };
 }
 
+/** The migrator itself has created a ledger that the plan did not find: as its owner our role may lock it. */
+function guardedBy({ place, homes }: Ledger): Guarded {
+  const home = homes.find(({ schema }) => schema === place.schema);
+  const mayLock = home?.tableExists !== true || home.mayLock;
+  return { place, places: homes, mayLock, checkpointsExist: home?.checkpointsExist === true };
+}
+
 function expectedOf(migration: Migration): readonly Expected[] {
   const chunks = chunksOf(migration).map((chunk) => ({ migration, chunk }));
   return [...chunks, { migration, chunk: null }];
 }
 
-function surprise({ text }: Query): Error {
-  return new Error(`Drizzle's migrator did not send what was pending, but: ${text.slice(0, 80)}`);
+/** The migrator reads the ledger itself. It sends what the plan expects, unless somebody has written a row meanwhile. */
+function surprise({ place }: Ledger, { text }: Query): Error {
+  const cause = new Error(
+    `Drizzle's migrator did not send what was pending, but: ${text.slice(0, 80)}`,
+  );
+  return ledgerChanged(place, { cause });
 }

@@ -4,7 +4,8 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { LedgerPlace } from "../target/target.ts";
+import { knownFrom } from "../ledger/guard.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { deferTransaction } from "./deferred-client.ts";
 import type { AppliedStep, Executor } from "./executor.ts";
 
@@ -16,14 +17,17 @@ import type { AppliedStep, Executor } from "./executor.ts";
  */
 export function createDrizzleExecutor(
   connection: Connection,
-  place: LedgerPlace,
+  ledger: Ledger,
   lockTimeoutMs: number,
 ): Executor {
+  const { place } = ledger;
+  let known = knownFrom(ledger);
   let before: Migration | null = null;
 
   async function apply(step: Step): Promise<AppliedStep> {
     const migrations = wholeMigrations(step);
-    const deferred = deferTransaction(connection, migrations, lockTimeoutMs, before);
+    const deferral = { connection, migrations, lockTimeoutMs, ledger, known, before };
+    const deferred = deferTransaction(deferral);
     const dialect = new PgDialect();
     try {
       await dialect.migrate(
@@ -35,7 +39,9 @@ export function createDrizzleExecutor(
       throw deferred.firstFailure() ?? thrown;
     }
     before = migrations.at(-1) ?? null;
-    return { applied: deferred.applied(), place, warnings: [] };
+    const applied = deferred.applied();
+    known = { ...known, rows: known.rows + applied.length };
+    return { applied, place, warnings: [] };
   }
   return { name: "drizzle", apply };
 }

@@ -129,7 +129,7 @@ async function createExecutor(plan: Plan, dependencies: RunDependencies): Promis
   if (plan.executor === "statements") return await createOwnExecutor(dependencies);
   const { connection, ledger, patience } = dependencies;
   const { createDrizzleExecutor } = await import("./drizzle-executor.ts");
-  return createDrizzleExecutor(connection, ledger.place, patience.lockTimeoutMs);
+  return createDrizzleExecutor(connection, ledger, patience.lockTimeoutMs);
 }
 
 async function createOwnExecutor({

@@ -1,5 +1,6 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import { WATCH_DISCONNECTS } from "../connection/opening.ts";
+import { quoteIdentifier } from "../postgres/names.ts";
 import { lockTimeoutPart, type Part } from "./transaction.ts";
 
 /**
@@ -72,8 +73,25 @@ export function setsLockTimeout(migration: Migration, before: number): boolean {
 /**
  * Returns the parts that take our own role back until the end of the transaction. A checkpoint in the middle of a
  * file needs them if the file has set another role.
+ * @param role the role of the session's start. A login may work as another role (`alter role … set role`)
  */
-export function ownRoleParts(migration: Migration): readonly Part[] {
+export function ownRoleParts(migration: Migration, role: string): readonly Part[] {
   const set = migration.statements.some((each) => mayLeaveTraces(migration, each));
-  return set ? [{ kind: "setting", text: "set local role none" }] : [];
+  return set ? [{ kind: "setting", text: `set local role ${quoteIdentifier(role)}` }] : [];
+}
+
+/** Returns these parts as our own role sends them. Behind them the role is again the one that the file has set. */
+export function asOurselves(
+  migration: Migration,
+  role: string,
+  parts: readonly Part[],
+): readonly Part[] {
+  const own = ownRoleParts(migration, role);
+  if (own.length === 0) return parts;
+  const set = (name: string, value: string): Part => ({
+    kind: "setting",
+    text: `select pg_catalog.set_config('${name}', pg_catalog.current_setting('${value}'), true)`,
+  });
+  const kept = "neon_migrate.role";
+  return [set(kept, "role"), ...own, ...parts, set("role", kept)];
 }

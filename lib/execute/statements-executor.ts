@@ -18,13 +18,21 @@ import {
   interruptedStatement,
 } from "../ledger/checkpoints.ts";
 import { explainLedgerError } from "../ledger/denied.ts";
+import { closingGuard, knownFrom, openingGuard } from "../ledger/guard.ts";
 import { chooseWritePlace } from "../ledger/home.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";
-import { ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";
+import { asOurselves, ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";
 import { runAlone } from "./standalone.ts";
-import { beginParts, type Part, sendTransaction, statementParts } from "./transaction.ts";
+import {
+  beginParts,
+  knownAfter,
+  type Part,
+  recordedIn,
+  sendTransaction,
+  statementParts,
+} from "./transaction.ts";
 
 /**
  * Our own executor. A transaction holds its statements and their record: the ledger row of a complete migration, the
@@ -41,6 +49,7 @@ export function createStatementsExecutor(
   const { role } = connection.database;
   let target = chooseWritePlace(ledger, role);
   const { place } = target;
+  let known = knownFrom(ledger);
   const resumed = new Set<Migration>();
   const durationsMs = new Map<Migration, number>();
   /**
@@ -57,19 +66,27 @@ export function createStatementsExecutor(
   /** The checkpoint that announces the next statement, as the last transaction has written it; null without one. */
   let announced: Checkpoint | null = null;
 
+  /** @param within the migration whose earlier statements may have set another role */
   async function transact(
     parts: readonly Part[],
+    within: Migration,
     begin: readonly Part[] = beginParts("begin", lockTimeoutMs),
   ): Promise<void> {
+    const written = recordedIn(parts);
+    const guarded = { ...target, places: ledger.homes };
+    const opening = openingGuard(guarded, known).map((each): Part => ({ kind: "guard", ...each }));
     const all: readonly Part[] = [
       ...begin,
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
+      ...asOurselves(within, role, opening),
       ...parts,
+      { kind: "guard", ...closingGuard(guarded, known, written) },
       COMMIT,
     ];
     const took = await sendTransaction(connection, all, (thrown, kind) =>
-      explainLedgerError(thrown, { ledger, role, kind }),
+      explainLedgerError(thrown, { ledger, role, kind, place, written }),
     );
+    known = knownAfter(known, parts);
     target = { ...target, createSchema: false, createTable: false };
     for (const [migration, ms] of took) addDuration(migration, ms);
   }
@@ -86,18 +103,23 @@ export function createStatementsExecutor(
     const { migration, done, completes } = slice;
     if (!completes) {
       const reached = next ?? checkpointOf(migration, done, null);
-      return [...ownRoleParts(migration), ...checkpointParts(reached)];
+      return [...ownRoleParts(migration, role), ...checkpointParts(reached)];
     }
     const row: Part = { kind: "ledger-row", migration, ...ledgerRowInsert(target, migration) };
-    const clean: Part = { kind: "checkpoint", ...checkpointDelete(place, migration) };
+    const gone = { gone: migration.tag, ...checkpointDelete(place, migration) };
+    const clean: Part = { kind: "checkpoint", ...gone };
     const reset = sessionResetParts(migration, lockTimeoutMs);
     return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
   }
 
-  /** Returns the parts that end what was left open before these slices: a record, and what deferred triggers have set. */
-  function leftParts([first]: readonly Slice[]): readonly Part[] {
-    if (owed?.completes === true) return recordParts(owed);
-    return left === null || left === first?.migration ? [] : sessionResetParts(left, lockTimeoutMs);
+  /** Returns the parts that take back what the deferred triggers of an earlier migration have set at its COMMIT. */
+  function leftParts(next: Migration): readonly Part[] {
+    return left === null || left === next ? [] : sessionResetParts(left, lockTimeoutMs);
+  }
+
+  /** Returns the migration whose settings are in force when a transaction begins. */
+  function workingIn(next: Migration): Migration {
+    return owed?.completes === true ? owed.migration : next;
   }
 
   /** Returns the record of the slice that is owed. What follows it in its own migration says as much, and more. */
@@ -107,14 +129,16 @@ export function createStatementsExecutor(
 
   function checkpointParts(checkpoint: Checkpoint): readonly Part[] {
     const create: Part = { kind: "checkpoint", text: createCheckpoints(place) };
-    const upsert: Part = { kind: "checkpoint", ...checkpointUpsert(place, checkpoint) };
+    const now = { now: checkpoint, ...checkpointUpsert(place, checkpoint) };
+    const upsert: Part = { kind: "checkpoint", ...now };
     return target.checkpointsExist ? [upsert] : [create, upsert];
   }
 
   async function checkpoint(...facts: Parameters<typeof checkpointOf>): Promise<void> {
     const [migration] = facts;
     const reached = checkpointOf(...facts);
-    await transact([...owedParts(), ...ownRoleParts(migration), ...checkpointParts(reached)]);
+    const own = [...ownRoleParts(migration, role), ...checkpointParts(reached)];
+    await transact([...owedParts(), ...own], workingIn(migration));
     target = { ...target, checkpointsExist: true };
     written.set(migration, reached);
   }
@@ -148,13 +172,14 @@ export function createStatementsExecutor(
       ),
     );
     if (isReadOnly(step, head)) await applyReadOnly(first, [...begin, ...body.flat(), COMMIT]);
-    else await applyRecorded(step, begin, body);
+    else await applyRecorded(step, first, begin, body);
     return report([]);
   }
 
   /** Sends a transaction with its record, and with the word that a statement stands alone behind it. */
   async function applyRecorded(
     { slices, before }: TransactionStep,
+    { migration }: Slice,
     begin: readonly Part[],
     body: readonly (readonly Part[])[],
   ): Promise<void> {
@@ -166,8 +191,9 @@ export function createStatementsExecutor(
     ]);
     const isNew = next !== null && last?.completes === true;
     await transact(
-      [...leftParts(slices), ...parts, ...(isNew ? checkpointParts(next) : [])],
-      begin,
+      [...owedParts(), ...parts, ...(isNew ? checkpointParts(next) : [])],
+      workingIn(migration),
+      [...begin, ...leftParts(migration)],
     );
     recorded(slices);
     left = last?.completes === true ? last.migration : null;
@@ -232,7 +258,7 @@ export function createStatementsExecutor(
   async function writeOwed(): Promise<void> {
     if (owed === null) return;
     const { migration, done, completes } = owed;
-    if (completes) await transact(recordParts(owed));
+    if (completes) await transact(recordParts(owed), migration);
     else await checkpoint(migration, done, null);
     recorded([]);
   }

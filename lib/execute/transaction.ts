@@ -2,11 +2,15 @@ import { type Migration, statementText } from "../bundle/bundle.ts";
 import { lockTimeoutOf } from "../bundle/steps.ts";
 import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { SendFailure, type Sending } from "../connection/pipeline.ts";
+import type { Checkpoint } from "../ledger/checkpoints.ts";
+import type { Known } from "../ledger/guard.ts";
 import { bookkeepingFailed, commitFailed, migrationFailed } from "./statement-errors.ts";
 
 /** One text to send within a transaction, with its part in it. */
 export type Part =
-  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "checkpoint" | "commit" })
+  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "guard" | "commit" })
+  /** `now`: the checkpoint that this writes; `gone`: the tag of the migration whose checkpoint it removes. */
+  | (Sending & { readonly kind: "checkpoint"; readonly now?: Checkpoint; readonly gone?: string })
   | (Sending & {
       readonly kind: "statement";
       readonly migration: Migration;
@@ -54,6 +58,22 @@ export function lockTimeoutPart(ms: number): Part {
   return { kind: "setting", text: `set local lock_timeout = ${ms}` };
 }
 
+/** Returns the migrations whose ledger rows are among these parts. */
+export function recordedIn(parts: readonly Part[]): readonly Migration[] {
+  return parts.flatMap((each) => (each.kind === "ledger-row" ? [each.migration] : []));
+}
+
+/** Returns the content of the ledger once these parts are committed. */
+export function knownAfter(known: Known, parts: readonly Part[]): Known {
+  const checkpoints = new Map(known.checkpoints);
+  for (const part of parts) {
+    if (part.kind !== "checkpoint") continue;
+    if (part.now !== undefined) checkpoints.set(part.now.tag, part.now);
+    if (part.gone !== undefined) checkpoints.delete(part.gone);
+  }
+  return { ...known, rows: known.rows + recordedIn(parts).length, checkpoints };
+}
+
 /**
  * Sends a whole transaction, its `begin` and `commit` included, and waits for the answer to all of it.
  * @returns the time that each migration in it took, in ms
@@ -64,7 +84,7 @@ export function lockTimeoutPart(ms: number): Part {
 export async function sendTransaction(
   connection: Connection,
   parts: readonly Part[],
-  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown = (thrown) => thrown,
+  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
 ): Promise<ReadonlyMap<Migration, number>> {
   // Until the server turns to the first statement, everything that it says counts for that statement.
   connection.turnTo(placeOf(parts.find((part) => migrationOf(part) !== null)));
@@ -112,10 +132,7 @@ function explain(
     case "statement":
       return migrationFailed(cause, part.migration, part.index, exact);
     case "commit":
-      return commitFailed(
-        cause,
-        parts.flatMap((each) => (each.kind === "ledger-row" ? [each.migration] : [])),
-      );
+      return commitFailed(cause, recordedIn(parts));
     default:
       return bookkeepingFailed(explainLedger(cause, part.kind));
   }

@@ -1,8 +1,10 @@
+import type { Migration } from "../bundle/bundle.ts";
 import { type ErrorFacts, MigratorError } from "../errors.ts";
 import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { checkpointPlace } from "./checkpoints.ts";
+import { explainGuard } from "./guard.ts";
 import type { Home, Ledger } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
 
@@ -24,12 +26,18 @@ interface Refused {
   readonly ledger: Ledger;
   readonly role: string;
   readonly kind: string;
+  /** The place of the ledger that the transaction writes. */
+  readonly place: LedgerPlace;
+  /** The migrations whose rows it writes. */
+  readonly written: readonly Migration[];
 }
 
 /**
  * Turns a refusal of our own bookkeeping into an error that says what is missing. Leaves every other error as it is.
  */
-export function explainLedgerError(thrown: unknown, { ledger, role, kind }: Refused): unknown {
+export function explainLedgerError(thrown: unknown, refused: Refused): unknown {
+  const { ledger, role, kind, place, written } = refused;
+  if (kind === "guard") return explainGuard(thrown, place, written);
   if (!isPrivilegeError(thrown)) return thrown;
   return kind === "checkpoint"
     ? deniedCheckpoints(ledger, role, thrown)

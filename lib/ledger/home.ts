@@ -77,6 +77,8 @@ export interface WritePlace {
   readonly createTable: boolean;
   readonly format: Layout;
   readonly checkpointsExist: boolean;
+  /** Whether our role may lock the ledger against writers. As the owner of a table that it makes, it may. */
+  readonly mayLock: boolean;
 }
 
 /**
@@ -92,15 +94,17 @@ export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
   });
   if (ledger.exists) {
     const home = ledger.homes.find(({ schema }) => schema === ledger.place.schema);
-    if (home?.mayInsert === true) return { ...at(home), createSchema: false, createTable: false };
+    if (home?.mayInsert === true) {
+      return { ...at(home), createSchema: false, createTable: false, mayLock: home.mayLock };
+    }
     throw deniedWrite(ledger, role);
   }
   for (const home of ledger.homes) {
     if (home.schemaExists && home.mayCreateTable) {
-      return { ...at(home), createSchema: false, createTable: true };
+      return { ...at(home), createSchema: false, createTable: true, mayLock: true };
     }
     if (!home.schemaExists && home.mayCreateSchema) {
-      return { ...at(home), createSchema: true, createTable: true };
+      return { ...at(home), createSchema: true, createTable: true, mayLock: true };
     }
   }
   throw deniedWrite(ledger, role);

@@ -54,6 +54,8 @@ export interface Home {
   readonly mayCreateTable: boolean;
   readonly mayRead: boolean;
   readonly mayInsert: boolean;
+  /** Whether our role may lock the table against writers. */
+  readonly mayLock: boolean;
   readonly columns: readonly string[];
   readonly checkpointsExist: boolean;
   readonly mayReadCheckpoints: boolean;

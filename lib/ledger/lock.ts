@@ -1,6 +1,7 @@
 /*
- * The lock of a ledger: PostgreSQL's advisory lock, one for each ledger of a database. A run holds it from its look at the
- * ledger to its last row, so that no other run comes between. It is a lock of the session: it ends with the session,
+ * The lock of a ledger: PostgreSQL's advisory lock, one for each place where the ledger can be. So a run that falls back
+ * to `public` meets one that names it. A run holds the lock from its look at the ledger to its last row, so that no
+ * other run comes between. It is a lock of the session: it ends with the session,
  * however that ends. Nothing here reads or writes the ledger.
  *
  * The first message of a session asks for the lock, and then for the ledger. The answer decides how the run goes on:
@@ -25,8 +26,9 @@ import {
   SESSION_COLUMNS,
   type SessionFacts,
 } from "../postgres/activity.ts";
-import type { LedgerPlace } from "../target/target.ts";
+import type { ConfiguredLedger, LedgerPlace } from "../target/target.ts";
 import { pause } from "../wait.ts";
+import { placesOf } from "./place.ts";
 
 /** How long to wait for the lock, and how to tell of it. */
 export interface LockOptions {
@@ -57,7 +59,7 @@ const ABANDONED_AFTER_MS = 30_000;
 const ANSWER_MARGIN_MS = 1_000;
 
 /**
- * Returns the key of a ledger's lock: the first 64 bits, signed, of the SHA-256 of its configured place. Advisory locks
+ * Returns the key of a ledger's lock: the first 64 bits, signed, of the SHA-256 of its place. Advisory locks
  * are per database, so the database is not part of the key.
  */
 export function lockKey(place: LedgerPlace): string {
@@ -76,8 +78,16 @@ export function readLockAnswer(rows: Rows): LockAnswer {
 }
 
 /** Returns the statement that takes the lock if it is free. Its answer is never "passing". */
-export function lockQuestion(place: LedgerPlace): string {
-  return `select pg_try_advisory_lock(${lockKey(place)}::bigint) as "locked", true as "lasting"`;
+export function lockQuestion(ledger: ConfiguredLedger): string {
+  return `select ${tryLocks("pg_try_advisory_lock", placesOf(ledger))} as "locked", true as "lasting"`;
+}
+
+/** Returns the expression that takes the lock of each place, in order, up to the first that is taken. */
+export function tryLocks(
+  name: "pg_try_advisory_lock" | "pg_try_advisory_xact_lock",
+  places: readonly LedgerPlace[],
+): string {
+  return places.map((place) => `pg_catalog.${name}(${lockKey(place)}::int8)`).join(" and ");
 }
 
 /**
@@ -88,13 +98,16 @@ export function lockQuestion(place: LedgerPlace): string {
  * transaction only. Elsewhere the answer is "passing": the lock ends with the implicit transaction of the message that
  * this statement is part of.
  */
-export function cautiousLockQuestion(place: LedgerPlace): string {
-  const key = `${lockKey(place)}::bigint`;
+export function cautiousLockQuestion(ledger: ConfiguredLedger): string {
+  const places = placesOf(ledger);
   return `
     select
-      case when "lasting" then pg_try_advisory_lock(${key}) else pg_try_advisory_xact_lock(${key}) end as "locked",
+      case when "lasting" then ${tryLocks("pg_try_advisory_lock", places)}
+        else ${tryLocks("pg_try_advisory_xact_lock", places)} end as "locked",
       "lasting"
-    from (select set_config('application_name', null, true) like '${APPLICATION_PREFIX}%' as "lasting") session
+    from (
+      select pg_catalog.starts_with(pg_catalog.set_config('application_name', null, true), '${APPLICATION_PREFIX}') as "lasting"
+    ) session
   `;
 }
 
@@ -106,7 +119,7 @@ export function cautiousLockQuestion(place: LedgerPlace): string {
  */
 export async function acquireLock(
   connection: Connection,
-  place: LedgerPlace,
+  ledger: ConfiguredLedger,
   options: LockOptions,
 ): Promise<readonly Warning[]> {
   const started = Date.now();
@@ -115,33 +128,42 @@ export async function acquireLock(
   options.log("lock.waiting", { timeoutMs: options.timeoutMs });
   for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
     const leftMs = until - Date.now();
-    if (leftMs <= 0) throw await locked(connection, place, Date.now() - started);
+    if (leftMs <= 0) throw await locked(connection, ledger, Date.now() - started);
     const jitteredMs = pauseMs / 2 + Math.random() * (pauseMs / 2);
     await pause(Math.min(jitteredMs, leftMs));
-    const answer = readLockAnswer(await connection.query(lockQuestion(place)));
+    const answer = readLockAnswer(await connection.query(lockQuestion(ledger)));
     if (answer === "kept") return warnings;
-    if (pauseMs === POLL_MAX_MS) warnings.push(...(await endAbandoned(connection, place, options)));
+    if (pauseMs === POLL_MAX_MS)
+      warnings.push(...(await endAbandoned(connection, ledger, options)));
   }
 }
 
 async function findHolder(
   connection: Connection,
-  place: LedgerPlace,
+  ledger: ConfiguredLedger,
   abandonedAfterMs: number,
 ): Promise<Holder | undefined> {
   const [holder] = await connection.query<Holder>(
     `
     select
       l.pid,${SESSION_COLUMNS},
-      a.usename = current_user and a.application_name like $2 and a.state like 'idle%'
-        and a.state_change < now() - $3::int * interval '1 millisecond' as "abandoned"
+      a.usename operator(pg_catalog.=) current_user
+        and pg_catalog.starts_with(a.application_name, '${APPLICATION_PREFIX}')
+        and pg_catalog.starts_with(a.state, 'idle')
+        and extract(epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) a.state_change)
+          operator(pg_catalog.*) 1000 operator(pg_catalog.>) $2::numeric as "abandoned"
     from pg_catalog.pg_locks l
-    left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-    where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-      and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
-      and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
+    left join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) l.pid
+    where l.locktype operator(pg_catalog.=) 'advisory' and l.granted and l.objsubid operator(pg_catalog.=) 1
+      and l.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+      and l.database operator(pg_catalog.=) (
+        select d.oid from pg_catalog.pg_database d
+        where d.datname operator(pg_catalog.=) pg_catalog.current_database()
+      )
+      and (l.classid::int8 operator(pg_catalog.<<) 32) operator(pg_catalog.|) l.objid::int8
+        operator(pg_catalog.=) any ($1::int8[])
     `,
-    [lockKey(place), `${APPLICATION_PREFIX}%`, abandonedAfterMs],
+    [placesOf(ledger).map(lockKey), abandonedAfterMs],
   );
   return holder;
 }
@@ -149,14 +171,14 @@ async function findHolder(
 /** Ends a dead run: a runner that was frozen, or cut off without a word, leaves its session, and the lock, behind. */
 async function endAbandoned(
   connection: Connection,
-  place: LedgerPlace,
+  ledger: ConfiguredLedger,
   options: LockOptions,
 ): Promise<readonly Warning[]> {
   const afterMs = options.abandonedAfterMs ?? ABANDONED_AFTER_MS;
-  const holder = await findHolder(connection, place, afterMs);
+  const holder = await findHolder(connection, ledger, afterMs);
   if (holder !== undefined) options.onHolder?.(describeSession(holder));
   if (holder?.abandoned !== true) return [];
-  await connection.query("select pg_terminate_backend($1::int)", [holder.pid]);
+  await connection.query("select pg_catalog.pg_terminate_backend($1::int)", [holder.pid]);
   options.log("lock.abandoned-session-ended", {
     pid: holder.pid,
     idleSeconds: holder.stateSeconds,
@@ -167,10 +189,10 @@ async function endAbandoned(
 
 async function locked(
   connection: Connection,
-  place: LedgerPlace,
+  ledger: ConfiguredLedger,
   waitedMs: number,
 ): Promise<MigratorError> {
-  const holder = await findHolder(connection, place, ABANDONED_AFTER_MS);
+  const holder = await findHolder(connection, ledger, ABANDONED_AFTER_MS);
   const who = holder === undefined ? "It has just ended" : `It is ${describeSession(holder)}`;
   const wayOut =
     holder === undefined

@@ -1,8 +1,17 @@
 import { quoteIdentifier } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/target.ts";
+import { type ConfiguredLedger, DEFAULT_LEDGER, type LedgerPlace } from "../target/target.ts";
 
-/** The schema of a ledger whose own schema cannot be created. The tables beside it follow. */
+/**
+ * The schema of a ledger whose own schema cannot be created, where the caller named none. The tables beside it follow.
+ */
 export const FALLBACK_SCHEMA = "public";
+
+/** Returns every place where the ledger can be, the configured one first. */
+export function placesOf({ schema, table, named }: ConfiguredLedger): readonly LedgerPlace[] {
+  const alone = named ?? schema !== DEFAULT_LEDGER.schema;
+  const configured = { schema, table };
+  return alone ? [configured] : [configured, { schema: FALLBACK_SCHEMA, table }];
+}
 
 /** Returns the ledger's qualified name, quoted. */
 export function quotePlace(place: LedgerPlace): string {

@@ -2,12 +2,12 @@ import type { Layout } from "../bundle/bundle.ts";
 import type { Connection, Rows } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/target.ts";
+import type { ConfiguredLedger, LedgerPlace } from "../target/target.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import { deniedRead, hiddenRows } from "./denied.ts";
 import { chooseHome } from "./home.ts";
 import type { FoundLedger, Home, Ledger, LedgerRow } from "./ledger.ts";
-import { FALLBACK_SCHEMA, quotePlace } from "./place.ts";
+import { placesOf, quotePlace } from "./place.ts";
 
 /** The columns of every version of Drizzle's table. */
 const REQUIRED_COLUMNS = ["id", "hash", "created_at"];
@@ -18,9 +18,8 @@ const REQUIRED_COLUMNS = ["id", "hash", "created_at"];
  * it can run. A fresh backend pays for every part of PostgreSQL that it touches first. The functions used here cost
  * it a quarter of a block of PL/pgSQL with the catalogs.
  */
-export function ledgerQuestion(configured: LedgerPlace): string {
-  const schemas = [...new Set([configured.schema, FALLBACK_SCHEMA])];
-  const places = schemas.map((schema) => placeValues({ ...configured, schema }));
+export function ledgerQuestion(configured: ConfiguredLedger): string {
+  const places = placesOf(configured).map(placeValues);
   return `
     select
       h.schema as "schema",
@@ -33,6 +32,7 @@ export function ledgerQuestion(configured: LedgerPlace): string {
       has_table_privilege(l.oid, 'SELECT') as "mayRead",
       row_security_active(l.oid) as "policed",
       has_table_privilege(l.oid, 'INSERT') as "mayInsert",
+      has_table_privilege(l.oid, 'UPDATE, DELETE, TRUNCATE') as "mayLock",
       case when l.answer::text like '%"id":%'
         then has_sequence_privilege(pg_get_serial_sequence(h.ledger, 'id'), 'USAGE') end as "mayCount",
       l.answer as "ledger",
@@ -82,7 +82,10 @@ function everyRow(place: LedgerPlace): string {
 }
 
 /** Asks the question for the ledger again, on an open session. */
-export async function askForLedger(connection: Connection, configured: LedgerPlace): Promise<Rows> {
+export async function askForLedger(
+  connection: Connection,
+  configured: ConfiguredLedger,
+): Promise<Rows> {
   return await connection.query<Row>(ledgerQuestion(configured));
 }
 
@@ -99,6 +102,7 @@ interface Answer {
   /** Whether row-level security decides which rows we see. */
   readonly policed: boolean | null;
   readonly mayInsert: boolean | null;
+  readonly mayLock: boolean | null;
   /** Whether our role may use the sequence of `id`; null also for an `id` without a sequence. */
   readonly mayCount: boolean | null;
   /** XML with the rows of the table. For a table in a closed schema: empty exactly when the table does not exist. */
@@ -161,6 +165,7 @@ function homeOf(answer: Answer, columns: readonly string[]): Home {
     mayCreateTable: answer.mayCreateTable === true,
     mayRead: answer.mayRead === true,
     mayInsert: answer.mayInsert === true && answer.mayCount !== false,
+    mayLock: answer.mayLock === true,
     columns,
     checkpointsExist,
     mayReadCheckpoints: answer.mayReadCheckpoints === true,

@@ -1,11 +1,14 @@
+import type { Bundle } from "../bundle/bundle.ts";
+import type { Step } from "../bundle/steps.ts";
 import type { Rows } from "../connection/connection.ts";
-import { executePlan, type RunResult } from "../execute/execute-plan.ts";
+import { type ErrorCode, MigratorError } from "../errors.ts";
+import type { RunResult } from "../execute/execute-plan.ts";
 import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
 import { askForLedger } from "../ledger/read.ts";
-import { learnFrom, NO_LESSONS } from "../plan/lessons.ts";
+import { type Lessons, learnFrom, NO_LESSONS } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";
 import { makePlan, type Planned } from "./make-plan.ts";
@@ -69,22 +72,49 @@ async function readUnderLock(self: Attempt): Promise<Rows> {
   return await askForLedger(connection, target.ledger);
 }
 
-/** Carries the plan out. A statement may need another place than its text says: where the server shows that, plans again. */
+/** The limit of plans that others outran: somebody who writes the ledger again and again does not stop for us. */
+const MAX_OUTRUN = 3;
+
+/** Somebody else has come between the plan and its transaction, of which nothing stays. */
+const OUTRUN: readonly ErrorCode[] = ["LOCK_LOST", "LEDGER_CHANGED"];
+
+/** The knowledge that the failed attempts at a plan have brought. */
+interface Experience {
+  readonly lessons: Lessons;
+  /** The number of plans that others outran. */
+  readonly outrun: number;
+}
+
+/** @returns null when the failure is final */
+function learn(
+  bundle: Bundle,
+  thrown: unknown,
+  before: Experience,
+  steps: readonly Step[],
+): Experience | null {
+  const { lessons, outrun } = before;
+  if (thrown instanceof MigratorError && OUTRUN.includes(thrown.code)) {
+    return outrun < MAX_OUTRUN ? { lessons, outrun: outrun + 1 } : null;
+  }
+  const learned = learnFrom(bundle, thrown, lessons, steps);
+  return learned === null ? null : { lessons: learned, outrun };
+}
+
+/**
+ * Carries the plan out. Plans again where somebody else has written the ledger, and where the server shows that a
+ * statement needs another place than its text says.
+ */
 async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise<void> {
-  const { bundle, connection, log, progress, target } = self;
   let plan = first;
   let ledger = firstLedger;
-  let lessons = NO_LESSONS;
-  for (;;) {
+  let experience: Experience = { lessons: NO_LESSONS, outrun: 0 };
+  while (plan.pending.length > 0) {
     const failure = await carryOut(self, plan, ledger);
     if (failure === null) return;
-    const learned = learnFrom(bundle, failure.thrown, lessons, plan.steps);
+    const learned = learn(self.bundle, failure.thrown, experience, plan.steps);
     if (learned === null) throw failure.thrown;
-    lessons = learned;
-    log("plan.again", { ...lessons });
-    progress.began("planning once more");
-    const answer = await askForLedger(connection, target.ledger);
-    const again = progress.planned(() => makePlan(self, answer, learned));
+    const again = await planAgain(self, learned, learned.outrun > experience.outrun);
+    experience = learned;
     ledger = again.ledger;
     // The reason is that of the first plan: this run has itself left something half done since.
     plan = { ...again.plan, executorReason: first.executorReason ?? again.plan.executorReason };
@@ -92,11 +122,26 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
   }
 }
 
+async function planAgain(
+  self: Attempt,
+  { lessons, outrun }: Experience,
+  wasOutrun: boolean,
+): Promise<Planned> {
+  const { connection, log, progress, target } = self;
+  log("plan.again", { ...lessons, outrun });
+  progress.began("planning once more");
+  const answer = wasOutrun
+    ? await readUnderLock(self)
+    : await askForLedger(connection, target.ledger);
+  return progress.planned(() => makePlan(self, answer, lessons));
+}
+
 async function carryOut(
   { request, connection, progress, log }: Attempt,
   plan: Plan,
   ledger: Ledger,
 ): Promise<RunResult["failure"]> {
+  const { executePlan } = await import("../execute/execute-plan.ts");
   progress.began("preparing the ledger");
   const result = await executePlan(plan, {
     connection,

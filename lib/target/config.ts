@@ -1,13 +1,16 @@
 import { MigratorError } from "../errors.ts";
-import { DEFAULT_LEDGER, type LedgerPlace } from "./target.ts";
+import { type ConfiguredLedger, DEFAULT_LEDGER } from "./target.ts";
 
 /** The settings of one function or one shell, as the environment gives them. */
 export interface Config {
   readonly databaseUrl: DatabaseUrlReference | null;
   /** `host:port/path` of a local relay without TLS (`NEON_WS_PROXY`); null means Neon itself. */
   readonly relay: string | null;
-  /** Place of Drizzle's ledger (`LEDGER_SCHEMA`, `LEDGER_TABLE`). Default: `drizzle.__drizzle_migrations`. */
-  readonly ledger: LedgerPlace;
+  /**
+   * Place of Drizzle's ledger (`LEDGER_SCHEMA`, `LEDGER_TABLE`). Default: `drizzle.__drizzle_migrations`, and `public`
+   * for a role that may not create that schema.
+   */
+  readonly ledger: ConfiguredLedger;
   /** Longest time for connecting, a waking compute included (`CONNECT_TIMEOUT_MS`). Default: 30,000. */
   readonly connectTimeoutMs: number;
   /** Whether this process is a Lambda function: there a plain connection string is worth a warning. */
@@ -34,13 +37,20 @@ export function readConfig(environment: Environment = process.env): Config {
   return {
     databaseUrl: databaseUrlReference(environment),
     relay: setting(environment, "NEON_WS_PROXY"),
-    ledger: {
-      schema: setting(environment, "LEDGER_SCHEMA") ?? DEFAULT_LEDGER.schema,
-      table: setting(environment, "LEDGER_TABLE") ?? DEFAULT_LEDGER.table,
-    },
+    ledger: configuredLedger(
+      setting(environment, "LEDGER_SCHEMA"),
+      setting(environment, "LEDGER_TABLE"),
+    ),
     inLambda: setting(environment, "AWS_LAMBDA_FUNCTION_NAME") !== null,
     connectTimeoutMs: connectTimeout(setting(environment, "CONNECT_TIMEOUT_MS")),
   };
+}
+
+function configuredLedger(schema: string | null, named: string | null): ConfiguredLedger {
+  const table = named ?? DEFAULT_LEDGER.table;
+  return schema === null
+    ? { schema: DEFAULT_LEDGER.schema, table }
+    : { schema, table, named: true };
 }
 
 function databaseUrlReference(environment: Environment): DatabaseUrlReference | null {

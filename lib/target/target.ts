@@ -11,12 +11,21 @@ export interface LedgerPlace {
   readonly table: string;
 }
 
+/** The place of a ledger as the caller gave it. */
+export interface ConfiguredLedger extends LedgerPlace {
+  /**
+   * Whether the caller named the schema. A named ledger is the ledger, alone: a run looks nowhere else. Without a name,
+   * `public` is the place for a role that may not create schemas. Default: true for any schema but Drizzle's own.
+   */
+  readonly named?: boolean;
+}
+
 /** One database to run against: a value, so that a run against one knows nothing of the others. */
 export interface Target {
   /** A `postgres://` connection string with its password. Never leaves the process. */
   readonly url: string;
   readonly relay: string | null;
-  readonly ledger: LedgerPlace;
+  readonly ledger: ConfiguredLedger;
   readonly connectTimeoutMs: number;
   /** Oddities of the settings that named the target, for the report. */
   readonly warnings: readonly Warning[];

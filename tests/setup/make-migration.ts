@@ -84,6 +84,7 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     mayCreateTable: true,
     mayRead: true,
     mayInsert: true,
+    mayLock: true,
     columns: ["id", "hash", "created_at"],
     checkpointsExist: false,
     mayReadCheckpoints: false,

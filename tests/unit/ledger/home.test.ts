@@ -83,6 +83,7 @@ describe("chooseWritePlace", () => {
       createTable: true,
       format: "0.x",
       checkpointsExist: false,
+      mayLock: true,
     });
   });
 
@@ -96,6 +97,7 @@ describe("chooseWritePlace", () => {
       createTable: true,
       format: "0.x",
       checkpointsExist: false,
+      mayLock: true,
     });
   });
 

@@ -136,7 +136,7 @@ async function propose(
 ): Promise<Proposal> {
   const answer = await askForLedger(connection, target.ledger);
   const { role } = connection.database;
-  const proposal = proposeChanges(request, bundle, readPlaces(answer, role), role);
+  const proposal = proposeChanges(request, bundle, readPlaces(answer, role, bundle), role);
   if (request.kind !== "baseline" || proposal.changes.length === 0) return proposal;
   const tags = new Set(proposal.changes.flatMap(({ migration }) => migration ?? []));
   const warnings = await checkBaseline(connection, bundle, {

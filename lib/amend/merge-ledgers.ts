@@ -8,7 +8,14 @@ import {
   checkpointUpsert,
   createCheckpoints,
 } from "../ledger/checkpoints.ts";
-import { chooseHome, chooseWritePlace, type WritePlace } from "../ledger/home.ts";
+import { isBegun } from "../ledger/explain.ts";
+import {
+  chooseHome,
+  chooseWritePlace,
+  isWritten,
+  ownRows,
+  type WritePlace,
+} from "../ledger/home.ts";
 import type { FoundLedger, LedgerRow } from "../ledger/ledger.ts";
 import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
@@ -32,12 +39,16 @@ interface Merge {
  *   contradict each other, and as `chooseWritePlace`
  */
 export function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: string): Proposal {
-  const [into, from] = found.filter(
-    ({ rows, checkpoints }) => rows.length > 0 || checkpoints.length > 0,
-  );
+  const [into, other] = found.filter(isWritten);
+  // Rows that the folder does not explain may be another project's: they stay where they are.
+  const from = other && {
+    ...other,
+    rows: ownRows(other),
+    checkpoints: other.checkpoints.filter((each) => isBegun(each, bundle)),
+  };
   const ledger = chooseHome(homes, into === undefined ? found : [into], bundle.layout);
   const facts = { ...ledger.place, format: ledger.format };
-  if (into === undefined || from === undefined) {
+  if (into === undefined || other === undefined || from === undefined) {
     return { changes: [], ledger: facts, warnings: ledger.warnings };
   }
   const merge: Merge = {
@@ -48,7 +59,12 @@ export function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: str
     target: chooseWritePlace(ledger, role),
   };
   const checkpoints = mergeCheckpoints(bundle, merge);
-  const changes = [...mergeRows(merge), ...checkpoints, ...emptied(from)];
+  const changes = [
+    ...mergeRows(merge),
+    ...checkpoints,
+    ...emptied(from),
+    ...staying(from, other.rows.length - from.rows.length),
+  ];
   return { changes, ledger: facts, warnings: [] };
 }
 
@@ -116,6 +132,14 @@ function copyRow({ into, from, target }: Merge, { id }: LedgerRow, name: string 
     `,
     values: [String(id), ...(named ? [name ?? ""] : [])],
   };
+}
+
+/** Reports the rows that stay in the other ledger. */
+function staying({ home }: FoundLedger, count: number): readonly Change[] {
+  if (count === 0) return [];
+  const rows = count === 1 ? "1 row" : `${count} rows`;
+  const summary = `leave ${rows} in ${quotePlace(home)}: no migration of this folder explains them, they may be another project's`;
+  return [{ migration: null, summary, sendings: [], tables: [] }];
 }
 
 /** Deletes rows by id: a row that another tool writes meanwhile must not be lost. */

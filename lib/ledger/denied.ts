@@ -1,5 +1,5 @@
 import type { Migration } from "../bundle/bundle.ts";
-import { type ErrorFacts, MigratorError } from "../errors.ts";
+import { type ErrorFacts, MigratorError, type Warning } from "../errors.ts";
 import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
@@ -66,6 +66,25 @@ export function hiddenRows(home: Home, role: string): MigratorError {
     "LEDGER_DENIED",
     `Row-level security shows the role ${quoteIdentifier(role)} no row of the ledger ${ledger}, whatever is in it, so nothing can be said or run. Use the connection string of the role that owns it, or as its owner: alter table ${ledger} disable row level security;`,
   );
+}
+
+/** Makes the error for a table in the ledger's place that is not believed. */
+export function foreign(place: LedgerPlace, owner: string | null, role: string): MigratorError {
+  const table = quotePlace(place);
+  const [whose, us] = [owner ?? "", role].map(quoteIdentifier);
+  return new MigratorError(
+    "LEDGER_FOREIGN",
+    `${table} is not believed to be the ledger: it is no plain table, or its owner ${whose} is neither ${us}, nor a role that ${us} is a member of, nor the owner of the database. Nothing of it was read, and nothing was run. If it is the ledger, as its owner: alter table ${table} owner to ${us}; otherwise remove it, or set LEDGER_SCHEMA to a schema of its own.`,
+  );
+}
+
+/** Makes the warning for a table in the fallback place that is not taken for the ledger. */
+export function notAdopted(home: Home): Warning {
+  const table = quotePlace(home);
+  return {
+    code: "LEDGER_NOT_ADOPTED",
+    message: `The table ${table} exists, and is not taken for the ledger: it is no ledger of ours, or no row of it belongs to a migration of this folder. If it is the ledger, set LEDGER_SCHEMA to ${home.schema}.`,
+  };
 }
 
 /** Makes the error for a role that may not write a ledger in any place. */

@@ -19,9 +19,7 @@ export function chooseHome(
 ): Ledger {
   const [configured] = homes;
   if (configured === undefined) throw new Error("No place for a ledger was looked at.");
-  const written = found.filter(
-    ({ rows, checkpoints }) => rows.length > 0 || checkpoints.length > 0,
-  );
+  const written = found.filter(isWritten);
   const [first, second] = written;
   const warnings: Warning[] = [];
   let chosen = first ?? found[0];
@@ -30,7 +28,7 @@ export function chooseHome(
     const other = chosen === first ? second : first;
     warnings.push({
       code: "LEDGER_DUPLICATE",
-      message: `Two ledgers exist, and ${quotePlace(chosen.home)} holds every row of ${quotePlace(other.home)}. The former is used; drop the latter.`,
+      message: `Two ledgers exist, and ${quotePlace(chosen.home)} holds every row of ${quotePlace(other.home)}${useOf(other)}`,
     });
   }
   const home = chosen?.home ?? configured;
@@ -46,17 +44,34 @@ export function chooseHome(
   };
 }
 
+/** Nobody shall drop a table that has rows of another project, too. */
+function useOf(other: FoundLedger): string {
+  return ownRows(other).length === other.rows.length
+    ? ". The former is used; drop the latter."
+    : " that is of this folder. The former is used; the latter has other rows, too.";
+}
+
+/** Whether a run has left something in it. */
+export function isWritten({ rows, checkpoints }: FoundLedger): boolean {
+  return rows.length > 0 || checkpoints.length > 0;
+}
+
+/** Returns the rows that are surely of this folder. */
+export function ownRows({ rows, explained }: FoundLedger): readonly LedgerRow[] {
+  return explained ?? rows;
+}
+
 function formatOf(chosen: FoundLedger | undefined, layout: Layout): Layout {
   if (chosen === undefined) return layout;
   return chosen.home.columns.includes("name") ? "1.0" : "0.x";
 }
 
 function larger(first: FoundLedger, second: FoundLedger): FoundLedger {
-  if (contains(first.rows, second.rows)) return first;
-  if (contains(second.rows, first.rows)) return second;
+  if (contains(first.rows, ownRows(second))) return first;
+  if (contains(second.rows, ownRows(first))) return second;
   throw new MigratorError(
     "LEDGER_SPLIT",
-    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${second.rows.length} rows). Nothing was run. If all of these rows are true, "neon-migrate repair --merge-ledgers" moves them into one.`,
+    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${ownRows(second).length} rows of this folder). Nothing was run. If all of these rows are true, "neon-migrate repair --merge-ledgers" moves them into one.`,
   );
 }
 
@@ -99,7 +114,8 @@ export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
     }
     throw deniedWrite(ledger, role);
   }
-  for (const home of ledger.homes) {
+  // A table that stands in a place already was not taken for the ledger.
+  for (const home of ledger.homes.filter(({ tableExists }) => !tableExists)) {
     if (home.schemaExists && home.mayCreateTable) {
       return { ...at(home), createSchema: false, createTable: true, mayLock: true };
     }

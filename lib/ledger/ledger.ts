@@ -57,7 +57,14 @@ export interface Home {
   /** Whether our role may lock the table against writers. */
   readonly mayLock: boolean;
   readonly columns: readonly string[];
+  /** The role that owns the table; null where it does not exist, or where its schema is closed to us. */
+  readonly owner: string | null;
+  /** Whether it is a table of a role of ours. */
+  readonly ours: boolean;
+  /** Whether it is a table of a role that is believed: ours, the owner of the database, a superuser. */
+  readonly believed: boolean;
   readonly checkpointsExist: boolean;
+  readonly checkpointsBelieved: boolean;
   readonly mayReadCheckpoints: boolean;
 }
 
@@ -66,4 +73,9 @@ export interface FoundLedger {
   readonly home: Home;
   readonly rows: readonly LedgerRow[];
   readonly checkpoints: readonly Checkpoint[];
+  /**
+   * The rows that a migration of the bundle explains: in the fallback place others may be another project's. Undefined
+   * for the configured place, whose rows are all ours.
+   */
+  readonly explained?: readonly LedgerRow[];
 }

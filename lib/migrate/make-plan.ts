@@ -32,7 +32,7 @@ export function makePlan(
   lessons: Lessons = NO_LESSONS,
 ): Planned {
   const { role, serverVersion } = connection.database;
-  const ledger = readLedger(answer, role, bundle.layout);
+  const ledger = readLedger(answer, role, bundle);
   const serverMajor = Number.parseInt(serverVersion, 10);
   return { ledger, plan: planMigrations(bundle, ledger, request, { lessons, serverMajor }) };
 }

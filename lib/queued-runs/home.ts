@@ -1,7 +1,7 @@
 import type { Rows } from "../connection/connection.ts";
-import { FALLBACK_SCHEMA, placeBeside } from "../ledger/place.ts";
+import { placeBeside, placesOf } from "../ledger/place.ts";
 import { quoteLiteral } from "../postgres/names.ts";
-import type { LedgerPlace } from "../target/target.ts";
+import type { ConfiguredLedger, LedgerPlace } from "../target/target.ts";
 
 /** A place where the table of runs can be, and what our role may do there. */
 export interface RunsHome extends LedgerPlace {
@@ -19,25 +19,28 @@ export function runsPlace(ledger: LedgerPlace): LedgerPlace {
 }
 
 /** Asks the catalog, and takes no lock but its own: one row for each place, first where the ledger is. */
-export function runsQuestion(ledger: LedgerPlace): string {
-  const schemas = [...new Set([ledger.schema, FALLBACK_SCHEMA])].map(quoteLiteral).join(", ");
+export function runsQuestion(ledger: ConfiguredLedger): string {
+  const schemas = placesOf(ledger)
+    .map(({ schema }) => quoteLiteral(schema))
+    .join(", ");
   const table = quoteLiteral(runsPlace(ledger).table);
   const mayAll = ["INSERT", "UPDATE", "DELETE"]
-    .map((right) => `has_table_privilege(r.oid, '${right}')`)
+    .map((right) => `pg_catalog.has_table_privilege(r.oid, '${right}')`)
     .join(" and ");
   return `
     select
-      h.schema as "schema", ${table}::text as "table",
+      h.schema as "schema", ${table}::pg_catalog.text as "table",
       n.oid is not null as "schemaExists", r.oid is not null as "exists",
-      case when n.oid is null then has_database_privilege(current_database(), 'CREATE')
-        else has_schema_privilege(n.oid, 'CREATE') end as "mayCreate",
-      coalesce(has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(r.oid, 'SELECT'), false) as "mayRead",
-      coalesce(has_schema_privilege(n.oid, 'USAGE') and ${mayAll}, false) as "mayWrite"
-    from unnest(array[${schemas}]::text[]) with ordinality as h(schema, rank)
-    left join pg_catalog.pg_namespace n on n.nspname = h.schema::name
-    left join pg_catalog.pg_class l on l.relnamespace = n.oid and l.relname = ${quoteLiteral(ledger.table)}
-      and l.relkind in ('r', 'p')
-    left join pg_catalog.pg_class r on r.relnamespace = n.oid and r.relname = ${table} and r.relkind in ('r', 'p')
+      case when n.oid is null then pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+        else pg_catalog.has_schema_privilege(n.oid, 'CREATE') end as "mayCreate",
+      coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(r.oid, 'SELECT'), false) as "mayRead",
+      coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') and ${mayAll}, false) as "mayWrite"
+    from pg_catalog.unnest(array[${schemas}]::pg_catalog.text[]) with ordinality as h(schema, rank)
+    left join pg_catalog.pg_namespace n on n.nspname operator(pg_catalog.=) h.schema::pg_catalog.name
+    left join pg_catalog.pg_class l on l.relnamespace operator(pg_catalog.=) n.oid and l.relname operator(pg_catalog.=) ${quoteLiteral(ledger.table)}
+      and l.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])
+    left join pg_catalog.pg_class r on r.relnamespace operator(pg_catalog.=) n.oid
+      and r.relname operator(pg_catalog.=) ${table} and r.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])
     order by l.oid is null, h.rank`;
 }
 

@@ -86,7 +86,11 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     mayInsert: true,
     mayLock: true,
     columns: ["id", "hash", "created_at"],
+    owner: "app",
+    ours: true,
+    believed: true,
     checkpointsExist: false,
+    checkpointsBelieved: false,
     mayReadCheckpoints: false,
     ...changes,
   };

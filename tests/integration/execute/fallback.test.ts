@@ -180,7 +180,8 @@ describe("the ledger's one home", () => {
       "create table public.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)",
     );
     await database.sqlAsOwner(
-      "insert into public.__drizzle_migrations (hash, created_at) values ('elsewhere', 5)",
+      "insert into public.__drizzle_migrations (hash, created_at) values ($1, $2)",
+      [second.hash, second.when],
     );
 
     const report = await run(owner, makeBundle(first, second));

@@ -134,7 +134,7 @@ export function insertApplied(migration: Migration, { ledger, role }: Here): Cha
   return {
     migration: migration.tag,
     summary: `${insert}, and delete its checkpoint (${checkpoint.done} of ${total} statements were done)`,
-    sendings: [row, checkpointDelete(target.place, migration)],
+    sendings: [row, checkpointDelete(target.place, migration, checkpoint)],
     tables: [target.place, checkpointPlace(target.place)],
   };
 }

@@ -8,7 +8,7 @@ import {
   checkpointUpsert,
   createCheckpoints,
 } from "../ledger/checkpoints.ts";
-import { isBegun } from "../ledger/explain.ts";
+import { begunBy } from "../ledger/explain.ts";
 import {
   chooseHome,
   chooseWritePlace,
@@ -44,7 +44,7 @@ export function mergeLedgers(bundle: Bundle, { homes, found }: Places, role: str
   const from = other && {
     ...other,
     rows: ownRows(other),
-    checkpoints: other.checkpoints.filter((each) => isBegun(each, bundle)),
+    checkpoints: other.checkpoints.filter((each) => begunBy(each, bundle) !== undefined),
   };
   const ledger = chooseHome(homes, into === undefined ? found : [into], bundle.layout);
   const facts = { ...ledger.place, format: ledger.format };
@@ -175,7 +175,7 @@ function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
   const place = checkpointPlace(target.place);
   const open = from.checkpoints.filter((each) => !isComplete(bundle, merge, each));
   const moved = open.filter((each) => {
-    const twin = into.checkpoints.find(({ tag, name }) => tag === each.tag || name === each.name);
+    const twin = into.checkpoints.find((other) => begunBy(other, bundle) === begunBy(each, bundle));
     if (twin !== undefined && !same(twin, each)) throw contradicting(merge, each, twin);
     return twin === undefined;
   });
@@ -199,12 +199,11 @@ function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
 }
 
 function isComplete(
-  { migrations }: Bundle,
+  bundle: Bundle,
   { intoMatching, fromMatching }: Merge,
-  { tag, name }: Checkpoint,
+  checkpoint: Checkpoint,
 ): boolean {
-  const migration =
-    migrations.find((each) => each.tag === tag) ?? migrations.find((each) => each.name === name);
+  const migration = begunBy(checkpoint, bundle);
   if (migration === undefined) return false;
   return intoMatching.rowOf.has(migration) || fromMatching.rowOf.has(migration);
 }

@@ -1,4 +1,5 @@
 import type { Bundle } from "../bundle/bundle.ts";
+import { identified } from "../ledger/explain.ts";
 import { chooseHome, chooseWritePlace } from "../ledger/home.ts";
 import type { Places } from "../ledger/read.ts";
 import { matchRows } from "../plan/match.ts";
@@ -28,7 +29,7 @@ export function proposeChanges(
   role: string,
 ): Proposal {
   if (request.kind === "merge-ledgers") return mergeLedgers(bundle, places, role);
-  const ledger = chooseHome(places.homes, places.found, bundle.layout);
+  const ledger = identified(chooseHome(places.homes, places.found, bundle.layout), bundle);
   const matching = matchRows(bundle, ledger.rows);
   const here: Here = { ledger, role, matching };
   const changes = propose(request, bundle, here);

@@ -106,8 +106,12 @@ export function createStatementsExecutor(
       return [...ownRoleParts(migration, role), ...checkpointParts(reached)];
     }
     const row: Part = { kind: "ledger-row", migration, ...ledgerRowInsert(target, migration) };
-    const gone = { gone: migration.tag, ...checkpointDelete(place, migration) };
-    const clean: Part = { kind: "checkpoint", ...gone };
+    const was = findCheckpoint(ledger.checkpoints, migration);
+    const clean: Part = {
+      kind: "checkpoint",
+      ...checkpointDelete(place, migration, was),
+      gone: [migration.tag, was?.tag ?? migration.tag],
+    };
     const reset = sessionResetParts(migration, lockTimeoutMs);
     return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
   }

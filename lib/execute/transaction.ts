@@ -9,8 +9,12 @@ import { bookkeepingFailed, commitFailed, migrationFailed } from "./statement-er
 /** One text to send within a transaction, with its part in it. */
 export type Part =
   | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "guard" | "commit" })
-  /** `now`: the checkpoint that this writes; `gone`: the tag of the migration whose checkpoint it removes. */
-  | (Sending & { readonly kind: "checkpoint"; readonly now?: Checkpoint; readonly gone?: string })
+  /** `now`: the checkpoint that this writes; `gone`: the tags of those that it removes. */
+  | (Sending & {
+      readonly kind: "checkpoint";
+      readonly now?: Checkpoint;
+      readonly gone?: readonly string[];
+    })
   | (Sending & {
       readonly kind: "statement";
       readonly migration: Migration;
@@ -69,7 +73,7 @@ export function knownAfter(known: Known, parts: readonly Part[]): Known {
   for (const part of parts) {
     if (part.kind !== "checkpoint") continue;
     if (part.now !== undefined) checkpoints.set(part.now.tag, part.now);
-    if (part.gone !== undefined) checkpoints.delete(part.gone);
+    for (const tag of part.gone ?? []) checkpoints.delete(tag);
   }
   return { ...known, rows: known.rows + recordedIn(parts).length, checkpoints };
 }

@@ -99,18 +99,25 @@ export function checkpointUpsert(ledger: LedgerPlace, checkpoint: Checkpoint): S
   };
 }
 
-/** Returns the statement that removes the checkpoint of a migration. */
+/**
+ * Returns the statement that removes the checkpoint of a migration.
+ * @param was the checkpoint that the migration had: `drizzle-kit up` may have changed its tag since
+ */
 export function checkpointDelete(
   ledger: LedgerPlace,
-  { tag, name }: Pick<Migration, "tag" | "name">,
+  { tag }: Pick<Migration, "tag">,
+  was?: Pick<Checkpoint, "tag">,
 ): Sending {
   return {
-    text: `delete from ${quotePlace(checkpointPlace(ledger))} where tag = $1::text or name = $2::text`,
-    values: [tag, name],
+    text: `delete from ${quotePlace(checkpointPlace(ledger))} where tag operator(pg_catalog.=) any (array[$1::pg_catalog.text, $2::pg_catalog.text])`,
+    values: [tag, was?.tag ?? tag],
   };
 }
 
-/** Finds the checkpoint of a migration by its tag, or by its name if the layout was changed meanwhile. */
+/**
+ * Finds the checkpoint of a migration by its tag, or by its name if the layout was changed meanwhile. The ledger keeps only
+ * names that identify a migration; see `identified`.
+ */
 export function findCheckpoint(
   checkpoints: readonly Checkpoint[],
   { tag, name }: Migration,

@@ -1,7 +1,7 @@
-import type { Bundle } from "../bundle/bundle.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
 import { variantHashes } from "../bundle/cosmetic-edit.ts";
 import type { Checkpoint } from "./checkpoints.ts";
-import type { LedgerRow } from "./ledger.ts";
+import type { Ledger, LedgerRow } from "./ledger.ts";
 
 /** The migrations that can explain a row. */
 export type Explaining = Pick<Bundle, "migrations">;
@@ -30,7 +30,29 @@ export function explainedRows(
   );
 }
 
-/** Whether a checkpoint is about a migration of the bundle. */
-export function isBegun({ tag, name }: Checkpoint, { migrations }: Explaining): boolean {
-  return migrations.some((each) => each.tag === tag || each.name === name);
+/**
+ * Finds the migration that a checkpoint is about: by its tag, and by its name only where the layout was changed since, no
+ * migration has that tag, and a single one has that name. In the layout 1.0 the tag is the name. Files of the 0.x layout that were made in the same second may have equal names.
+ */
+export function begunBy(
+  { tag, name }: Pick<Checkpoint, "tag" | "name">,
+  { migrations }: Explaining,
+): Migration | undefined {
+  const byTag = migrations.find((each) => each.tag === tag);
+  if (byTag !== undefined) return byTag;
+  const isOtherLayout = (each: Migration) => each.tag === each.name || tag === name;
+  const [byName, ...others] = migrations.filter(
+    (each) => each.name === name && isOtherLayout(each),
+  );
+  return others.length === 0 ? byName : undefined;
+}
+
+/** Takes the names out of the checkpoints whose names do not identify a migration. */
+export function identified(ledger: Ledger, bundle: Explaining): Ledger {
+  const { migrations } = bundle;
+  const checkpoints = ledger.checkpoints.map((each) => {
+    const isTagged = migrations.some(({ tag }) => tag === each.tag);
+    return isTagged || begunBy(each, bundle) === undefined ? { ...each, name: "" } : each;
+  });
+  return { ...ledger, checkpoints };
 }

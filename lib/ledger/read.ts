@@ -5,7 +5,7 @@ import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
 import type { ConfiguredLedger, LedgerPlace } from "../target/target.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import { deniedRead, foreign, hiddenRows, notAdopted } from "./denied.ts";
-import { type Explaining, explainedRows, isBegun } from "./explain.ts";
+import { begunBy, type Explaining, explainedRows, identified } from "./explain.ts";
 import { chooseHome, isWritten } from "./home.ts";
 import type { FoundLedger, Home, Ledger, LedgerRow } from "./ledger.ts";
 import { placesOf, quotePlace } from "./place.ts";
@@ -220,7 +220,7 @@ function adopt(
   const found = foundAt(reading, role);
   if (!isWritten(found)) return home.ours ? found : null;
   const explained = explainedRows(found.rows, bundle);
-  const begun = found.checkpoints.some((each) => isBegun(each, bundle));
+  const begun = found.checkpoints.some((each) => begunBy(each, bundle) !== undefined);
   return explained.length > 0 || begun ? { ...found, explained } : null;
 }
 
@@ -235,7 +235,7 @@ export function readLedger(
   bundle: Explaining & Pick<Bundle, "layout">,
 ): Ledger {
   const { homes, found, warnings } = readPlaces(rows, role, bundle);
-  const ledger = chooseHome(homes, found, bundle.layout);
+  const ledger = identified(chooseHome(homes, found, bundle.layout), bundle);
   return { ...ledger, warnings: [...warnings, ...ledger.warnings] };
 }
 

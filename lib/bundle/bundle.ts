@@ -157,7 +157,15 @@ export interface Touched extends ObjectName {
 
 /** An effect that a later run must be able to find again, or that later statements depend on. */
 export type Effect =
-  | { readonly kind: "builds-index"; readonly table: ObjectName; readonly index: string | null }
+  | {
+      readonly kind: "builds-index";
+      readonly table: ObjectName;
+      readonly index: string | null;
+      /** Absent in a bundle of an earlier version. */
+      readonly unique?: boolean;
+      /** UTF-16 offset into the statement's text of the part behind the table: method, keys, predicate. */
+      readonly from?: number;
+    }
   | { readonly kind: "drops-indexes"; readonly indexes: readonly ObjectName[] }
   | { readonly kind: "detaches"; readonly table: ObjectName; readonly partition: ObjectName }
   | {

@@ -188,7 +188,12 @@ function isMode(value: unknown): value is StatementMode {
 
 /** The fields that each kind of effect must have beside its kind. */
 const EFFECTS: Readonly<Record<string, Readonly<Record<string, Test>>>> = {
-  "builds-index": { table: isName, index: (value) => value === null || isText(value) },
+  "builds-index": {
+    table: isName,
+    index: (value) => value === null || isText(value),
+    unique: (value) => value === undefined || typeof value === "boolean",
+    from: (value) => value === undefined || isCount(value),
+  },
   "drops-indexes": { indexes: (value) => Array.isArray(value) && value.every(isName) },
   detaches: { table: isName, partition: isName },
   creates: { object: isText, name: isText },

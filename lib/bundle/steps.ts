@@ -27,8 +27,6 @@ export type Step =
       readonly slices: readonly Slice[];
       /** The BEGIN of the migration's author; absent where it says no more than ours. */
       readonly begin?: string;
-      /** The statement that stands alone behind this transaction; absent without one. */
-      readonly before?: StatementOf;
     }
   | { readonly kind: "alone"; readonly slice: Slice; readonly index: number };
 
@@ -125,14 +123,7 @@ export function cutSteps(
     cutter.migration(migration);
   }
   cutter.close();
-  return { steps: cutter.steps.map(announced), cuts: cutter.cuts() };
-}
-
-/** Adds to a transaction the statement that stands alone behind it. */
-function announced(step: Step, index: number, steps: readonly Step[]): Step {
-  const next = steps[index + 1];
-  if (step.kind !== "transaction" || next?.kind !== "alone") return step;
-  return { ...step, before: { migration: next.slice.migration, index: next.index } };
+  return { steps: cutter.steps, cuts: cutter.cuts() };
 }
 
 /** Collects steps. Of the statements that are done already only their boundaries count. */

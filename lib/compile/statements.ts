@@ -105,13 +105,17 @@ interface Read {
 
 const MAX_KEPT_LENGTH = 10_000;
 
-/** Reads the tree of a statement at once: the trees of a whole file would take too much memory. */
-function read({ start, end, kind, tree, ownPlaces }: Range, from: number): Read {
+/**
+ * Reads the tree of a statement at once: the trees of a whole file would take too much memory.
+ * @param text the piece of the chunk that holds the statement; it begins at `from` in the chunk
+ */
+function read({ start, end, kind, tree, ownPlaces }: Range, text: string, from: number): Read {
   const touches = touchesOf(tree);
+  const facts = classify(tree, () => text.slice(start, end));
   return {
     start: start + from,
     end: end + from,
-    facts: { kind, ...classify(tree), ...(touches.length === 0 ? {} : { touches }) },
+    facts: { kind, ...facts, ...(touches.length === 0 ? {} : { touches }) },
     tree: ownPlaces && end - start <= MAX_KEPT_LENGTH ? tree : null,
   };
 }
@@ -207,7 +211,7 @@ function parsePieces(chunk: string): Pieces {
       length *= 2;
       continue;
     }
-    for (const range of parse.ranges) ranges.push(read(range, from));
+    for (const range of parse.ranges) ranges.push(read(range, text, from));
     from += next;
     length = PIECE_LENGTH;
   }
@@ -223,7 +227,7 @@ function pieceEnd(chunk: string, from: number, length: number): number {
 
 function lastPiece(before: readonly Read[], parse: Parse, text: string, from: number): Pieces {
   const ranges = parse.ok ? parse.ranges : rangesBefore(text, parse.offset);
-  const all = [...before, ...ranges.map((range) => read(range, from))];
+  const all = [...before, ...ranges.map((range) => read(range, text, from))];
   if (parse.ok) return { ranges: all, failure: null };
   const { message, offset } = parse;
   return {

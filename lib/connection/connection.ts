@@ -74,6 +74,8 @@ export interface Connection<Asked extends string = never> {
   ): Promise<Result | null>;
   /** The process id of the login. It differs from `backendPid` where a proxy or a pooler made it up. */
   readonly announcedPid: number | null;
+  /** Does work that goes out even after an interruption: a record of what has ended must still be written. */
+  lastWords<Result>(work: () => Promise<Result>): Promise<Result>;
   /** @throws the reason of the interruption, if there was one */
   assertLive(): void;
   /** Drops the connection at once. The server notices within about a second. */

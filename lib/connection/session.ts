@@ -186,6 +186,16 @@ class Session<Asked extends string> implements Connection<Asked> {
     }
   }
 
+  async lastWords<Result>(work: () => Promise<Result>): Promise<Result> {
+    const interruption = this.#interruption;
+    this.#interruption = null;
+    try {
+      return await work();
+    } finally {
+      this.#interruption ??= interruption;
+    }
+  }
+
   explain(thrown: unknown): unknown {
     if (this.#interruption !== null) return stopped(this.#interruption, thrown);
     if (thrown instanceof MigratorError) return thrown;
@@ -267,9 +277,15 @@ class Session<Asked extends string> implements Connection<Asked> {
   }
 }
 
-/** Returns the reason of an interruption. Without a word from the server nobody knows how the statement has ended. */
+/**
+ * Returns the reason of an interruption, with the server's word as its cause. Without one nobody knows how the statement
+ * has ended.
+ */
 function stopped(reason: MigratorError, thrown: unknown): MigratorError {
-  if (thrown instanceof MigratorError || postgresFacts(thrown) !== null) return reason;
+  if (thrown instanceof MigratorError) return reason;
+  if (postgresFacts(thrown) !== null) {
+    return new MigratorError(reason.code, reason.message, { ...reason.facts, cause: thrown });
+  }
   return new MigratorError(
     reason.code,
     `${reason.message} The server did not confirm that: the next run finds out what was committed.`,

@@ -91,7 +91,8 @@ function stopBetweenAttempts(connection: Connection, blockers: Blockers): void {
 function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
   if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
-  if (whyLost(thrown) === undefined) throw thrown;
+  // A statement that may have committed something must not be sent again, whatever it was refused for.
+  if (thrown.code === "STEP_IN_DOUBT" || whyLost(thrown) === undefined) throw thrown;
   return thrown;
 }
 

@@ -1,80 +1,185 @@
-import type { Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Warning } from "../errors.ts";
-import { type ObjectName, quoteName } from "../postgres/names.ts";
+import type { Before, WantedIndex } from "../ledger/checkpoints.ts";
+import { type ObjectName, quoteIdentifier, quoteName } from "../postgres/names.ts";
 
-/** The facts that tell whether a build of an index came to its end. */
+/** The facts about an index that tell whether it is a leftover, and whose. */
 export interface IndexFacts {
   readonly id: number;
   readonly name: string;
   readonly schema: string;
   readonly valid: boolean;
-  /** Whether a session is building it right now. Then it is not a leftover. */
-  readonly building: boolean;
+  /** The name of its table, quoted where it must be. */
+  readonly table: string;
+  readonly tableName: string;
+  /** Whether its table can be locked: a materialized view, and a table of TOAST, cannot. */
+  readonly lockable: boolean;
 }
 
-const COLUMNS = `
-  c.oid::int8::text::float8 as "id", c.relname::text as "name", n.nspname::text as "schema",
-  i.indisvalid and i.indisready as "valid",
-  exists (select from pg_catalog.pg_stat_progress_create_index p where p.index_relid = c.oid) as "building"
-  from pg_catalog.pg_index i
-  join pg_catalog.pg_class c on c.oid = i.indexrelid
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace`;
+/** Turns an object id into a number of the driver. */
+export const AS_NUMBER = "::pg_catalog.int8::pg_catalog.text::pg_catalog.float8";
 
-/** Returns all indexes of a table. */
+const INDEXES = `
+  select c.oid${AS_NUMBER} as "id", c.relname::pg_catalog.text as "name", n.nspname::pg_catalog.text as "schema",
+    i.indisvalid and i.indisready as "valid", pg_catalog.format('%I.%I', tn.nspname, t.relname) as "table",
+    t.relname::pg_catalog.text as "tableName", t.relkind = 'r' as "lockable"
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class c on c.oid = i.indexrelid and c.relkind = 'i'
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_class t on t.oid = i.indrelid
+  join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace`;
+
+/** Returns all indexes of a table, but none of a partitioned one. */
 export async function indexesOf(
   connection: Connection,
-  table: ObjectName,
+  table: number,
 ): Promise<readonly IndexFacts[]> {
   return await connection.query<IndexFacts>(
-    `select ${COLUMNS} where i.indrelid = to_regclass($1)`,
-    [quoteName(table)],
+    `${INDEXES} where i.indrelid = $1::pg_catalog.text::pg_catalog.oid`,
+    [table],
   );
 }
 
 /**
- * Drops the indexes that a failed CONCURRENTLY build left INVALID.
+ * Returns the INVALID indexes that a statement has left behind. The record of what there was before tells them from those
+ * of others: by their ids, by their name, or, without a name, by all that the statement wanted.
+ */
+export async function leftBy(
+  connection: Connection,
+  { there = [], left = [], table, index = null, wanted }: Before,
+): Promise<readonly IndexFacts[]> {
+  if (table === undefined && left.length === 0) return [];
+  const ids = (list: readonly number[]) => `{${list.join()}}`;
+  const found = await connection.query<IndexFacts>(
+    `${INDEXES}
+    where not (i.indisvalid and i.indisready) and (
+      i.indexrelid = any($1::pg_catalog.oid[])
+      or i.indrelid = any($2::pg_catalog.oid[]) and not i.indexrelid = any($3::pg_catalog.oid[])
+        and c.relname = coalesce($4::pg_catalog.name, c.relname)
+    )`,
+    [ids(left), ids(table === undefined ? [] : [table]), ids(there), index],
+  );
+  if (wanted === undefined || index !== null) return found;
+  const ours: IndexFacts[] = [];
+  for (const each of found) if (await isWanted(connection, each, wanted)) ours.push(each);
+  return ours;
+}
+
+/** Drops what a refused or interrupted statement has left INVALID. @returns a warning for each index */
+export async function dropLeft(
+  connection: Connection,
+  before: Before,
+  tag: string,
+): Promise<readonly Warning[]> {
+  return await dropInvalid(connection, await leftBy(connection, before), tag);
+}
+
+/**
+ * Drops the INVALID ones of these indexes, but none that somebody is building.
  * @returns a warning for each
  */
 export async function dropInvalid(
   connection: Connection,
   indexes: readonly IndexFacts[],
-  { tag }: Migration,
+  tag: string,
 ): Promise<readonly Warning[]> {
   const warnings: Warning[] = [];
-  for (const leftover of indexes.filter(({ valid, building }) => !valid && !building)) {
+  for (const leftover of indexes.filter(({ valid }) => !valid)) {
+    if (!(await staysInvalid(connection, leftover))) continue;
     const index = quoteName(leftover);
     await connection.query(`drop index concurrently if exists ${index}`);
     warnings.push({
       code: "INVALID_INDEX_DROPPED",
-      message: `The index ${index} was INVALID: an earlier build of it had failed. It was dropped and is built again by ${tag}.`,
+      message: `The index ${index} was INVALID: a statement that builds or drops it had failed or was cut off. It was dropped, and ${tag} goes on.`,
     });
   }
   return warnings;
 }
 
 /**
- * Drops the leftovers of a REINDEX CONCURRENTLY that was interrupted: a new twin of an index that was never
- * completed, or the old index that was not dropped any more. Both have names of a fixed form (REINDEX, "Rebuilding
- * Indexes Concurrently").
- * @param of the index or the table that was rebuilt; null: everything that the role owns
+ * Looks at the index again under the lock that everybody holds who builds it. Nothing else shows the work of another
+ * role. Readers and writers do not mind this lock.
  */
-export async function dropBrokenTwins(
+async function staysInvalid(
+  connection: Connection,
+  { id, table, lockable }: IndexFacts,
+): Promise<boolean> {
+  const lock = lockable ? [`lock table only ${table} in share update exclusive mode`] : [];
+  const look = `select from pg_catalog.pg_index where indexrelid = ${id} and not (indisvalid and indisready)`;
+  try {
+    const rows = await connection.batch(["begin", ...lock, look, "commit"]);
+    return (rows.at(-2) ?? []).length > 0;
+  } catch (thrown) {
+    await connection.cleanUp("rollback").catch(() => undefined);
+    throw thrown;
+  }
+}
+
+/**
+ * Returns the INVALID twins of a REINDEX CONCURRENTLY: a new index that was never completed, or an old one that was not
+ * dropped any more. Both have names of a fixed form (REINDEX, "Rebuilding Indexes Concurrently").
+ * @param of the index or the table that is rebuilt; null: everything that the role owns
+ */
+export async function brokenTwins(
   connection: Connection,
   of: ObjectName | null,
-  migration: Migration,
-): Promise<readonly Warning[]> {
-  const twins = await connection.query<IndexFacts>(
+): Promise<readonly IndexFacts[]> {
+  return await connection.query<IndexFacts>(
     `
-    select ${COLUMNS}
-    where c.relname ~ '_cc(new|old)[0-9]*$' and pg_has_role(c.relowner, 'usage')
+    with named as (select pg_catalog.to_regclass($1)::pg_catalog.oid as oid), tables as (
+      select p.relid::pg_catalog.oid as oid from named, pg_catalog.pg_partition_tree(named.oid::pg_catalog.regclass) p
+      union select oid from named
+      union select x.indrelid from pg_catalog.pg_index x join named on x.indexrelid = named.oid
+    )
+    ${INDEXES}
+    where c.relname ~ '_cc(new|old)[0-9]*$' and not (i.indisvalid and i.indisready)
+      and pg_catalog.pg_has_role(c.relowner, 'usage')
       and (
-        $1::text is null
-        or i.indrelid = to_regclass($1)
-        or i.indrelid = (select o.indrelid from pg_catalog.pg_index o where o.indexrelid = to_regclass($1))
+        $1::pg_catalog.text is null
+        or i.indrelid in (
+          select oid from tables
+          union select r.reltoastrelid from pg_catalog.pg_class r join tables on tables.oid = r.oid
+          union select x.indrelid from pg_catalog.pg_index x join tables on x.indexrelid = tables.oid
+        )
       )
     `,
     [of === null ? null : quoteName(of)],
   );
-  return await dropInvalid(connection, twins, migration);
+}
+
+const WANTED = "neon_migrate_wanted_index";
+
+/**
+ * Whether an index is what a statement wants, in full. PostgreSQL itself reads the statement for that: it makes the same
+ * index of an empty copy of the table, in a transaction that is rolled back. An index that cannot be made so is not the
+ * same.
+ */
+export async function isWanted(
+  connection: Connection,
+  { id, table, tableName }: IndexFacts,
+  { unique, definition }: WantedIndex,
+): Promise<boolean> {
+  const copy = quoteIdentifier(tableName);
+  try {
+    const answers = await connection.batch([
+      "begin",
+      `create temporary table ${copy} (like ${table})`,
+      `create ${unique ? "unique " : ""}index ${WANTED} on pg_temp.${copy} ${definition}`,
+      `select pg_catalog.count(*) as "same" from pg_catalog.pg_index i, pg_catalog.pg_index w
+       where i.indexrelid = ${id} and w.indexrelid = 'pg_temp.${WANTED}'::pg_catalog.regclass
+         and i.indisunique = w.indisunique and ${definitionOf("i")} = ${definitionOf("w")}`,
+      "rollback",
+    ]);
+    return Number(answers.at(-2)?.[0]?.same) === 1;
+  } catch {
+    // A session that was lost meanwhile shows in whatever follows.
+    await connection.cleanUp("rollback").catch(() => undefined);
+    return false;
+  }
+}
+
+/** The words of PostgreSQL for an index, from its method on. Before them are the names of index and table. */
+function definitionOf(index: string): string {
+  const whole = `pg_catalog.pg_get_indexdef(${index}.indexrelid)`;
+  return `pg_catalog.substr(${whole}, pg_catalog.strpos(${whole}, ' USING '))`;
 }

@@ -7,7 +7,7 @@ import {
   slicesOf,
 } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, type Warning } from "../errors.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -15,7 +15,6 @@ import {
   checkpointUpsert,
   createCheckpoints,
   findCheckpoint,
-  interruptedStatement,
 } from "../ledger/checkpoints.ts";
 import { explainLedgerError } from "../ledger/denied.ts";
 import { closingGuard, knownFrom, openingGuard } from "../ledger/guard.ts";
@@ -24,7 +23,6 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";
 import { asOurselves, ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";
-import { runAlone } from "./standalone.ts";
 import {
   beginParts,
   knownAfter,
@@ -63,8 +61,6 @@ export function createStatementsExecutor(
   let left: Migration | null = null;
   /** The slices that have their ledger row, and that no step has reported yet. */
   const unreported: Slice[] = [];
-  /** The checkpoint that announces the next statement, as the last transaction has written it; null without one. */
-  let announced: Checkpoint | null = null;
 
   /** @param within the migration whose earlier statements may have set another role */
   async function transact(
@@ -95,14 +91,11 @@ export function createStatementsExecutor(
     durationsMs.set(migration, (durationsMs.get(migration) ?? 0) + ms);
   }
 
-  /**
-   * Returns the parts that follow the statements of a slice in its transaction.
-   * @param next announces the statement behind the slice, and so says what is done before it
-   */
-  function recordParts(slice: Slice, next: Checkpoint | null = null): readonly Part[] {
+  /** Returns the parts that follow the statements of a slice in its transaction. */
+  function recordParts(slice: Slice): readonly Part[] {
     const { migration, done, completes } = slice;
     if (!completes) {
-      const reached = next ?? checkpointOf(migration, done, null);
+      const reached = checkpointOf(migration, done, null);
       return [...ownRoleParts(migration, role), ...checkpointParts(reached)];
     }
     const row: Part = { kind: "ledger-row", migration, ...ledgerRowInsert(target, migration) };
@@ -147,6 +140,18 @@ export function createStatementsExecutor(
     written.set(migration, reached);
   }
 
+  function latest(migration: Migration): Checkpoint | null {
+    return written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration) ?? null;
+  }
+
+  /** Drops what an earlier try has left INVALID, also where its statement was edited into another one since. */
+  async function tidy(migration: Migration): Promise<readonly Warning[]> {
+    const before = latest(migration)?.before ?? null;
+    if (before === null) return [];
+    const { dropLeft } = await import("./invalid-indexes.ts");
+    return await dropLeft(connection, before, migration.tag);
+  }
+
   /** Repeats the session settings of the statements that are done: a new session lacks them. */
   async function resume({ migration, statements: [first = 0] }: Slice): Promise<void> {
     if (resumed.has(migration)) return;
@@ -163,6 +168,7 @@ export function createStatementsExecutor(
     const [first] = slices;
     if (first === undefined) return report([]);
     await resume(first);
+    const warnings = await tidy(first.migration);
     const head = headOf(first);
     const begin = [
       ...beginParts(step.begin ?? "begin", waitsItsOwn(first) ? null : lockTimeoutMs),
@@ -176,33 +182,26 @@ export function createStatementsExecutor(
       ),
     );
     if (isReadOnly(step, head)) await applyReadOnly(first, [...begin, ...body.flat(), COMMIT]);
-    else await applyRecorded(step, first, begin, body);
-    return report([]);
+    else await applyRecorded(slices, first, begin, body);
+    return report(warnings);
   }
 
-  /** Sends a transaction with its record, and with the word that a statement stands alone behind it. */
+  /** Sends a transaction with its record. */
   async function applyRecorded(
-    { slices, before }: TransactionStep,
+    slices: readonly Slice[],
     { migration }: Slice,
     begin: readonly Part[],
     body: readonly (readonly Part[])[],
   ): Promise<void> {
-    const next = announceable(before);
-    const last = slices.at(-1);
-    const parts = slices.flatMap((slice, index) => [
-      ...(body[index] ?? []),
-      ...recordParts(slice, slice === last ? next : null),
+    const parts = slices.flatMap((slice, index) => [...(body[index] ?? []), ...recordParts(slice)]);
+    await transact([...owedParts(), ...parts], workingIn(migration), [
+      ...begin,
+      ...leftParts(migration),
     ]);
-    const isNew = next !== null && last?.completes === true;
-    await transact(
-      [...owedParts(), ...parts, ...(isNew ? checkpointParts(next) : [])],
-      workingIn(migration),
-      [...begin, ...leftParts(migration)],
-    );
     recorded(slices);
+    const last = slices.at(-1);
     left = last?.completes === true ? last.migration : null;
-    announced = next;
-    if (next !== null || last?.completes === false) target = { ...target, checkpointsExist: true };
+    if (last?.completes === false) target = { ...target, checkpointsExist: true };
   }
 
   /** Sends a transaction that its author wants read-only. It cannot hold its own record. */
@@ -213,43 +212,34 @@ export function createStatementsExecutor(
     owed = slice;
   }
 
-  /** Returns the checkpoint that may announce a statement in the transaction before it; null where it must not. */
-  function announceable(next: TransactionStep["before"]): Checkpoint | null {
-    if (next === undefined) return null;
-    const { migration, index } = next;
-    const found = written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration);
-    if (interruptedStatement(migration, found) === index) return null;
-    return isFindable(migration, index) ? checkpointOf(migration, index, index) : null;
-  }
-
   async function applyAlone(slice: Slice, index: number): Promise<AppliedStep> {
     const { migration } = slice;
+    // What the server has done is not sent again where its record had to be.
+    const warnings = owed === slice ? [] : await runOnce(slice, index);
+    if (!isFindable(migration, index)) await writeAtLast();
+    return report(warnings);
+  }
+
+  async function runOnce(slice: Slice, index: number): Promise<readonly Warning[]> {
+    const { migration } = slice;
     await resume(slice);
-    const found = written.get(migration) ?? findCheckpoint(ledger.checkpoints, migration);
-    const stopped = interruptedStatement(migration, found) === index;
-    if (stopped) await writeOwed();
+    const dropped = await tidy(migration);
+    const { runAlone } = await import("./standalone.ts");
     const { warnings, durationMs } = await runAlone({
       connection,
       migration,
       index,
       lockTimeoutMs: lockTimeoutOf(migration, index, lockTimeoutMs),
-      interrupted: stopped ? (found ?? null) : null,
-      announce: (indexes) => announce(migration, index, indexes),
-      withdraw: () => checkpoint(migration, index, null),
+      checkpoint: latest(migration),
+      record: async (running, before) => {
+        await checkpoint(migration, index, running, before);
+        recorded([]);
+      },
     });
-    addDuration(migration, durationMs);
     owed = slice;
-    if (!isFindable(migration, index)) await writeOwed();
-    return report(warnings);
-  }
-
-  async function announce(...facts: [Migration, number, readonly number[] | null]): Promise<void> {
-    const [migration, index, indexes] = facts;
-    if (announced === null) {
-      await checkpoint(migration, index, index, indexes);
-      recorded([]);
-    } else written.set(migration, announced);
-    announced = null;
+    written.set(migration, checkpointOf(migration, slice.done, null));
+    addDuration(migration, durationMs);
+    return [...dropped, ...warnings];
   }
 
   /** Takes note that the ledger has the record of these slices, and of the one that was owed. */
@@ -277,8 +267,18 @@ export function createStatementsExecutor(
     return { applied, place, warnings };
   }
 
+  /** Writes what is owed also where the time is over: only this run knows that the server has done it. */
+  async function writeAtLast(): Promise<void> {
+    try {
+      await writeOwed();
+    } catch (thrown) {
+      if (!(thrown instanceof MigratorError) || thrown.code !== "DEADLINE") throw thrown;
+      await connection.lastWords(writeOwed);
+    }
+  }
+
   async function settle(): Promise<AppliedStep> {
-    await writeOwed();
+    await writeAtLast();
     return report([]);
   }
 
@@ -301,12 +301,12 @@ type TransactionStep = Step & { readonly kind: "transaction" };
 const COMMIT: Part = { kind: "commit", text: "commit" };
 
 /**
- * Whether the catalog can tell afterwards what became of a statement that stands alone. Then its announcement and its
- * record may travel with the transactions around it. An index without a name is told by the indexes before it.
+ * Whether the catalog can tell afterwards what became of a statement that stands alone. Then its record may travel with
+ * the transaction behind it.
  */
 function isFindable({ statements }: Migration, index: number): boolean {
   const effect = statements[index]?.effect ?? { kind: "unknown" };
-  if (effect.kind === "builds-index") return effect.index !== null;
+  if (effect.kind === "builds-index") return effect.from !== undefined;
   return effect.kind !== "unknown";
 }
 

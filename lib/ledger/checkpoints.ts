@@ -21,8 +21,28 @@ export interface Checkpoint {
   readonly digests: string;
   /** Index of the statement that was begun outside a transaction; null without one. */
   readonly running: number | null;
-  /** For an index without a name: object ids of the indexes that its table had before. */
-  readonly before: readonly number[] | null;
+  /** What the database had before that statement, or what it left when the server refused it; null: nothing to know. */
+  readonly before: Before | null;
+}
+
+/** The facts by which a later run tells the traces of a statement outside transactions from everything else. */
+export interface Before {
+  /** The objects that were there: the indexes of its table, or the thing that it makes or drops. Each by its object id. */
+  readonly there?: readonly number[];
+  /** Object ids of the indexes that are the statement's own, and have to go where they are INVALID. */
+  readonly left?: readonly number[];
+  /** The object id of the table of the index that it builds. */
+  readonly table?: number;
+  /** The name of that index; null for one without a name of its own. */
+  readonly index?: string | null;
+  readonly wanted?: WantedIndex;
+}
+
+/** An index as a statement wants it. */
+export interface WantedIndex {
+  readonly unique: boolean;
+  /** The part of the statement behind the table: method, keys, predicate and all else. */
+  readonly definition: string;
 }
 
 /**
@@ -60,7 +80,7 @@ export function checkpointOf(
   migration: Migration,
   done: number,
   running: number | null,
-  before: readonly number[] | null = null,
+  before: Before | null = null,
 ): Checkpoint {
   const { tag, name, hash } = migration;
   const effect = running === null ? null : (migration.statements[running]?.effect ?? null);

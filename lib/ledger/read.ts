@@ -280,12 +280,19 @@ function foundAt({ home, rows, answer }: Reading, role: string): FoundLedger {
     home,
     rows: written.map((row) => ledgerRow(home, row)).toSorted((one, other) => one.id - other.id),
     // Our own table, written by `checkpointUpsert`.
-    checkpoints: jsonIn(checkpoints).filter(({ tag }) => tag !== null) as unknown as Checkpoint[],
+    checkpoints: jsonIn(checkpoints)
+      .filter(({ tag }) => tag !== null)
+      .map(withoutList) as unknown as Checkpoint[],
   };
 }
 
 function missingColumns({ columns }: Home): readonly string[] {
   return REQUIRED_COLUMNS.filter((column) => !columns.includes(column));
+}
+
+/** Earlier versions wrote a bare list of the indexes that were there before. */
+function withoutList(row: Row): Row {
+  return Array.isArray(row.before) ? { ...row, before: { there: row.before } } : row;
 }
 
 function ledgerRow(home: Home, { id, hash, created_at: when, name }: Row): LedgerRow {

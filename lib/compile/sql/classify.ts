@@ -1,4 +1,5 @@
 import type { Effect, StatementMode } from "../../bundle/bundle.ts";
+import { scanTokens } from "./scanner.ts";
 import { list, type Node, option, qualified, record, relation, text } from "./tree.ts";
 
 /** Whether a statement may be in a transaction, and the effect that a later run can look for. */
@@ -14,16 +15,19 @@ const REPEATABLE: Effect = { kind: "repeatable" };
  * Says from the parse tree whether a statement may run inside a transaction. A statement of which only the catalog can
  * tell (REINDEX of a partitioned table, a procedure that commits) counts as transactional here.
  * Source: the calls of PreventInTransactionBlock in PostgreSQL 18.
+ * @param text returns the statement's own text
  */
-export function classify(stmt: Node): Classification {
+export function classify(stmt: Node, text: () => string): Classification {
   const [name = ""] = Object.keys(stmt);
   const node = record(stmt[name]);
-  return CLASSIFIERS[name]?.(node) ?? TRANSACTIONAL;
+  return CLASSIFIERS[name]?.(node, text) ?? TRANSACTIONAL;
 }
 
-const CLASSIFIERS: Readonly<Record<string, (node: Node) => Classification | null>> = {
+const CLASSIFIERS: Readonly<
+  Record<string, (node: Node, text: () => string) => Classification | null>
+> = {
   TransactionStmt: transactionControl,
-  IndexStmt: (node) => (node.concurrent === true ? alone(buildsIndex(node)) : null),
+  IndexStmt: (node, text) => (node.concurrent === true ? alone(buildsIndex(node, text())) : null),
   DropStmt: (node) => (node.concurrent === true ? alone(dropsIndexes(node)) : null),
   ReindexStmt: reindex,
   AlterTableStmt: detach,
@@ -79,10 +83,24 @@ function transactionControl({ kind, chain }: Node): Classification | null {
   }
 }
 
-function buildsIndex(node: Node): Effect {
+function buildsIndex(node: Node, text: string): Effect {
   const table = relation(node.relation);
   const index = typeof node.idxname === "string" ? node.idxname : null;
-  return { kind: "builds-index", table, index };
+  const unique = node.unique === true;
+  return { kind: "builds-index", table, index, unique, from: behindTable(text) };
+}
+
+/** Finds the token behind the table: `ON [ONLY] name`, `ON name *` or `ON ONLY (name)`. */
+function behindTable(statement: string): number {
+  const tokens = scanTokens(statement).filter(({ comment }) => comment === null);
+  const at = (index: number) => tokens[index]?.text.toLowerCase() ?? "";
+  let next = tokens.findIndex((_token, index) => at(index) === "on") + 1;
+  if (at(next) === "only") next += 1;
+  const closed = at(next) === "(";
+  next += closed ? 2 : 1;
+  while (at(next) === ".") next += 2;
+  if (closed || at(next) === "*") next += 1;
+  return tokens[next]?.start ?? statement.length;
 }
 
 function dropsIndexes({ objects }: Node): Effect {

@@ -197,13 +197,26 @@ test("a statement's refusal is reported also where its announcement cannot be ta
   target,
 }) => {
   await database.sqlAsOwner(`
+    create table gate (id int);
+    create sequence tries;
     create procedure spoil() language plpgsql as $$ begin
-      drop table if exists drizzle.__drizzle_migrations_checkpoints;
-      commit;
+      if nextval('tries') = 1 then
+        raise exception 'stands alone' using errcode = '2D000';
+      end if;
+      while not exists (select from gate) loop perform pg_sleep(0.01); end loop;
       raise exception 'spoiled';
     end $$`);
+  const running = run(target, makeBundle(makeMigration("0000_spoil", 1_000, "call spoil()")));
+  await waitFor(async () => {
+    const rows = await database.sql(
+      "select from pg_stat_activity where query = 'call spoil()' and wait_event = 'PgSleep' and datname = current_database()",
+    );
+    return rows.length > 0;
+  });
+  await database.sql("drop table drizzle.__drizzle_migrations_checkpoints");
+  await database.sqlAsOwner("insert into gate values (1)");
 
-  const report = await run(target, makeBundle(makeMigration("0000_spoil", 1_000, "call spoil()")));
+  const report = await running;
 
   expect(report.error).toMatchObject({
     code: "MIGRATION_FAILED",

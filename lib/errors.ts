@@ -89,6 +89,8 @@ export interface ErrorFacts {
   readonly where?: string;
   /** The parts of the message that quote the statements of other sessions, which may hold data. */
   readonly withheld?: readonly string[];
+  /** Whether the server has not said how the last statement ended: then only the ledger knows. Default: false. */
+  readonly unconfirmed?: boolean;
   /** Whether the same call may succeed later without anybody changing anything. Default: false. */
   readonly retryable?: boolean;
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
-import { GREETING } from "../../lib/connection/opening.ts";
+import { greeting } from "../../lib/connection/opening.ts";
 import { cautiousLockQuestion } from "../../lib/ledger/lock.ts";
 import { ledgerQuestion } from "../../lib/ledger/read.ts";
 import { DEFAULT_LEDGER } from "../../lib/target/target.ts";
@@ -32,7 +32,7 @@ const LEDGER = `"drizzle"."__drizzle_migrations"`;
 const PARTS: Readonly<Record<string, readonly Part[]>> = {
   floor: [["select 1", "select 1"]],
   ours: [
-    ["settings, and what the server says of itself", GREETING.join(";\n")],
+    ["settings, and what the server says of itself", greeting(900_000).join(";\n")],
     ["the lock", cautiousLockQuestion(DEFAULT_LEDGER)],
     ["which ledger, our rights, its rows", ledgerQuestion(DEFAULT_LEDGER)],
   ],

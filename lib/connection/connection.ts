@@ -92,6 +92,8 @@ export interface SessionOptions<Asked extends string = never> {
   readonly requestId: string;
   /** The time until the first answer, in ms. */
   readonly timeoutMs: number;
+  /** Epoch ms after which the work on the session must have stopped. */
+  readonly deadline: number;
   /** Questions that go out with the login, one statement each, by name: their answers cost no round trip. */
   readonly opening: Readonly<Record<Asked, string>>;
   /** Told whenever the server turns to another statement of a migration. Must not throw. */

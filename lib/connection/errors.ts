@@ -178,6 +178,9 @@ export function connectionLost(first: unknown): MigratorError {
   return new MigratorError(
     "CONNECTION_LOST",
     `The connection to the database was lost: ${reason}. What was not committed is rolled back; run again.`,
-    { cause: first, retryable: true, ...(server === null ? {} : { sqlstate: server.sqlstate }) },
+    {
+      ...{ cause: first, retryable: true, unconfirmed: true },
+      ...(server === null ? {} : { sqlstate: server.sqlstate }),
+    },
   );
 }

@@ -1,6 +1,6 @@
 import type { Warning } from "../errors.ts";
 
-/** The answer of a server to `GREETING`. */
+/** The answer of a server to `greeting`. */
 export interface Greeting {
   readonly pid: number;
   readonly name: string;
@@ -20,30 +20,52 @@ const CAN_WATCH = "linux|^PostgreSQL (1[5-9]|[2-9].).*darwin";
 
 /** Has the server look every second whether we still live, where it can do so. */
 const WATCHED = `case
-  when version() ~ '${CAN_WATCH}' and current_setting(${CHECK_INTERVAL_SETTING}, true) is not null
-  then set_config(${CHECK_INTERVAL_SETTING}, '${CHECK_INTERVAL}', false)
-  else current_setting(${CHECK_INTERVAL_SETTING}, true) end`;
+  when pg_catalog.version() ~ '${CAN_WATCH}' and pg_catalog.current_setting(${CHECK_INTERVAL_SETTING}, true) is not null
+  then pg_catalog.set_config(${CHECK_INTERVAL_SETTING}, '${CHECK_INTERVAL}', false)
+  else pg_catalog.current_setting(${CHECK_INTERVAL_SETTING}, true) end`;
 
 /** The same as a statement of its own. */
 export const WATCH_DISCONNECTS: string = `select ${WATCHED}`;
 
+/** PostgreSQL takes no longer time, in ms. */
+const LONGEST_MS = 2 ** 31 - 1;
+/** A transaction may idle so long: ours never do, unless their runner was frozen. */
+const IDLE_IN_TRANSACTION = "60s";
+
 /**
- * The first statements of every session, in one message. They make the settings, because Neon's proxy silently drops
- * settings from the login. With the check interval a server notices a dead runner within a second, instead of at the end
- * of its statement. Where the interval cannot be set, the session goes without it, and says so.
- * The message is one transaction. With one snapshot for all of it, as a role may have by default, it would see the ledger
- * as it was before the lock was taken.
+ * Has the server end the transactions of a runner that was frozen. Its socket stays open, so that nothing else tells it
+ * from a living one, and its transaction would hold its locks for ever. PostgreSQL 17 can end a transaction also in the
+ * middle of what is sent.
  */
-export const GREETING: readonly string[] = [
-  "set transaction isolation level read committed",
-  `select
-    pg_backend_pid() as "pid",
-    current_database()::text as "name",
-    current_user::text as "role",
-    current_setting('server_version') as "version",
-    pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as "readOnly",
-    ${WATCHED} as "checkInterval"`,
-];
+function bounded(lastsMs: number): string {
+  const limit = `'${Math.min(Math.max(Math.ceil(lastsMs), 1), LONGEST_MS)}ms'`;
+  return `pg_catalog.set_config('idle_in_transaction_session_timeout', '${IDLE_IN_TRANSACTION}', false),
+    case when pg_catalog.current_setting('transaction_timeout', true) is not null
+      then pg_catalog.set_config('transaction_timeout', ${limit}, false) end`;
+}
+
+/**
+ * Returns the first statements of every session, in one message. They make the settings, because Neon's proxy silently
+ * drops settings from the login. With the check interval a server notices a dead runner within a second, instead of at
+ * the end of its statement. Where the interval cannot be set, the session goes without it, and says so.
+ * The message is one transaction. With one snapshot for all of it, as a role may have by default, it would see the ledger
+ * as it was before the lock was taken. The last statement answers with a `Greeting`.
+ * @param lastsMs the longest time that a transaction of the session can last
+ */
+export function greeting(lastsMs: number): readonly string[] {
+  return [
+    "set transaction isolation level read committed",
+    `select
+      pg_catalog.pg_backend_pid() as "pid",
+      pg_catalog.current_database()::pg_catalog.text as "name",
+      current_user::pg_catalog.text as "role",
+      pg_catalog.current_setting('server_version') as "version",
+      pg_catalog.pg_is_in_recovery()
+        or pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool as "readOnly",
+      ${WATCHED} as "checkInterval",
+      ${bounded(lastsMs)}`,
+  ];
+}
 
 /** Whether a dead runner's lock may outlive it, as a warning. */
 export function disconnectsUnwatched({ checkInterval }: Greeting): readonly Warning[] {

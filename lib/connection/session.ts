@@ -15,9 +15,12 @@ import type {
 import { createPool } from "./driver.ts";
 import { connectionLost, connectTimeout, endsSession } from "./errors.ts";
 import { Notices } from "./notices.ts";
-import { disconnectsUnwatched, GREETING, type Greeting } from "./opening.ts";
+import { disconnectsUnwatched, type Greeting, greeting } from "./opening.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createWire, type Wire } from "./websocket.ts";
+
+/** Behind the deadline a living run still cancels, records and looks. So long after it nothing of it lives, in ms. */
+const AFTER_DEADLINE_MS = 30_000;
 
 /** The time for the goodbye, in ms. */
 const CLOSE_TIMEOUT_MS = 250;
@@ -59,7 +62,7 @@ class Session<Asked extends string> implements Connection<Asked> {
     this.#options = options;
     this.#endpoint = endpoint;
     this.#target = target;
-    this.#wire = createWire();
+    this.#wire = createWire((error) => this.#remember(error));
     this.#pool = createPool(endpoint, target, this.#wire, options);
     this.#pool.on("error", (error: unknown) => this.#remember(error));
     this.#pool.on("connect", (client: PoolClient) => this.#watch(client));
@@ -80,12 +83,13 @@ class Session<Asked extends string> implements Connection<Asked> {
   async #greet(): Promise<void> {
     this.#client = await this.#pool.connect();
     const questions: readonly string[] = Object.values(this.#options.opening);
-    const results = await this.batch([...GREETING, ...questions]);
-    const row = results[GREETING.length - 1]?.[0];
+    const first = greeting(this.#options.deadline - Date.now() + AFTER_DEADLINE_MS);
+    const results = await this.batch([...first, ...questions]);
+    const row = results[first.length - 1]?.[0];
     if (row === undefined) throw new Error("The server answered the greeting without a row.");
     // The statement above made this row; its shape is ours.
     this.#greeting = row as unknown as Greeting;
-    this.#answers = results.slice(GREETING.length);
+    this.#answers = results.slice(first.length);
   }
 
   #watch(client: PoolClient): void {
@@ -288,7 +292,7 @@ function stopped(reason: MigratorError, thrown: unknown): MigratorError {
   }
   return new MigratorError(
     reason.code,
-    `${reason.message} The server did not confirm that: the next run finds out what was committed.`,
-    reason.facts,
+    `${reason.message} The server did not confirm that: only the ledger knows what was committed.`,
+    { ...reason.facts, unconfirmed: true },
   );
 }

@@ -15,7 +15,16 @@ export interface Wire {
 }
 
 /** The interval is short enough for every idle limit on the way (350 s at AWS' load balancers and NAT gateways). */
-const PING_INTERVAL_MS = 30_000;
+const PING_INTERVAL_MS = 10_000;
+
+/** So many pings without an answer mean that nobody is there any more. */
+const MOST_UNANSWERED = 2;
+
+/**
+ * A ping stands behind what was sent before it, and a server at work reads nothing. Behind more bytes than the systems on
+ * the way take meanwhile, a ping without an answer means nothing. The answer to a ping tells what was read before it.
+ */
+const UNREAD_BYTES = 65_536;
 
 /**
  * The size of a frame, one record of TLS: the server begins on the head of a long series while we still write its end.
@@ -26,8 +35,9 @@ const FRAME_BYTES = 16_384;
  * Prepares a wire. It uses `ws` on every version of Node: the built-in WebSocket hides why a connection failed, and cannot
  * ping. Neither end sets TCP keep-alive. The session limits the time to connect, and ends a socket that is late: a limit of
  * the socket's own would make another error of the same thing.
+ * @param onSilence told, before the socket is closed, that the other side has stopped to answer
  */
-export function createWire(): Wire {
+export function createWire(onSilence: (error: Error) => void): Wire {
   const sockets: WebSocket[] = [];
   let roundTrips = 0;
   let awaiting = false;
@@ -40,6 +50,9 @@ export function createWire(): Wire {
     readonly #pending: Uint8Array[] = [];
     #pendingBytes = 0;
     #scheduled: NodeJS.Immediate | undefined;
+    #unanswered = 0;
+    #sentBytes = 0;
+    #readBytes = 0;
 
     constructor(url: string) {
       super(url, { perMessageDeflate: false });
@@ -47,12 +60,29 @@ export function createWire(): Wire {
       roundTrips += 1;
       this.on("message", () => {
         awaiting = false;
+        this.#unanswered = 0;
       });
-      const ping = setInterval(() => {
-        if (this.readyState === WebSocket.OPEN) this.ping();
-      }, PING_INTERVAL_MS);
+      this.on("pong", (data) => {
+        this.#unanswered = 0;
+        this.#readBytes = Number(data.toString());
+      });
+      const ping = setInterval(() => this.#askForLife(), PING_INTERVAL_MS);
       ping.unref();
       this.on("close", () => clearInterval(ping));
+    }
+
+    #askForLife(): void {
+      if (this.readyState !== WebSocket.OPEN) return;
+      if (
+        this.#unanswered >= MOST_UNANSWERED &&
+        this.#sentBytes - this.#readBytes <= UNREAD_BYTES
+      ) {
+        onSilence(new Error(`the other side has not answered ${MOST_UNANSWERED} pings`));
+        this.terminate();
+        return;
+      }
+      this.#unanswered += 1;
+      this.ping(String(this.#sentBytes));
     }
 
     /**
@@ -62,6 +92,7 @@ export function createWire(): Wire {
     override send(message: Uint8Array): void {
       if (!awaiting) roundTrips += 1;
       awaiting = true;
+      this.#sentBytes += message.byteLength;
       // Relays hand a frame on when it is complete: a small message must not wait on the way for a large one behind it.
       if (this.#pendingBytes + message.byteLength > FRAME_BYTES) this.#flush();
       this.#pending.push(message);

@@ -48,7 +48,7 @@ export interface LockOptions {
 
 /** The session that holds the lock. */
 interface Holder extends SessionFacts {
-  /** Whether it is a run of this migrator, of our own role, that sends nothing while it holds the lock. */
+  /** Whether it is a run of this migrator, of our own role, that neither sends nor takes anything while it holds the lock. */
   readonly abandoned: boolean;
 }
 
@@ -149,7 +149,9 @@ async function findHolder(
       l.pid,${SESSION_COLUMNS},
       a.usename operator(pg_catalog.=) current_user
         and pg_catalog.starts_with(a.application_name, '${APPLICATION_PREFIX}')
-        and pg_catalog.starts_with(a.state, 'idle')
+        and (
+          pg_catalog.starts_with(a.state, 'idle') or a.wait_event_type operator(pg_catalog.=) 'Client'
+        )
         and extract(epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) a.state_change)
           operator(pg_catalog.*) 1000 operator(pg_catalog.>) $2::numeric as "abandoned"
     from pg_catalog.pg_locks l

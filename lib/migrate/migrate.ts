@@ -99,7 +99,9 @@ async function attemptUntilAnswered(
       const lost = thrown instanceof MigratorError && thrown.code === "CONNECTION_LOST";
       const pauseMs = backoffMs(attempts);
       const late = Date.now() + pauseMs >= progress.deadline;
-      if (!lost || late || attempts >= MAX_ATTEMPTS) throw thrown;
+      if (!lost || late || attempts >= MAX_ATTEMPTS) {
+        return await conclude(thrown, { request, target, dependencies, progress });
+      }
       dependencies.log("run.again", { attempts, sqlstate: thrown.facts.sqlstate });
       const message = `Attempt ${attempts} broke off. ${thrown.message}`;
       progress.warned([{ code: thrown.code, message }]);
@@ -107,6 +109,21 @@ async function attemptUntilAnswered(
       await pause(pauseMs);
     }
   }
+}
+
+/** The longest time for a look at the ledger behind the end of the run, in ms. */
+const LOOK_MS = 5_000;
+
+/** Ends a run with its error. Without the server's word on the last transaction, a look at the ledger comes before. */
+async function conclude(thrown: unknown, run: Run): Promise<Status> {
+  const { progress, dependencies } = run;
+  const unconfirmed = thrown instanceof MigratorError && thrown.facts.unconfirmed === true;
+  if (!unconfirmed || !progress.isInDoubt) throw thrown;
+  const { dropBy = Number.POSITIVE_INFINITY } = dependencies;
+  // The answer must still come in time: it has as much time behind that moment as there was before it.
+  const latest = dropBy + Math.max(dropBy - progress.deadline, 0) / 2;
+  const { askBeside } = await import("./ask-beside.ts");
+  return await askBeside(thrown, { ...run, until: Math.min(Date.now() + LOOK_MS, latest) });
 }
 
 /** Reads the target again. @returns null where it is the same, or where the error is not about the login */

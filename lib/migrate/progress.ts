@@ -51,7 +51,11 @@ export class Progress {
    * Tags that were pending when an attempt failed. After a lost connection only the ledger knows whether they are applied;
    * no other failure is followed by an attempt that could look.
    */
-  #inDoubt: ReadonlySet<string> = new Set();
+  #inDoubt = new Set<string>();
+  #lastPid: number | null = null;
+  #lostPid: number | null = null;
+  /** Whether nobody knows what became of the last transaction. */
+  #isUnknown = false;
   readonly #milestone: (place: Whereabouts) => Milestone = milestones(() => this.#facts);
 
   constructor(bundle: Bundle, deadline: number) {
@@ -75,10 +79,34 @@ export class Progress {
     return this.#facts.applied.length > 0;
   }
 
-  /** All that is known at this moment, what the present session has to tell included. */
+  /** Whether the last attempt may have committed something that only the ledger knows of. */
+  get isInDoubt(): boolean {
+    return this.#inDoubt.size > 0;
+  }
+
+  /** Whether something was applied, and nothing is left to apply. */
+  get isComplete(): boolean {
+    return this.hasApplied && this.#facts.pending.length === 0;
+  }
+
+  /** The server's number for the session of the attempt before this one; null in the first attempt. */
+  get lostPid(): number | null {
+    return this.#lostPid;
+  }
+
+  /** The server's number for the last session; null before the first. */
+  get lastPid(): number | null {
+    return this.#lastPid;
+  }
+
+  /**
+   * All that is known at this moment, what the present session has to tell included. Where a transaction may have been
+   * committed, or may still be, nobody can promise that a failure has left nothing behind.
+   */
   facts(): RunFacts {
     const timings = { ...this.#timings, totalMs: Date.now() - this.#started };
-    return { ...this.#upToDate(), timings };
+    const facts = this.#upToDate();
+    return { ...facts, ...(this.#isUnknown ? { atomic: false } : {}), timings };
   }
 
   #upToDate(): Facts {
@@ -145,6 +173,8 @@ export class Progress {
     if (this.#facts.database === undefined) this.warned(connection.warnings);
     this.#learn({ database: connection.database });
     this.#connection = connection;
+    this.#lostPid = this.#lastPid;
+    this.#lastPid = connection.backendPid;
     this.began("planning");
   }
 
@@ -164,8 +194,10 @@ export class Progress {
     this.#timings = { ...this.#timings, planMs: Date.now() - started };
     this.#learn({
       ledger: { ...ledger.place, format: ledger.format },
-      ...{ executor, executorReason, atomic, drift },
+      ...{ executor, executorReason, drift },
       cuts: this.#cutsWith(plan),
+      // A later plan has less before it, and does not take back what an earlier one has left.
+      atomic: atomic && this.#facts.atomic !== false,
       latest: plan.applied.at(-1)?.tag ?? null,
       pending: plan.pending.map(({ migration, reasons, checkpoint }) =>
         describePending(migration, reasons, checkpoint?.done ?? 0),
@@ -188,7 +220,7 @@ export class Progress {
   recovered(migrations: readonly Migration[]): void {
     const recovered = migrations.filter(({ tag }) => this.#inDoubt.has(tag));
     this.#learn({ applied: [...this.#facts.applied, ...appliedByOthers(recovered)] });
-    this.#inDoubt = new Set();
+    for (const { tag } of recovered) this.#inDoubt.delete(tag);
   }
 
   /** These migrations were applied before this run. */
@@ -226,7 +258,16 @@ export class Progress {
   carriedOut({ failure }: RunResult): void {
     this.#update?.();
     this.#update = null;
-    if (failure !== null) this.#inDoubt = new Set(this.#facts.pending.map(({ tag }) => tag));
+    if (failure === null) return;
+    this.#inDoubt = new Set(this.#facts.pending.map(({ tag }) => tag));
+    const { thrown } = failure;
+    this.#isUnknown = thrown instanceof MigratorError && thrown.facts.unconfirmed === true;
+  }
+
+  /** Somebody has found out what became of the last transaction. */
+  settled(): void {
+    this.#isUnknown = false;
+    this.#inDoubt = new Set();
   }
 
   #keep(
@@ -252,6 +293,7 @@ export class Progress {
    */
   gaveUp(reason: unknown): unknown {
     this.#deadline = 0;
+    this.#isUnknown ||= this.#update !== null;
     this.#connection?.abort();
     return outOfTime(reason, this.#blockers?.present() ?? []);
   }

@@ -47,6 +47,7 @@ function planFrom(self: Attempt, answer: Rows): Planned {
   const planned = progress.planned(() => makePlan(self, answer));
   const { applied, pending, refusal } = planned.plan;
   progress.recovered(applied);
+  progress.settled();
   if (refusal !== null) throw refusal;
   if (pending.length > 0 && connection.readOnly) {
     throw readOnly(
@@ -64,12 +65,27 @@ async function readUnderLock(self: Attempt): Promise<Rows> {
     ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },
     onHolder: (holder: string) => progress.began(`waiting for the migration lock of ${holder}`),
   };
+  await endLostSession(self);
   const warnings = await progress.timed("lockMs", () =>
     acquireLock(connection, target.ledger, options),
   );
   progress.warned(warnings);
   progress.began("reading the ledger");
   return await askForLedger(connection, target.ledger);
+}
+
+/**
+ * Ends the session that this very run has lost. The server may never hear that nobody is there any more: then the session
+ * would keep the lock for as long as its statement takes.
+ */
+async function endLostSession({ connection, progress }: Attempt): Promise<void> {
+  if (progress.lostPid === null) return;
+  await connection.query(
+    `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+     where pid operator(pg_catalog.=) $1::pg_catalog.int4
+        and application_name operator(pg_catalog.=) pg_catalog.current_setting('application_name')`,
+    [progress.lostPid],
+  );
 }
 
 /** The limit of plans that others outran: somebody who writes the ledger again and again does not stop for us. */

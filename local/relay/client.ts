@@ -54,6 +54,7 @@ export class RelayClient {
   #receiver: Receiver = NOBODY;
   #full = false;
   #ended = false;
+  #swallows = false;
 
   constructor(socket: WebSocket, way: WayOptions) {
     this.#socket = socket;
@@ -64,7 +65,9 @@ export class RelayClient {
     this.#remaining = { toServer: endless, toClient: endless };
     if (way.cut !== null) this.#remaining[way.cut.direction] = way.cut.bytes;
     socket.on("message", (message, binary) => this.#message(message, binary));
-    socket.on("close", () => this.#toServer.push(() => this.#end(false)));
+    socket.on("close", () => {
+      if (!this.#swallows) this.#toServer.push(() => this.#end(false));
+    });
     // "close" follows, and its listener does the rest.
     socket.on("error", () => undefined);
   }
@@ -95,7 +98,7 @@ export class RelayClient {
   end(reason: string): void {
     this.#release(true);
     this.#toClient.push(() => {
-      if (!this.#way.silent()) this.#socket.close(1000, reason);
+      if (!this.#way.silent() && !this.#swallows) this.#socket.close(1000, reason);
     });
   }
 
@@ -110,10 +113,16 @@ export class RelayClient {
     this.#socket.terminate();
   }
 
+  /** From here on nothing passes in either direction, pings and goodbyes included, and nothing is closed. */
+  swallow(): void {
+    this.#swallows = true;
+    this.#socket.pause();
+  }
+
   /** Stops or resumes reading from the client. */
   hold(held: boolean): void {
     if (held) this.#socket.pause();
-    if (!held) this.#socket.resume();
+    if (!held && !this.#swallows) this.#socket.resume();
   }
 
   #end(graceful: boolean): void {
@@ -133,7 +142,7 @@ export class RelayClient {
   }
 
   #arrive(bytes: Buffer): void {
-    if (this.#ended || this.#way.silent()) return;
+    if (this.#ended || this.#swallows || this.#way.silent()) return;
     const passing = bytes.subarray(0, this.#remaining.toServer);
     this.#remaining.toServer -= passing.length;
     this.#receiver.bytes(passing);
@@ -141,7 +150,8 @@ export class RelayClient {
   }
 
   #emit(bytes: Buffer, handsOver: boolean): void {
-    if (this.#ended || this.#way.silent() || this.#remaining.toClient === 0) return;
+    const isLost = this.#swallows || this.#way.silent();
+    if (this.#ended || isLost || this.#remaining.toClient === 0) return;
     const passing = bytes.subarray(0, this.#remaining.toClient);
     this.#remaining.toClient -= passing.length;
     this.#way.traffic.received(passing.length, handsOver);

@@ -49,6 +49,11 @@ export interface Relay {
   /** Forwards nothing more, in either direction, and closes nothing; `false` stops that. */
   silence(silent?: boolean): void;
   /**
+   * The network swallows whatever the connections that are open now still send, pings and goodbyes included, and no socket
+   * is closed. New connections pass.
+   */
+  swallow(): void;
+  /**
    * Delivers no answer before the server has answered everything that it was asked. A client that waits for an answer
    * in the middle waits for ever. `false` stops that.
    */
@@ -174,6 +179,9 @@ function controls(state: State, port: number, stop: () => Promise<void>): Relay 
     },
     silence: (silent = true) => {
       conditions.silent = silent;
+    },
+    swallow: () => {
+      for (const client of state.open.keys()) client.swallow();
     },
     holdAnswers: (held = true) => {
       conditions.holding = held;

@@ -5,6 +5,7 @@ import { silentLog } from "../../../lib/log.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import { stopDate } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
+import { replacing } from "../../setup/replacing.ts";
 import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
@@ -98,9 +99,9 @@ describe("the lock", () => {
   }) => {
     const { name } = database.owner;
     await database.sql(`
-      grant usage on schema public to ${name};
-      create function public.version() returns text language sql as $$ select 'PostgreSQL 18 on Windows' $$;
-      alter role ${name} set search_path = public, pg_catalog;
+      ${replacing("version")}
+      create function pg_catalog.version() returns text language sql as $$ select 'PostgreSQL 18 on Windows' $$;
+      commit;
       alter role ${name} set client_connection_check_interval = '60s';
     `);
 

@@ -4,6 +4,7 @@ import type { Role } from "../../../local/postgres/admin.ts";
 import { untilUnlocked } from "../../setup/advisory-locks.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
+import { replacing } from "../../setup/replacing.ts";
 import { run, targetOf } from "../../setup/run.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
@@ -74,15 +75,15 @@ describe("the ledger is read", () => {
     const { name } = database.owner;
     const gate = 4_711;
     await database.sql(`
-      grant usage on schema public to ${name};
-      create function public.pg_is_in_recovery() returns boolean language plpgsql as $$ begin
+      ${replacing("pg_is_in_recovery")}
+      create function pg_catalog.pg_is_in_recovery() returns boolean language plpgsql as $$ begin
         if current_setting('application_name') like '%/test' then
           perform pg_advisory_lock_shared(${gate}); perform pg_advisory_unlock_shared(${gate});
         end if;
         return false;
       end $$;
+      commit;
       alter role ${name} set default_transaction_isolation = 'repeatable read';
-      alter role ${name} set search_path = public, pg_catalog;
     `);
     const holder = await database.hold(`select pg_advisory_lock(${gate})`);
     const waiting = run(owner, bundle);

@@ -11,7 +11,7 @@ test("a message that is small does not wait for a large one behind it", async ()
   server.on("connection", (socket) => {
     socket.on("message", (data: Buffer) => frames.push(data.byteLength));
   });
-  const { Socket } = createWire();
+  const { Socket } = createWire(() => undefined);
   const socket = new Socket(`ws://127.0.0.1:${Object(server.address()).port}`);
   await once(socket, "open");
 

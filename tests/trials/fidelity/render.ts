@@ -1,3 +1,4 @@
+import { counted } from "../../../lib/text.ts";
 import type { Difference } from "./compare.ts";
 import type { FolderResult } from "./trial.ts";
 
@@ -21,7 +22,7 @@ export function renderFolder(result: FolderResult): string {
     `${String(bundle.migrations.length).padStart(4)} migrations`,
     `${String(statements).padStart(5)} statements`,
     `compiled ${ms(result.compileMs)}`,
-    `ours ${ms(ours.timings.totalMs)} ${ours.executor}${why}`,
+    `ours ${ms(ours.timings.totalMs)} ${ours.executor}${why}, ${counted(ours.cuts.length, "cut")}, ${counted(ours.roundTrips, "round trip")}`,
     `reference ${ms(reference.durationMs)} ${how}`,
     `${facts} facts`,
     outcome === "refused" ? `refused by both: ${result.reason}` : `${mismatches} mismatches`,

@@ -157,9 +157,15 @@ async function applyOurs(server: Server, bundle: Bundle): Promise<Report> {
 }
 
 function judge(
-  { error }: Report,
-  { refusal }: Reference,
+  { error, atomic, cuts }: Report,
+  { refusal, method }: Reference,
 ): Pick<FolderResult, "outcome" | "reason"> {
+  // A COMMIT in a file ends Drizzle's transaction too.
+  const cut = cuts.find(({ reason }) => reason !== "transaction-control");
+  if (error === undefined && refusal === null && method.together && !atomic && cut !== undefined) {
+    const reason = `only Drizzle in one transaction: ours is cut at statement ${cut.statement} of ${cut.migration} (${cut.reason})`;
+    return { outcome: "mismatch", reason };
+  }
   if (error === undefined && refusal === null) return { outcome: "applied", reason: null };
   if (refusal === null) return { outcome: "mismatch", reason: `only ours: ${error?.message}` };
   const reason = `${refusal.tag}: ${refusal.message} (${refusal.sqlstate})`;

@@ -16,11 +16,12 @@ import {
   createCheckpoints,
   findCheckpoint,
 } from "../ledger/checkpoints.ts";
-import { explainLedgerError } from "../ledger/denied.ts";
+import { explainLedgerError, isPrivilegeError } from "../ledger/denied.ts";
 import { closingGuard, knownFrom, openingGuard } from "../ledger/guard.ts";
 import { chooseWritePlace } from "../ledger/home.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";
 import { asOurselves, ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";
 import {
@@ -46,7 +47,8 @@ export function createStatementsExecutor(
 ): Executor {
   const { role } = connection.database;
   let target = chooseWritePlace(ledger, role);
-  const { place } = target;
+  /** Places that the server has refused, although our role has the rights there. */
+  const refused: LedgerPlace[] = [];
   let known = knownFrom(ledger);
   const resumed = new Set<Migration>();
   const durationsMs = new Map<Migration, number>();
@@ -79,9 +81,10 @@ export function createStatementsExecutor(
       { kind: "guard", ...closingGuard(guarded, known, written) },
       COMMIT,
     ];
-    const took = await sendTransaction(connection, all, (thrown, kind) =>
-      explainLedgerError(thrown, { ledger, role, kind, place, written }),
-    );
+    const took = await sendTransaction(connection, all, (thrown, kind) => {
+      if (kind === "ledger" && isPrivilegeError(thrown)) refused.push(target.place);
+      return explainLedgerError(thrown, { ledger, role, kind, place: target.place, written });
+    });
     known = knownAfter(known, parts);
     target = { ...target, createSchema: false, createTable: false };
     for (const [migration, ms] of took) addDuration(migration, ms);
@@ -102,7 +105,7 @@ export function createStatementsExecutor(
     const was = findCheckpoint(ledger.checkpoints, migration);
     const clean: Part = {
       kind: "checkpoint",
-      ...checkpointDelete(place, migration, was),
+      ...checkpointDelete(target.place, migration, was),
       gone: [migration.tag, was?.tag ?? migration.tag],
     };
     const reset = sessionResetParts(migration, lockTimeoutMs);
@@ -125,8 +128,8 @@ export function createStatementsExecutor(
   }
 
   function checkpointParts(checkpoint: Checkpoint): readonly Part[] {
-    const create: Part = { kind: "checkpoint", text: createCheckpoints(place) };
-    const now = { now: checkpoint, ...checkpointUpsert(place, checkpoint) };
+    const create: Part = { kind: "checkpoint", text: createCheckpoints(target.place) };
+    const now = { now: checkpoint, ...checkpointUpsert(target.place, checkpoint) };
     const upsert: Part = { kind: "checkpoint", ...now };
     return target.checkpointsExist ? [upsert] : [create, upsert];
   }
@@ -264,7 +267,7 @@ export function createStatementsExecutor(
       .map(({ migration }) =>
         describeApplied(migration, Math.round(durationsMs.get(migration) ?? 0)),
       );
-    return { applied, place, warnings };
+    return { applied, place: target.place, warnings };
   }
 
   /** Writes what is owed also where the time is over: only this run knows that the server has done it. */
@@ -282,6 +285,18 @@ export function createStatementsExecutor(
     return report([]);
   }
 
+  /** Whether there is another place for a ledger that could not be created where it belongs. */
+  function triesElsewhere(): boolean {
+    if (!refused.includes(target.place)) return false;
+    try {
+      target = chooseWritePlace(ledger, role, refused);
+      return true;
+    } catch {
+      // The refusal says more than that there is no other place.
+      return false;
+    }
+  }
+
   async function apply(step: Step): Promise<AppliedStep> {
     const slices = slicesOf(step);
     try {
@@ -289,6 +304,7 @@ export function createStatementsExecutor(
         ? await applyAlone(step.slice, step.index)
         : await applyTransaction(step);
     } catch (thrown) {
+      if (triesElsewhere()) return await apply(step);
       throw withProgress(thrown, slices);
     }
   }

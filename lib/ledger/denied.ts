@@ -1,7 +1,7 @@
 import type { Migration } from "../bundle/bundle.ts";
 import { type ErrorFacts, MigratorError, type Warning } from "../errors.ts";
-import { INSUFFICIENT_PRIVILEGE, postgresFacts } from "../postgres/errors.ts";
-import { quoteIdentifier } from "../postgres/names.ts";
+import { INSUFFICIENT_PRIVILEGE, type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
+import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { checkpointPlace } from "./checkpoints.ts";
 import { explainGuard } from "./guard.ts";
@@ -38,10 +38,55 @@ interface Refused {
 export function explainLedgerError(thrown: unknown, refused: Refused): unknown {
   const { ledger, role, kind, place, written } = refused;
   if (kind === "guard") return explainGuard(thrown, place, written);
-  if (!isPrivilegeError(thrown)) return thrown;
-  return kind === "checkpoint"
-    ? deniedCheckpoints(ledger, role, thrown)
-    : deniedWrite(ledger, role, thrown);
+  const server = postgresFacts(thrown);
+  if (server === null) return thrown;
+  if (kind === "ledger-row" && server.sqlstate === UNIQUE_VIOLATION) {
+    return behindItsRows(place, server, thrown);
+  }
+  if (server.sqlstate !== INSUFFICIENT_PRIVILEGE) return thrown;
+  const home = ledger.homes.find(({ schema }) => schema === place.schema);
+  const mayCheckpoint = home?.checkpointsExist ? home.mayWriteCheckpoints : home?.mayCreateTable;
+  return kind === "checkpoint" && home !== undefined && mayCheckpoint !== true
+    ? deniedCheckpoints(home, role, server, thrown)
+    : refusedByOthers(place, role, server, thrown);
+}
+
+/** The ids of a ledger are unique: its sequence has given one that a row has already. */
+const UNIQUE_VIOLATION = "23505";
+
+/** Sequences are not replicated, and a copy of the rows leaves them behind. */
+function behindItsRows(place: LedgerPlace, server: PostgresFacts, cause: unknown): unknown {
+  if (server.detail?.includes("(id)=(") !== true) return cause;
+  const ledger = quotePlace(place);
+  return new MigratorError(
+    "LEDGER_UNWRITABLE",
+    `The sequence that gives the rows of the ledger ${ledger} their ids is behind the rows: ${server.message} (${server.sqlstate}). Sequences are not replicated. The transaction is rolled back. As the ledger's owner: select setval(pg_get_serial_sequence(${quoteLiteral(ledger)}, 'id'), (select max(id) from ${ledger})); then run again.`,
+    { cause, ...wordsOf(server) },
+  );
+}
+
+/** Makes the error for a refusal where the catalog says that our role has every right. */
+function refusedByOthers(
+  place: LedgerPlace,
+  role: string,
+  server: PostgresFacts,
+  cause: unknown,
+): MigratorError {
+  return new MigratorError(
+    "LEDGER_UNWRITABLE",
+    `The ledger ${quotePlace(place)} could not be prepared or written: ${server.message} (${server.sqlstate}). By the catalog the role ${quoteIdentifier(role)} has the rights that this takes, so something else refused it: an event trigger, a trigger, or a row-level security policy. The transaction is rolled back.`,
+    { cause, ...wordsOf(server) },
+  );
+}
+
+/** PostgreSQL's own words, for the facts of an error. */
+function wordsOf({ sqlstate, detail, hint, where }: PostgresFacts): ErrorFacts {
+  return {
+    sqlstate,
+    ...(detail === null ? {} : { detail }),
+    ...(hint === null ? {} : { hint }),
+    ...(where === null ? {} : { where }),
+  };
 }
 
 /** Whether PostgreSQL refused a statement because the role lacks a right. */
@@ -88,16 +133,20 @@ export function notAdopted(home: Home): Warning {
 }
 
 /** Makes the error for a role that may not write a ledger in any place. */
-export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
+export function deniedWrite(ledger: Ledger, role: string): MigratorError {
   const [configured] = ledger.homes;
-  const grants =
-    ledger.exists || configured === undefined
-      ? useGrants(ledger.place, role)
+  const home = ledger.exists
+    ? ledger.homes.find(({ schema }) => schema === ledger.place.schema)
+    : undefined;
+  const grants = home
+    ? useGrants(home, role)
+    : configured === undefined
+      ? ""
       : createGrants(configured, role);
   return new MigratorError(
     "LEDGER_DENIED",
     `The role ${quoteIdentifier(role)} may not write a ledger, neither in ${ledger.homes.map(({ schema }) => quoteIdentifier(schema)).join(" nor in ")}. Nothing was run. As the owner of the database: ${grants}`,
-    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+    { sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }
 
@@ -105,13 +154,18 @@ export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): Migr
  * Makes the error for a role that may not write checkpoints. Only migrations that cannot be rolled back need them, so
  * a role may do without this right until then.
  */
-function deniedCheckpoints({ place }: Ledger, role: string, cause: unknown): MigratorError {
-  const grantee = quoteIdentifier(role);
-  const checkpoints = checkpointPlace(place);
+function deniedCheckpoints(
+  home: Home,
+  role: string,
+  server: PostgresFacts,
+  cause: unknown,
+): MigratorError {
+  const checkpoints = checkpointPlace(home);
+  const grant = home.checkpointsExist ? changeGrant(checkpoints, role) : createGrants(home, role);
   return new MigratorError(
     "LEDGER_DENIED",
-    `What is pending cannot be rolled back as a whole, so its progress is kept in ${quotePlace(checkpoints)}, and the role ${grantee} may not write there. As its owner: ${createGrants({ ...place, schemaExists: true }, role)} and, where the table exists already: ${changeGrant(checkpoints, role)}`,
-    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+    `What is pending cannot be rolled back as a whole, so its progress is kept in ${quotePlace(checkpoints)}, and the role ${quoteIdentifier(role)} may not write there: ${server.message} (${server.sqlstate}). As its owner: ${grant}`,
+    { cause, ...wordsOf(server) },
   );
 }
 
@@ -130,13 +184,18 @@ export function deniedAmendment(
   );
 }
 
-function useGrants(place: LedgerPlace, role: string): string {
-  const grantee = quoteIdentifier(role);
-  const sequence = quotePlace({ schema: place.schema, table: `${place.table}_id_seq` });
+/** Returns the GRANTs that the catalog says are missing. In a schema that is closed to us it says of none. */
+function useGrants(home: Home, role: string): string {
+  const { schema, table, mayUse } = home;
+  const to = `to ${quoteIdentifier(role)};`;
+  const sequence = quotePlace({ schema, table: `${table}_id_seq` });
+  const mayRows = home.mayRead && home.mayInsert;
+  const mayCheckpoint = home.mayReadCheckpoints && home.mayWriteCheckpoints;
   return [
-    `grant usage on schema ${quoteIdentifier(place.schema)} to ${grantee};`,
-    `grant select, insert on ${quotePlace(place)} to ${grantee};`,
-    `grant usage on sequence ${sequence} to ${grantee};`,
+    ...(mayUse ? [] : [`grant usage on schema ${quoteIdentifier(schema)} ${to}`]),
+    ...(mayUse && mayRows ? [] : [`grant select, insert on ${quotePlace(home)} ${to}`]),
+    ...(mayUse && mayRows && home.mayCount ? [] : [`grant usage on sequence ${sequence} ${to}`]),
+    ...(!home.checkpointsExist || mayCheckpoint ? [] : [changeGrant(checkpointPlace(home), role)]),
   ].join(" ");
 }
 

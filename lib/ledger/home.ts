@@ -98,9 +98,14 @@ export interface WritePlace {
 
 /**
  * Chooses the place where our own executor writes: the ledger that exists, else the configured place, else `public`.
+ * @param refused places that the server has refused, although the rights are there
  * @throws MigratorError `LEDGER_DENIED` when the role may write in no place, with the GRANTs that would help
  */
-export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
+export function chooseWritePlace(
+  ledger: Ledger,
+  role: string,
+  refused: readonly LedgerPlace[] = [],
+): WritePlace {
   const { format } = ledger;
   const at = ({ schema, table, checkpointsExist }: Home) => ({
     place: { schema, table },
@@ -109,13 +114,16 @@ export function chooseWritePlace(ledger: Ledger, role: string): WritePlace {
   });
   if (ledger.exists) {
     const home = ledger.homes.find(({ schema }) => schema === ledger.place.schema);
-    if (home?.mayInsert === true) {
+    if (home?.mayInsert === true && home.mayCount) {
       return { ...at(home), createSchema: false, createTable: false, mayLock: home.mayLock };
     }
     throw deniedWrite(ledger, role);
   }
   // A table that stands in a place already was not taken for the ledger.
-  for (const home of ledger.homes.filter(({ tableExists }) => !tableExists)) {
+  const free = ledger.homes.filter(
+    ({ tableExists, schema }) => !tableExists && !refused.some((each) => each.schema === schema),
+  );
+  for (const home of free) {
     if (home.schemaExists && home.mayCreateTable) {
       return { ...at(home), createSchema: false, createTable: true, mayLock: true };
     }

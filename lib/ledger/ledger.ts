@@ -49,11 +49,15 @@ export interface Home {
   readonly schema: string;
   readonly table: string;
   readonly schemaExists: boolean;
+  /** Whether our role may use the schema: without that right most of the others are not known. */
+  readonly mayUse: boolean;
   readonly tableExists: boolean;
   readonly mayCreateSchema: boolean;
   readonly mayCreateTable: boolean;
   readonly mayRead: boolean;
   readonly mayInsert: boolean;
+  /** Whether our role may use the sequence of the ids. */
+  readonly mayCount: boolean;
   /** Whether our role may lock the table against writers. */
   readonly mayLock: boolean;
   readonly columns: readonly string[];
@@ -66,6 +70,7 @@ export interface Home {
   readonly checkpointsExist: boolean;
   readonly checkpointsBelieved: boolean;
   readonly mayReadCheckpoints: boolean;
+  readonly mayWriteCheckpoints: boolean;
 }
 
 /** A ledger table that exists, with its rows. */

@@ -147,7 +147,7 @@ async function findHolder(
     `
     select
       l.pid,${SESSION_COLUMNS},
-      a.usename operator(pg_catalog.=) current_user
+      a.usename operator(pg_catalog.=) session_user and pg_catalog.pg_has_role(a.usesysid, 'USAGE')
         and pg_catalog.starts_with(a.application_name, '${APPLICATION_PREFIX}')
         and (
           pg_catalog.starts_with(a.state, 'idle') or a.wait_event_type operator(pg_catalog.=) 'Client'

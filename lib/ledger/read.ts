@@ -44,6 +44,8 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
       k.owner as "checkpointsOwner",
       k.believed as "checkpointsBelieved",
       pg_catalog.has_table_privilege(k.oid, 'SELECT') as "mayReadCheckpoints",
+      pg_catalog.has_table_privilege(k.oid, 'INSERT') and pg_catalog.has_table_privilege(k.oid, 'UPDATE')
+        and pg_catalog.has_table_privilege(k.oid, 'DELETE') as "mayWriteCheckpoints",
       case when k.believed and pg_catalog.has_table_privilege(k.oid, 'SELECT')
         then pg_catalog.query_to_xml(h.read_checkpoints, false, true, '') end as "checkpoints"
     from (values ${places.join(", ")})
@@ -102,7 +104,9 @@ function placeValues(ledger: LedgerPlace): string {
     quotePlace(ledger),
     everyRow(ledger),
     // `to_regclass` refuses to look into a schema that is closed to us; the catalog shows what is in it.
-    `select 1 from pg_catalog.pg_class where relnamespace operator(pg_catalog.=) ${quoteLiteral(namespace)}::pg_catalog.regnamespace and relname operator(pg_catalog.=) ${quoteLiteral(ledger.table)}`,
+    `select relname operator(pg_catalog.=) ${quoteLiteral(ledger.table)} as ledger from pg_catalog.pg_class
+     where relnamespace operator(pg_catalog.=) ${quoteLiteral(namespace)}::pg_catalog.regnamespace
+       and relname operator(pg_catalog.=) any (array[${[ledger.table, checkpoints.table].map(quoteLiteral).join(", ")}]::pg_catalog.name[])`,
     quotePlace(checkpoints),
     everyRow(checkpoints),
   ];
@@ -144,12 +148,13 @@ interface Answer {
   readonly mayLock: boolean | null;
   /** Whether our role may use the sequence of `id`; null also for an `id` without a sequence. */
   readonly mayCount: boolean | null;
-  /** XML with the rows of the table. For a table in a closed schema: empty exactly when the table does not exist. */
+  /** XML with the rows of the table. In a closed schema: whether it has the ledger (`true`) and the checkpoints (`false`). */
   readonly ledger: string | null;
   readonly checkpointsExist: boolean;
   readonly checkpointsOwner: string | null;
   readonly checkpointsBelieved: boolean | null;
   readonly mayReadCheckpoints: boolean | null;
+  readonly mayWriteCheckpoints: boolean | null;
   readonly checkpoints: string | null;
 }
 
@@ -240,25 +245,29 @@ export function readLedger(
 }
 
 function homeOf(answer: Answer, columns: readonly string[]): Home {
-  const { schema, table, schemaExists, mayCreateSchema, checkpointsExist } = answer;
-  const hidden = answer.open === false && answer.ledger !== "";
+  const { schema, table, schemaExists, mayCreateSchema, open } = answer;
+  const hidden = (what: boolean): boolean =>
+    open === false && answer.ledger?.includes(`>${what}<`) === true;
   return {
     schema,
     table,
     schemaExists,
-    tableExists: answer.tableExists || hidden,
+    mayUse: open === true,
+    tableExists: answer.tableExists || hidden(true),
     mayCreateSchema,
     mayCreateTable: answer.mayCreateTable === true,
     mayRead: answer.mayRead === true,
-    mayInsert: answer.mayInsert === true && answer.mayCount !== false,
+    mayInsert: answer.mayInsert === true,
+    mayCount: answer.mayCount !== false,
     mayLock: answer.mayLock === true,
     columns,
     owner: answer.owner,
     ours: answer.ours === true,
     believed: answer.believed === true,
-    checkpointsExist,
+    checkpointsExist: answer.checkpointsExist || hidden(false),
     checkpointsBelieved: answer.checkpointsBelieved === true,
     mayReadCheckpoints: answer.mayReadCheckpoints === true,
+    mayWriteCheckpoints: answer.mayWriteCheckpoints === true,
   };
 }
 
@@ -266,7 +275,7 @@ function foundAt({ home, rows, answer }: Reading, role: string): FoundLedger {
   const { checkpoints, policed, checkpointsOwner } = answer;
   const isHidden = answer.open === false;
   if (!isHidden && !home.believed) throw foreign(home, home.owner, role);
-  if (home.checkpointsExist && !home.checkpointsBelieved) {
+  if (!isHidden && home.checkpointsExist && !home.checkpointsBelieved) {
     throw foreign(checkpointPlace(home), checkpointsOwner, role);
   }
   if (!home.mayRead || (home.checkpointsExist && !home.mayReadCheckpoints)) {

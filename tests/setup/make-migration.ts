@@ -79,11 +79,13 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     schema,
     table: "__drizzle_migrations",
     schemaExists: true,
+    mayUse: true,
     tableExists: true,
     mayCreateSchema: true,
     mayCreateTable: true,
     mayRead: true,
     mayInsert: true,
+    mayCount: true,
     mayLock: true,
     columns: ["id", "hash", "created_at"],
     owner: "app",
@@ -92,6 +94,7 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     checkpointsExist: false,
     checkpointsBelieved: false,
     mayReadCheckpoints: false,
+    mayWriteCheckpoints: false,
     ...changes,
   };
 }

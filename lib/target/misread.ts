@@ -10,7 +10,7 @@ const AROUND: Signs = [
     /^(?:export\s+|set\s+|\$env:|-+)?\w+\s*[=:]\s*["'`]?postgres/i,
     "begins with the name of a variable",
   ],
-  [/^["'`]|["'`]$/, "has a quotation mark around it"],
+  [/^["'`]|["`]$/, "has a quotation mark around it"],
   [/[,;]$/, "ends with a comma or a semicolon"],
   [/\p{Cc}/u, "holds a line break, a tab or another control character"],
 ];

@@ -44,7 +44,7 @@ describe("a direct invocation", () => {
   );
 
   test("plans, and tells the status", async () => {
-    const planned = await lambda.invoke({ action: "plan", extra: true });
+    const planned = await lambda.invoke({ action: "plan" });
     const status = await lambda.invoke({ action: "status" });
 
     expect(expectReport(planned.payload).status).toBe("planned");

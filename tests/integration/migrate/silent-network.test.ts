@@ -224,34 +224,38 @@ describe("a network that swallows everything in the middle of a statement", () =
       // The transaction would have had its record.
       ["STEP_FOUND_DONE"],
     ],
-  ])("costs the session, and no more: %s", async ([_what, first, also], context) => {
-    const { database, relay, target } = context;
-    await database.sqlAsOwner("create table gate (id int)");
-    const pass = stopPings();
-    const slow = makeMigration(
-      "0001_slow",
-      2_000,
-      first,
-      "insert into accounts values (2, 0)",
-      AT_GATE,
-    );
-    const running = run(target, makeBundle(accounts, slow));
-    await atGate(database);
+  ])(
+    "costs the session, and no more: %s",
+    async ([_what, first, also], { database, relay, target }) => {
+      await database.sqlAsOwner("create table gate (id int)");
+      const pass = stopPings();
+      const slow = makeMigration(
+        "0001_slow",
+        2_000,
+        first,
+        "insert into accounts values (2, 0)",
+        AT_GATE,
+      );
+      const running = run(target, makeBundle(accounts, slow));
+      await atGate(database);
 
-    relay.swallow();
-    pass(30_000);
-    // The session that was lost would hold the lock for as long as the gate is closed.
-    await waitFor(async () => relay.stats().connections > 1);
-    await waitFor(async () => (await count(database, `${OURS} and wait_event = 'PgSleep'`)) === 1);
-    await openGate(database);
+      relay.swallow();
+      pass(30_000);
+      // The session that was lost would hold the lock for as long as the gate is closed.
+      await waitFor(async () => relay.stats().connections > 1);
+      await waitFor(
+        async () => (await count(database, `${OURS} and wait_event = 'PgSleep'`)) === 1,
+      );
+      await openGate(database);
 
-    const report = await running;
-    expect(report).toMatchObject({ status: "applied" });
-    expect(report.warnings.map(({ code }) => code)).toEqual(["CONNECTION_LOST", ...also]);
-    expect(report.warnings[0]?.message).toContain("not answered 2 pings");
-    expect(await count(database, "accounts")).toBe(2);
-    expect(await count(database, "drizzle.__drizzle_migrations")).toBe(2);
-  });
+      const report = await running;
+      expect(report).toMatchObject({ status: "applied" });
+      expect(report.warnings.map(({ code }) => code)).toEqual(["CONNECTION_LOST", ...also]);
+      expect(report.warnings[0]?.message).toContain("not answered 2 pings");
+      expect(await count(database, "accounts")).toBe(2);
+      expect(await count(database, "drizzle.__drizzle_migrations")).toBe(2);
+    },
+  );
 
   test("is told from a statement that takes its time", async ({ database, target }) => {
     await database.sqlAsOwner("create table gate (id int)");

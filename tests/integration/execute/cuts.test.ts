@@ -116,6 +116,22 @@ describe("a new enum value", () => {
   });
 });
 
+test("a bundle of an earlier version, without marks, is tried in one transaction and cut where the server says so", async ({
+  database,
+  target,
+}) => {
+  await run(target, makeBundle(kinds));
+  const used = makeMigration("0002_used", 3_000, "insert into plugins values ('gotify', 'x')");
+
+  const report = await run(target, { ...makeBundle(kinds), migrations: [kinds, added, used] });
+
+  expect(report).toMatchObject({
+    status: "applied",
+    cuts: [{ migration: used.tag, statement: 1, reason: "new-enum-value" }],
+  });
+  expect(await database.sql("select kind::text from plugins")).toEqual([{ kind: "gotify" }]);
+});
+
 /** Makes a folder of plain files, with some that build an index beside the traffic. */
 function folderOf(count: number, concurrent: readonly number[]): readonly Migration[] {
   return Array.from({ length: count }, (_, index) => {

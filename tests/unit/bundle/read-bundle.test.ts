@@ -10,6 +10,7 @@ const HASH_DIFFERS = "the text of 0000_init does not match its hash";
 const OUTSIDE = "a statement of 0000_init lies outside its file";
 
 const TOUCHES = "a statement of 0000_init touches what this migrator does not know";
+const NEW_VALUES = "a statement of 0000_init uses enum values that this migrator does not know";
 const DIRECTIVE = "a directive of 0000_init is not known to this migrator";
 
 let bundle: Bundle;
@@ -52,6 +53,7 @@ describe("readBundle", () => {
     "tests/fixtures/folders/empty-journal",
     "tests/fixtures/folders/journal-order",
     "tests/fixtures/folders/directives",
+    "tests/fixtures/fidelity/enums",
     "drizzle",
   ])("gives back the bundle of %s that went through JSON", async (folder) => {
     const compiled = await compileBundle(folder);
@@ -112,6 +114,12 @@ describe("readBundle", () => {
     [["migrations", "0", "statements", "0", "touches", "0"], { kind: "table", name: "t" }, TOUCHES],
     [["migrations", "0", "statements", "0", "touches", "0", "lock"], "SHARED", TOUCHES],
     [["migrations", "0", "statements", "0"], 3, "a statement of 0000_init is not an object"],
+    [["migrations", "0", "statements", "0", "newValues"], {}, NEW_VALUES],
+    [
+      ["migrations", "0", "statements", "0", "newValues"],
+      [{ added: { tag: "t", index: 0 } }],
+      NEW_VALUES,
+    ],
     [["migrations", "0", "statements", "0", "end"], 9_999, OUTSIDE],
     [["migrations", "0", "statements", "0", "end"], 0, OUTSIDE],
     [["migrations", "0", "statements", "0", "start"], -1, OUTSIDE],

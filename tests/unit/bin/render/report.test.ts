@@ -43,6 +43,25 @@ describe("renderReport", () => {
     ]);
   });
 
+  test("shows in a plan where transactions end, and which statement forces it", () => {
+    const report = buildReport("test", "planned", {
+      cuts: [
+        { migration: "0001_a", statement: 2, line: 7, reason: "not-transactional" },
+        { migration: "0002_b", statement: 1, line: 1, reason: "new-enum-value" },
+      ],
+      timings: TIMINGS,
+    });
+
+    expect(
+      renderReport(report, { ...plain, action: "plan" })
+        .split("\n")
+        .slice(0, -1),
+    ).toEqual([
+      "| 0001_a  is cut at statement 2 (line 7): it commits by itself",
+      "| 0002_b  is cut at statement 1 (line 1): it uses a value that was added to an enum before it",
+    ]);
+  });
+
   test("shows what came late", () => {
     expect(lines({ outOfOrder: [{ tag: "0001_late", hash: "e".repeat(64), when: 1 }] })).toEqual([
       "< 0001_late  is pending, and older than the newest applied one",

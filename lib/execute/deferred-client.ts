@@ -10,7 +10,7 @@ import {
 } from "../ledger/guard.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
-import { sessionResetParts } from "./session-reset.ts";
+import { releaseParts, sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import {
   beginParts,
@@ -129,6 +129,7 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
       const row = { text: query.text, values: values.map(String) };
       parts.push(
         ...statementParts(migration, lockTimeoutMs),
+        ...releaseParts(migration, Array.from(migration.statements.keys())),
         ...sessionResetParts(migration, lockTimeoutMs),
         { kind: "ledger-row", migration, ...row },
       );

@@ -60,6 +60,34 @@ export function sessionResetParts(migration: Migration, lockTimeoutMs: number): 
   ];
 }
 
+/** The forms of a statement about savepoints, with the savepoint's name. */
+const SAVEPOINT = /^(savepoint|release|rollback)\b.*?("(?:[^"]|"")+"|[^\s"]+)$/is;
+
+/**
+ * Returns the parts that release the savepoints which these statements leave open. Otherwise the next file could roll
+ * back to one of them, and so undo what this file has done and its ledger row.
+ */
+export function releaseParts(migration: Migration, indexes: readonly number[]): readonly Part[] {
+  const open = indexes
+    .flatMap((index) => migration.statements[index] ?? [])
+    .filter(({ kind }) => kind === "TransactionStmt")
+    .reduce<readonly string[]>(
+      (names, each) => savepointsAfter(names, statementText(migration, each)),
+      [],
+    );
+  // A name may stand twice; then the newer one hides the older.
+  return open.toReversed().map((name) => ({ kind: "setting", text: `release savepoint ${name}` }));
+}
+
+function savepointsAfter(open: readonly string[], text: string): readonly string[] {
+  const [, verb = "", written = ""] = SAVEPOINT.exec(text) ?? [];
+  const name = written.startsWith('"') ? written : `"${written.toLowerCase()}"`;
+  if (verb.toLowerCase() === "savepoint") return [...open, name];
+  const at = open.lastIndexOf(name);
+  if (at < 0) return open;
+  return open.slice(0, verb.toLowerCase() === "release" ? at : at + 1);
+}
+
 /** Whether the file itself has set the session's lock time-out before this statement. */
 export function setsLockTimeout(migration: Migration, before: number): boolean {
   return migration.statements

@@ -23,7 +23,13 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";
-import { asOurselves, ownRoleParts, sessionResetParts, setsLockTimeout } from "./session-reset.ts";
+import {
+  asOurselves,
+  ownRoleParts,
+  releaseParts,
+  sessionResetParts,
+  setsLockTimeout,
+} from "./session-reset.ts";
 import {
   beginParts,
   knownAfter,
@@ -196,7 +202,11 @@ export function createStatementsExecutor(
     begin: readonly Part[],
     body: readonly (readonly Part[])[],
   ): Promise<void> {
-    const parts = slices.flatMap((slice, index) => [...(body[index] ?? []), ...recordParts(slice)]);
+    const parts = slices.flatMap((slice, index) => [
+      ...(body[index] ?? []),
+      ...releaseParts(slice.migration, slice.statements),
+      ...recordParts(slice),
+    ]);
     await transact([...owedParts(), ...parts], workingIn(migration), [
       ...begin,
       ...leftParts(migration),

@@ -116,6 +116,25 @@ describe("a new enum value", () => {
   });
 });
 
+test("a use that only the server sees is refused, and nothing stays, where all must share one transaction", async ({
+  database,
+  target,
+}) => {
+  await run(target, makeBundle(kinds));
+  const hidden = makeMigration(
+    "0002_hidden",
+    3_000,
+    "insert into plugins values (('got' || 'ify')::kind, 'x')",
+  );
+
+  const report = await run(target, makeBundle(kinds, added, hidden), { transaction: "all" });
+
+  expect(report).toMatchObject({ status: "failed", error: { sqlstate: "55P04" }, applied: [] });
+  expect(await database.sql("select enum_range(null::kind)::text as kinds")).toEqual([
+    { kinds: "{email}" },
+  ]);
+});
+
 test("a bundle of an earlier version, without marks, is tried in one transaction and cut where the server says so", async ({
   database,
   target,

@@ -126,6 +126,38 @@ describe("the transaction that a file begins", () => {
     expect(await database.sql("select file from logs")).toEqual([{ file: "kept" }]);
   });
 
+  describe.each(["drizzle", "statements"])("of %s", (executor) => {
+    test.for([
+      ["savepoint a", "rollback to a"],
+      ["SAVEPOINT a; savepoint b; savepoint A", "rollback to savepoint a"],
+      ['savepoint "A b"; release "A b"; savepoint "C d"', 'rollback to savepoint "C d"'],
+      ["savepoint a; savepoint b; rollback work to savepoint a", "release a"],
+    ] satisfies [string, string][])(
+      "does not let a file go back to the savepoint of an earlier one: %s",
+      async ([saves, back], { database, target }) => {
+        const saving = makeMigration("0001_saving", 2_000, `${saves}; ${log("saving")}`);
+        const going = makeMigration("0002_going", 3_000, back);
+
+        const failed = await run(target, makeBundle(logs, saving, going), { executor });
+        const report = await run(target, makeBundle(logs, saving), { executor });
+
+        expect(failed).toMatchObject({ status: "failed", error: { sqlstate: "3B001" } });
+        expect(report).toMatchObject({ status: "applied", executor, atomic: true });
+        expect(await database.sql("select file from logs")).toEqual([{ file: "saving" }]);
+      },
+    );
+  });
+
+  test("does not undo the files before it by a ROLLBACK", async ({ database, target }) => {
+    const taken = makeMigration("0001_taken", 2_000, log("taken back"), "rollback", log("kept"));
+
+    expect(await run(target, makeBundle(logs, taken, after))).toMatchObject({ status: "applied" });
+    expect(await database.sql("select file from logs")).toEqual([
+      { file: "kept" },
+      { file: "after" },
+    ]);
+  });
+
   test.for([["prepare transaction 'x'"], ["commit prepared 'x'"], ["rollback prepared 'x'"]])(
     "is not handed over by %s: the folder is refused with file, line and way out",
     async ([sql = ""]) => {

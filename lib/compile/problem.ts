@@ -2,7 +2,7 @@ import { STATEMENT_BREAKPOINT } from "../bundle/bundle.ts";
 import { excerpt, type Position } from "../bundle/text-position.ts";
 import { MigratorError } from "../errors.ts";
 import type { MigrationFile } from "./folder.ts";
-import { parseRanges, type Range } from "./sql/parser.ts";
+import { type Limit, parseRanges, type Range } from "./sql/parser.ts";
 
 /** The reason why a migration's text cannot be cut into statements, and the place. */
 export interface SqlProblem {
@@ -18,6 +18,8 @@ export interface SqlProblem {
   readonly text: string;
   /** Whether PostgreSQL could read the text in one piece, and only the split at a breakpoint broke it. */
   readonly torn: boolean;
+  /** The limit of the parser that the statement exceeds; absent for any other problem. */
+  readonly beyond?: Limit;
 }
 
 /** A directive that cannot be followed, and why. */
@@ -72,8 +74,8 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
   const { line, column, index, text, torn } = problem;
   const statement = { index, line, column, excerpt: text.slice(0, 500) };
   const facts = { migration: tag, statement, detail: lineOf(sql, problem) };
-  const whole = parseRanges(sql);
-  if (whole.ok && whole.ranges.length === 0) {
+  const whole = problem.beyond === undefined ? parseRanges(sql) : null;
+  if (whole?.ok === true && whole.ranges.length === 0) {
     return new MigratorError(
       "PULL_BASELINE",
       `${path}, line ${line}, column ${column}: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
@@ -83,7 +85,7 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
   return new MigratorError(
     "SQL_INVALID",
     `${path}, line ${line}, column ${column}: ${problem.message}. Correct this statement${torn ? ", or move the statement breakpoint out of it" : ""}.`,
-    { ...facts, hint: torn ? TORN_HINT : NEWER_HINT },
+    { ...facts, hint: hintOf(problem) },
   );
 }
 
@@ -106,6 +108,21 @@ function lineOf(sql: string, place: Position): string {
   const { shown, indent, carets } = excerpt(sql, place);
   return `${shown}\n${indent}${carets}`;
 }
+
+function hintOf({ torn, beyond, message }: SqlProblem): string {
+  if (torn) return TORN_HINT;
+  if (beyond !== undefined) return LIMIT_HINTS[beyond];
+  return message.startsWith("memory exhausted") ? GRAMMAR_HINT : NEWER_HINT;
+}
+
+const LIMIT_HINTS: Readonly<Record<Limit, string>> = {
+  depth:
+    'PostgreSQL refuses most such statements, too (54001, with its default max_stack_depth). Write the chain in brackets of some hundred parts each, or as several statements. If your server takes it as it is, let it through: "-- neon-migrate: unparsed" on the line above.',
+  size: 'Write it as several statements of fewer values each. Or let it through as it is: "-- neon-migrate: unparsed" on the line above.',
+};
+
+const GRAMMAR_HINT =
+  "PostgreSQL refuses this statement with the same words: brackets, CASE or subqueries nest deeper than its grammar allows. Write it with less nesting.";
 
 const NEWER_HINT =
   'If the statement is right, and only this parser is older than the server, let it through: "-- neon-migrate: unparsed" on the line above.';

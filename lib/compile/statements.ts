@@ -21,7 +21,8 @@ import {
   statementAround,
 } from "./problem.ts";
 import { classify } from "./sql/classify.ts";
-import { type Parse, parseRanges, type Range, type Tree } from "./sql/parser.ts";
+import { firstToken } from "./sql/outline.ts";
+import { type Limit, type Parse, parseRanges, type Range, type Tree } from "./sql/parser.ts";
 import { digestTokens } from "./sql/tokens.ts";
 import { touchesOf } from "./sql/touches.ts";
 
@@ -168,7 +169,8 @@ function sqlProblem({ sql, chunkStart, index }: Where, text: string, failure: Fa
     ...positionAt(sql, chunkStart + offset),
     index,
     text: statementAround(text, from, offset),
-    torn: isTorn(sql, chunkStart, text.length),
+    torn: failure.beyond === undefined && isTorn(sql, chunkStart, text.length),
+    ...(failure.beyond === undefined ? {} : { beyond: failure.beyond }),
   };
 }
 
@@ -194,6 +196,7 @@ interface Failure {
   readonly offset: number;
   /** The beginning of the statement with the error. */
   readonly from: number;
+  readonly beyond?: Limit;
 }
 
 function parsePieces(chunk: string): Pieces {
@@ -203,19 +206,23 @@ function parsePieces(chunk: string): Pieces {
   while (from < chunk.length) {
     const text = chunk.slice(from, pieceEnd(chunk, from, length));
     const parse = parseRanges(text);
+    if (isExhaustion(parse)) return exhausted(ranges, parse, text, from);
     if (from + text.length === chunk.length) return lastPiece(ranges, parse, text, from);
     // Sound wherever the piece ends: once the grammar has taken a semicolon as the end of a statement, the text
     // behind it cannot change the statements before it.
-    const next = parse.ok ? (parse.ranges.at(-1)?.next ?? null) : null;
-    if (!parse.ok || next === null) {
-      length *= 2;
-      continue;
-    }
-    for (const range of parse.ranges) ranges.push(read(range, text, from));
+    const { whole, next } = wholeIn(parse);
+    length = next === null ? length * 2 : PIECE_LENGTH;
+    if (next === null) continue;
+    for (const range of whole) ranges.push(read(range, text, from));
     from += next;
-    length = PIECE_LENGTH;
   }
   return { ranges, failure: null };
+}
+
+/** Returns the statements of a piece, and the offset behind them; null where the last one does not end in it. */
+function wholeIn(parse: Parse): { readonly whole: readonly Range[]; readonly next: number | null } {
+  const whole = parse.ok ? parse.ranges : [];
+  return { whole, next: whole.at(-1)?.next ?? null };
 }
 
 function pieceEnd(chunk: string, from: number, length: number): number {
@@ -234,4 +241,38 @@ function lastPiece(before: readonly Read[], parse: Parse, text: string, from: nu
     ranges: all,
     failure: { message, offset: from + offset, from: from + (ranges.at(-1)?.next ?? 0) },
   };
+}
+
+/** Finds the statement that is too much for the parser: the parser itself gives up the whole text without a place. */
+function exhausted(
+  before: readonly Read[],
+  { message, beyond }: Exhaustion,
+  text: string,
+  from: number,
+): Pieces {
+  const all = [...before];
+  let at = 0;
+  let tries = 0;
+  for (let end = pieceEnd(text, at, 0); end < text.length; end = pieceEnd(text, end, 0)) {
+    const piece = text.slice(at, end);
+    const parse = parseRanges(piece);
+    tries += 1;
+    if (isExhaustion(parse) || tries > MAX_TRIES) break;
+    // A semicolon inside a literal, a comment or a body ends no statement.
+    if (!parse.ok || parse.ranges.at(-1)?.next !== end - at) continue;
+    for (const range of parse.ranges) all.push(read(range, piece, from + at));
+    at = end;
+    tries = 0;
+  }
+  const start = from + at + firstToken(text.slice(at));
+  return { ranges: all, failure: { message, offset: start, from: start, beyond } };
+}
+
+/** The search for a statement's end passes so many semicolons, then gives up. */
+const MAX_TRIES = 50;
+
+type Exhaustion = Parse & { readonly ok: false; readonly beyond: Limit };
+
+function isExhaustion(parse: Parse): parse is Exhaustion {
+  return !parse.ok && parse.beyond !== undefined;
 }

@@ -6,7 +6,8 @@
 
 import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
 import { unitsAt } from "../../bundle/text-position.ts";
-import { leadingBlanks, scanBytes, trimComments } from "./scanner.ts";
+import { calmed, leadingBlanks, outlineOf } from "./outline.ts";
+import { scanBytes, trimComments } from "./scanner.ts";
 
 /** One statement in a text, as PostgreSQL's parser cuts it. Offsets are UTF-16 units. */
 export interface Range {
@@ -29,9 +30,36 @@ export type Tree = Readonly<Record<string, unknown>>;
 /** The answer of PostgreSQL's parser about a text: its statements, or its first error. */
 export type Parse =
   | { readonly ok: true; readonly ranges: readonly Range[] }
-  | { readonly ok: false; readonly message: string; readonly offset: number };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly offset: number;
+      /** A limit of the parser that the text exceeds, as far as the parser cannot say where. */
+      readonly beyond?: Limit;
+    };
+
+/** The limits of the parser that a text can exceed. */
+export type Limit = "depth" | "size";
 
 const MAX_MESSAGE_LENGTH = 200;
+
+/** The tree of a list takes about a kilobyte for each element: with more of them Node runs out of memory. */
+const MAX_COMMAS = 1_000_000;
+
+const LIMITS: Readonly<Record<Limit, string>> = {
+  depth:
+    "this statement nests deeper than the parser can follow, as a chain of thousands of operators, casts, joins or UNIONs does",
+  size: `this statement lists more than ${MAX_COMMAS.toLocaleString("en")} values or names, and the parser's memory does not hold them`,
+};
+
+function beyond(limit: Limit): Parse {
+  return { ok: false, message: LIMITS[limit], offset: 0, beyond: limit };
+}
+
+/** Whether the parser, which is WebAssembly, has come to the end of its stack or its memory. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof RangeError || (error instanceof Error && error.name === "RuntimeError");
+}
 
 /** Makes the parser ready; `parseRanges` is synchronous after that. */
 export async function loadParser(): Promise<void> {
@@ -44,6 +72,7 @@ export function parseRanges(text: string): Parse {
   const blanks = leadingBlanks(text);
   const rest = text.slice(blanks);
   if (rest === "") return { ok: true, ranges: [] };
+  if (rest.length > MAX_COMMAS && outlineOf(rest).commas > MAX_COMMAS) return beyond("size");
   try {
     const { stmts = [] } = parseText(rest);
     const toUnits = unitsAt(rest, "bytes");
@@ -65,6 +94,7 @@ export function parseRanges(text: string): Parse {
       }),
     };
   } catch (error) {
+    if (isExhausted(error)) return beyond("depth");
     if (!hasSqlDetails(error)) throw error;
     const offset = blanks + unitsAt(rest, "codePoints")(error.sqlDetails?.cursorPosition ?? 0);
     return { ok: false, message: firstLine(error.message), offset };
@@ -90,10 +120,12 @@ function asTree(stmt: object): Tree {
  * Parses a text; a text that is refused is tried again with blanks for its line comments. PostgreSQL reads
  * `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner hands out comments as tokens.
  */
-function parseText(text: string): ReturnType<typeof parseSync> {
+function parseText(given: string): ReturnType<typeof parseSync> {
+  const text = calmed(given);
   try {
     return parseSync(text);
   } catch (error) {
+    if (isExhausted(error)) throw error;
     const blanked = withoutLineComments(text);
     if (blanked === null) throw error;
     try {

@@ -5,43 +5,60 @@ import { list, type Node, nodes, record, relation, text } from "./tree.ts";
 /** A table in a query, with the lock that the query takes on it. */
 type Read = Touched & { readonly lock: LockMode };
 
+/** The names of a WITH part, of which the first ones are visible. A list for each query would be copied for each. */
+interface Names {
+  readonly places: ReadonlyMap<string, number>;
+  readonly visible: number;
+  readonly outer: Names | null;
+}
+
+function hides(names: Names | null, name: string): boolean {
+  for (let each = names; each !== null; each = each.outer) {
+    if ((each.places.get(name) ?? each.visible) < each.visible) return true;
+  }
+  return false;
+}
+
 /** The names that common table expressions hide, and the lock on the tables that are read. */
 interface Scope {
-  readonly hidden: readonly string[];
+  readonly hidden: Names | null;
   readonly lock: LockMode;
 }
 
-const READING: Scope = { hidden: [], lock: "ACCESS SHARE" };
+const READING: Scope = { hidden: null, lock: "ACCESS SHARE" };
 
 /** Returns the tables that are read or changed anywhere in a node: in queries, their subqueries and WITH parts. */
 export function tablesIn(node: unknown): readonly Read[] {
   return walk(node, READING);
 }
 
+/** A part of the tree, or a table that was found, in the order of the text. */
+type Part = { readonly value: unknown; readonly scope: Scope } | { readonly read: Read };
+
+/** Keeps its own stack, and one list for the whole tree: a chain of thousands of operators makes a tree as deep. */
 function walk(value: unknown, scope: Scope): readonly Read[] {
   const found: Read[] = [];
-  collect(value, scope, found);
+  const open: Part[] = [{ value, scope }];
+  for (let part = open.pop(); part !== undefined; part = open.pop()) {
+    if ("read" in part) found.push(part.read);
+    else for (const each of partsOf(part.value, part.scope).reverse()) open.push(each);
+  }
   return found;
 }
 
-/** Collects into one list for the whole tree: a list for each node took a tenth of the time of a compilation. */
-function collect(value: unknown, scope: Scope, found: Read[]): void {
-  if (typeof value !== "object" || value === null) return;
-  if (Array.isArray(value)) {
-    for (const each of value) collect(each, scope, found);
-    return;
-  }
-  for (const [name, inner] of Object.entries(value)) {
-    const visit = VISITORS[name];
-    if (visit === undefined) collect(inner, scope, found);
-    else found.push(...visit(record(inner), scope));
-  }
+function partsOf(value: unknown, scope: Scope): Part[] {
+  if (typeof value !== "object" || value === null) return [];
+  if (Array.isArray(value)) return value.map((each) => ({ value: each, scope }));
+  return Object.entries(value).flatMap(
+    ([name, inner]) => VISITORS[name]?.(record(inner), scope) ?? [{ value: inner, scope }],
+  );
 }
 
-const VISITORS: Readonly<Record<string, (node: Node, scope: Scope) => readonly Read[]>> = {
+const VISITORS: Readonly<Record<string, (node: Node, scope: Scope) => readonly Part[]>> = {
   RangeVar: (node, { hidden, lock }) => {
     const { schema, name } = relation(node);
-    return schema === null && hidden.includes(name) ? [] : [{ kind: "table", schema, name, lock }];
+    const isHidden = schema === null && hides(hidden, name);
+    return isHidden ? [] : [{ read: { kind: "table", schema, name, lock } }];
   },
   SelectStmt: (node, scope) => select(node, withExpressions(node, scope)),
   // The two sides of a UNION are nodes without a name around them.
@@ -54,7 +71,7 @@ const VISITORS: Readonly<Record<string, (node: Node, scope: Scope) => readonly R
 };
 
 interface With {
-  readonly reads: readonly Read[];
+  readonly reads: readonly Part[];
   readonly scope: Scope;
 }
 
@@ -62,27 +79,32 @@ interface With {
 function withExpressions({ withClause }: Node, outer: Scope): With {
   const { ctes, recursive } = record(withClause);
   const all = nodes(ctes, "CommonTableExpr");
-  const names = all.map(({ ctename }) => text(ctename));
-  const reads = all.flatMap(({ ctequery }, index) => {
-    const visible = recursive === true ? names : names.slice(0, index);
-    return walk(ctequery, { hidden: [...outer.hidden, ...visible], lock: "ACCESS SHARE" });
+  if (all.length === 0) return { reads: [], scope: outer };
+  const places = new Map(all.map(({ ctename }, index) => [text(ctename), index]));
+  const seeing = (visible: number): Scope => ({
+    ...outer,
+    hidden: { places, visible, outer: outer.hidden },
   });
-  return { reads, scope: { ...outer, hidden: [...outer.hidden, ...names] } };
+  const reads = all.map(({ ctequery }, index) => ({
+    value: ctequery,
+    scope: { ...seeing(recursive === true ? all.length : index), lock: READING.lock },
+  }));
+  return { reads, scope: seeing(all.length) };
 }
 
 /** Reads a SELECT. FOR UPDATE and its kin lock all tables in FROM, or only the tables that they name. */
-function select(node: Node, { reads, scope }: With): readonly Read[] {
+function select(node: Node, { reads, scope }: With): readonly Part[] {
   const { fromClause, lockingClause, withClause: _with, intoClause: _into, ...rest } = node;
   const clauses = nodes(lockingClause, "LockingClause");
   const named = clauses.flatMap(({ lockedRels }) =>
     nodes(lockedRels, "RangeVar").map(({ relname }) => text(relname)),
   );
   const all = clauses.some(({ lockedRels }) => list(lockedRels).length === 0);
-  const from = list(fromClause).flatMap((each) => {
-    const locked = all || named.some((name) => namesIn(each).includes(name));
-    return walk(each, locked ? { ...scope, lock: "ROW SHARE" } : scope);
+  const from = list(fromClause).map((value): Part => {
+    const locked = all || named.some((name) => namesIn(value).includes(name));
+    return { value, scope: locked ? { ...scope, lock: "ROW SHARE" } : scope };
   });
-  return [...reads, ...from, ...walk(rest, { ...scope, lock: "ACCESS SHARE" })];
+  return [...reads, ...from, { value: rest, scope: { ...scope, lock: "ACCESS SHARE" } }];
 }
 
 /** Returns the name of an item of FROM: its alias, else its own name. */
@@ -92,9 +114,9 @@ function namesIn(item: unknown): readonly string[] {
   return [text(record(alias).aliasname) || text(relname)];
 }
 
-function change(node: Node, outer: Scope): readonly Read[] {
+function change(node: Node, outer: Scope): readonly Part[] {
   const { relation: target, withClause: _with, ...rest } = node;
   const { reads, scope } = withExpressions(node, outer);
   const changed = { kind: "table", ...relation(target), lock: "ROW EXCLUSIVE" } as const;
-  return [changed, ...reads, ...walk(rest, { ...scope, lock: "ACCESS SHARE" })];
+  return [{ read: changed }, ...reads, { value: rest, scope: { ...scope, lock: "ACCESS SHARE" } }];
 }

@@ -1,5 +1,6 @@
 import { scanSync } from "libpg-query";
 import { unitsAt } from "../../bundle/text-position.ts";
+import { BLANKS, calmed } from "./outline.ts";
 
 /** One token of PostgreSQL's scanner, comments included. Offsets are UTF-16 units. */
 export interface Token {
@@ -28,16 +29,6 @@ export function scanTokens(text: string): readonly Token[] {
   });
 }
 
-/** The blanks of PostgreSQL's `scan.l`. It takes a no-break space, for example, for a part of a name. */
-const BLANKS = " \t\n\r\f\v";
-
-/** Counts the blanks at the beginning of a text. */
-export function leadingBlanks(text: string): number {
-  let count = 0;
-  while (count < text.length && BLANKS.includes(text.charAt(count))) count += 1;
-  return count;
-}
-
 /** Finds the beginning and end of a statement's text, without the comments and blanks around it. */
 export function trimComments(text: string): { readonly start: number; readonly end: number } {
   if (!text.includes("--") && !text.includes("/*")) {
@@ -62,5 +53,5 @@ export function trimComments(text: string): { readonly start: number; readonly e
  * @throws SyntaxError where a literal or comment is unterminated
  */
 export function scanBytes(text: string): ReturnType<typeof scanSync>["tokens"] {
-  return scanSync(text.replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ")).tokens;
+  return scanSync(calmed(text).replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ")).tokens;
 }

@@ -176,11 +176,16 @@ export function columnIn(expression: unknown): string | null {
   return strings(fields).at(-1) ?? null;
 }
 
-/** Calls `visit` with the name and the fields of every node of a tree. */
+/**
+ * Calls `visit` with the name and the fields of every node of a tree, from its root to its leaves. It keeps its own
+ * stack: a chain of thousands of operators makes a tree that is as deep.
+ */
 export function walk(value: unknown, visit: (name: string, node: Node) => void): void {
-  for (const [name, child] of Object.entries(record(value))) {
+  const open = Object.entries(record(value)).reverse();
+  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
+    const [name, child] = entry;
     if (typeof child !== "object" || child === null) continue;
     if (!Array.isArray(child)) visit(name, record(child));
-    walk(child, visit);
+    for (const each of Object.entries(child).reverse()) open.push(each);
   }
 }

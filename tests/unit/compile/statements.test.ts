@@ -251,3 +251,74 @@ describe("cutStatements of a random mix", () => {
     );
   });
 });
+
+/** A chain for which the parser's tree is as deep as the chain is long. */
+const chains = (length: number): readonly string[] => [
+  `select 1${"+1".repeat(length)}`,
+  `select 'a'${"||'a'".repeat(length)}`,
+  `select 1${"::int".repeat(length)}`,
+  `select 1${" union all select 1".repeat(length)}`,
+  `select 1 from t${" cross join t".repeat(length)}`,
+];
+
+describe("cutStatements with a text of any size", () => {
+  test("names the statement that nests deeper than the parser can follow", () => {
+    for (const chain of chains(20_000)) {
+      const result = cutStatements(`select 1;\nselect ';';\n-- a\n${chain};\nselect 2`);
+
+      expect(result).toMatchObject({
+        code: "SQL_INVALID",
+        problem: { line: 4, column: 1, index: 3, beyond: "depth", torn: false },
+      });
+    }
+  });
+
+  test("reads a chain as long as the parser can follow, and its tables", () => {
+    for (const chain of chains(5_000)) {
+      const result = cutStatements(`${chain} from u`.replace(/from t(.*) from u$/, "from t$1, u"));
+
+      expect(result).toMatchObject({
+        statements: [{ touches: expect.arrayContaining([expect.objectContaining({ name: "u" })]) }],
+      });
+    }
+  });
+
+  test("still reads other texts after the parser has come to the end of its stack", () => {
+    const [deep = ""] = chains(20_000);
+    for (let time = 0; time < 10; time += 1) cutStatements(deep);
+
+    expect(cut("select 1;")).toEqual([[0, 1, 1, "select 1"]]);
+  });
+
+  test("lets a chain through that a directive says the server can read", () => {
+    const [deep = ""] = chains(20_000);
+
+    const result = cutStatements(`-- neon-migrate: unparsed\n${deep};`);
+
+    expect(result).toMatchObject({ statements: [{ kind: "Unparsed", line: 2 }] });
+  });
+
+  // PostgreSQL's scanner takes time with the square of the depth: minutes for each of these texts.
+  test("passes comments that nest to any depth in one reading", () => {
+    const depth = 1_000_000;
+    const nested = `${"/*".repeat(depth)}${"*/".repeat(depth)}`;
+
+    expect(cut(`${nested} select 1 /*${nested}*/ + 2;`)).toHaveLength(1);
+    expect(cut(`select '${nested}', e'\\'/*', "/*", $a$/*$a$; -- /*\nselect 2`)).toHaveLength(2);
+    expect(cut(`${nested} ${"/*".repeat(depth)}`)).toMatchObject({
+      message: expect.stringContaining("unterminated /* comment"),
+    });
+  });
+
+  test("names the statement with more values than the parser's memory holds", () => {
+    const result = cutStatements(`select 1;\ninsert into t values (1)${",(1)".repeat(1_100_000)};`);
+
+    expect(result).toMatchObject({ problem: { line: 2, index: 2, beyond: "size" } });
+  });
+
+  test("reads a literal of 30 MB, and the statement behind it", () => {
+    const long = "a, /* -- ; ".repeat(3_000_000);
+
+    expect(cut(`insert into t values ('${long}'); select 2`)).toHaveLength(2);
+  });
+});

@@ -88,6 +88,10 @@ function withoutClause(column: Node, clause: string, sql: string, table: ObjectN
   return `ALTER TABLE ${quoteName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
 }
 
+/** UNIQUE or PRIMARY KEY of a column, with all words that belong to it. */
+const OWN_INDEX =
+  /^(?:unique(?:\s+nulls\s+(?:not\s+)?distinct)?|primary\s+key)(?:\s+with\s*\([^)]*\))?(?:\s+using\s+index\s+tablespace\s+\S+)?(?:\s+(?:not\s+)?deferrable)?(?:\s+initially\s+\w+)?/i;
+
 /** Cuts off the other constraints of a column, which stand behind this one up to the comma. */
 function inlineClause(clause: string, column: Node | null): string {
   if (column === null) return clause;
@@ -96,10 +100,10 @@ function inlineClause(clause: string, column: Node | null): string {
     const open = check[0].length;
     return clause.slice(0, open + clauseLength(clause.slice(open)) + 1);
   }
-  const word = /^(?:unique|primary\s+key)/i.exec(clause)?.[0];
+  const word = OWN_INDEX.exec(clause)?.[0];
   if (word !== undefined) return word;
   return (
-    /^references\s+\S+\s*(?:\([^)]*\))?(?:\s+on\s+(?:delete|update)\s+(?:cascade|restrict|no\s+action|set\s+(?:null|default)))*/i.exec(
+    /^references\s+\S+\s*(?:\([^)]*\))?(?:\s+on\s+(?:delete|update)\s+(?:cascade|restrict|no\s+action|set\s+(?:null|default)))*(?:\s+(?:not\s+)?deferrable)?(?:\s+initially\s+\w+)?/i.exec(
       clause,
     )?.[0] ?? clause
   );

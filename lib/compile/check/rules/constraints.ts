@@ -5,6 +5,8 @@ import {
   alterCommands,
   keyOf,
   type Node,
+  nodes,
+  record,
   relation,
   strings,
   text,
@@ -61,18 +63,11 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
     kinds: ["AlterTableStmt"],
     check: (statement) =>
       ["CONSTR_UNIQUE", "CONSTR_PRIMARY"].flatMap((contype) =>
-        constraintProblems(
-          statement,
-          contype,
-          (table, { constraint, name, at, columns, addColumn }) => {
-            const add = addColumn === null ? "" : `${addColumn}\n`;
-            return {
-              message: `${quoteName(table)} is locked against reads and writes while the index of ${quoteIdentifier(name)} is built.`,
-              rewrite: `${add}${uniqueIndex(table, name, columns, constraint)}\n${fromIndex(table, name, constraint)}`,
-              at,
-            };
-          },
-        ),
+        constraintProblems(statement, contype, (table, added) => ({
+          message: `${quoteName(table)} is locked against reads and writes while the index of ${quoteIdentifier(added.name)} is built.`,
+          rewrite: `${added.addColumn === null ? "" : `${added.addColumn}\n`}${uniqueRewrite(table, added, statement.history.isPartitioned(table))}`,
+          at: added.at,
+        })),
       ),
   },
   {
@@ -121,28 +116,45 @@ function constraintProblems(
     .map((added) => ({ table, asks: SCAN, ...describe(table, added) }));
 }
 
-function uniqueIndex(
-  table: ObjectName,
-  name: string,
-  columns: readonly string[],
-  { nulls_not_distinct: notDistinct, including }: Node,
-): string {
-  const names = (each: readonly string[]): string => each.map(quoteIdentifier).join(", ");
-  const payload = strings(including);
-  const include = payload.length === 0 ? "" : ` INCLUDE (${names(payload)})`;
-  const nulls = notDistinct === true ? " NULLS NOT DISTINCT" : "";
-  return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${quoteName(table)} (${names(columns)})${include}${nulls};`;
+function uniqueRewrite(table: ObjectName, added: Added, partitioned: boolean): string {
+  const { constraint, columns, name, clause } = added;
+  if (constraint.without_overlaps === true) {
+    return `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${clause};\n-- PostgreSQL has no online form of WITHOUT OVERLAPS: a quiet moment, or a new table that takes the name.`;
+  }
+  const what = constraint.contype === "CONSTR_PRIMARY" ? "PRIMARY KEY" : "UNIQUE";
+  const named = `ADD CONSTRAINT ${quoteIdentifier(name)} ${what}`;
+  const keys = `(${columns.map(quoteIdentifier).join(", ")})`;
+  const nulls = constraint.nulls_not_distinct === true ? " NULLS NOT DISTINCT" : "";
+  if (partitioned) {
+    const distinct = what === "UNIQUE" ? nulls : "";
+    return `ALTER TABLE ONLY ${quoteName(table)} ${named}${distinct} ${keys}${included(constraint)}${settings(constraint)}${deferred(added)};\n-- Then for each partition: CREATE UNIQUE INDEX CONCURRENTLY on it, ADD CONSTRAINT … USING INDEX, and ALTER INDEX ${quoteName({ ...table, name })} ATTACH PARTITION.`;
+  }
+  return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${quoteName(table)} ${keys}${included(constraint)}${nulls}${settings(constraint)};
+ALTER TABLE ${quoteName(table)} ${named} USING INDEX ${quoteIdentifier(name)}${deferred(added)};`;
 }
 
-function fromIndex(
-  table: ObjectName,
-  name: string,
-  { contype, deferrable, initdeferred }: Node,
-): string {
-  const what = contype === "CONSTR_PRIMARY" ? "PRIMARY KEY" : "UNIQUE";
-  const deferred = initdeferred === true ? " INITIALLY DEFERRED" : "";
-  const when = deferrable === true ? ` DEFERRABLE${deferred}` : "";
-  return `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${what} USING INDEX ${quoteIdentifier(name)}${when};`;
+function included({ including }: Node): string {
+  const payload = strings(including);
+  return payload.length === 0 ? "" : ` INCLUDE (${payload.map(quoteIdentifier).join(", ")})`;
+}
+
+/** Writes the storage parameters of a constraint's index. Each is a number or a word. */
+function settings({ options }: Node): string {
+  const set = nodes(options, "DefElem").map(({ defname, arg }) => {
+    const { Integer, String: word, Float } = record(arg);
+    const value = record(Integer).ival ?? record(word).sval ?? record(Float).fval;
+    return `${text(defname)} = ${String(value ?? true)}`;
+  });
+  return set.length === 0 ? "" : ` WITH (${set.join(", ")})`;
+}
+
+/** In a new column's definition these words are constraints of their own to the parser. */
+function deferred({ constraint, clause, addColumn }: Added): string {
+  const words = addColumn === null ? "" : clause;
+  const late = constraint.initdeferred === true || /\binitially\s+deferred\b/i.test(words);
+  const can = constraint.deferrable === true || /(?<!\bnot\s+)\bdeferrable\b/i.test(words);
+  if (late) return " DEFERRABLE INITIALLY DEFERRED";
+  return can ? " DEFERRABLE" : "";
 }
 
 function notValid(table: ObjectName, name: string, clause: string): string {

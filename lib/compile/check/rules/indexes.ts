@@ -1,5 +1,5 @@
 import { type ObjectName, quoteName } from "../../../postgres/names.ts";
-import { dropped, record, relation, text } from "../../sql/tree.ts";
+import { dropped, type Node, record, relation, text } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
 
 const CREATE_INDEX = /^(create\s+(?:unique\s+)?index)\b/i;
@@ -70,10 +70,20 @@ function droppedIndexes({ node, history, isNew, tag }: Checked): readonly Proble
     return [
       {
         message: `${of} is locked against reads and writes until ${quoteName(index)} is gone, and that waits for every query that runs on it.`,
-        rewrite: `DROP INDEX CONCURRENTLY ${node.missing_ok === true ? "IF EXISTS " : ""}${quoteName(index)};`,
+        rewrite: dropRewrite(node, index, table !== null && history.isPartitioned(table)),
         ...(table === null ? {} : { table }),
         asks: { kind: "scan", index },
       } satisfies Problem,
     ];
   });
+}
+
+/** PostgreSQL refuses CONCURRENTLY for the index of a partitioned table, and drops those of its partitions with it. */
+function dropRewrite({ missing_ok }: Node, index: ObjectName, partitioned: boolean): string {
+  const which = `${missing_ok === true ? "IF EXISTS " : ""}${quoteName(index)};`;
+  if (!partitioned) return `DROP INDEX CONCURRENTLY ${which}`;
+  return `-- The index of a partitioned table cannot be dropped CONCURRENTLY. Alone in a file it holds its locks for a moment only.
+-- neon-migrate: allow index-dropped-not-concurrent
+-- neon-migrate: lock-timeout 2s
+DROP INDEX ${which}`;
 }

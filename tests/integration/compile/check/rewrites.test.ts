@@ -67,6 +67,100 @@ describe("what a rule proposes instead", () => {
   });
 });
 
+const PARTITIONED = `
+  drop schema public cascade; create schema public;
+  create table other (id integer primary key);
+  create table m (id integer not null, at date not null, v integer, w text) partition by range (at);
+  create table m1 partition of m for values from ('2026-01-01') to ('2027-01-01');
+  create index m_v_idx on m (v);
+  create table plain (id integer not null, v integer, w text);
+`;
+
+/** Runs the rewrites of a statement on the tables that earlier migrations made, and returns the definitions they leave. */
+async function definitionsAfter(statement: string): Promise<readonly unknown[]> {
+  await database.sqlAsOwner(PARTITIONED);
+  const made = PARTITIONED.slice(PARTITIONED.indexOf("create table other"));
+  const [, findings = []] = checkAll([
+    makeMigration("0000", 0, made),
+    makeMigration("0001", 1, statement),
+  ]);
+  expect(findings).not.toEqual([]);
+  for (const { rewrite } of findings) {
+    const parsed = parseRanges(rewrite);
+    if (!parsed.ok) throw new Error(`${parsed.message}: ${rewrite}`);
+    for (const { start, end } of parsed.ranges)
+      await database.sqlAsOwner(rewrite.slice(start, end));
+  }
+  const rows = await database.sqlAsOwner(`
+    select indexdef as def from pg_indexes where tablename in ('m', 'plain')
+    union select pg_get_constraintdef(oid) from pg_constraint
+      where conrelid in ('m'::regclass, 'plain'::regclass) and contype <> 'n' order by 1
+  `);
+  return rows.map(({ def }) => def);
+}
+
+const M_V_IDX = "CREATE INDEX m_v_idx ON ONLY public.m USING btree (v)";
+
+describe("what a rule proposes instead loses nothing", () => {
+  test.each([
+    ["create index m_w_idx on m (w)", ["CREATE INDEX m_w_idx ON ONLY public.m USING btree (w)"]],
+    [
+      "create unique index on m (id desc, at)",
+      ["CREATE UNIQUE INDEX m_id_at_idx ON ONLY public.m USING btree (id DESC, at)"],
+    ],
+    [
+      "alter table m add constraint k unique nulls not distinct (v, at) include (w)",
+      [
+        "CREATE UNIQUE INDEX k ON ONLY public.m USING btree (v, at) INCLUDE (w) NULLS NOT DISTINCT",
+        "UNIQUE NULLS NOT DISTINCT (v, at) INCLUDE (w)",
+      ],
+    ],
+    [
+      "alter table m add primary key (id, at) deferrable",
+      [
+        "CREATE UNIQUE INDEX m_pkey ON ONLY public.m USING btree (id, at)",
+        "PRIMARY KEY (id, at) DEFERRABLE",
+      ],
+    ],
+  ])("on a partitioned table: %s", async (statement, expected) => {
+    expect(await definitionsAfter(statement)).toEqual([M_V_IDX, ...expected].sort());
+  });
+
+  test.each(["drop index m_v_idx", "drop index if exists public.m_v_idx"])(
+    "on a partitioned table: %s",
+    async (statement) => {
+      expect(await definitionsAfter(statement)).toEqual([]);
+    },
+  );
+
+  test.each([
+    [
+      "alter table plain add constraint k unique (v) with (fillfactor = 70)",
+      [
+        "CREATE UNIQUE INDEX k ON public.plain USING btree (v) WITH (fillfactor='70')",
+        "UNIQUE (v)",
+      ],
+    ],
+    [
+      "alter table plain add column x integer unique nulls not distinct references other",
+      [
+        "CREATE UNIQUE INDEX plain_x_key ON public.plain USING btree (x) NULLS NOT DISTINCT",
+        "FOREIGN KEY (x) REFERENCES other(id)",
+        "UNIQUE NULLS NOT DISTINCT (x)",
+      ],
+    ],
+    [
+      'alter table plain add column x text collate "C" unique deferrable initially deferred',
+      [
+        "CREATE UNIQUE INDEX plain_x_key ON public.plain USING btree (x)",
+        "UNIQUE (x) DEFERRABLE INITIALLY DEFERRED",
+      ],
+    ],
+  ])("on a plain table: %s", async (statement, expected) => {
+    expect(await definitionsAfter(statement)).toEqual([M_V_IDX, ...expected]);
+  });
+});
+
 test.each([
   ["uuid default gen_random_uuid()", true],
   ["timestamptz default clock_timestamp()", true],

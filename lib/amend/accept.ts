@@ -45,7 +45,7 @@ function acceptRow(
     .map(({ id }) => id);
   const summary = `update ${tag} in ${quotePlace(place)}: hash ${row.hash} becomes ${hash}`;
   const sending = {
-    text: `update ${quotePlace(place)} set hash = $1::text where id = any($2::int[])`,
+    text: `update ${quotePlace(place)} set hash = $1::pg_catalog.text where id operator(pg_catalog.=) any ($2::int[])`,
     values: [hash, `{${ids.join(",")}}`],
   };
   return [{ migration: tag, summary, sendings: [sending], tables: [place] }];

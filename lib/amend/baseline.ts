@@ -57,12 +57,13 @@ async function findTables(
   const rows = await connection.query<{ rank: number }>(
     `
     select t.rank::int as "rank"
-    from unnest($1::text[], $2::text[]) with ordinality as t (schema, name, rank)
+    from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) with ordinality as t (schema, name, rank)
     where exists (
       select from pg_catalog.pg_class c
-      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where c.relname = t.name::name and c.relkind in ('r', 'p', 'f', 'v', 'm')
-        and case when t.schema is null then pg_catalog.pg_table_is_visible(c.oid) else n.nspname = t.schema::name end
+      join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+      where c.relname operator(pg_catalog.=) t.name::pg_catalog.name
+        and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}'::pg_catalog."char"[])
+        and case when t.schema is null then pg_catalog.pg_table_is_visible(c.oid) else n.nspname operator(pg_catalog.=) t.schema::pg_catalog.name end
     )
     `,
     [tables.map(({ table }) => table.schema), tables.map(({ table }) => table.name)],

@@ -124,11 +124,11 @@ function copyRow({ into, from, target }: Merge, { id }: LedgerRow, name: string 
   // Drizzle 1.0 itself writes null where it takes a row over from the 0.x format.
   const appliedAt = from.home.columns.includes("applied_at") ? "applied_at" : "null";
   const columns = ["hash", "created_at", ...(named ? ["name"] : [])].map(quoteIdentifier);
-  const values = ["hash", "created_at", ...(named ? ["$2::text"] : [])];
+  const values = ["hash", "created_at", ...(named ? ["$2::pg_catalog.text"] : [])];
   return {
     text: `
       insert into ${quotePlace(target.place)} (${[...columns, ...(dated ? ["applied_at"] : [])].join(", ")})
-      select ${[...values, ...(dated ? [appliedAt] : [])].join(", ")} from ${quotePlace(from.home)} where id = $1::int
+      select ${[...values, ...(dated ? [appliedAt] : [])].join(", ")} from ${quotePlace(from.home)} where id operator(pg_catalog.=) $1::int
     `,
     values: [String(id), ...(named ? [name ?? ""] : [])],
   };
@@ -147,7 +147,7 @@ function emptied({ home, rows, checkpoints }: FoundLedger): readonly Change[] {
   const count = rows.length === 1 ? "the 1 row" : `the ${rows.length} rows`;
   const ids = `{${rows.map(({ id }) => id).join(",")}}`;
   const sending = {
-    text: `delete from ${quotePlace(home)} where id = any($1::int[])`,
+    text: `delete from ${quotePlace(home)} where id operator(pg_catalog.=) any ($1::int[])`,
     values: [ids],
   };
   const deletion: Change = {

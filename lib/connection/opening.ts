@@ -20,7 +20,7 @@ const CAN_WATCH = "linux|^PostgreSQL (1[5-9]|[2-9].).*darwin";
 
 /** Has the server look every second whether we still live, where it can do so. */
 const WATCHED = `case
-  when pg_catalog.version() ~ '${CAN_WATCH}' and pg_catalog.current_setting(${CHECK_INTERVAL_SETTING}, true) is not null
+  when pg_catalog.version() operator(pg_catalog.~) '${CAN_WATCH}' and pg_catalog.current_setting(${CHECK_INTERVAL_SETTING}, true) is not null
   then pg_catalog.set_config(${CHECK_INTERVAL_SETTING}, '${CHECK_INTERVAL}', false)
   else pg_catalog.current_setting(${CHECK_INTERVAL_SETTING}, true) end`;
 

@@ -236,7 +236,7 @@ class Session<Asked extends string> implements Connection<Asked> {
     this.client.once("end", () => clearTimeout(dropped));
     await this.beside(graceMs, async (helper) => {
       await before?.(helper);
-      return await helper.query("select pg_cancel_backend($1::int)", [this.backendPid]);
+      return await helper.query("select pg_catalog.pg_cancel_backend($1::int)", [this.backendPid]);
     });
   }
 

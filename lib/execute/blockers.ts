@@ -28,13 +28,15 @@ const MAX_INTERVAL_MS = 1_000;
 /** Longest wait for an answer. */
 const ANSWER_TIMEOUT_MS = 500;
 
-const SESSIONS = `select a.pid,${SESSION_COLUMNS} from pg_catalog.pg_stat_activity a where a.pid = any`;
+const SESSIONS = `select a.pid,${SESSION_COLUMNS} from pg_catalog.pg_stat_activity a where a.pid operator(pg_catalog.=) any `;
 
-const QUESTION = `${SESSIONS}(pg_blocking_pids($1::int))`;
+const QUESTION = `${SESSIONS}(pg_catalog.pg_blocking_pids($1::int))`;
 
 const HOLDERS = `${SESSIONS}(array(select l.pid from pg_catalog.pg_locks l
-  join pg_catalog.pg_class c on c.oid = l.relation where l.granted and $1 ~ ('\\m' || c.relname || '\\M')))
-  and a.datname = current_database() and a.pid <> pg_backend_pid()`;
+  join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) l.relation
+  where l.granted and $1::pg_catalog.text operator(pg_catalog.~) pg_catalog.concat('\\m', c.relname, '\\M')))
+  and a.datname operator(pg_catalog.=) pg_catalog.current_database()
+  and a.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`;
 
 /**
  * Asks a session that has waited in vain which sessions hold locks on relations that its statement names. During a

@@ -10,6 +10,7 @@ import {
 } from "../ledger/guard.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
+import { guardedParts } from "./guarded-parts.ts";
 import { releaseParts, sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import {
@@ -69,6 +70,7 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
   const { connection, migrations, lockTimeoutMs, ledger, known, before } = deferral;
   const expected = migrations.flatMap(expectedOf);
   const guarded = guardedBy(ledger);
+  const begin: Part[] = [];
   const parts: Part[] = [];
   const creations: string[] = [];
   let applied: readonly AppliedMigration[] = [];
@@ -79,11 +81,7 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
     if (query.text.trim() === "begin" && creations.length === 0) {
       deferring = true;
       const left = before === null ? [] : sessionResetParts(before, lockTimeoutMs);
-      parts.push(
-        ...beginParts(query.text, lockTimeoutMs),
-        ...left,
-        ...openingGuard(guarded, known).map((each): Part => ({ kind: "guard", ...each })),
-      );
+      begin.push(...beginParts(query.text, lockTimeoutMs), ...left);
       return NO_ROWS;
     }
     // The migrator ignores the answers to these statements. They travel along with its question for the newest row.
@@ -113,12 +111,15 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
     if (next === undefined) {
       if (query.text !== "commit") throw surprise(ledger, query);
       const written = recordedIn(parts);
-      parts.push(
+      const { role } = connection.database;
+      const opening = openingGuard(guarded, known);
+      const all: readonly Part[] = [
+        ...begin,
+        ...guardedParts(opening, parts, migrations[0] ?? null, role),
         { kind: "guard", ...closingGuard(guarded, known, written) },
         { kind: "commit", text: query.text },
-      );
-      const { role } = connection.database;
-      const durationsMs = await sendTransaction(connection, parts, (thrown, kind) =>
+      ];
+      const durationsMs = await sendTransaction(connection, all, (thrown, kind) =>
         explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
       );
       applied = Array.from(durationsMs, ([migration, ms]) =>

@@ -22,12 +22,12 @@ export const AS_NUMBER = "::pg_catalog.int8::pg_catalog.text::pg_catalog.float8"
 const INDEXES = `
   select c.oid${AS_NUMBER} as "id", c.relname::pg_catalog.text as "name", n.nspname::pg_catalog.text as "schema",
     i.indisvalid and i.indisready as "valid", pg_catalog.format('%I.%I', tn.nspname, t.relname) as "table",
-    t.relname::pg_catalog.text as "tableName", t.relkind = 'r' as "lockable"
+    t.relname::pg_catalog.text as "tableName", t.relkind operator(pg_catalog.=) 'r' as "lockable"
   from pg_catalog.pg_index i
-  join pg_catalog.pg_class c on c.oid = i.indexrelid and c.relkind = 'i'
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_class t on t.oid = i.indrelid
-  join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace`;
+  join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) i.indexrelid and c.relkind operator(pg_catalog.=) 'i'
+  join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+  join pg_catalog.pg_class t on t.oid operator(pg_catalog.=) i.indrelid
+  join pg_catalog.pg_namespace tn on tn.oid operator(pg_catalog.=) t.relnamespace`;
 
 /** Returns all indexes of a table, but none of a partitioned one. */
 export async function indexesOf(
@@ -35,7 +35,7 @@ export async function indexesOf(
   table: number,
 ): Promise<readonly IndexFacts[]> {
   return await connection.query<IndexFacts>(
-    `${INDEXES} where i.indrelid = $1::pg_catalog.text::pg_catalog.oid`,
+    `${INDEXES} where i.indrelid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.oid`,
     [table],
   );
 }
@@ -53,9 +53,9 @@ export async function leftBy(
   const found = await connection.query<IndexFacts>(
     `${INDEXES}
     where not (i.indisvalid and i.indisready) and (
-      i.indexrelid = any($1::pg_catalog.oid[])
-      or i.indrelid = any($2::pg_catalog.oid[]) and not i.indexrelid = any($3::pg_catalog.oid[])
-        and c.relname = coalesce($4::pg_catalog.name, c.relname)
+      i.indexrelid operator(pg_catalog.=) any($1::pg_catalog.oid[])
+      or i.indrelid operator(pg_catalog.=) any($2::pg_catalog.oid[]) and not i.indexrelid operator(pg_catalog.=) any($3::pg_catalog.oid[])
+        and c.relname operator(pg_catalog.=) coalesce($4::pg_catalog.name, c.relname)
     )`,
     [ids(left), ids(table === undefined ? [] : [table]), ids(there), index],
   );
@@ -105,7 +105,7 @@ async function staysInvalid(
   { id, table, lockable }: IndexFacts,
 ): Promise<boolean> {
   const lock = lockable ? [`lock table only ${table} in share update exclusive mode`] : [];
-  const look = `select from pg_catalog.pg_index where indexrelid = ${id} and not (indisvalid and indisready)`;
+  const look = `select from pg_catalog.pg_index where indexrelid operator(pg_catalog.=) ${id} and not (indisvalid and indisready)`;
   try {
     const rows = await connection.batch(["begin", ...lock, look, "commit"]);
     return (rows.at(-2) ?? []).length > 0;
@@ -129,17 +129,17 @@ export async function brokenTwins(
     with named as (select pg_catalog.to_regclass($1)::pg_catalog.oid as oid), tables as (
       select p.relid::pg_catalog.oid as oid from named, pg_catalog.pg_partition_tree(named.oid::pg_catalog.regclass) p
       union select oid from named
-      union select x.indrelid from pg_catalog.pg_index x join named on x.indexrelid = named.oid
+      union select x.indrelid from pg_catalog.pg_index x join named on x.indexrelid operator(pg_catalog.=) named.oid
     )
     ${INDEXES}
-    where c.relname ~ '_cc(new|old)[0-9]*$' and not (i.indisvalid and i.indisready)
+    where c.relname operator(pg_catalog.~) '_cc(new|old)[0-9]*$' and not (i.indisvalid and i.indisready)
       and pg_catalog.pg_has_role(c.relowner, 'usage')
       and (
         $1::pg_catalog.text is null
-        or i.indrelid in (
+        or i.indrelid operator(pg_catalog.=) any (
           select oid from tables
-          union select r.reltoastrelid from pg_catalog.pg_class r join tables on tables.oid = r.oid
-          union select x.indrelid from pg_catalog.pg_index x join tables on x.indexrelid = tables.oid
+          union select r.reltoastrelid from pg_catalog.pg_class r join tables on tables.oid operator(pg_catalog.=) r.oid
+          union select x.indrelid from pg_catalog.pg_index x join tables on x.indexrelid operator(pg_catalog.=) tables.oid
         )
       )
     `,
@@ -166,8 +166,8 @@ export async function isWanted(
       `create temporary table ${copy} (like ${table})`,
       `create ${unique ? "unique " : ""}index ${WANTED} on pg_temp.${copy} ${definition}`,
       `select pg_catalog.count(*) as "same" from pg_catalog.pg_index i, pg_catalog.pg_index w
-       where i.indexrelid = ${id} and w.indexrelid = 'pg_temp.${WANTED}'::pg_catalog.regclass
-         and i.indisunique = w.indisunique and ${definitionOf("i")} = ${definitionOf("w")}`,
+       where i.indexrelid operator(pg_catalog.=) ${id} and w.indexrelid operator(pg_catalog.=) 'pg_temp.${WANTED}'::pg_catalog.regclass
+         and i.indisunique operator(pg_catalog.=) w.indisunique and ${definitionOf("i")} operator(pg_catalog.=) ${definitionOf("w")}`,
       "rollback",
     ]);
     return Number(answers.at(-2)?.[0]?.same) === 1;

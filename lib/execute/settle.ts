@@ -170,8 +170,8 @@ async function settleDetach(
   }>(
     `select pg_catalog.to_regclass($2) is not null as "parent", not c.relispartition as "alone",
        (select i.inhdetachpending from pg_catalog.pg_inherits i
-        where i.inhrelid = c.oid and i.inhparent = pg_catalog.to_regclass($2)) as "pending"
-     from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)`,
+        where i.inhrelid operator(pg_catalog.=) c.oid and i.inhparent operator(pg_catalog.=) pg_catalog.to_regclass($2)) as "pending"
+     from pg_catalog.pg_class c where c.oid operator(pg_catalog.=) pg_catalog.to_regclass($1)`,
     [quoteName(partition), quoteName(table)],
   );
   if (found?.pending === true) {
@@ -217,7 +217,7 @@ async function idsOf(
   }
   const { from, name } = CATALOGS[effect.object];
   const rows = await connection.query<{ id: number }>(
-    `select oid${AS_NUMBER} as "id" from ${from} where ${name} = $1::pg_catalog.name`,
+    `select oid${AS_NUMBER} as "id" from ${from} where ${name} operator(pg_catalog.=) $1::pg_catalog.name`,
     [effect.name],
   );
   return rows.map(({ id }) => id);
@@ -230,9 +230,10 @@ async function exist(
 ): Promise<boolean> {
   const from =
     effect.kind === "drops-indexes" ? "pg_catalog.pg_class" : CATALOGS[effect.object].from;
-  const rows = await connection.query(`select from ${from} where oid = any($1::pg_catalog.oid[])`, [
-    `{${ids.join()}}`,
-  ]);
+  const rows = await connection.query(
+    `select from ${from} where oid operator(pg_catalog.=) any($1::pg_catalog.oid[])`,
+    [`{${ids.join()}}`],
+  );
   return rows.length > 0;
 }
 

@@ -105,7 +105,7 @@ const ITS_OWN = 2;
 async function transactionNumber(connection: Connection): Promise<number> {
   const [row] = await connection.query<{ number: string }>(
     `select pg_catalog.split_part(virtualtransaction, '/', 2) as "number" from pg_catalog.pg_locks
-     where locktype = 'virtualxid' and pid = pg_catalog.pg_backend_pid()`,
+     where locktype operator(pg_catalog.=) 'virtualxid' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
   return Number(row?.number);
 }

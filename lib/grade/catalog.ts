@@ -75,13 +75,14 @@ export async function askCatalog(
   }));
   const results = await connection.batch([
     "begin transaction read only",
+    OURS_FIRST,
     `set local lock_timeout = ${LOCK_TIMEOUT_MS}`,
     `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
     catalogQuestion(JSON.stringify(asked)),
     "commit",
   ]);
   return new Map(
-    readAnswers(results[3] ?? []).flatMap(({ id, answer }) => {
+    readAnswers(results[4] ?? []).flatMap(({ id, answer }) => {
       const placed = asking[id];
       return placed === undefined ? [] : [[placed, answer] as const];
     }),
@@ -114,13 +115,22 @@ function askedBy(question: Question | null): Readonly<Record<string, unknown>> {
 }
 
 /**
+ * Has PostgreSQL's own operators and types win over namesakes in a schema that stands ahead of them in the search path. The
+ * path stays the same otherwise: names of tables are looked up along it.
+ */
+const OURS_FIRST = `
+  select pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', case
+    when pg_catalog.length(path) operator(pg_catalog.>) 0 then path end), true)
+  from pg_catalog.current_setting('search_path') as path`;
+
+/**
  * Returns the statement that answers one row for each finding. It looks names up as PostgreSQL would find them,
  * without `to_regclass`, which raises 42501 for a schema that is closed to us.
  */
 function catalogQuestion(asked: string): string {
   return `
 with asked as (
-  select * from jsonb_to_recordset(${quoteLiteral(asked)}::jsonb) as a(
+  select * from pg_catalog.jsonb_to_recordset(${quoteLiteral(asked)}::pg_catalog.jsonb) as a(
     "id" int, "tableSchema" text, "table" text, "indexSchema" text, "index" text, "column" text,
     "typeSchema" text, "type" text, "array" boolean, "extension" text, "routineSchema" text, "routine" text)
 ), placed as (
@@ -129,24 +139,24 @@ with asked as (
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       join pg_catalog.pg_index i on i.indexrelid = c.oid
       where c.relname = a."index"
-        and case when a."indexSchema" is null then pg_table_is_visible(c.oid) else n.nspname = a."indexSchema" end
+        and case when a."indexSchema" is null then pg_catalog.pg_table_is_visible(c.oid) else n.nspname = a."indexSchema" end
       limit 1),
     (select c.oid from pg_catalog.pg_class c
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relname = a."table" and c.relkind in ('r', 'p')
-        and case when a."tableSchema" is null then pg_table_is_visible(c.oid) else n.nspname = a."tableSchema" end
+        and case when a."tableSchema" is null then pg_catalog.pg_table_is_visible(c.oid) else n.nspname = a."tableSchema" end
       limit 1)
   ) as relation,
     (select case when a."array" then t.typarray else t.oid end from pg_catalog.pg_type t
       join pg_catalog.pg_namespace n on n.oid = t.typnamespace
       where t.typname = a."type"
-        and case when a."typeSchema" is null then pg_type_is_visible(t.oid) else n.nspname = a."typeSchema" end
+        and case when a."typeSchema" is null then pg_catalog.pg_type_is_visible(t.oid) else n.nspname = a."typeSchema" end
       limit 1) as newtype
   from asked a
 ), tables as (
   select r.relation,
-    pg_table_size(r.relation) + coalesce(parts.bytes, 0) as bytes,
-    pg_relation_size(r.relation) + coalesce(parts.heap, 0) as heap,
+    pg_catalog.pg_table_size(r.relation) + coalesce(parts.bytes, 0) as bytes,
+    pg_catalog.pg_relation_size(r.relation) + coalesce(parts.heap, 0) as heap,
     coalesce(nullif(coalesce(parts.tuples, greatest(c.reltuples, 0)), 0), s.n_live_tup) as tuples,
     case when c.relkind = 'p' then null else coalesce(s.seq_scan, 0) + coalesce(s.idx_scan, 0) end as scans,
     c.relkind = 'p' as partitioned, locks.sessions, locks.writers
@@ -154,44 +164,44 @@ with asked as (
   join pg_catalog.pg_class c on c.oid = r.relation
   left join pg_catalog.pg_stat_all_tables s on s.relid = r.relation
   left join lateral (
-    select sum(pg_table_size(p.relid)) as bytes, sum(pg_relation_size(p.relid)) as heap,
-      sum(greatest(pc.reltuples, 0)) filter (where p.isleaf) as tuples
-    from pg_partition_tree(r.relation) p join pg_catalog.pg_class pc on pc.oid = p.relid
+    select pg_catalog.sum(pg_catalog.pg_table_size(p.relid)) as bytes, pg_catalog.sum(pg_catalog.pg_relation_size(p.relid)) as heap,
+      pg_catalog.sum(greatest(pc.reltuples, 0)) filter (where p.isleaf) as tuples
+    from pg_catalog.pg_partition_tree(r.relation) p join pg_catalog.pg_class pc on pc.oid = p.relid
     where p.relid <> r.relation
   ) parts on true
   cross join lateral (
-    select count(distinct l.pid) as sessions,
-      count(distinct l.pid) filter (where l.mode <> 'AccessShareLock') as writers
+    select pg_catalog.count(distinct l.pid) as sessions,
+      pg_catalog.count(distinct l.pid) filter (where l.mode <> 'AccessShareLock') as writers
     from pg_catalog.pg_locks l
-    where l.locktype = 'relation' and l.relation = r.relation and l.pid <> pg_backend_pid()
-      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+    where l.locktype = 'relation' and l.relation = r.relation and l.pid <> pg_catalog.pg_backend_pid()
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
   ) locks
 )
 select p."id",
-  case when t.relation is not null then jsonb_build_object(
+  case when t.relation is not null then pg_catalog.jsonb_build_object(
     'bytes', t.bytes, 'partitioned', t.partitioned, 'empty', t.heap = 0, 'rows', t.tuples, 'sessions', t.sessions, 'writers', t.writers,
     'scans', t.scans) end as "table",
-  case when col.attrelid is not null then jsonb_build_object(
+  case when col.attrelid is not null then pg_catalog.jsonb_build_object(
     'type', ty.typname, 'typeSchema', tn.nspname, 'modifier', col.atttypmod,
-    'sqlType', format_type(col.atttypid, col.atttypmod), 'notNull', col.attnotnull,
+    'sqlType', pg_catalog.format_type(col.atttypid, col.atttypmod), 'notNull', col.attnotnull,
     'provenBy', (
       select k.conname from pg_catalog.pg_constraint k
-      where k.conrelid = p.relation and k.contype = 'c' and k.convalidated and k.conkey @> array[col.attnum]
-        and position(format('(%I IS NOT NULL)', p."column") in pg_get_expr(k.conbin, k.conrelid)) > 0
-        and pg_get_expr(k.conbin, k.conrelid) !~ ' OR |CASE |NOT \\('
+      where k.conrelid = p.relation and k.contype = 'c' and k.convalidated and k.conkey operator(pg_catalog.@>) array[col.attnum]
+        and position(pg_catalog.format('(%I IS NOT NULL)', p."column") in pg_catalog.pg_get_expr(k.conbin, k.conrelid)) > 0
+        and pg_catalog.pg_get_expr(k.conbin, k.conrelid) !~ ' OR |CASE |NOT \\('
       limit 1),
-    'indexes', (select count(*) from pg_catalog.pg_index i
-      where i.indrelid = p.relation and col.attnum = any(i.indkey)),
+    'indexes', (select pg_catalog.count(*) from pg_catalog.pg_index i
+      where i.indrelid = p.relation and col.attnum operator(pg_catalog.=) any (i.indkey)),
     'binaryCoercible', exists (select from pg_catalog.pg_cast x
       where x.castsource = col.atttypid and x.casttarget = p.newtype and x.castmethod = 'b'),
     'sameType', coalesce(col.atttypid = p.newtype, false),
-    'utc', current_setting('TimeZone') in ('UTC', 'GMT', 'Etc/UTC', 'Etc/GMT', 'Zulu')) end as "column",
+    'utc', pg_catalog.current_setting('TimeZone') in ('UTC', 'GMT', 'Etc/UTC', 'Etc/GMT', 'Zulu')) end as "column",
   case when p."extension" is not null then exists (
     select from pg_catalog.pg_available_extensions e where e.name = p."extension") end as "extensionAvailable",
-  (select bool_or(f.provolatile = 'v') from pg_catalog.pg_proc f
+  (select pg_catalog.bool_or(f.provolatile = 'v') from pg_catalog.pg_proc f
     join pg_catalog.pg_namespace n on n.oid = f.pronamespace
     where f.proname = p."routine"
-      and case when p."routineSchema" is null then pg_function_is_visible(f.oid) else n.nspname = p."routineSchema" end
+      and case when p."routineSchema" is null then pg_catalog.pg_function_is_visible(f.oid) else n.nspname = p."routineSchema" end
   ) as "volatile"
 from placed p
 left join tables t on t.relation = p.relation

@@ -63,14 +63,14 @@ export function checkpointPlace(ledger: LedgerPlace): LedgerPlace {
 export function createCheckpoints(ledger: LedgerPlace): string {
   return `
     create table ${quotePlace(checkpointPlace(ledger))} (
-      tag text primary key,
-      name text not null,
-      hash text not null,
+      tag pg_catalog.text primary key,
+      name pg_catalog.text not null,
+      hash pg_catalog.text not null,
       done integer not null,
-      digests text not null,
+      digests pg_catalog.text not null,
       running integer,
-      before jsonb,
-      updated_at timestamp with time zone not null default now()
+      before pg_catalog.jsonb,
+      updated_at timestamp with time zone not null default pg_catalog.now()
     )
   `;
 }
@@ -110,10 +110,11 @@ export function checkpointUpsert(ledger: LedgerPlace, checkpoint: Checkpoint): S
   return {
     text: `
       insert into ${quotePlace(checkpointPlace(ledger))} as c (tag, name, hash, done, digests, running, before)
-      values ($1::text, $2::text, $3::text, $4::int, $5::text, nullif($6::int, -1), $7::jsonb)
+      values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.text, $4::int, $5::pg_catalog.text,
+        case when $6::int operator(pg_catalog.>=) 0 then $6 end, $7::pg_catalog.jsonb)
       on conflict (tag) do update set
         name = excluded.name, hash = excluded.hash, done = excluded.done, digests = excluded.digests,
-        running = excluded.running, before = excluded.before, updated_at = now()
+        running = excluded.running, before = excluded.before, updated_at = pg_catalog.now()
     `,
     values: [tag, name, hash, String(done), digests, String(running ?? -1), JSON.stringify(before)],
   };

@@ -47,8 +47,8 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
   const channel = `neon_migrate_${randomBytes(8).toString("hex")}`;
   const [, answer] = await connection.batch([
     // Another backend than ours would listen for ever.
-    `do $$ begin if pg_backend_pid() = ${backendPid} then listen ${channel}; end if; end $$`,
-    `select pg_backend_pid() = ${backendPid} as "same"`,
+    `do $$ begin if pg_catalog.pg_backend_pid() operator(pg_catalog.=) ${backendPid} then listen ${channel}; end if; end $$`,
+    `select pg_catalog.pg_backend_pid() operator(pg_catalog.=) ${backendPid} as "same"`,
   ]);
   if (answer?.[0]?.same !== true) return false;
   const heard = new Promise<boolean>((resolve) => {
@@ -57,7 +57,7 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
     });
   });
   try {
-    await helper.query("select pg_notify($1::text, '')", [channel]);
+    await helper.query("select pg_catalog.pg_notify($1::pg_catalog.text, '')", [channel]);
     return await within(heard, HEAR_TIMEOUT_MS, () => false);
   } finally {
     // Behind a pooler this may miss the backend that listens. Nobody ever calls on that channel again.

@@ -10,11 +10,12 @@ import { quotePlace } from "./place.ts";
  */
 export function createLedgerStatements(target: WritePlace): readonly string[] {
   const schema = `create schema if not exists ${quoteIdentifier(target.place.schema)}`;
-  const named = ", name text, applied_at timestamp with time zone default now()";
+  const named =
+    ", name pg_catalog.text, applied_at timestamp with time zone default pg_catalog.now()";
   const table = `
     create table if not exists ${quotePlace(target.place)} (
       id serial primary key,
-      hash text not null,
+      hash pg_catalog.text not null,
       created_at bigint${target.format === "1.0" ? named : ""}
     )
   `;
@@ -30,7 +31,10 @@ export function ledgerRowInsert(
   { hash, when, name }: Migration,
 ): Sending {
   const columns = format === "1.0" ? `"hash", "created_at", "name"` : `"hash", "created_at"`;
-  const parameters = format === "1.0" ? "$1::text, $2::bigint, $3::text" : "$1::text, $2::bigint";
+  const parameters =
+    format === "1.0"
+      ? "$1::pg_catalog.text, $2::bigint, $3::pg_catalog.text"
+      : "$1::pg_catalog.text, $2::bigint";
   return {
     text: `insert into ${quotePlace(place)} (${columns}) values (${parameters})`,
     values: [hash, String(when), ...(format === "1.0" ? [name] : [])],

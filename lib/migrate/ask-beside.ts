@@ -53,7 +53,7 @@ async function look({
 }: Unconfirmed): Promise<boolean> {
   const { bundle, requestId, log } = dependencies;
   const opening = {
-    lives: `select from pg_catalog.pg_stat_activity where pid = ${progress.lastPid ?? 0}`,
+    lives: `select from pg_catalog.pg_stat_activity where pid operator(pg_catalog.=) ${progress.lastPid ?? 0}`,
     ledger: ledgerQuestion(target.ledger),
   };
   const connection = await connect(target, { requestId, deadline: until, log, opening });

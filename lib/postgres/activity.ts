@@ -16,11 +16,11 @@ export interface SessionFacts {
 
 /** The columns of `pg_stat_activity a` that make `SessionFacts`, all but the pid. */
 export const SESSION_COLUMNS = `
-  a.usename::text as "role", a.application_name as "application", a.state,
-  to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as "since",
-  extract(epoch from now() - a.xact_start)::int as "transactionSeconds",
-  extract(epoch from now() - a.state_change)::int as "stateSeconds",
-  left(a.query, 200) as "query"`;
+  a.usename::pg_catalog.text as "role", a.application_name as "application", a.state,
+  pg_catalog.to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as "since",
+  extract(epoch from pg_catalog.now() operator(pg_catalog.-) a.xact_start)::int as "transactionSeconds",
+  extract(epoch from pg_catalog.now() operator(pg_catalog.-) a.state_change)::int as "stateSeconds",
+  pg_catalog.left(a.query, 200) as "query"`;
 
 /** Describes a session in one line, for an operator who has to decide whether to end it. */
 export function describeSession(session: SessionFacts): string {

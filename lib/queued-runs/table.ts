@@ -32,24 +32,24 @@ export function createRuns(home: RunsHome): readonly string[] {
   const schema = `create schema ${quoteIdentifier(home.schema)}`;
   const table = `
     create table ${quotePlace(home)} (
-      id uuid primary key,
-      state text not null default 'queued',
-      requested_at timestamp with time zone not null default clock_timestamp(),
-      requested_by text,
-      request json not null,
-      request_id text,
+      id pg_catalog.uuid primary key,
+      state pg_catalog.text not null default 'queued',
+      requested_at timestamp with time zone not null default pg_catalog.clock_timestamp(),
+      requested_by pg_catalog.text,
+      request pg_catalog.json not null,
+      request_id pg_catalog.text,
       started_at timestamp with time zone,
       seen_at timestamp with time zone,
-      progress json,
+      progress pg_catalog.json,
       finished_at timestamp with time zone,
-      report json
+      report pg_catalog.json
     )`;
   return [BRIEFLY, ...(home.schemaExists ? [] : [schema]), table];
 }
 
 /** Returns a time as ISO 8601, whatever the role's `DateStyle` is: the driver reads the usual style only. */
 function utc(column: string): string {
-  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  return `pg_catalog.to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
 /**
@@ -64,12 +64,12 @@ export function insertRun(
   return {
     text: `
       with forgotten as (
-        delete from ${table} where id in (
-          select id from ${table} where finished_at is not null or requested_at < now() - interval '1 day'
+        delete from ${table} where id operator(pg_catalog.=) any (
+          select id from ${table} where finished_at is not null or requested_at operator(pg_catalog.<) (pg_catalog.now() operator(pg_catalog.-) interval '1 day')
           order by requested_at desc, id offset ${RUNS_KEPT - 1} for update skip locked
         )
       )
-      insert into ${table} (id, requested_by, request) values ($1::uuid, nullif($2::text, ''), $3::json)
+      insert into ${table} (id, requested_by, request) values ($1::pg_catalog.uuid, case when $2::pg_catalog.text operator(pg_catalog.<>) '' then $2 end, $3::pg_catalog.json)
       returning ${utc("requested_at")} as "requestedAt"`,
     values: [run.id, run.requestedBy ?? "", JSON.stringify(run.request)],
   };
@@ -80,8 +80,8 @@ export function claimRun(place: LedgerPlace, id: string, requestId: string): Sen
   return {
     text: `
       update ${quotePlace(place)}
-      set state = 'running', request_id = $2::text, started_at = clock_timestamp(), seen_at = clock_timestamp()
-      where id = $1::uuid and state = 'queued' returning id`,
+      set state = 'running', request_id = $2::pg_catalog.text, started_at = pg_catalog.clock_timestamp(), seen_at = pg_catalog.clock_timestamp()
+      where id operator(pg_catalog.=) $1::pg_catalog.uuid and state operator(pg_catalog.=) 'queued' returning id`,
     values: [id, requestId],
   };
 }
@@ -93,8 +93,8 @@ export function touchRun(
 ): Sending {
   return {
     text: `
-      update ${quotePlace(place)} set seen_at = clock_timestamp(), progress = $3::json
-      where id = $1::uuid and request_id = $2::text and state = 'running' returning id`,
+      update ${quotePlace(place)} set seen_at = pg_catalog.clock_timestamp(), progress = $3::pg_catalog.json
+      where id operator(pg_catalog.=) $1::pg_catalog.uuid and request_id operator(pg_catalog.=) $2::pg_catalog.text and state operator(pg_catalog.=) 'running' returning id`,
     values: [run.id, run.requestId, JSON.stringify(run.progress)],
   };
 }
@@ -110,9 +110,9 @@ export function finishRun(
   return {
     text: `
       update ${quotePlace(place)}
-      set state = 'finished', request_id = $2::text, finished_at = clock_timestamp(), progress = null,
-        report = $3::json
-      where id = $1::uuid and (state = 'queued' or state = 'running' and request_id = $2::text) returning id`,
+      set state = 'finished', request_id = $2::pg_catalog.text, finished_at = pg_catalog.clock_timestamp(), progress = null,
+        report = $3::pg_catalog.json
+      where id operator(pg_catalog.=) $1::pg_catalog.uuid and (state operator(pg_catalog.=) 'queued' or state operator(pg_catalog.=) 'running' and request_id operator(pg_catalog.=) $2::pg_catalog.text) returning id`,
     values: [run.id, run.requestId, JSON.stringify(run.report)],
   };
 }
@@ -125,12 +125,12 @@ export function selectRun(place: LedgerPlace, id: string): Sending {
         r.state, r.requested_by as "requestedBy", r.request_id as "requestId", r.progress, r.report,
         ${utc("r.requested_at")} as "requestedAt", ${utc("r.started_at")} as "startedAt",
         ${utc("r.seen_at")} as "seenAt", ${utc("r.finished_at")} as "finishedAt",
-        extract(epoch from clock_timestamp() - coalesce(r.seen_at, r.requested_at))::float8 as "silentSeconds",
+        extract(epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) coalesce(r.seen_at, r.requested_at))::float8 as "silentSeconds",
         exists (
           select from pg_catalog.pg_stat_activity a
-          where a.datname = current_database() and a.application_name like '%/' || r.request_id
+          where a.datname operator(pg_catalog.=) pg_catalog.current_database() and a.application_name operator(pg_catalog.~~) pg_catalog.concat('%/', r.request_id)
         ) as "connected"
-      from ${quotePlace(place)} r where r.id = $1::uuid`,
+      from ${quotePlace(place)} r where r.id operator(pg_catalog.=) $1::pg_catalog.uuid`,
     values: [id],
   };
 }

@@ -98,7 +98,7 @@ async function holdOpen(url: string, text: string): Promise<Holder> {
   const client = new Client({ connectionString: url });
   client.on("error", () => undefined);
   await client.connect();
-  const { rows } = await client.query("select pg_backend_pid() as pid");
+  const { rows } = await client.query("select pg_catalog.pg_backend_pid() as pid");
   await client.query("begin");
   await client.query(text);
   return {

@@ -1,11 +1,11 @@
 import { describe, expect, vi } from "vitest";
 import { connect } from "../../../lib/connection/connect.ts";
+import { disconnectsUnwatched } from "../../../lib/connection/opening.ts";
 import { acquireLock, lockQuestion } from "../../../lib/ledger/lock.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import { stopDate } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
-import { replacing } from "../../setup/replacing.ts";
 import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
@@ -93,21 +93,10 @@ describe("the lock", () => {
     await living.close();
   });
 
-  test("comes with a warning where the server cannot be told to look for dead runners", async ({
-    database,
-    target,
-  }) => {
-    const { name } = database.owner;
-    await database.sql(`
-      ${replacing("version")}
-      create function pg_catalog.version() returns text language sql as $$ select 'PostgreSQL 18 on Windows' $$;
-      commit;
-      alter role ${name} set client_connection_check_interval = '60s';
-    `);
+  test("comes with a warning where the server cannot be told to look for dead runners", () => {
+    const greeting = { pid: 1, name: "db", role: "app", version: "18", readOnly: false };
 
-    const connection = await open(target, "unwatched");
-    const { warnings } = connection;
-    await connection.close();
+    const warnings = disconnectsUnwatched({ ...greeting, checkInterval: "1min" });
 
     expect(warnings.map(({ code }) => code)).toEqual(["DISCONNECTS_UNWATCHED"]);
     expect(warnings[0]?.message).toContain("is 1min");

@@ -55,6 +55,8 @@ export interface LocalLambda {
     event: unknown,
     options?: CallOptions & { readonly maximumRetryAttempts?: number },
   ): Promise<readonly Invocation[]>;
+  /** Stops the processes of the function with SIGSTOP; `false` lets them go on. */
+  freeze(frozen?: boolean): void;
   /** Kills the processes of the function. */
   stop(): Promise<void>;
 }
@@ -101,6 +103,9 @@ export function startLambda(options: LambdaOptions): LocalLambda {
         attempts.push(await run(job));
       } while (attempts.at(-1)?.functionError !== null && attempts.length <= maximumRetryAttempts);
       return attempts;
+    },
+    freeze: (frozen = true) => {
+      for (const sandbox of all) sandbox.freeze(frozen);
     },
     stop: async () => {
       await Promise.all([...all].map((sandbox) => sandbox.stop()));

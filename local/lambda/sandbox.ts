@@ -135,9 +135,9 @@ export class Sandbox {
     });
   }
 
-  /** Stops the process with SIGSTOP. It is killed when its time is over. */
-  freeze(): void {
-    this.#child?.kill("SIGSTOP");
+  /** Stops the process with SIGSTOP; `false` lets it go on. It is killed when its time is over. */
+  freeze(frozen = true): void {
+    this.#child?.kill(frozen ? "SIGSTOP" : "SIGCONT");
   }
 
   /**

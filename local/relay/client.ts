@@ -6,6 +6,8 @@ import { type TrafficCounter, Turn } from "./traffic.ts";
 export interface Cut {
   readonly direction: "toServer" | "toClient";
   readonly bytes: number;
+  /** Whether the connection stays open, and what comes behind these bytes is swallowed. Default: false. */
+  readonly staysOpen?: boolean;
 }
 
 /** The latency, the counters and the faults between one client and the relay. */
@@ -142,11 +144,12 @@ export class RelayClient {
   }
 
   #arrive(bytes: Buffer): void {
-    if (this.#ended || this.#swallows || this.#way.silent()) return;
+    const deaf = this.#swallows || this.#way.silent();
+    if (this.#ended || deaf || this.#remaining.toServer === 0) return;
     const passing = bytes.subarray(0, this.#remaining.toServer);
     this.#remaining.toServer -= passing.length;
     this.#receiver.bytes(passing);
-    if (this.#remaining.toServer === 0) this.abort(true);
+    if (this.#remaining.toServer === 0 && this.#way.cut?.staysOpen !== true) this.abort(true);
   }
 
   #emit(bytes: Buffer, handsOver: boolean): void {

@@ -16,7 +16,12 @@ const TRIES: Readonly<Record<string, number>> = {
   cut: tries(3, 40),
   commit: tries(4, 50),
   terminate: tries(2, 16),
+  silence: tries(1, 16),
+  freeze: tries(1, 4),
+  stall: tries(0, 4),
   race: tries(1, 4),
+  second: tries(3, 40),
+  drizzle: tries(0, 20),
   traffic: tries(1, 8),
   deadlock: tries(1, 8),
   "restart-fast": tries(1, 6),
@@ -24,7 +29,7 @@ const TRIES: Readonly<Record<string, number>> = {
 };
 
 /** What meets a run at any speed. */
-const MEETS_ANYWAY = ["cut", "commit", "race", "traffic", "deadlock"];
+const MEETS_ANYWAY = ["cut", "commit", "race", "second", "traffic", "deadlock"];
 
 /** What somebody does behind a run that nobody disturbed, and what the bench must say to it. */
 const SPOILT: Readonly<
@@ -89,6 +94,7 @@ const WAYS = Object.entries(SPOILT).slice(0, tries(4, Number.POSITIVE_INFINITY))
 const spoiling: Scenario = {
   name: "spoiling",
   parallel: true,
+  meets: false,
   tries: () => WAYS.length,
   attempt: (number) => {
     const sql = WAYS[number]?.[1].sql ?? "";

@@ -17,6 +17,7 @@ export async function startHeldQueue({
     functionArn,
     invoke: () => Promise.reject(new Error("Nobody here invokes and waits.")),
     invokeAsync: () => Promise.resolve([]),
+    freeze: () => undefined,
     stop: () => Promise.resolve(),
   };
   service.deploy(held, { aliases: ["live"] });

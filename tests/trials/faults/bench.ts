@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom, type Random, seedOf } from "./random.ts";
 import { openStage, type Stage } from "./stage.ts";
-import { isBad, type TryResult } from "./table.ts";
+import { ENOUGH, isBad, type TryResult } from "./table.ts";
 import type { Attempt, Scenario, Trial, Undisturbeds } from "./trial.ts";
 import { observe, type Undisturbed } from "./undisturbed.ts";
 import { carryOut } from "./verdict.ts";
@@ -91,10 +91,16 @@ async function runScenario(
   const { number: only } = options;
   const asked = options.tries?.(scenario);
   const tries = asked ?? (only === undefined ? scenario.tries(undisturbed) : 1);
-  const waiting = Array.from({ length: tries }, (_, index) => only ?? index);
   const results: TryResult[] = [];
+  let begun = 0;
+  const next = (): number | undefined => {
+    if (begun >= tries && !wantsMore(scenario, results, { tries, begun })) return undefined;
+    begun += 1;
+    if (begun === tries + 1) options.progress(`${fewMet(scenario.name, results)}: trying again`);
+    return only ?? begun - 1;
+  };
   const work = async (stage: Stage): Promise<void> => {
-    for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
+    for (let number = next(); number !== undefined; number = next()) {
       const attempt = scenario.attempt(number, undisturbed);
       const random = createRandom(seedOf(options.seed, scenario.name, number));
       const trial = makeTrial(attempt, { stage, undisturbed, random });
@@ -110,6 +116,25 @@ async function runScenario(
   };
   await Promise.all(stages.slice(0, scenario.parallel ? stages.length : 1).map(work));
   return results;
+}
+
+/** How many times as many tries are made, at the most, until enough have met a run. */
+const MOST_TRIES = 3;
+
+/** Whether too few tries have met a run, even if all that are under way should do so. */
+function wantsMore(
+  { meets }: Scenario,
+  results: readonly TryResult[],
+  { tries, begun }: { readonly tries: number; readonly begun: number },
+): boolean {
+  const met = results.filter(({ verdict }) => verdict.recoveryMs !== null).length;
+  const underWay = begun - results.length;
+  return meets !== false && met + underWay < ENOUGH * tries && begun < MOST_TRIES * tries;
+}
+
+function fewMet(name: string, results: readonly TryResult[]): string {
+  const met = results.filter(({ verdict }) => verdict.recoveryMs !== null).length;
+  return `${name}: only ${met} of ${results.length} tries met a run`;
 }
 
 function makeTrial(

@@ -11,6 +11,7 @@ import {
   isBad,
   renderAnsweredFailures,
   renderFailure,
+  renderFewMet,
   renderTable,
   summarise,
   type TryResult,
@@ -107,7 +108,8 @@ function print(results: readonly TryResult[], seed: number, json: boolean): void
   const bad = results.filter(({ verdict }) => isBad(verdict));
   const answered = renderAnsweredFailures(results);
   if (json) console.log(JSON.stringify({ seed, rows, answered, failures: bad }, null, 2));
-  else console.log([`seed ${seed}`, renderTable(rows), ...answered].join("\n"));
+  else
+    console.log([`seed ${seed}`, renderTable(rows), ...renderFewMet(rows), ...answered].join("\n"));
   process.exitCode = bad.length === 0 ? 0 : 1;
 }
 

@@ -1,8 +1,12 @@
 import { commit, cut } from "./cut.ts";
 import { deadlock } from "./deadlock.ts";
+import { besideDrizzle } from "./drizzle.ts";
+import { freeze, stall } from "./freeze.ts";
 import { kill } from "./kill.ts";
 import { race } from "./race.ts";
 import { fastRestart, immediateRestart } from "./restart.ts";
+import { second } from "./second.ts";
+import { silence } from "./silence.ts";
 import { terminate } from "./terminate.ts";
 import { traffic } from "./traffic.ts";
 import type { Scenario } from "./trial.ts";
@@ -13,7 +17,12 @@ export const SCENARIOS: readonly Scenario[] = [
   cut,
   commit,
   terminate,
+  silence,
+  freeze,
+  stall,
   race,
+  second,
+  besideDrizzle,
   traffic,
   deadlock,
   fastRestart,

@@ -14,6 +14,8 @@ export interface Stage {
   readonly database: string;
   /** The connection string of the database's owner. */
   readonly url: string;
+  /** The folder with the asset of a workload. */
+  folderOf(workload: Workload): string;
   /** Puts the application back as it was before the first migration. */
   reset(): Promise<void>;
   /** A session on the database itself. */
@@ -86,6 +88,7 @@ export async function openStage(folderOf: (workload: Workload) => string): Promi
     watch,
     database: DATABASE,
     url,
+    folderOf,
     reset: async () => {
       await watch.sql(`drop database if exists ${DATABASE} with (force)`);
       await watch.sql(

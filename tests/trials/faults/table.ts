@@ -95,6 +95,16 @@ export function renderTable(rows: readonly Row[]): string {
     .join("\n");
 }
 
+/** The share of a scenario's tries that must meet a run at work: with fewer, a zero in the table says little. */
+export const ENOUGH = 0.9;
+
+/** Says of which scenarios few tries have met a run. */
+export function renderFewMet(rows: readonly Row[]): readonly string[] {
+  return rows
+    .filter(({ met, tries }) => met < ENOUGH * tries)
+    .map(({ scenario, met, tries }) => `few met a run in ${scenario}: ${met} of ${tries} tries`);
+}
+
 /** How often runs answered with which error, with the first message of each. */
 export function renderAnsweredFailures(results: readonly TryResult[]): readonly string[] {
   const counts = new Map<string, { times: number; readonly message: string }>();

@@ -26,6 +26,10 @@ export interface Disturbance {
   readonly shots: readonly Shot[];
   /** Whether a run was ended that can no longer say what it has applied. */
   readonly killed: boolean;
+  /** Whether a run that lost its session may find the rows of another one, and take them for its own. Default: false. */
+  readonly sharesClaims?: boolean;
+  /** What kept the next run from its work, in sentences. Default: nothing. */
+  readonly held?: readonly string[];
   /** How long the sessions of that moment kept the lock; null when that cannot be told. */
   readonly lockFreeMs: Promise<number | null>;
 }
@@ -35,6 +39,8 @@ export interface Scenario {
   readonly name: string;
   /** Whether tries may be made beside each other. */
   readonly parallel: boolean;
+  /** Whether its tries are to meet a run at work: where few have, more are made. Default: true. */
+  readonly meets?: boolean;
   /** How many tries a whole bench makes. */
   tries(undisturbed: Undisturbeds): number;
   /** What the try of a number, from 0, is about. */

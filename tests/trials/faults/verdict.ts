@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Report } from "../../../lib/report/report.ts";
+import { resolveDoubt } from "./doubt.ts";
 import { fire, type Shot } from "./shot.ts";
 import type { Stage } from "./stage.ts";
 import { compareStates, readLeftovers, readState } from "./state.ts";
@@ -49,15 +50,15 @@ export async function carryOut(attempt: Attempt, trial: Trial): Promise<Verdict>
   await look.close();
   stage.relay.setRoundTripMs(0);
   const shots = [...disturbance.shots, ...followUps];
-  const claims = judgeClaims(undisturbed.tags, shots, disturbance.killed);
+  const claims = judgeClaims(undisturbed.tags, shots, disturbance);
   const stuck = followUps.at(-1)?.report?.status === "up-to-date" ? [] : [describe(followUps)];
   return {
     what: disturbance.what,
     findings: {
       lost: [...difference.lost, ...claims.lost, ...stuck],
       doubled: [...difference.doubled, ...claims.doubled],
-      unanswered: shots.flatMap(({ report, instead }) => (report === null ? [instead] : [])),
-      leftBehind: [...settled.left, ...leftovers],
+      unanswered: shots.flatMap(unansweredBy),
+      leftBehind: [...(disturbance.held ?? []), ...settled.left, ...leftovers],
     },
     recoveryMs: recoveryOf(disturbance, shots),
     lockFreeMs: disturbance.faultAt === null ? null : lockFreeMs,
@@ -70,9 +71,17 @@ export async function carryOut(attempt: Attempt, trial: Trial): Promise<Verdict>
 async function runToTheEnd({ stage, workload }: Trial): Promise<readonly Shot[]> {
   const shots: Shot[] = [];
   while (shots.length < FOLLOW_UPS && shots.at(-1)?.report?.status !== "up-to-date") {
-    shots.push(await fire(await stage.warm(workload)));
+    const shot = await fire(await stage.warm(workload));
+    shots.push(shot);
+    await resolveDoubt(stage, workload, shot);
   }
   return shots;
+}
+
+/** An error that nobody foresaw is no answer either. */
+function unansweredBy({ report, instead }: Shot): readonly string[] {
+  if (report === null) return [instead];
+  return report.error?.code === "INTERNAL" ? [report.error.message] : [];
 }
 
 function describe(followUps: readonly Shot[]): string {
@@ -97,7 +106,7 @@ async function settle({
 function judgeClaims(
   tags: readonly string[],
   shots: readonly Shot[],
-  killed: boolean,
+  { killed, sharesClaims = false }: Disturbance,
 ): Pick<Findings, "lost" | "doubled"> {
   const claimed = shots.flatMap(({ report }) => report?.applied.map(({ tag }) => tag) ?? []);
   const times = (tag: string) => claimed.filter((each) => each === tag).length;
@@ -108,7 +117,7 @@ function judgeClaims(
           .filter((tag) => times(tag) === 0)
           .map((tag) => `no report says that ${tag} is applied`),
     doubled: tags
-      .filter((tag) => times(tag) > 1)
+      .filter((tag) => times(tag) > 1 && !sharesClaims)
       .map((tag) => `${times(tag)} times a report says that ${tag} is applied`),
   };
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { STATEMENT_BREAKPOINT } from "../../../lib/bundle/bundle.ts";
 import { writeAsset } from "../../../lib/compile/asset.ts";
@@ -6,7 +6,7 @@ import { compileBundle } from "../../../lib/compile/compile.ts";
 
 /** Migrations whose double run shows, and the executor that they are for. */
 export interface Workload {
-  readonly name: "steps" | "transaction" | "maintenance";
+  readonly name: "steps" | "transaction" | "procedure" | "maintenance";
   readonly executor: "statements" | "drizzle";
   /** Statements by tag, in order. */
   readonly migrations: Readonly<Record<string, readonly string[]>>;
@@ -95,6 +95,24 @@ export const TRANSACTION: Workload = {
   },
 };
 
+/** The second half of the procedure below, for a person who finds it half done. */
+export const SETTLE_BY_HAND: readonly string[] = [insert("settled"), book(6, 60)];
+
+/** With a procedure that commits half way: nobody but its author can say how far it came. */
+export const PROCEDURE: Workload = {
+  name: "procedure",
+  executor: "statements",
+  migrations: {
+    "0000_entries": ["create table entries (note text not null)", insert("tables")],
+    "0001_procedure": [
+      `create procedure settle() language plpgsql as $$ begin
+         ${insert("settling")}; ${book(5, 50)}; commit; ${SETTLE_BY_HAND.join("; ")};
+       end $$`,
+    ],
+    "0002_settled": [insert("before"), "call settle()", insert("behind"), book(4, 40)],
+  },
+};
+
 /** What else stands alone. Not part of a whole bench; `--workloads maintenance` asks for it. */
 export const MAINTENANCE: Workload = {
   name: "maintenance",
@@ -115,11 +133,11 @@ export const MAINTENANCE: Workload = {
 };
 
 /** What a bench runs with unless it is told otherwise. */
-export const WORKLOADS: readonly Workload[] = [STEPS, TRANSACTION];
+export const WORKLOADS: readonly Workload[] = [STEPS, TRANSACTION, PROCEDURE];
 /** All that there are. */
 export const ALL_WORKLOADS: readonly Workload[] = [...WORKLOADS, MAINTENANCE];
 
-/** Writes what would be deployed for a workload: the handler, and the compiled migrations beside it. */
+/** Writes what would be deployed for a workload: the handler, the compiled migrations beside it, and their folder, `drizzle`. */
 export async function writeWorkload(
   { migrations }: Workload,
   folder: string,
@@ -142,5 +160,4 @@ export async function writeWorkload(
     await writeFile(join(drizzle, `${tag}.sql`), chunks.join(`${STATEMENT_BREAKPOINT}\n`));
   }
   await writeAsset(await compileBundle(drizzle), folder, handler);
-  await rm(drizzle, { recursive: true });
 }

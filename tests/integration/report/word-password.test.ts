@@ -9,14 +9,9 @@ test.for(["drizzle", "public", "create", "migration"])(
     const role = await database.createRole("worded", { password });
     await database.sql(`grant create on database ${database.name} to ${role.name}`);
     const url = database.urlOf(role);
-    const told = `create table t (); do $$ begin raise 'at ${url} or PASSWORD ''${password}'''; end $$`;
-    const bundle = makeBundle(
-      makeMigration(
-        "0000_drizzle_public",
-        1_000,
-        ...told.split("; do").map((each, index) => (index === 0 ? each : `do${each}`)),
-      ),
-    );
+    const told = `do $$ begin raise 'at ${url} or PASSWORD ''${password}'''; end $$`;
+    const migration = makeMigration("0000_drizzle_public", 1_000, "create table t ()", told);
+    const bundle = makeBundle(migration);
 
     const report = await run({ ...target, url }, bundle);
 

@@ -96,7 +96,8 @@ async function runScenario(
   const next = (): number | undefined => {
     if (begun >= tries && !wantsMore(scenario, results, { tries, begun })) return undefined;
     begun += 1;
-    if (begun === tries + 1) options.progress(`${fewMet(scenario.name, results)}: trying again`);
+    if (begun === tries + 1)
+      options.progress(`${scenario.name}: too few tries meet a run, so more are made`);
     return only ?? begun - 1;
   };
   const work = async (stage: Stage): Promise<void> => {
@@ -130,11 +131,6 @@ function wantsMore(
   const met = results.filter(({ verdict }) => verdict.recoveryMs !== null).length;
   const underWay = begun - results.length;
   return meets !== false && met + underWay < ENOUGH * tries && begun < MOST_TRIES * tries;
-}
-
-function fewMet(name: string, results: readonly TryResult[]): string {
-  const met = results.filter(({ verdict }) => verdict.recoveryMs !== null).length;
-  return `${name}: only ${met} of ${results.length} tries met a run`;
 }
 
 function makeTrial(

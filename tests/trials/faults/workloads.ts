@@ -96,7 +96,7 @@ export const TRANSACTION: Workload = {
 };
 
 /** The second half of the procedure below, for a person who finds it half done. */
-export const SETTLE_BY_HAND: readonly string[] = [insert("settled"), book(6, 60)];
+export const SETTLE_BY_HAND: readonly string[] = [insert("settled"), book(5, 50)];
 
 /** With a procedure that commits half way: nobody but its author can say how far it came. */
 export const PROCEDURE: Workload = {
@@ -106,7 +106,7 @@ export const PROCEDURE: Workload = {
     "0000_entries": ["create table entries (note text not null)", insert("tables")],
     "0001_procedure": [
       `create procedure settle() language plpgsql as $$ begin
-         ${insert("settling")}; ${book(5, 50)}; commit; ${SETTLE_BY_HAND.join("; ")};
+         ${insert("settling")}; ${book(6, 60)}; commit; ${SETTLE_BY_HAND.join("; ")};
        end $$`,
     ],
     "0002_settled": [insert("before"), "call settle()", insert("behind"), book(4, 40)],

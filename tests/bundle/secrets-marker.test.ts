@@ -27,7 +27,7 @@ import { inspect } from "node:util";
 import { handler as inner } from "./function.mjs";
 export async function handler(event, context) {
   console.log("title", process.title, process.argv);
-  if (event?.bomb !== undefined) {
+  if (event?.trigger !== undefined) {
     const text = process.env.DATABASE_URL + " " + decodeURIComponent(new URL(process.env.DATABASE_URL).password);
     setTimeout(() => { throw new Error(text, { cause: new Error(text) }); }, 1_000);
   }
@@ -298,7 +298,7 @@ describe("no trace of the password leaves the function", () => {
     // Before the holder: what nobody waits for any more must not go on.
     onTestFinished(() => lambda.stop());
 
-    const { payload, logs } = await lambda.invoke({ bomb: 1, action: "up" });
+    const { payload, logs } = await lambda.invoke({ trigger: 1, action: "up" });
 
     expect(codeOf(payload)).toBe("INTERNAL");
     expect(JSON.stringify(payload)).toContain("[redacted]");

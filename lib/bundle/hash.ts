@@ -22,3 +22,8 @@ export function headHashes(migrations: readonly Hashed[]): readonly string[] {
 function lineOf({ tag, when, hash }: Hashed): string {
   return JSON.stringify([tag, when, hash]);
 }
+
+/** Returns the hash of all that was compiled of a list of migrations; see `Bundle.contentHash`. */
+export function contentHash(migrations: unknown): string {
+  return createHash("sha256").update(JSON.stringify(migrations)).digest("hex");
+}

@@ -20,7 +20,7 @@ import {
   type Touched,
 } from "./bundle.ts";
 import type { Finding } from "./finding.ts";
-import { bundleHash } from "./hash.ts";
+import { bundleHash, contentHash } from "./hash.ts";
 import { fieldsOf, isFinding, isName, isText, type Test } from "./read-finding.ts";
 import { RULE_IDS } from "./rule-ids.ts";
 
@@ -45,8 +45,26 @@ export function readBundle(value: unknown): Bundle {
   }
   const hash = bundleHash(migrations);
   if (value.hash !== hash) throw invalid("its hash does not match its migrations");
+  const content = readContentHash(value);
   const warnings = Array.isArray(value.warnings) ? value.warnings.filter(isWarning) : [];
-  return { bundleVersion: 1, layout, hash, migrations, warnings };
+  return { bundleVersion: 1, layout, hash, ...content, migrations, warnings };
+}
+
+/** A bundle of an earlier version has no such hash. It is read as before. */
+function readContentHash(value: Record<string, unknown>): Pick<Bundle, "contentHash"> {
+  if (value.contentHash === undefined) return {};
+  const content = hashOrNull(value.migrations);
+  if (content !== null && value.contentHash === content) return { contentHash: content };
+  throw invalid("it was edited after it was compiled");
+}
+
+/** Returns null for a value that nests too deep to be written as JSON. No compiler made it. */
+function hashOrNull(migrations: unknown): string | null {
+  try {
+    return contentHash(migrations);
+  } catch {
+    return null;
+  }
 }
 
 function readMigration(value: unknown, index: number, layout: Layout): Migration {

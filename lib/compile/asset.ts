@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, normalize, resolve, sep } from "node:path";
 import type { Bundle } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
@@ -36,7 +36,10 @@ export async function writeAsset(
     for (const name of stale) await rm(join(out, name));
     for (const name of names) await cp(join(handler, name), join(out, name));
     await writeFile(join(out, "bundle.json"), `${JSON.stringify(bundle)}\n`);
-    return await Promise.all([...names, "bundle.json"].map((name) => fileIn(out, name)));
+    const written = [...names, "bundle.json"];
+    // Lambda runs as another user than the owner of the files, and CDK and zip keep the modes that a umask made.
+    for (const name of written) await chmod(join(out, name), 0o644);
+    return await Promise.all(written.map((name) => fileIn(out, name)));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MigratorError(

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { type Bundle, type Layout, type Migration, migrationName } from "../bundle/bundle.ts";
-import { bundleHash } from "../bundle/hash.ts";
+import { bundleHash, contentHash } from "../bundle/hash.ts";
 import { type MigratorError, toError, type Warning } from "../errors.ts";
 import { readsTree, startCheck, type Unchecked } from "./check/check.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
@@ -33,6 +33,7 @@ export async function compileBundle(folder: string): Promise<Bundle> {
     bundleVersion: 1,
     layout,
     hash: bundleHash(migrations),
+    contentHash: contentHash(migrations),
     migrations,
     warnings: [...warnings, ...failure],
   };

@@ -20,8 +20,8 @@ beforeAll(async () => {
 });
 
 /** The bundle as JSON, with one value replaced; `undefined` removes it. */
-function damaged(path: readonly string[], value: unknown): unknown {
-  const copy: unknown = JSON.parse(JSON.stringify(bundle));
+function damaged(path: readonly string[], value: unknown, of: Bundle = bundle): unknown {
+  const copy: unknown = JSON.parse(JSON.stringify(of));
   let holder: unknown = copy;
   for (const key of path.slice(0, -1)) {
     if (typeof holder !== "object" || holder === null) throw new Error(`No ${path.join(".")}`);
@@ -64,9 +64,37 @@ describe("readBundle", () => {
   });
 
   test("reads a bundle of an earlier version, whose statements said why they stand alone", () => {
-    const earlier = damaged(["migrations", "0", "statements", "0", "why"], "vacuum");
+    const { contentHash: _absent, ...older } = bundle;
+    const earlier = damaged(["migrations", "0", "statements", "0", "why"], "vacuum", older);
 
-    expect(readBundle(earlier)).toEqual(bundle);
+    expect(readBundle(earlier)).toEqual(older);
+  });
+
+  test.each([
+    ["a statement was taken out", (all: readonly unknown[]) => all.slice(1)],
+    ["the last statement was taken out", (all: readonly unknown[]) => all.slice(0, -1)],
+    ["all statements were taken out", () => []],
+    ["a field was added", (all: readonly object[]) => all.map((each) => ({ ...each, why: "" }))],
+    [
+      "a mode was changed",
+      (all: readonly object[]) => all.map((each) => ({ ...each, mode: "alone" })),
+    ],
+    [
+      "an effect was changed",
+      (all: readonly object[]) => all.map((each) => ({ ...each, effect: { kind: "repeatable" } })),
+    ],
+    [
+      "a directive was added",
+      (all: readonly object[]) =>
+        all.map((each) => ({ ...each, directives: { lockTimeoutMs: 1 } })),
+    ],
+  ])("refuses a bundle in which %s", (_what, edit) => {
+    const edited = damaged(
+      ["migrations", "0", "statements"],
+      edit(bundle.migrations[0]?.statements ?? []),
+    );
+
+    expect(refusalOf(edited)).toBe(refused("it was edited after it was compiled"));
   });
 
   test.each([

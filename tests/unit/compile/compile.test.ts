@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { describe, expect, test } from "vitest";
 import { type Bundle, chunksOf, statementText } from "../../../lib/bundle/bundle.ts";
-import { bundleHash } from "../../../lib/bundle/hash.ts";
+import { bundleHash, contentHash } from "../../../lib/bundle/hash.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { MigratorError } from "../../../lib/errors.ts";
 import { checkAll } from "../../setup/check-all.ts";
@@ -43,6 +43,7 @@ describe("compileBundle", () => {
       bundleVersion: 1,
       layout: "0.x",
       hash: bundleHash([{ tag, when, hash }]),
+      contentHash: contentHash(bundle.migrations),
       warnings: [],
       migrations: [
         {
@@ -108,6 +109,7 @@ describe("compileBundle", () => {
       bundleVersion: 1,
       layout: "0.x",
       hash,
+      contentHash: contentHash([]),
       migrations: [],
       warnings: [],
     });

@@ -38,9 +38,25 @@ function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw invalid(path, `it is not JSON (${reason.replace(/\s+/g, " ")})`, cause);
+    throw invalid(path, notJson(text, cause), cause);
   }
+}
+
+/** Names the usual ways in which a journal is damaged, and else the parser's reason. */
+function notJson(text: string, cause: unknown): string {
+  if (text.startsWith("\ufeff")) {
+    return "it starts with a byte order mark, which Drizzle's own migrator refuses, too. Save it as UTF-8 without BOM";
+  }
+  if (text.includes("\0") || text.startsWith("\ufffd\ufffd")) {
+    return "it is no UTF-8 text, perhaps UTF-16. Save it as UTF-8 without BOM";
+  }
+  const marker = /^(?:<{7}|={7}|>{7})(?= |\r?$)/m.exec(text);
+  if (marker !== null) {
+    const line = text.slice(0, marker.index).split("\n").length;
+    return `line ${line} is a merge conflict marker. Keep the entries of both sides, in the order in which they were applied, and remove the markers`;
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return `it is not JSON (${reason.replace(/\s+/g, " ")})`;
 }
 
 function readEntry(value: unknown, index: number, path: string): JournalEntry {
@@ -97,7 +113,7 @@ export function backwardEntries(
 function invalid(path: string, reason: string, cause?: unknown): MigratorError {
   return new MigratorError(
     "JOURNAL_INVALID",
-    `${path} cannot be used: ${reason}. Restore it from version control, or generate the migrations again.`,
+    `${path} cannot be used: ${reason}. Restore it from version control. Where a database has these migrations, never generate them anew.`,
     { cause },
   );
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readFolder } from "../../../lib/compile/folder.ts";
+import { parseJournal } from "../../../lib/compile/journal.ts";
 import { MigratorError } from "../../../lib/errors.ts";
 
 const FOLDERS = "tests/fixtures/folders";
@@ -84,7 +85,8 @@ describe("readFolder", () => {
 });
 
 describe("readFolder refuses", () => {
-  const JOURNAL_ADVICE = "Restore it from version control, or generate the migrations again.";
+  const JOURNAL_ADVICE =
+    "Restore it from version control. Where a database has these migrations, never generate them anew.";
   const cases: readonly (readonly [string, string, string, string?])[] = [
     [
       "no-such-folder",
@@ -147,12 +149,12 @@ describe("readFolder refuses", () => {
     expect(refusal).toEqual([code, message, migration]);
   });
 
-  test("a journal that is not JSON, quoting what the JSON parser says", async () => {
+  test("a journal with a merge conflict, naming the line of its marker", async () => {
     const [code, message] = await refusalOf(`${FOLDERS}/journal-not-json`);
 
     expect(code).toBe("JOURNAL_INVALID");
     expect(message).toMatch(
-      /journal-not-json\/meta\/_journal\.json .*it is not JSON \(.*'<'.*\)\./,
+      /journal-not-json\/meta\/_journal\.json .*line 4 is a merge conflict marker\./,
     );
   });
 });
@@ -240,4 +242,21 @@ describe("readFolder refuses, of files that git cannot keep,", () => {
 
     expect([code, message?.includes(reason)]).toEqual(["JOURNAL_INVALID", true]);
   });
+});
+
+const JOURNAL = '{\n  "entries": [\n  ]\n}\n';
+
+test.each([
+  ["a byte order mark", `\ufeff${JOURNAL}`, "byte order mark"],
+  ["UTF-16 with a mark", Buffer.from(`\ufeff${JOURNAL}`, "utf16le").toString("utf8"), "UTF-16"],
+  ["UTF-16 without a mark", Buffer.from(JOURNAL, "utf16le").toString("utf8"), "UTF-16"],
+  [
+    "conflict markers",
+    JOURNAL.replace("[\n", "[\n<<<<<<< HEAD\n=======\n>>>>>>> other\n"),
+    "line 3 is a merge conflict marker",
+  ],
+  ["a comma too many", '{"entries": [],}', "it is not JSON ("],
+  ["a marker with CRLF", `{\r\n=======\r\n}`, "line 2 is a merge conflict marker"],
+])("names what is wrong with a journal that has %s", (_what, text, named) => {
+  expect(() => parseJournal(text, "j.json")).toThrow(named);
 });

@@ -53,7 +53,7 @@ export async function connect<Asked extends string>(
     if (timeoutMs <= 0) {
       throw outOfTime(last ?? connectTimeout(endpoint.host, Date.now() - started, null));
     }
-    const outcome = await attemptOnce(endpoint, target, { ...options, timeoutMs });
+    const outcome = await attemptOnce(endpoint, target, { ...options, until });
     if (!(outcome instanceof MigratorError)) return outcome;
     last = withEarlier(outcome, last, endpoint.host, Date.now() - started);
     const pauseMs = backoffMs(attempt);
@@ -66,18 +66,19 @@ export async function connect<Asked extends string>(
 
 /**
  * Sends the password ahead, as Neon's proxy allows: that saves two round trips. Where a server wants to ask for it first
- * (SCRAM on a plain PostgreSQL), logs in the slow way.
+ * (SCRAM on a plain PostgreSQL), logs in the slow way. Both ways share the time.
  */
 async function attemptOnce<Asked extends string>(
   endpoint: Endpoint,
   target: Target,
-  options: ConnectOptions<Asked> & { readonly timeoutMs: number },
+  { until, ...options }: ConnectOptions<Asked> & { readonly until: number },
 ): Promise<Connection<Asked> | MigratorError> {
   const ways = endpoint.password === null ? [false] : [true, false];
   let last: unknown = null;
   for (const pipelined of ways) {
     try {
-      return await openSession(endpoint, target, { ...options, pipelined });
+      const timeoutMs = Math.max(until - Date.now(), 0);
+      return await openSession(endpoint, target, { ...options, timeoutMs, pipelined });
     } catch (thrown) {
       if (isBug(thrown)) throw thrown;
       last = thrown;

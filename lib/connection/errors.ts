@@ -155,9 +155,9 @@ function byServer(sqlstate: string, text: string): Verdict {
   return PASSING_CLASSES.includes(sqlstate.slice(0, 2)) ? WAKING : DENIED;
 }
 
-/** A 4xx answer to the WebSocket upgrade will be the same next time. Everything else may pass. */
+/** A 4xx answer to the WebSocket upgrade will be the same next time, but a time-out (408) or "too many" (429) may pass. */
 function byTransport(text: string): Verdict {
-  return /Unexpected server response: 4\d\d/.test(text) ? REFUSED : NETWORK;
+  return /Unexpected server response: 4(?!08|29)\d\d/.test(text) ? REFUSED : NETWORK;
 }
 
 /**

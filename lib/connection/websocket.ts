@@ -1,4 +1,5 @@
 import { WebSocket } from "ws";
+import { toError } from "../errors.ts";
 
 /** One WebSocket to the database, watched from outside: its round trips, and its end. */
 export interface Wire {
@@ -35,9 +36,9 @@ const FRAME_BYTES = 16_384;
  * Prepares a wire. It uses `ws` on every version of Node: the built-in WebSocket hides why a connection failed, and cannot
  * ping. Neither end sets TCP keep-alive. The session limits the time to connect, and ends a socket that is late: a limit of
  * the socket's own would make another error of the same thing.
- * @param onSilence told, before the socket is closed, that the other side has stopped to answer
+ * @param onFailure told why, before the socket is closed because the other side is silent, or not to be understood
  */
-export function createWire(onSilence: (error: Error) => void): Wire {
+export function createWire(onFailure: (error: Error) => void): Wire {
   const sockets: WebSocket[] = [];
   let roundTrips = 0;
   let awaiting = false;
@@ -77,12 +78,24 @@ export function createWire(onSilence: (error: Error) => void): Wire {
         this.#unanswered >= MOST_UNANSWERED &&
         this.#sentBytes - this.#readBytes <= UNREAD_BYTES
       ) {
-        onSilence(new Error(`the other side has not answered ${MOST_UNANSWERED} pings`));
+        onFailure(new Error(`the other side has not answered ${MOST_UNANSWERED} pings`));
         this.terminate();
         return;
       }
       this.#unanswered += 1;
       this.ping(String(this.#sentBytes));
+    }
+
+    /** The driver reads a message in here. Nobody else would hear of one that it cannot read. */
+    override emit(event: string | symbol, ...args: unknown[]): boolean {
+      try {
+        return super.emit(event, ...args);
+      } catch (thrown) {
+        if (event !== "message") throw thrown;
+        onFailure(toError(thrown));
+        this.terminate();
+        return true;
+      }
     }
 
     /**

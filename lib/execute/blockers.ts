@@ -1,5 +1,5 @@
 import type { Connection } from "../connection/connection.ts";
-import { SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
+import { PREPARED_COLUMNS, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
 import { within } from "../wait.ts";
 
 /** The sessions that stand in the way of another one. */
@@ -28,15 +28,26 @@ const MAX_INTERVAL_MS = 1_000;
 /** Longest wait for an answer. */
 const ANSWER_TIMEOUT_MS = 500;
 
-const SESSIONS = `select a.pid,${SESSION_COLUMNS} from pg_catalog.pg_stat_activity a where a.pid operator(pg_catalog.=) any `;
+const SESSIONS = `select a.pid, null::pg_catalog.text as "gid",${SESSION_COLUMNS}
+  from pg_catalog.pg_stat_activity a where a.pid operator(pg_catalog.=) any`;
 
-const QUESTION = `${SESSIONS}(pg_catalog.pg_blocking_pids($1::int))`;
+/** A prepared transaction has locks and no session. The lock on its own number tells which are its own. */
+const PREPARED = `select ${PREPARED_COLUMNS} from pg_catalog.pg_prepared_xacts p
+  where p.database operator(pg_catalog.=) pg_catalog.current_database() and exists (
+    select from pg_catalog.pg_locks l
+    join pg_catalog.pg_locks x on x.virtualtransaction operator(pg_catalog.=) l.virtualtransaction and x.pid is null
+    where l.granted and l.pid is null and x.transactionid operator(pg_catalog.=) p.transaction`;
 
-const HOLDERS = `${SESSIONS}(array(select l.pid from pg_catalog.pg_locks l
-  join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) l.relation
-  where l.granted and $1::pg_catalog.text operator(pg_catalog.~) pg_catalog.concat('\\m', c.relname, '\\M')))
-  and a.datname operator(pg_catalog.=) pg_catalog.current_database()
-  and a.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`;
+const QUESTION = `${SESSIONS}(pg_catalog.pg_blocking_pids($1::pg_catalog.int4))
+  union all ${PREPARED} and exists (
+    select from pg_catalog.pg_locks w where w.pid operator(pg_catalog.=) $1::pg_catalog.int4 and not w.granted
+      and (w.relation operator(pg_catalog.=) l.relation or w.transactionid operator(pg_catalog.=) l.transactionid)))`;
+
+const NAMED = `pg_catalog.pg_class c on c.oid operator(pg_catalog.=) l.relation and $1::pg_catalog.text operator(pg_catalog.~) ('\\m' operator(pg_catalog.||) c.relname::pg_catalog.text operator(pg_catalog.||) '\\M')`;
+
+const HOLDERS = `${SESSIONS}(array(select l.pid from pg_catalog.pg_locks l join ${NAMED} where l.granted))
+  and a.datname operator(pg_catalog.=) pg_catalog.current_database() and a.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+  union all ${PREPARED} and exists (select from ${NAMED.replace(" on ", " where ")}))`;
 
 /**
  * Asks a session that has waited in vain which sessions hold locks on relations that its statement names. During a

@@ -1,7 +1,12 @@
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { describeQuery, describeSession, type SessionFacts } from "../postgres/activity.ts";
+import {
+  describeQuery,
+  describeSession,
+  endStatement,
+  type SessionFacts,
+} from "../postgres/activity.ts";
 import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
 import { backoffMs, pause } from "../wait.ts";
 import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
@@ -13,6 +18,8 @@ export interface Patience {
   /** Epoch ms. No attempt begins that could not end before. */
   readonly deadline: number;
   readonly log: Log;
+  /** Whether it is a statement that stands alone, outside any transaction. */
+  readonly alone?: boolean;
   /** Receives the watch, which says at any time for whom the transaction waits. */
   onWatch?(blockers: Blockers): void;
 }
@@ -58,7 +65,7 @@ export async function retryOnContention<Result>(
         await blockers.settled();
         const pauseMs = nextPauseMs(lost, attempts, patience);
         if (pauseMs === null) {
-          throw await lockTimeout(lost, attempts, blockers.lastSeen(), connection);
+          throw await lockTimeout(lost, attempts, blockers.lastSeen(), { connection, patience });
         }
         patience.log("transaction.retry", {
           attempt: attempts,
@@ -131,7 +138,7 @@ async function lockTimeout(
   lost: MigratorError,
   attempts: number,
   seen: readonly SessionFacts[],
-  connection: Connection,
+  { connection, patience }: { readonly connection: Connection; readonly patience: Patience },
 ): Promise<MigratorError> {
   const why = whyLost(lost) ?? "lost against others";
   const often = attempts === 1 ? "once" : `${attempts} times`;
@@ -139,7 +146,7 @@ async function lockTimeout(
   const who = found.length > 0 ? `${NOT_SEEN} ${named(found)}.` : blockedBy(seen);
   return new MigratorError(
     "LOCK_TIMEOUT",
-    `${lost.message} The transaction ${why}, ${often} until the time was over; it is rolled back. ${who} ${wayOut([...seen, ...found])}`,
+    `${lost.message} ${whatLost(patience, `${why}, ${often} until the time was over`)} ${who} ${wayOut([...seen, ...found])}`,
     {
       ...lost.facts,
       cause: lost,
@@ -147,6 +154,13 @@ async function lockTimeout(
       withheld: [...seen, ...found].flatMap(describeQuery),
     },
   );
+}
+
+/** A transaction leaves nothing. A statement that stands alone may: then its own message says what. */
+function whatLost({ alone = false }: Patience, how: string): string {
+  return alone
+    ? `The statement ${how}; it is not done.`
+    : `The transaction ${how}; it is rolled back.`;
 }
 
 function blockedBy(blockers: readonly SessionFacts[]): string {
@@ -163,7 +177,7 @@ function named(sessions: readonly SessionFacts[]): string {
 }
 
 function wayOut(blockers: readonly SessionFacts[]): string {
-  const end = blockers.map(({ pid }) => `select pg_terminate_backend(${pid});`).join(" ");
+  const end = blockers.map(endStatement).join(" ");
   return end === ""
     ? "Run again at a quieter time."
     : `Run again at a quieter time, or end them with: ${end}`;

@@ -118,7 +118,8 @@ function patienceFor(step: Step, patience: Patience): Patience {
     statements.map((index) => lockTimeoutOf(migration, index, patience.lockTimeoutMs)),
   );
   const longestMs = waitsMs.reduce((most, each) => Math.max(most, each), 0);
-  return waitsMs.length === 0 ? patience : { ...patience, lockTimeoutMs: longestMs };
+  const alone = step.kind === "alone";
+  return waitsMs.length === 0 ? patience : { ...patience, alone, lockTimeoutMs: longestMs };
 }
 
 /**

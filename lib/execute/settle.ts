@@ -35,8 +35,8 @@ export interface Alone {
   record(running: number | null, before: Before | null): Promise<void>;
 }
 
-/** The verdict on a statement: it is `done`, or a run must `run` it. */
-export type Outcome = "done" | "run";
+/** The verdict on a statement: it is `done`; a run must `run` it, or end what it has begun with another statement. */
+export type Outcome = "done" | "run" | { readonly finish: string };
 
 /** An effect of one kind. */
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { readonly kind: Kind }>;
@@ -175,10 +175,8 @@ async function settleDetach(
     [quoteName(partition), quoteName(table)],
   );
   if (found?.pending === true) {
-    await connection.query(
-      `alter table ${quoteName(table)} detach partition ${quoteName(partition)} finalize`,
-    );
-    return "done";
+    const finish = `alter table ${quoteName(table)} detach partition ${quoteName(partition)} finalize`;
+    return { finish };
   }
   return interrupted && found?.parent === true && found.alone ? "done" : "run";
 }

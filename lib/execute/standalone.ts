@@ -33,8 +33,9 @@ export async function runAlone(alone: Alone): Promise<Ran> {
   connection.turnTo({ migration: migration.tag, index });
   try {
     const outcome = await settle(unsettled, warnings);
-    if (outcome === "run") await send(unsettled);
-    else if (wasBegun) warnings.push(foundDone(alone));
+    if (outcome === "run") await send(unsettled, statementText(migration, statement));
+    else if (outcome !== "done") await send(unsettled, outcome.finish);
+    if (outcome !== "run" && wasBegun) warnings.push(foundDone(alone));
   } catch (thrown) {
     throw migrationFailed(thrown, migration, index);
   } finally {
@@ -49,41 +50,36 @@ function effectOf(effect: Effect | null, kind: string): Effect {
 }
 
 /** Effects of statements that nobody queues behind while they wait. They may take their time. */
-const UNHURRIED: readonly Effect["kind"][] = [
-  "builds-index",
-  "drops-indexes",
-  "rebuilds-indexes",
-  "detaches",
-];
+const UNHURRIED: readonly Effect["kind"][] = ["builds-index", "drops-indexes", "rebuilds-indexes"];
 
 /**
  * Announces the statement and sends it. Any but the unhurried gets the same bounded wait as a transaction. A directive
  * of its own bounds any statement.
  */
-async function send(unsettled: Unsettled): Promise<void> {
+async function send(unsettled: Unsettled, text: string): Promise<void> {
   const { alone, statement, effect } = unsettled;
   const { connection, lockTimeoutMs, migration, index } = alone;
   const before = await recordBefore(unsettled);
   await alone.record(index, before);
   const mayWait = UNHURRIED.includes(effect.kind) || setsLockTimeout(migration, index);
   if (mayWait && statement.directives?.lockTimeoutMs === undefined) {
-    await sendAsIs(unsettled, before);
+    await sendAsIs(unsettled, text, before);
     return;
   }
   await connection.query(`set lock_timeout = ${lockTimeoutMs}`);
   try {
-    await sendAsIs(unsettled, before);
+    await sendAsIs(unsettled, text, before);
   } finally {
     await connection.cleanUp("reset lock_timeout").catch(() => undefined);
   }
 }
 
-async function sendAsIs(unsettled: Unsettled, before: Before | null): Promise<void> {
-  const { alone, statement, effect } = unsettled;
-  const { connection, migration } = alone;
+async function sendAsIs(unsettled: Unsettled, text: string, before: Before | null): Promise<void> {
+  const { alone, effect } = unsettled;
+  const { connection } = alone;
   const number = effect.kind === "unknown" ? await transactionNumber(connection) : null;
   try {
-    await connection.query(statementText(migration, statement));
+    await connection.query(text);
   } catch (thrown) {
     if (!isRefusal(thrown)) throw thrown;
     // A deadline has stopped the statement, but not yet the record of how it ended.

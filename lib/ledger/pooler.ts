@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
-import { parseEndpoint } from "../target/endpoint.ts";
+import { isNeonHost, parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
 import { within } from "../wait.ts";
 import { cautiousLockQuestion, lockQuestion } from "./lock.ts";
@@ -12,13 +12,10 @@ const LOOK_TIMEOUT_MS = 15_000;
 /** The time for a notification on its way, in ms. */
 const HEAR_TIMEOUT_MS = 2_000;
 
-/** Neon's own hosts. Their proxy makes process ids up, but the proxy of a direct host is no pooler. */
-const NEON_HOST = /\.neon\.(tech|build)$/;
-
 /** Returns the statement that asks for the lock within the first message, before anything is known of the way. */
 export function openingLockQuestion({ url, ledger }: Target): string {
   const { host } = parseEndpoint(url);
-  return NEON_HOST.test(host) ? lockQuestion(ledger) : cautiousLockQuestion(ledger);
+  return isNeonHost(host) ? lockQuestion(ledger) : cautiousLockQuestion(ledger);
 }
 
 /**
@@ -30,8 +27,9 @@ export function openingLockQuestion({ url, ledger }: Target): string {
  */
 export async function refusePooler(connection: Connection): Promise<void> {
   const { host } = connection.database;
+  // Neon's proxy makes process ids up, but the proxy of a direct host is no pooler.
   const genuine = connection.announcedPid === connection.backendPid;
-  if (genuine || NEON_HOST.test(host)) return;
+  if (genuine || isNeonHost(host)) return;
   const attached = await connection.beside(LOOK_TIMEOUT_MS, (helper) =>
     isAttached(connection, helper),
   );

@@ -47,12 +47,18 @@ function readUrl(connectionString: string): URL {
   return url;
 }
 
+/** Whether a host is one of Neon's own. */
+export function isNeonHost(host: string): boolean {
+  return /\.neon\.(tech|build)\.?$/i.test(host);
+}
+
 /**
- * Returns the direct host of a pooled one; null for a host that is direct already. Neon's pooled host is the direct
- * one with `-pooler` behind its first label.
+ * Returns the direct host of a pooled one of Neon's; null for a host that is direct already, and for anybody else's:
+ * another host would get the password. Neon's pooled host is the direct one with `-pooler` behind its first label.
  */
 function directHost(host: string): string | null {
-  const direct = host.replace(/^([^.]+)-pooler\./, "$1.");
+  if (!isNeonHost(host)) return null;
+  const direct = host.replace(/^([^.]+)-pooler\./i, "$1.");
   return direct === host ? null : direct;
 }
 

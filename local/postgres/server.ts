@@ -48,6 +48,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   log_timezone: "GMT",
   unix_socket_directories: "",
   max_connections: "200",
+  max_prepared_transactions: "20",
   shared_buffers: "64MB",
   fsync: "off",
   synchronous_commit: "off",

@@ -122,6 +122,17 @@ describe("what passes is waited for, before the first statement", () => {
     expect(broken?.retries).toHaveLength(3);
   });
 
+  test.each([408, 429, 500])("a proxy that answers %i", async (status) => {
+    const relay = await neonRelay();
+    relay.refuse(status);
+
+    const { retries, ended } = start(to(relay));
+    await waitFor(() => retries.length > 0);
+    relay.refuse(null);
+
+    expect(await ended).toBe("connected");
+  });
+
   test("a compute that takes its time to wake", async () => {
     const relay = await neonRelay({ wakeUpMs: 300 });
 

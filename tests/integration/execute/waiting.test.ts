@@ -135,23 +135,6 @@ describe.concurrent("a statement behind which nobody queues", () => {
     expect(await running).toMatchObject({ status: "applied", warnings: [] });
     expect(await indexes()).toEqual(left);
   });
-
-  test("waits so also to detach a partition", async (context) => {
-    const { database, hold, migrate, staysWaiting } = await setUp(context);
-    await database.sqlAsOwner("create table visits (id int) partition by range (id)");
-    await database.sqlAsOwner(
-      "create table visits_old partition of visits for values from (0) to (9)",
-    );
-    const detach = "alter table visits detach partition visits_old concurrently";
-    const reader = await hold("select from visits");
-
-    const running = migrate([detach], { ddlLockTimeoutMs: 100 });
-    await staysWaiting(detach);
-    await reader.release();
-
-    expect(await running).toMatchObject({ status: "applied" });
-    expect(await database.sql("select from pg_inherits")).toEqual([]);
-  });
 });
 
 describe.concurrent("a deadlock in which a statement outside transactions loses", () => {
@@ -351,4 +334,59 @@ describe("a run whose time ends while it waits for others", () => {
     expect(report.error?.detail).toContain(`process ${holder.pid}`);
     expect(report.error?.message).toContain(`(pid ${holder.pid},`);
   });
+});
+
+describe("a prepared transaction in the way", () => {
+  const PREPARE = "begin; lock table accounts in row exclusive mode; prepare transaction";
+
+  test.for<[string, string, string]>([
+    [
+      "of a statement in a transaction",
+      "alter table accounts add column name text",
+      "LOCK_TIMEOUT",
+    ],
+    [
+      "of a statement outside transactions",
+      "create index concurrently on accounts (email)",
+      "DEADLINE",
+    ],
+    ["of a VACUUM", "vacuum full accounts", "LOCK_TIMEOUT"],
+  ])(
+    "is named by its gid, with the way to end it, %s",
+    async ([_what, statement, code], context) => {
+      const clock = stopClock();
+      const scene = await setUp(context);
+      const { database, indexes } = scene;
+      const gid = `two's ${database.name}`;
+      const quoted = `'${gid.replace("'", "''")}'`;
+      await database.sqlAsOwner(`${PREPARE} ${quoted}`);
+
+      const running = observedRun(scene, [statement], {
+        ddlLockTimeoutMs: 400,
+        timeoutMs: LONG_MS,
+      });
+      if (code === "DEADLINE") {
+        await clock.until(() => scene.waits(statement));
+        await clock.until(
+          () => scene.does("state = 'idle' and strpos(query, 'pg_prepared_xacts') > 0"),
+          10,
+        );
+        await clock.advance(LONG_MS);
+      } else {
+        await clock.until(() => running.seen.length > 0, 10);
+        await clock.advance(LONG_MS - 1_400);
+      }
+      const report = await clock.run(running.report);
+      const left = await indexes();
+      await database.sqlAsOwner(`rollback prepared ${quoted}`);
+
+      expect(report.error?.code).toBe(code);
+      expect(report.error?.message).toContain(`the prepared transaction '${gid}'`);
+      expect(report.error?.message).toContain(`rollback prepared ${quoted};`);
+      expect(report.error?.message.includes("It has left INVALID")).toBe(
+        JSON.stringify(left).includes("INVALID"),
+      );
+      expect(await clock.run(scene.migrate([statement]))).toMatchObject({ status: "applied" });
+    },
+  );
 });

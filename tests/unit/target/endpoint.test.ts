@@ -117,3 +117,21 @@ describe("parseEndpoint", () => {
     );
   });
 });
+
+test.each([
+  "x-pooler.internal",
+  "ep-cool-1-pooler.neon.tech.example.com",
+  "db-pooler.notneon.tech",
+  "ep-pooler.eu.aws.neon.technology",
+])("a host that is not Neon's is never replaced: %s", (host) => {
+  const endpoint = parseEndpoint(`postgres://u:p@${host}/app`);
+
+  expect(endpoint).toMatchObject({ host, warnings: [] });
+});
+
+test.each(["EP-COOL-1-POOLER.EU.AWS.NEON.TECH", "ep-cool-1-pooler.eu.aws.neon.build."])(
+  "a pooled host of Neon's is replaced however it is written: %s",
+  (host) => {
+    expect(parseEndpoint(`postgres://u:p@${host}/app`).host).toBe(host.replace(/-pooler/i, ""));
+  },
+);

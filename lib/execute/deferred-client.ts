@@ -1,6 +1,6 @@
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
-import { explainLedgerError, isPrivilegeError } from "../ledger/denied.ts";
+import { isPrivilegeError } from "../ledger/denied.ts";
 import {
   closingGuard,
   type Guarded,
@@ -9,6 +9,7 @@ import {
   openingGuard,
 } from "../ledger/guard.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { explainLedgerError } from "../ledger/refused.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
 import { guardedParts } from "./guarded-parts.ts";
 import { releaseParts, sessionResetParts } from "./session-reset.ts";

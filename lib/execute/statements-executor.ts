@@ -16,10 +16,11 @@ import {
   createCheckpoints,
   findCheckpoint,
 } from "../ledger/checkpoints.ts";
-import { explainLedgerError, isPrivilegeError } from "../ledger/denied.ts";
+import { isPrivilegeError } from "../ledger/denied.ts";
 import { closingGuard, knownFrom, openingGuard } from "../ledger/guard.ts";
 import { chooseWritePlace } from "../ledger/home.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { explainLedgerError } from "../ledger/refused.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";

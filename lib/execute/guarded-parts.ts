@@ -15,7 +15,7 @@ export function guardedParts(
   role: string,
 ): readonly Part[] {
   const guards = opening.map((each): Part => ({ kind: "guard", ...each }));
-  const head = parts.findIndex((part) => part.kind === "statement" && !isSetting(part));
+  const head = parts.findIndex((part) => !isSetting(part));
   const first = parts.find((part) => part.kind === "statement");
   const startsFile = first?.kind === "statement" && first.index === 0;
   const [ahead, behind] = startsFile ? [guards.slice(0, -1), guards.slice(-1)] : [[], guards];
@@ -28,6 +28,7 @@ export function guardedParts(
   ];
 }
 
-function isSetting(part: Part & { readonly kind: "statement" }): boolean {
+function isSetting(part: Part): boolean {
+  if (part.kind !== "statement") return part.kind === "setting";
   return part.migration.statements[part.index]?.kind === "VariableSetStmt";
 }

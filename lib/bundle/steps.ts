@@ -207,9 +207,13 @@ class Cutter {
 
   /** Takes a statement into the open transaction, or into a new one where it must not be in the open one. */
   #join(statement: Statement, { migration, index }: StatementOf): void {
-    const isFirst = this.#open.length === 0 && !this.#autocommit;
-    if (isFirst && setsTransaction(statement, () => statementText(migration, statement))) {
-      this.#begins(index, this.#begin ?? "begin");
+    const settings = this.#open;
+    const isHead = settings.every((each) => migration.statements[each]?.kind === "VariableSetStmt");
+    const mayBegin = isHead && !this.#autocommit;
+    if (mayBegin && setsTransaction(statement, () => statementText(migration, statement))) {
+      this.#open = [];
+      this.#begins(settings[0] ?? index, this.#begin ?? "begin");
+      this.#open = settings;
     }
     const need = this.#needOf(migration, index);
     if (need !== null) this.#cut(need.index, need.reason, index);

@@ -11,8 +11,7 @@ import {
 import type { Ledger } from "../ledger/ledger.ts";
 import { explainLedgerError } from "../ledger/refused.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
-import { guardedParts } from "./guarded-parts.ts";
-import { releaseParts, sessionResetParts } from "./session-reset.ts";
+import { asOurselves, releaseParts, sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import {
   beginParts,
@@ -113,10 +112,14 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
       if (query.text !== "commit") throw surprise(ledger, query);
       const written = recordedIn(parts);
       const { role } = connection.database;
-      const opening = openingGuard(guarded, known);
+      const opening = openingGuard(guarded, known).map(
+        (each): Part => ({ kind: "guard", ...each }),
+      );
+      const [first] = migrations;
       const all: readonly Part[] = [
         ...begin,
-        ...guardedParts(opening, parts, migrations[0] ?? null, role),
+        ...(first === undefined ? opening : asOurselves(first, role, opening)),
+        ...parts,
         { kind: "guard", ...closingGuard(guarded, known, written) },
         { kind: "commit", text: query.text },
       ];

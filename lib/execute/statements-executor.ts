@@ -342,16 +342,22 @@ function waitsItsOwn({ migration, statements: [first = 0] }: Slice): boolean {
   return setsLockTimeout(migration, first);
 }
 
-/** Returns the statements at the head of a slice that PostgreSQL takes at the head of a transaction only. */
+/**
+ * Returns the settings at the head of a slice, up to its last SET TRANSACTION: PostgreSQL takes that in front of every
+ * query only.
+ */
 function headOf({ migration, statements }: Slice): readonly number[] {
-  const body = statements.findIndex((index) => {
+  const settings: number[] = [];
+  let length = 0;
+  for (const index of statements) {
     const statement = migration.statements[index];
-    return (
-      statement === undefined ||
-      !setsTransaction(statement, () => statementText(migration, statement))
-    );
-  });
-  return body < 0 ? statements : statements.slice(0, body);
+    if (statement?.kind !== "VariableSetStmt") break;
+    settings.push(index);
+    if (setsTransaction(statement, () => statementText(migration, statement))) {
+      length = settings.length;
+    }
+  }
+  return settings.slice(0, length);
 }
 
 function isReadOnly({ begin = "", slices: [first] }: TransactionStep, head: readonly number[]) {

@@ -65,13 +65,22 @@ export async function leftBy(
   return ours;
 }
 
-/** Drops what a refused or interrupted statement has left INVALID. @returns a warning for each index */
+/**
+ * Drops what a refused or interrupted statement has left INVALID.
+ * @param wanted the indexes that the next statement drops itself
+ * @returns a warning for each index
+ */
 export async function dropLeft(
   connection: Connection,
   before: Before,
   tag: string,
+  wanted: readonly ObjectName[],
 ): Promise<readonly Warning[]> {
-  return await dropInvalid(connection, await leftBy(connection, before), tag);
+  const left = await leftBy(connection, before);
+  const others = left.filter(({ schema, name }) =>
+    wanted.every((each) => each.name !== name || (each.schema ?? schema) !== schema),
+  );
+  return await dropInvalid(connection, others, tag);
 }
 
 /**

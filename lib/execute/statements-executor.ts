@@ -31,6 +31,7 @@ import {
   sessionResetParts,
   setsLockTimeout,
 } from "./session-reset.ts";
+import { migrationFailed } from "./statement-errors.ts";
 import {
   beginParts,
   knownAfter,
@@ -155,11 +156,17 @@ export function createStatementsExecutor(
   }
 
   /** Drops what an earlier try has left INVALID, also where its statement was edited into another one since. */
-  async function tidy(migration: Migration): Promise<readonly Warning[]> {
+  async function tidy({ migration, statements: [next = 0] }: Slice): Promise<readonly Warning[]> {
     const before = latest(migration)?.before ?? null;
     if (before === null) return [];
     const { dropLeft } = await import("./invalid-indexes.ts");
-    return await dropLeft(connection, before, migration.tag);
+    const effect = migration.statements[next]?.effect;
+    const wanted = effect?.kind === "drops-indexes" ? effect.indexes : [];
+    try {
+      return await dropLeft(connection, before, migration.tag, wanted);
+    } catch (thrown) {
+      throw migrationFailed(thrown, migration, next);
+    }
   }
 
   /** Repeats the session settings of the statements that are done: a new session lacks them. */
@@ -178,7 +185,7 @@ export function createStatementsExecutor(
     const [first] = slices;
     if (first === undefined) return report([]);
     await resume(first);
-    const warnings = await tidy(first.migration);
+    const warnings = await tidy(first);
     const head = headOf(first);
     const begin = [
       ...beginParts(step.begin ?? "begin", waitsItsOwn(first) ? null : lockTimeoutMs),
@@ -237,7 +244,7 @@ export function createStatementsExecutor(
   async function runOnce(slice: Slice, index: number): Promise<readonly Warning[]> {
     const { migration } = slice;
     await resume(slice);
-    const dropped = await tidy(migration);
+    const dropped = await tidy(slice);
     const { runAlone } = await import("./standalone.ts");
     const { warnings, durationMs } = await runAlone({
       connection,

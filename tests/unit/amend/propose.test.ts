@@ -113,7 +113,9 @@ describe("baseline", () => {
     const proposal = propose({ kind: "baseline", to: only.tag }, places(null), bundle);
 
     expect(proposal.ledger.format).toBe("1.0");
-    expect(texts(proposal).join()).toContain("name text, applied_at timestamp with time zone");
+    expect(texts(proposal).join()).toContain(
+      "name pg_catalog.text, applied_at timestamp with time zone",
+    );
     expect(values(proposal).at(-1)).toEqual([only.hash, "1000", only.name]);
   });
 
@@ -329,7 +331,7 @@ describe("merge-ledgers", () => {
     const proposal = propose(merge, places(into, known));
 
     expect(values(proposal)[0]).toEqual(["5", second.name]);
-    expect(texts(proposal)[0]).toContain("select hash, created_at, $2::text, null from");
+    expect(texts(proposal)[0]).toContain("select hash, created_at, $2::pg_catalog.text, null from");
     expect(refusal(merge, places(into, stranger)).message).toContain("Drizzle 1.0 would run it");
   });
 

@@ -73,7 +73,7 @@ describe("parseEndpoint", () => {
     ["the command of Neon's console", "psql 'postgresql://u:cret@h/db?sslmode=require'", "psql"],
     ["a command without quotes", "psql postgresql://u:cret@h/db", "psql"],
     ["quotation marks", '"postgres://u:cret@h/db"', "quotation mark"],
-    ["one quotation mark", "postgres://u:cret@h/db'", "quotation mark"],
+    ["one quotation mark", 'postgres://u:cret@h/db"', "quotation mark"],
     ["an assignment", "DATABASE_URL=postgres://u:cret@h/db", "name of a variable"],
     ["an export", 'export DATABASE_URL="postgres://u:cret@h/db"', "name of a variable"],
     ["a field of YAML", "DATABASE_URL: postgres://u:cret@h/db", "name of a variable"],

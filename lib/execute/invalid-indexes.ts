@@ -29,15 +29,27 @@ const INDEXES = `
   join pg_catalog.pg_class t on t.oid operator(pg_catalog.=) i.indrelid
   join pg_catalog.pg_namespace tn on tn.oid operator(pg_catalog.=) t.relnamespace`;
 
-/** Returns all indexes of a table, but none of a partitioned one. */
+/** A table, by its object id, with all its indexes. Of a partitioned one it has none. */
+export interface TableIndexes {
+  readonly table: number;
+  readonly indexes: readonly IndexFacts[];
+}
+
+/** Looks for a table by its name, or by its object id. @returns null where there is none */
 export async function indexesOf(
   connection: Connection,
-  table: number,
-): Promise<readonly IndexFacts[]> {
-  return await connection.query<IndexFacts>(
-    `${INDEXES} where i.indrelid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.oid`,
-    [table],
+  of: ObjectName | number,
+): Promise<TableIndexes | null> {
+  const which =
+    typeof of === "number" ? "$1::pg_catalog.text::pg_catalog.oid" : "pg_catalog.to_regclass($1)";
+  const rows = await connection.query<IndexFacts & { readonly of: number | null }>(
+    `select o.oid${AS_NUMBER} as "of", x.*
+     from (select ${which}::pg_catalog.oid as oid) o
+     left join lateral (${INDEXES} where i.indrelid operator(pg_catalog.=) o.oid) x on true`,
+    [typeof of === "number" ? of : quoteName(of)],
   );
+  const table = rows[0]?.of ?? null;
+  return table === null ? null : { table, indexes: rows.filter(({ id }) => id !== null) };
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   indexesOf,
   isWanted,
   leftBy,
+  type TableIndexes,
 } from "./invalid-indexes.ts";
 
 /** A statement that no transaction can hold, with the facts about earlier tries. */
@@ -48,6 +49,8 @@ export interface Unsettled {
   readonly effect: Effect;
   /** The record of a run that began this very statement and never saw its end, maybe empty; null without such a run. */
   readonly interrupted: Before | null;
+  /** The table of the index that it builds, as `settle` has seen it. */
+  readonly seen: { table: TableIndexes | null };
 }
 
 /**
@@ -84,12 +87,13 @@ export async function recordBefore({
   alone: { connection, migration },
   statement,
   effect,
+  seen,
 }: Unsettled): Promise<Before | null> {
   switch (effect.kind) {
     case "builds-index": {
-      const table = await idOf(connection, effect.table);
-      if (table === null) return null;
-      const there = (await indexesOf(connection, table)).map(({ id }) => id);
+      if (seen.table === null) return null;
+      const { table, indexes } = seen.table;
+      const there = indexes.map(({ id }) => id);
       const wanted = wantedBy(migration, statement, effect);
       return { there, table, index: effect.index, ...(wanted === undefined ? {} : { wanted }) };
     }
@@ -133,14 +137,14 @@ function wantedBy(
 }
 
 async function settleIndex(
-  { alone, statement, interrupted }: Unsettled,
+  { alone, statement, interrupted, seen }: Unsettled,
   effect: Of<"builds-index">,
   warnings: Warning[],
 ): Promise<Outcome> {
   const { connection, migration } = alone;
-  const table = interrupted?.table ?? (await idOf(connection, effect.table));
-  if (table === null) return "run";
-  const indexes = await indexesOf(connection, table);
+  seen.table = await indexesOf(connection, interrupted?.table ?? effect.table);
+  if (seen.table === null) return "run";
+  const { indexes } = seen.table;
   const named = indexes.filter(({ name }) => name === effect.index);
   const dropped = await dropInvalid(connection, named, migration.tag);
   warnings.push(...dropped);

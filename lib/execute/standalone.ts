@@ -29,7 +29,7 @@ export async function runAlone(alone: Alone): Promise<Ran> {
   const wasBegun = interruptedStatement(migration, checkpoint) === index;
   const interrupted = wasBegun ? (checkpoint?.before ?? {}) : null;
   const effect = effectOf(statement.effect, statement.kind);
-  const unsettled = { alone, statement, effect, interrupted };
+  const unsettled = { alone, statement, effect, interrupted, seen: { table: null } };
   connection.turnTo({ migration: migration.tag, index });
   try {
     const outcome = await settle(unsettled, warnings);

@@ -7,22 +7,23 @@
 import { createHash } from "node:crypto";
 import { type Bundle, type Layout, type Migration, migrationName } from "../bundle/bundle.ts";
 import { bundleHash, contentHash } from "../bundle/hash.ts";
-import { type MigratorError, toError, type Warning } from "../errors.ts";
+import { toError, type Warning } from "../errors.ts";
 import { readsTree, startCheck, type Unchecked } from "./check/check.ts";
 import { type MigrationFile, readFolder } from "./folder.ts";
 import { sameInThePast } from "./git-history.ts";
+import { conflictWarning, refuseWhatIsNotSql } from "./not-sql.ts";
 import { directiveError, sqlError } from "./problem.ts";
 import { NewValues } from "./sql/new-values.ts";
 import { loadParser, type Tree } from "./sql/parser.ts";
-import { type Cut, cutStatements } from "./statements.ts";
+import { cutStatements } from "./statements.ts";
 import { refuseTwoPhaseCommit } from "./two-phase.ts";
 
 /**
  * Turns a Drizzle folder of either layout into a bundle, and refuses a broken one before anything connects.
  * Order, hashes and chunks are those of Drizzle's `readMigrationFiles` (drizzle-orm 0.45 and 1.0.0-rc.5).
  * @param folder the folder that drizzle-kit generates into
- * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `TWO_PHASE_COMMIT`, `DIRECTIVE_INVALID` or
- *   `PULL_BASELINE`
+ * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `PSQL_ONLY`, `MERGE_CONFLICT`, `TWO_PHASE_COMMIT`,
+ *   `DIRECTIVE_INVALID` or `PULL_BASELINE`
  */
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);
@@ -35,7 +36,7 @@ export async function compileBundle(folder: string): Promise<Bundle> {
     hash: bundleHash(migrations),
     contentHash: contentHash(migrations),
     migrations,
-    warnings: [...warnings, ...failure],
+    warnings: [...warnings, ...files.flatMap(conflictWarning), ...failure],
   };
 }
 
@@ -103,16 +104,12 @@ function compileMigration(
   const cut = cutStatements(sql, (index, kind, tree) => {
     if (tree !== null && readsTree(kind)) trees.set(index, tree);
   });
-  if (!cut.ok) throw cutError(file, cut);
+  if (!cut.ok && cut.code === "DIRECTIVE_INVALID") throw directiveError(file, cut.problem);
+  refuseWhatIsNotSql(file, cut);
+  if (!cut.ok) throw sqlError(file, cut.problem);
   refuseTwoPhaseCommit(file, cut.statements);
   const hash = createHash("sha256").update(sql).digest("hex");
   const name = migrationName(layout, tag, when);
   const { ok: _ok, ...content } = cut;
   return { tag, name, when, hash, sql, ...content };
-}
-
-function cutError(file: MigrationFile, cut: Cut & { readonly ok: false }): MigratorError {
-  return cut.code === "SQL_INVALID"
-    ? sqlError(file, cut.problem)
-    : directiveError(file, cut.problem);
 }

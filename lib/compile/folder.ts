@@ -1,8 +1,10 @@
-import { type Dirent, readFileSync } from "node:fs";
+import { constants } from "node:buffer";
+import { type Dirent, readFileSync, statSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Layout } from "../bundle/bundle.ts";
 import { MigratorError, type Warning } from "../errors.ts";
+import { defectOf } from "./encoding.ts";
 import { backwardEntries, type JournalEntry, parseJournal } from "./journal.ts";
 
 /** One migration as it lies on the disk. */
@@ -152,38 +154,37 @@ function readJournaledFile(
 /** Reads synchronously: a promise for each of a thousand small files takes five times as long. */
 function readSql(tag: string, path: string): string {
   try {
+    refuseTooLong(tag, path, statSync(path).size);
     return decode(readFileSync(path), tag, path);
   } catch (cause) {
     if (cause instanceof MigratorError) throw cause;
-    throw unreadable(tag, path, `(${errno(cause)})`, cause);
+    throw unreadable(tag, path, `(${errno(cause)}). Make it a readable file.`, cause);
   }
+}
+
+function refuseTooLong(tag: string, path: string, bytes: number): void {
+  if (bytes <= constants.MAX_STRING_LENGTH) return;
+  const [has, limit] = [bytes, constants.MAX_STRING_LENGTH].map((each) =>
+    Math.floor(each / 1024 ** 2).toLocaleString("en"),
+  );
+  const reason = `because it has ${has} MB, and a text in Node.js has at most ${limit} MB. Load its data outside of the migrations.`;
+  throw unreadable(tag, path, reason);
 }
 
 /** Decodes strictly: Drizzle's lenient reading would hash and send replacement characters instead. */
-function decode(bytes: Uint8Array, tag: string, path: string): string {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
-    throw new MigratorError(
-      "BYTE_ORDER_MARK",
-      `${path}, line 1, column 1: the file starts with a byte order mark, which PostgreSQL refuses as a syntax error. Save it as UTF-8 without BOM.`,
-      { migration: tag },
-    );
-  }
-  // A zero byte ends a query, which PostgreSQL takes as a C string. It also is the sign of UTF-16 without a mark.
-  const zero = bytes.indexOf(0);
-  if (zero >= 0) throw unreadable(tag, path, `as text (byte ${zero + 1} is zero)`);
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw unreadable(tag, path, "as text (it is not valid UTF-8)", cause);
-  }
+function decode(bytes: Buffer, tag: string, path: string): string {
+  const defect = defectOf(bytes);
+  if (defect === null) return bytes.toString("utf8");
+  const { code = "MIGRATION_FILE_UNREADABLE", line = 1, column = 1, reason } = defect;
+  const message = `${path}, line ${line}, column ${column}: ${reason}`;
+  throw new MigratorError(code, message, { migration: tag });
 }
 
 function unreadable(tag: string, path: string, reason: string, cause?: unknown): MigratorError {
-  return new MigratorError(
-    "MIGRATION_FILE_UNREADABLE",
-    `${path} cannot be read ${reason}. Make it a readable UTF-8 file.`,
-    { cause, migration: tag },
-  );
+  return new MigratorError("MIGRATION_FILE_UNREADABLE", `${path} cannot be read ${reason}`, {
+    cause,
+    migration: tag,
+  });
 }
 
 function orphans(

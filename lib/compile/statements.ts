@@ -29,7 +29,13 @@ import { touchesOf } from "./sql/touches.ts";
 /** A migration's statements and the directives of the whole file, or the problem of its text. */
 export type Cut =
   | ({ readonly ok: true; readonly statements: readonly Statement[] } & OfFile)
-  | { readonly ok: false; readonly code: "SQL_INVALID"; readonly problem: SqlProblem }
+  | {
+      readonly ok: false;
+      readonly code: "SQL_INVALID";
+      readonly problem: SqlProblem;
+      /** The statements before the problem. */
+      readonly statements: readonly Statement[];
+    }
   | { readonly ok: false; readonly code: "DIRECTIVE_INVALID"; readonly problem: Misdirection };
 
 /**
@@ -87,7 +93,8 @@ export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cu
     }
     if (failure !== null) {
       const where = { sql, chunkStart, index: statements.length + 1 };
-      return { ok: false, code: "SQL_INVALID", problem: sqlProblem(where, text, failure) };
+      const problem = sqlProblem(where, text, failure);
+      return { ok: false, code: "SQL_INVALID", problem, statements };
     }
     file = { ...file, ...directives.file };
     chunkStart += text.length + STATEMENT_BREAKPOINT.length;

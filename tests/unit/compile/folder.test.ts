@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -197,9 +197,21 @@ describe("readFolder refuses, of files that git cannot keep,", () => {
     const path = join(folder, "0000_init.sql");
     expect(refusal).toEqual([
       "MIGRATION_FILE_UNREADABLE",
-      `${path} cannot be read (EISDIR). Make it a readable UTF-8 file.`,
+      `${path} cannot be read (EISDIR). Make it a readable file.`,
       "0000_init",
     ]);
+  });
+
+  test.each([
+    ["just", 513 * 1024 ** 2, "513 MB"],
+    ["far", 3 * 1024 ** 3, "3,072 MB"],
+  ])("a file that is %s too long for a text, and says so", async (_name, bytes, size) => {
+    writeFileSync(join(folder, "0000_init.sql"), "select 1;");
+    truncateSync(join(folder, "0000_init.sql"), bytes);
+
+    const [code, message] = await refusalOf(folder);
+
+    expect([code, message?.includes(`has ${size}`)]).toEqual(["MIGRATION_FILE_UNREADABLE", true]);
   });
 
   test("a file that the system cannot open, naming the reason", async () => {
@@ -210,7 +222,7 @@ describe("readFolder refuses, of files that git cannot keep,", () => {
 
     expect(refusal).toEqual([
       "MIGRATION_FILE_UNREADABLE",
-      `${path} cannot be read (ELOOP). Make it a readable UTF-8 file.`,
+      `${path} cannot be read (ELOOP). Make it a readable file.`,
       "0000_init",
     ]);
   });

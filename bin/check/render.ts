@@ -6,12 +6,17 @@ import type { FiledFinding } from "../../lib/compile/filed-findings.ts";
 import { counted, oneLine, printable } from "../../lib/text.ts";
 import { painter } from "../render/findings.ts";
 import { indented, lineTexts, printableTexts } from "../render/printable.ts";
+import { warningLines } from "../render/report.ts";
 import type { CheckResult } from "./result.ts";
 
 /** Renders findings as a compiler does: the line, a caret under the statement, the rewrite, and a count at the end. */
 export function renderFindings(result: CheckResult, bundle: Bundle, colors: Colors): string {
   const blocks = result.findings.map((finding) => renderFinding(finding, bundle, colors));
-  return [...blocks.map((lines) => `${lines.join("\n")}\n`), summary(result, colors)].join("\n");
+  return [
+    ...warningLines(result.warnings, colors),
+    ...blocks.map((lines) => `${lines.join("\n")}\n`),
+    summary(result, colors),
+  ].join("\n");
 }
 
 function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): readonly string[] {

@@ -12,6 +12,7 @@ import {
   findingsByText,
 } from "../../lib/compile/filed-findings.ts";
 import type { DatabaseFacts } from "../../lib/connection/connection.ts";
+import type { Warning } from "../../lib/errors.ts";
 
 /** The severity from which on `check` ends with 1. */
 export type FailOn = "error" | "warning" | "never";
@@ -22,6 +23,8 @@ export interface CheckResult {
   /** The tags of the checked migrations. */
   readonly migrations: readonly string[];
   readonly findings: readonly FiledFinding[];
+  /** The warnings about the folder. None of them makes the exit code 1. */
+  readonly warnings: readonly Warning[];
   readonly counts: Readonly<Record<Severity, number>>;
   /** Whether a finding makes the exit code 1. */
   readonly failed: boolean;
@@ -58,6 +61,7 @@ export function toResult(
     folder,
     migrations,
     findings: filed,
+    warnings: bundle.warnings,
     counts,
     failed: isFailure(counts, failOn),
     database,

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { Layout } from "../bundle/bundle.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { defectOf } from "./encoding.ts";
-import { backwardEntries, type JournalEntry, parseJournal } from "./journal.ts";
+import { parseJournal } from "./journal.ts";
+import { backwardEntries, futureFolder, oddTimes, type Timed } from "./journal-times.ts";
 
 /** One migration as it lies on the disk. */
 export interface MigrationFile {
@@ -28,16 +29,17 @@ interface Folder {
 /**
  * Reads a Drizzle folder. Layout 0.x: `meta/_journal.json` beside one `<tag>.sql` per entry; layout 1.0: one
  * folder `<YYYYMMDDHHMMSS>_<name>` per migration, with a `migration.sql`.
+ * @param now epoch milliseconds
  * @throws MigratorError with one of the folder's codes; the message names the file that is wrong
  */
-export async function readFolder(folder: string): Promise<Folder> {
+export async function readFolder(folder: string, now: number = Date.now()): Promise<Folder> {
   const listed = await listFolder(folder);
   const journalPath = join(folder, "meta", "_journal.json");
   const journal = await readJournal(folder, journalPath);
   const named = await findNamedFolders(folder, listed);
   const [first] = named;
   if (first !== undefined && journal !== null) throw mixedLayouts(folder, first.path);
-  if (first !== undefined) return readNamedFolders(folder, named, listed);
+  if (first !== undefined) return readNamedFolders(folder, named, listed, now);
   if (journal === null) {
     throw new MigratorError(
       "JOURNAL_MISSING",
@@ -47,7 +49,11 @@ export async function readFolder(folder: string): Promise<Folder> {
   const entries = parseJournal(journal, journalPath);
   const files = entries.map((entry) => readJournaledFile(folder, entry, journalPath));
   const known = new Set(entries.map(({ tag }) => `${tag}.sql`));
-  const warnings = [...backwardEntries(entries, journalPath), ...orphans(folder, listed, known)];
+  const warnings = [
+    ...backwardEntries(entries, journalPath),
+    ...oddTimes(entries, journalPath, now),
+    ...orphans(folder, listed, known),
+  ];
   return { layout: "0.x", files, warnings };
 }
 
@@ -100,6 +106,7 @@ function readNamedFolders(
   folder: string,
   named: readonly NamedFolder[],
   listed: readonly Dirent[],
+  now: number,
 ): Folder {
   const files = named.map(({ name, path }) => ({
     tag: name,
@@ -107,7 +114,8 @@ function readNamedFolders(
     path,
     sql: readSql(name, path),
   }));
-  return { layout: "1.0", files, warnings: orphans(folder, listed, new Set()) };
+  const warnings = [...futureFolder(files, now), ...orphans(folder, listed, new Set())];
+  return { layout: "1.0", files, warnings };
 }
 
 /** @returns epoch milliseconds of `YYYYMMDDHHMMSS` in UTC */
@@ -135,7 +143,7 @@ function mixedLayouts(folder: string, path: string): MigratorError {
 
 function readJournaledFile(
   folder: string,
-  { tag, when }: JournalEntry,
+  { tag, when }: Timed,
   journalPath: string,
 ): MigrationFile {
   const path = join(folder, `${tag}.sql`);

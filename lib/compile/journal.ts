@@ -1,13 +1,7 @@
-import { MigratorError, type Warning } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
 import { isRecord } from "../json.ts";
 import { quoted } from "../text.ts";
-
-/** One migration as drizzle-kit's `meta/_journal.json` names it. */
-export interface JournalEntry {
-  readonly tag: string;
-  /** Epoch milliseconds of the author's clock. */
-  readonly when: number;
-}
+import type { Timed } from "./journal-times.ts";
 
 /** drizzle-kit wrote `pg` before 0.21. Drizzle's own migrator never reads the dialect. */
 const POSTGRES_DIALECTS: readonly unknown[] = ["postgresql", "pg"];
@@ -18,7 +12,7 @@ const POSTGRES_DIALECTS: readonly unknown[] = ["postgresql", "pg"];
  * @param path the journal's path, for messages
  * @throws MigratorError `JOURNAL_INVALID` or `DUPLICATE_TAG`
  */
-export function parseJournal(text: string, path: string): readonly JournalEntry[] {
+export function parseJournal(text: string, path: string): readonly Timed[] {
   const journal = parseJson(text, path);
   if (!isRecord(journal)) throw invalid(path, "it is not a JSON object");
   const { dialect, entries } = journal;
@@ -59,7 +53,7 @@ function notJson(text: string, cause: unknown): string {
   return `it is not JSON (${reason.replace(/\s+/g, " ")})`;
 }
 
-function readEntry(value: unknown, index: number, path: string): JournalEntry {
+function readEntry(value: unknown, index: number, path: string): Timed {
   const name = `entry ${index + 1}`;
   if (!isRecord(value)) throw invalid(path, `${name} is not an object`);
   const { tag, when } = value;
@@ -67,13 +61,19 @@ function readEntry(value: unknown, index: number, path: string): JournalEntry {
   if (["/", "\\", "..", "\0"].some((part) => tag.includes(part))) {
     throw invalid(path, `the tag of ${name}, ${JSON.stringify(tag)}, is not a plain file name`);
   }
-  if (typeof when !== "number" || !Number.isSafeInteger(when)) {
-    throw invalid(path, `${name} (${tag}) has no "when" in whole milliseconds`);
+  // Drizzle's own migrator reads the digits of a text as a number.
+  const asText = typeof when === "string" && /^-?\d+$/.test(when);
+  const time = asText ? Number(when) : when;
+  if (typeof time !== "number" || !Number.isSafeInteger(time)) {
+    throw invalid(
+      path,
+      `${name} (${tag}) has no "when" in whole milliseconds, but ${quoted(when)}`,
+    );
   }
-  return { tag, when };
+  return { tag, when: time, ...(asText ? { asText } : {}) };
 }
 
-function refuseDuplicates(entries: readonly JournalEntry[], path: string): void {
+function refuseDuplicates(entries: readonly Timed[], path: string): void {
   const seen = new Set<string>();
   for (const { tag } of entries) {
     if (seen.has(tag)) {
@@ -85,29 +85,6 @@ function refuseDuplicates(entries: readonly JournalEntry[], path: string): void 
     }
     seen.add(tag);
   }
-}
-
-/**
- * Warns about each entry whose date is older than that of an entry before it. Drizzle's own migrator applies only
- * entries that are newer than the newest ledger row (drizzle-orm 0.45 `pg-core/dialect`).
- */
-export function backwardEntries(
-  entries: readonly JournalEntry[],
-  path: string,
-): readonly Warning[] {
-  const warnings: Warning[] = [];
-  let newest: JournalEntry | undefined;
-  for (const entry of entries) {
-    if (newest === undefined || entry.when >= newest.when) {
-      newest = entry;
-      continue;
-    }
-    warnings.push({
-      code: "JOURNAL_ORDER",
-      message: `${path} lists ${entry.tag} behind ${newest.tag}, but dates it earlier (${entry.when} < ${newest.when}). Drizzle's own migrator skips it on a database that has ${newest.tag}; raise its "when" if it was never applied anywhere.`,
-    });
-  }
-  return warnings;
 }
 
 function invalid(path: string, reason: string, cause?: unknown): MigratorError {

@@ -23,7 +23,7 @@ interface PlanMaterial {
 }
 
 /**
- * Plans by the server's answer about the ledger. Pure.
+ * Plans by the server's answer about the ledger.
  * @throws MigratorError as `readLedger`
  */
 export function makePlan(
@@ -34,5 +34,6 @@ export function makePlan(
   const { role, serverVersion } = connection.database;
   const ledger = readLedger(answer, role, bundle);
   const serverMajor = Number.parseInt(serverVersion, 10);
-  return { ledger, plan: planMigrations(bundle, ledger, request, { lessons, serverMajor }) };
+  const known = { lessons, serverMajor, now: Date.now() };
+  return { ledger, plan: planMigrations(bundle, ledger, request, known) };
 }

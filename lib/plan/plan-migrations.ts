@@ -34,6 +34,8 @@ export interface Known {
   readonly lessons?: Lessons;
   /** The server's major version. Default: the newest one. */
   readonly serverMajor?: number;
+  /** Epoch milliseconds. Default: no time is in the future. */
+  readonly now?: number;
 }
 
 /** The first version that takes new values of an enum in the transaction that makes the enum. */
@@ -47,7 +49,11 @@ export function planMigrations(
   bundle: Bundle,
   ledger: Ledger,
   policy: Policy,
-  { lessons = NO_LESSONS, serverMajor = Number.POSITIVE_INFINITY }: Known = {},
+  {
+    lessons = NO_LESSONS,
+    serverMajor = Number.POSITIVE_INFINITY,
+    now = Number.POSITIVE_INFINITY,
+  }: Known = {},
 ): Plan {
   const matching = matchRows(bundle, ledger.rows);
   const pending = bundle.migrations.filter((migration) => !matching.rowOf.has(migration));
@@ -103,6 +109,7 @@ export function planMigrations(
       policy,
       necessity: pending.length > 0 ? necessity : null,
       separation: isOne ? null : (cuts[0] ?? null),
+      future: newest > now ? newest : null,
     }),
   };
 }

@@ -24,6 +24,8 @@ interface Judged {
   readonly necessity: ExecutorReason | null;
   /** The first statement that keeps the pending migrations from sharing one transaction; null without one. */
   readonly separation: Cut | null;
+  /** Time of the newest applied migration, if it is in the future; epoch milliseconds. */
+  readonly future: number | null;
 }
 
 /** Returns the error of the first policy that forbids the plan; null when the plan may be carried out. */
@@ -44,7 +46,7 @@ function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | nul
   );
 }
 
-function refuseDrift({ drift, policy }: Judged): MigratorError | null {
+function refuseDrift({ drift, policy, future }: Judged): MigratorError | null {
   const { modified, unknown, outOfOrder } = drift;
   const [changed] = modified;
   if (changed !== undefined && policy.modified === "error") {
@@ -64,11 +66,18 @@ function refuseDrift({ drift, policy }: Judged): MigratorError | null {
   if (late !== undefined && policy.outOfOrder === "error") {
     return new MigratorError(
       "OUT_OF_ORDER",
-      `${list(outOfOrder.map(({ tag }) => tag))} pending, but older than the newest applied one; Drizzle would skip this in silence. Generate it again so that it comes last, or apply it where it is with "outOfOrder": "apply".`,
+      `${list(outOfOrder.map(({ tag }) => tag))} pending, but older than the newest applied one; Drizzle would skip this in silence. ${lastPlace(future)}, or apply it where it is with "outOfOrder": "apply".`,
       { migration: late.tag },
     );
   }
   return null;
+}
+
+/** Says how a migration becomes the last one. drizzle-kit dates a migration by its clock. */
+function lastPlace(future: number | null): string {
+  if (future === null) return "Generate it again so that it comes last";
+  const date = new Date(Math.min(future, 8.64e15)).toISOString().slice(0, 10);
+  return `The newest is dated ${date}, in the future, so that generating it again does not help before that day: give it a later time by hand ("when" in the journal above ${future}, or the time in its folder's name)`;
 }
 
 /** Refuses a transaction mode or an executor that the request asks for and the pending migrations rule out. */

@@ -38,7 +38,12 @@ describe("readFolder", () => {
         ["0001_same_time", 1_700_000_000_000],
         ["0003_custom", 1_700_000_000_005],
       ],
-      [],
+      [
+        {
+          code: "JOURNAL_ORDER",
+          message: `${FOLDERS}/good-old-journal/meta/_journal.json lists 0001_same_time behind 0000_init, with the same date (1700000000000). Drizzle's own migrator skips it on a database that has 0000_init; raise its "when" if it was never applied anywhere.`,
+        },
+      ],
     ]);
   });
 
@@ -106,7 +111,7 @@ describe("readFolder refuses", () => {
     [
       "journal-wrong-shape",
       "JOURNAL_INVALID",
-      `${FOLDERS}/journal-wrong-shape/meta/_journal.json cannot be used: entry 1 (0000_init) has no "when" in whole milliseconds. ${JOURNAL_ADVICE}`,
+      `${FOLDERS}/journal-wrong-shape/meta/_journal.json cannot be used: entry 1 (0000_init) has no "when" in whole milliseconds, but "yesterday". ${JOURNAL_ADVICE}`,
     ],
     [
       "journal-wrong-dialect",

@@ -81,6 +81,7 @@ function checked(text: string): CheckResult {
   return {
     ...{ folder: text, migrations: [text], failed: false },
     findings: [{ ...finding(text), file: `${text}.sql` }],
+    warnings: [{ code: "JOURNAL_TIME", message: text }],
     counts: { error: 0, warning: 1, note: 0 },
     database: facts(text).database,
   };
@@ -167,12 +168,13 @@ describe.each(Object.keys(RENDERERS))("%s", (name) => {
   });
 });
 
-test.each(HOSTILE)("an annotation has %s as a text, and is one command", (_, text) => {
+test.each(HOSTILE)("an annotation has %s as a text, and each is one command", (_, text) => {
   const lines = annotations(checked(text), "/");
 
-  expect(lines).toHaveLength(1);
-  expect(lines[0]).not.toMatch(FORBIDDEN);
-  expect(lines[0]).toMatch(/^::warning file=[^\n:]*,line=1,col=1,title=char::[^\n]*$/);
+  expect(lines).toHaveLength(2);
+  expect(lines.join("")).not.toMatch(FORBIDDEN);
+  expect(lines[0]).toMatch(/^::warning title=JOURNAL_TIME::[^\n]*$/);
+  expect(lines[1]).toMatch(/^::warning file=[^\n:]*,line=1,col=1,title=char::[^\n]*$/);
 });
 
 test.each(HOSTILE)("JSON with %s reads as the same value", (_, text) => {

@@ -6,6 +6,7 @@ import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { counted } from "../lib/text.ts";
 import { startSecrets } from "./aws/secrets.ts";
+import { readCommandLine } from "./command-line.ts";
 import { startFunctionUrl } from "./function-url/function-url.ts";
 import { type Greeting, greeting } from "./instructions.ts";
 import { startLambda } from "./lambda/lambda.ts";
@@ -80,7 +81,16 @@ function untilSignal(): Promise<void> {
   });
 }
 
-await main(process.argv[2] ?? "drizzle").catch((thrown: unknown) => {
+const USAGE = `usage: npm run local [-- <folder>]
+
+Runs a PostgreSQL, a relay and the function with the folder's migrations (drizzle) until Ctrl-C.`;
+
+const folder = readCommandLine(
+  { usage: USAGE, config: { allowPositionals: true } },
+  ({ positionals }) => positionals[0] ?? "drizzle",
+);
+
+await main(folder).catch((thrown: unknown) => {
   console.error(thrown instanceof Error ? thrown.message : thrown);
   process.exitCode = 1;
 });

@@ -13,6 +13,7 @@ import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import type { Report } from "../lib/report/report.ts";
 import { startCloudFormation } from "./cloudformation/cloudformation.ts";
+import { readCommandLine } from "./command-line.ts";
 import { type LocalLambda, startLambda } from "./lambda/lambda.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
 import { type Relay, startRelay } from "./relay/relay.ts";
@@ -25,7 +26,16 @@ interface Step {
   play(): Promise<{ readonly seen: string; readonly line: string; readonly answer: unknown }>;
 }
 
-const json = process.argv.includes("--json");
+const USAGE = `usage: npm start -- [--json]
+
+Plays a deployment from the first Create to the Delete, on a real PostgreSQL. Ends with 1 where a step went wrong.`;
+
+const OPTIONS = { json: { type: "boolean", default: false } } as const;
+
+const json = readCommandLine(
+  { usage: USAGE, config: { options: OPTIONS } },
+  ({ values }) => values.json,
+);
 const print = (line: string) => {
   if (!json) console.log(line);
 };

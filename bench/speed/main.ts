@@ -6,7 +6,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readCommandLine, wholeNumber } from "../../local/command-line.ts";
 import { measureBackend } from "./backend.ts";
 import { findNodes, measureCold } from "./cold.ts";
 import { measureGrowth } from "./growth.ts";
@@ -44,27 +44,30 @@ interface Arguments {
   readonly profile: boolean;
 }
 
+const USAGE = `usage: npm run bench -- [--statements 3,50,500,5000] [--round-trips-ms 0,1,10,50] [--runs 5] [--patience-s 60] [--plot file.svg] [--profile] [--json]
+
+Measures the time, round trips, processor time and memory of a run, beside Drizzle's own migrator and PostgreSQL's own
+cost, and judges nothing. --profile measures processor time alone; --plot draws the times at ${PLOT_LATENCY_MS} ms round trip.`;
+
 function readArguments(): Arguments {
-  const { values } = parseArgs({
-    options: {
-      statements: { type: "string", default: "3,50,500,5000" },
-      "round-trips-ms": { type: "string", default: "0,1,10,50" },
-      runs: { type: "string", default: "5" },
-      "patience-s": { type: "string", default: "60" },
-      json: { type: "boolean", default: false },
-      plot: { type: "string" },
-      profile: { type: "boolean", default: false },
-    },
-  });
-  return {
-    statements: values.statements.split(",").map(Number),
-    roundTripsMs: values["round-trips-ms"].split(",").map(Number),
-    runs: Number(values.runs),
-    patienceMs: Number(values["patience-s"]) * 1_000,
+  const options = {
+    statements: { type: "string", default: "3,50,500,5000" },
+    "round-trips-ms": { type: "string", default: "0,1,10,50" },
+    runs: { type: "string", default: "5" },
+    "patience-s": { type: "string", default: "60" },
+    json: { type: "boolean", default: false },
+    plot: { type: "string" },
+    profile: { type: "boolean", default: false },
+  } as const;
+  return readCommandLine({ usage: USAGE, config: { options } }, ({ values }) => ({
+    statements: values.statements.split(",").map(wholeNumber),
+    roundTripsMs: values["round-trips-ms"].split(",").map(wholeNumber),
+    runs: wholeNumber(values.runs),
+    patienceMs: wholeNumber(values["patience-s"]) * 1_000,
     json: values.json,
     plot: values.plot,
     profile: values.profile,
-  };
+  }));
 }
 
 /** `npm run bench`: measures the cost of a run, beside Drizzle's own migrator and PostgreSQL's own cost. */

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pc from "picocolors";
+import { readCommandLine } from "../../local/command-line.ts";
 import { type Check, ToolMissing } from "./check.ts";
 import { jobAnswered } from "./codepipeline.ts";
 import { stepRun, workflowValid } from "./github-actions.ts";
@@ -91,4 +92,9 @@ async function report(example: string, { by, run }: Check): Promise<void> {
   }
 }
 
+const USAGE = `usage: npm run examples
+
+Tries each example of infra/examples by its own tool, and as far as it can be run here.`;
+
+readCommandLine({ usage: USAGE, config: {} }, () => null);
 await main();

@@ -2,8 +2,8 @@ import { randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { buildLambda } from "../../../build/lambda.ts";
+import { chosen, readCommandLine, wholeNumber } from "../../../local/command-line.ts";
 import { preferMemory } from "../../../local/postgres/memory.ts";
 import { runBench } from "./bench.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -19,7 +19,16 @@ import {
 import type { Scenario } from "./trial.ts";
 import { ALL_WORKLOADS, WORKLOADS, type Workload } from "./workloads.ts";
 
-const USAGE = `npm run faults -- [--seed N] [--only ${SCENARIOS.map(({ name }) => name).join(",")}] [--workloads ${ALL_WORKLOADS.map(({ name }) => name).join(",")}] [--tries N] [--try K] [--stages N] [--json]`;
+const names = (choices: readonly { readonly name: string }[]) =>
+  choices.map(({ name }) => name).join();
+
+const USAGE = `usage: npm run faults -- [--seed N] [--only SCENARIO,…] [--workloads WORKLOAD,…] [--tries N] [--try K] [--stages N] [--json]
+
+Disturbs runs in every way, and says what was lost, doubled, unanswered or left behind. Ends with 1 where something was.
+  --seed       repeats the tries of an earlier call     --tries   so many for each scenario and workload
+  --try        only the K-th try of each                --stages  so many servers side by side (4)
+  --only       ${names(SCENARIOS)}
+  --workloads  ${names(ALL_WORKLOADS)}`;
 
 interface Arguments {
   readonly seed: number;
@@ -32,44 +41,25 @@ interface Arguments {
 }
 
 function readArguments(): Arguments {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string" },
-      only: { type: "string", default: SCENARIOS.map(({ name }) => name).join() },
-      workloads: { type: "string", default: WORKLOADS.map(({ name }) => name).join() },
-      tries: { type: "string" },
-      try: { type: "string" },
-      stages: { type: "string", default: "4" },
-      json: { type: "boolean", default: false },
-    },
-  });
-  return {
-    seed: whole(values.seed) ?? randomInt(2 ** 31),
+  const options = {
+    seed: { type: "string" },
+    only: { type: "string", default: names(SCENARIOS) },
+    workloads: { type: "string", default: names(WORKLOADS) },
+    tries: { type: "string" },
+    try: { type: "string" },
+    stages: { type: "string", default: "4" },
+    json: { type: "boolean", default: false },
+  } as const;
+  const number = (text: string | undefined) => (text === undefined ? undefined : wholeNumber(text));
+  return readCommandLine({ usage: USAGE, config: { options } }, ({ values }) => ({
+    seed: number(values.seed) ?? randomInt(2 ** 31),
     scenarios: chosen(SCENARIOS, values.only),
     workloads: chosen(ALL_WORKLOADS, values.workloads),
-    tries: whole(values.tries),
-    number: whole(values.try),
-    stages: whole(values.stages) ?? 4,
+    tries: number(values.tries),
+    number: number(values.try),
+    stages: wholeNumber(values.stages),
     json: values.json,
-  };
-}
-
-function chosen<Choice extends { readonly name: string }>(
-  choices: readonly Choice[],
-  names: string,
-): readonly Choice[] {
-  return names.split(",").map((name) => {
-    const choice = choices.find((each) => each.name === name);
-    if (choice === undefined) throw new Error(`There is no ${name}. ${USAGE}`);
-    return choice;
-  });
-}
-
-function whole(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 0) return number;
-  throw new Error(`${text} is not a whole number. ${USAGE}`);
+  }));
 }
 
 /** `npm run faults`: disturbs runs in every way, and says what was lost, doubled, unanswered or left behind. */
@@ -80,7 +70,7 @@ async function main(): Promise<void> {
     const seconds = ((Date.now() - started) / 1_000).toFixed(0).padStart(4);
     console.error(`${seconds} s  ${line}`);
   };
-  const again = `--seed ${seed} --workloads ${workloads.map(({ name }) => name).join()}`;
+  const again = `--seed ${seed} --workloads ${names(workloads)}`;
   progress(again);
   preferMemory();
   const handler = await mkdtemp(join(tmpdir(), "faults-handler-"));

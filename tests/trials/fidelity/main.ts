@@ -1,26 +1,34 @@
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import { existing, readCommandLine } from "../../../local/command-line.ts";
 import { preferMemory } from "../../../local/postgres/memory.ts";
 import { renderDetails, renderFolder } from "./render.ts";
 import { openServer } from "./server.ts";
 import { tryFolder } from "./trial.ts";
 
-const USAGE =
-  "npm run fidelity -- [--server postgres://superuser@host/postgres] [--before file.sql] <folder>…";
+const USAGE = `usage: npm run fidelity -- [--server postgres://superuser@host/postgres] [--before file.sql] <folder>…
+
+Applies each folder of migrations by Drizzle's own migrator and by ours, and compares all that they leave in the catalog.
+Ends with 1 where a folder differs. --server  Default: a PostgreSQL of its own   --before  SQL that runs first`;
+
+function readArguments() {
+  const options = { server: { type: "string" }, before: { type: "string" } } as const;
+  const config = { options, allowPositionals: true } as const;
+  return readCommandLine({ usage: USAGE, config }, ({ values, positionals }) => ({
+    server: values.server ?? null,
+    before: values.before === undefined ? null : (existing([values.before])[0] ?? null),
+    folders: existing(positionals),
+  }));
+}
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: { server: { type: "string" }, before: { type: "string" } },
-    allowPositionals: true,
-  });
-  if (positionals.length === 0) throw new Error(`No folder is named. ${USAGE}`);
+  const { server: url, before: file, folders } = readArguments();
   preferMemory();
-  const before = values.before === undefined ? null : await readFile(values.before, "utf8");
-  const server = await openServer(values.server ?? null, before);
+  const before = file === null ? null : await readFile(file, "utf8");
+  const server = await openServer(url, before);
   const counts = { applied: 0, refused: 0, mismatch: 0 };
   console.log(`PostgreSQL ${server.version}`);
   try {
-    for (const folder of positionals) {
+    for (const folder of folders) {
       const result = await tryFolder(server, folder);
       counts[result.outcome] += 1;
       for (const line of [renderFolder(result), ...renderDetails(result)]) console.log(line);
@@ -30,7 +38,7 @@ async function main(): Promise<void> {
   }
   const { applied, refused, mismatch } = counts;
   console.log(
-    `${positionals.length} tried: ${applied} applied alike, ${refused} refused by both, ${mismatch} not alike`,
+    `${folders.length} tried: ${applied} applied alike, ${refused} refused by both, ${mismatch} not alike`,
   );
   process.exitCode = mismatch === 0 ? 0 : 1;
 }

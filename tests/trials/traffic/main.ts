@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { readCommandLine, wholeNumber } from "../../../local/command-line.ts";
 import { startPostgres } from "../../../local/postgres/postgres.ts";
 import { startRelay } from "../../../local/relay/relay.ts";
 import { type Migrator, playRound, type Round } from "./rounds.ts";
@@ -19,21 +19,17 @@ const NAMES: Readonly<Record<Migrator, string>> = {
 };
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      "hold-ms": { type: "string", default: "9000" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
-  const holdMs = Number(values["hold-ms"]);
+  const options = {
+    "hold-ms": { type: "string", default: "9000" },
+    json: { type: "boolean", default: false },
+  } as const;
+  const { holdMs, json } = readCommandLine({ usage: USAGE, config: { options } }, ({ values }) => ({
+    holdMs: wholeNumber(values["hold-ms"]),
+    json: values.json,
+  }));
   const rounds = await playAll(holdMs);
   const problems = judge(rounds);
-  if (values.json) console.log(JSON.stringify({ holdMs, rounds, problems }, null, 2));
+  if (json) console.log(JSON.stringify({ holdMs, rounds, problems }, null, 2));
   else console.log([render(rounds, holdMs), ...problems].join("\n"));
   process.exitCode = problems.length === 0 ? 0 : 1;
 }

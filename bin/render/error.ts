@@ -72,14 +72,26 @@ function advice(report: Report, { code, statement, retryable }: ReportedError): 
   return [...leftBehind(report), ...again];
 }
 
+/** Failures after which only the ledger may know what was committed. */
+const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERNAL"];
+
 /** Says which state a failure has left the database in: a reader asks for that first. */
 function leftBehind({ database, error, atomic, applied, pending }: Report): readonly string[] {
   if (database === null) return [];
   if (error?.code === "CONNECTION_LOST") return ["The ledger says what was committed: run status."];
-  if (atomic) return ["Nothing was left behind: the database is as it was before."];
-  const next = pending[0]?.tag;
-  if (applied.length > 0 && next !== undefined) {
-    return [`What is ticked above stays applied. The next run goes on with ${oneLine(next)}.`];
-  }
-  return error?.migration === null ? ["Nothing was run."] : [];
+  if (atomic) return ["No pending migration has left anything behind."];
+  const [next] = pending;
+  const half = pending.find(({ done }) => done > 0);
+  const lines = [
+    ...(applied.length > 0 && next !== undefined
+      ? [`What is ticked above stays applied. The next run goes on with ${oneLine(next.tag)}.`]
+      : []),
+    ...(half === undefined
+      ? []
+      : [
+          `${half.done} of ${half.statements} statements of ${oneLine(half.tag)} are done, and stay done.`,
+        ]),
+  ];
+  if (lines.length > 0 || error?.migration !== null || UNSETTLED.includes(error.code)) return lines;
+  return ["Nothing was applied."];
 }

@@ -10,7 +10,7 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "lock.abandoned-session-ended": ({ pid }) => `Ended the abandoned session ${pid} of another run.`,
   statement: ({ migration, done, total }) =>
     `${done} of ${total} statements done, now in ${migration}.`,
-  "transaction.retry": () => "Others use the tables. Rolled back, and trying again.",
+  "transaction.retry": () => "Others use the tables. Trying again.",
   "executor.fallback": () =>
     "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",
   "invoke.waiting": ({ seconds }) => `Still waiting for the function, ${seconds} s so far.`,

@@ -1,5 +1,6 @@
 import { WebSocket } from "ws";
 import { toError } from "../errors.ts";
+import { Frames } from "./frames.ts";
 
 /** One WebSocket to the database, watched from outside: its round trips, and its end. */
 export interface Wire {
@@ -48,6 +49,7 @@ export function createWire(onFailure: (error: Error) => void): Wire {
   });
 
   class Socket extends WebSocket {
+    readonly #frames = new Frames();
     readonly #pending: Uint8Array[] = [];
     #pendingBytes = 0;
     #scheduled: NodeJS.Immediate | undefined;
@@ -89,10 +91,13 @@ export function createWire(onFailure: (error: Error) => void): Wire {
     /** The driver reads a message in here. Nobody else would hear of one that it cannot read. */
     override emit(event: string | symbol, ...args: unknown[]): boolean {
       try {
+        const [content] = args;
+        if (event === "message") this.#frames.read(bytesOf(content));
         return super.emit(event, ...args);
       } catch (thrown) {
         if (event !== "message") throw thrown;
-        onFailure(toError(thrown));
+        const cause = toError(thrown);
+        onFailure(new Error(`a message cannot be read: ${cause.message}`, { cause }));
         this.terminate();
         return true;
       }
@@ -140,6 +145,12 @@ export function createWire(onFailure: (error: Error) => void): Wire {
       for (const socket of sockets) socket.terminate();
     },
   };
+}
+
+/** The driver chooses in which form `ws` gives the content of a message. */
+function bytesOf(content: unknown): Uint8Array {
+  if (content instanceof Uint8Array) return content;
+  return content instanceof ArrayBuffer ? new Uint8Array(content) : Buffer.from(String(content));
 }
 
 /** Terminate is the letter X and its own length. */

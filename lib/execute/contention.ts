@@ -143,10 +143,11 @@ async function lockTimeout(
   const why = whyLost(lost) ?? "lost against others";
   const often = attempts === 1 ? "once" : `${attempts} times`;
   const found = seen.length > 0 ? [] : await findHolders(connection, lost.facts.statement?.excerpt);
+  const lostAlone = patience.alone === true && lost.facts.statement !== undefined;
   const who = found.length > 0 ? `${NOT_SEEN} ${named(found)}.` : blockedBy(seen);
   return new MigratorError(
     "LOCK_TIMEOUT",
-    `${lost.message} ${whatLost(patience, `${why}, ${often} until the time was over`)} ${who} ${wayOut([...seen, ...found])}`,
+    `${lost.message} ${whatLost(lostAlone, `${why}, ${often} until the time was over`)} ${who} ${wayOut([...seen, ...found])}`,
     {
       ...lost.facts,
       cause: lost,
@@ -156,8 +157,11 @@ async function lockTimeout(
   );
 }
 
-/** A transaction leaves nothing. A statement that stands alone may: then its own message says what. */
-function whatLost({ alone = false }: Patience, how: string): string {
+/**
+ * A transaction leaves nothing. A statement that stands alone may: then its own message says what. What loses beside such a
+ * statement is the transaction of its record.
+ */
+function whatLost(alone: boolean, how: string): string {
   return alone
     ? `The statement ${how}; it is not done.`
     : `The transaction ${how}; it is rolled back.`;

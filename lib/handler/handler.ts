@@ -126,7 +126,7 @@ async function work(
 function hung(): MigratorError {
   return new MigratorError(
     "DEADLINE",
-    "The function's time is over and the run did not stop in time. Its connection is dropped; then the server rolls back what was not committed.",
+    "The function's time is over and the run did not stop in time. Its session ends, and the server rolls back what was not committed; only the ledger says what was: ask for status.",
     { retryable: true },
   );
 }

@@ -18,7 +18,7 @@ import {
 import type { AppliedMigration } from "../execute/executor.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
-import { postgresFacts } from "../postgres/errors.ts";
+import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 import { mayQuoteData } from "../postgres/quoting.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
@@ -141,21 +141,28 @@ export function failedReport(requestId: string, thrown: unknown, facts: RunFacts
   return { schemaVersion: 1, requestId, status: "failed", ...NOTHING, ...facts, error };
 }
 
+/** PostgreSQL's own words are never lost: what an error does not say itself comes from its cause. */
 function reportedError(thrown: unknown): ReportedError {
   const error = toMigratorError(thrown);
   const { facts } = error;
+  const server = postgresFacts(facts.cause);
   return {
     code: error.code,
-    message: error.message,
+    message: server === null ? error.message : withWords(error.message, server),
     publicMessage: publicMessage(error),
     migration: facts.migration ?? null,
     statement: facts.statement ?? null,
-    sqlstate: facts.sqlstate ?? null,
-    detail: facts.detail ?? null,
-    hint: facts.hint ?? null,
-    where: facts.where ?? null,
+    sqlstate: facts.sqlstate ?? server?.sqlstate ?? null,
+    detail: facts.detail ?? server?.detail ?? null,
+    hint: facts.hint ?? server?.hint ?? null,
+    where: facts.where ?? server?.where ?? null,
     retryable: facts.retryable ?? false,
   };
+}
+
+/** Adds PostgreSQL's message to a text that speaks of its error without it. */
+function withWords(text: string, { message, sqlstate }: PostgresFacts): string {
+  return text.includes(message) ? text : `${text} PostgreSQL said: ${message} (${sqlstate}).`;
 }
 
 /** Takes out of a message whatever may quote data: PostgreSQL's text by its kind, and the statements of others. */

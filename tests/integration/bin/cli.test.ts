@@ -281,7 +281,7 @@ describe("up, plan and status", () => {
       `MIGRATION_FAILED (SQLSTATE 42703)  ${join(folder, "0002_bad.sql")}:2:8`,
     );
     expect(ended.stdout).toContain("    2 | select b from t;\n               ^\n");
-    expect(ended.stdout).toContain("Nothing was left behind");
+    expect(ended.stdout).toContain("No pending migration has left anything behind.");
     expect(ended.stdout).not.toContain(database.owner.password);
     expect(await database.sql("select to_regclass('t') as t")).toEqual([{ t: null }]);
   });

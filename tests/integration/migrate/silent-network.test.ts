@@ -73,7 +73,7 @@ const shown = (report: Report) =>
     bundle: null,
     colors: pc.createColors(false),
   });
-const CLEAN = "Nothing was left behind: the database is as it was before.";
+const CLEAN = "No pending migration has left anything behind.";
 
 describe("a deadline behind a COMMIT that was sent", () => {
   const committing = (database: TestDatabase) =>

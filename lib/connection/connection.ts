@@ -39,6 +39,8 @@ export interface Connection<Asked extends string = never> {
   batch(statements: readonly string[]): Promise<readonly Rows[]>;
   /** The pinned client, for Drizzle's session. Send through `query` wherever possible. */
   readonly client: PoolClient;
+  /** The statement that makes our own settings of the session again, behind one that takes them all away. */
+  readonly ownSettings: string;
   /** Turns an error of a query on `client` into the error that `query` would have thrown. */
   explain(thrown: unknown): unknown;
   /** From here on the server is at this place, and its notices belong to that migration; null: they are not kept. */

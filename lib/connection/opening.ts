@@ -24,9 +24,6 @@ const WATCHED = `case
   then pg_catalog.set_config(${CHECK_INTERVAL_SETTING}, '${CHECK_INTERVAL}', false)
   else pg_catalog.current_setting(${CHECK_INTERVAL_SETTING}, true) end`;
 
-/** The same as a statement of its own. */
-export const WATCH_DISCONNECTS: string = `select ${WATCHED}`;
-
 /** PostgreSQL takes no longer time, in ms. */
 const LONGEST_MS = 2 ** 31 - 1;
 /** A transaction may idle so long: ours never do, unless their runner was frozen. */
@@ -42,6 +39,14 @@ function bounded(lastsMs: number): string {
   return `pg_catalog.set_config('idle_in_transaction_session_timeout', '${IDLE_IN_TRANSACTION}', false),
     case when pg_catalog.current_setting('transaction_timeout', true) is not null
       then pg_catalog.set_config('transaction_timeout', ${limit}, false) end`;
+}
+
+/**
+ * Returns the statement that makes our own settings of a session again, behind one that takes them all away.
+ * @param lastsMs as for `greeting`
+ */
+export function ownSettings(lastsMs: number): string {
+  return `select ${WATCHED}, ${bounded(lastsMs)}`;
 }
 
 /**

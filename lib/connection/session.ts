@@ -15,7 +15,7 @@ import type {
 import { createPool } from "./driver.ts";
 import { connectionLost, connectTimeout, endsSession } from "./errors.ts";
 import { Notices } from "./notices.ts";
-import { disconnectsUnwatched, type Greeting, greeting } from "./opening.ts";
+import { disconnectsUnwatched, type Greeting, greeting, ownSettings } from "./opening.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
 import { createWire, type Wire } from "./websocket.ts";
 
@@ -83,13 +83,21 @@ class Session<Asked extends string> implements Connection<Asked> {
   async #greet(): Promise<void> {
     this.#client = await this.#pool.connect();
     const questions: readonly string[] = Object.values(this.#options.opening);
-    const first = greeting(this.#options.deadline - Date.now() + AFTER_DEADLINE_MS);
+    const first = greeting(this.#lastsMs);
     const results = await this.batch([...first, ...questions]);
     const row = results[first.length - 1]?.[0];
     if (row === undefined) throw new Error("The server answered the greeting without a row.");
     // The statement above made this row; its shape is ours.
     this.#greeting = row as unknown as Greeting;
     this.#answers = results.slice(first.length);
+  }
+
+  get #lastsMs(): number {
+    return this.#options.deadline - Date.now() + AFTER_DEADLINE_MS;
+  }
+
+  get ownSettings(): string {
+    return ownSettings(this.#lastsMs);
   }
 
   #watch(client: PoolClient): void {

@@ -11,11 +11,12 @@ import {
 import type { Ledger } from "../ledger/ledger.ts";
 import { explainLedgerError } from "../ledger/refused.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
-import { asOurselves, releaseParts, sessionResetParts } from "./session-reset.ts";
+import { constraintsParts, releaseParts, sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import {
   beginParts,
   type Part,
+  RUN_DEFERRED,
   recordedIn,
   sendTransaction,
   statementParts,
@@ -46,8 +47,6 @@ export interface Deferral {
   readonly ledger: Ledger;
   /** The content of the ledger before this transaction. */
   readonly known: Known;
-  /** The last migration of the transaction before: what its deferred triggers have set ends here. */
-  readonly before: Migration | null;
 }
 
 /** A query, as Drizzle's session gives it to a client. */
@@ -67,7 +66,7 @@ const NO_ROWS = { rows: [], rowCount: 0 };
  * by the place where they came. A `rollback` that fails cannot hide the first error.
  */
 export function deferTransaction(deferral: Deferral): DeferringClient {
-  const { connection, migrations, lockTimeoutMs, ledger, known, before } = deferral;
+  const { connection, migrations, lockTimeoutMs, ledger, known } = deferral;
   const expected = migrations.flatMap(expectedOf);
   const guarded = guardedBy(ledger);
   const begin: Part[] = [];
@@ -80,8 +79,7 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
   async function bookkeep(query: Query, values: unknown[]): Promise<unknown> {
     if (query.text.trim() === "begin" && creations.length === 0) {
       deferring = true;
-      const left = before === null ? [] : sessionResetParts(before, lockTimeoutMs);
-      begin.push(...beginParts(query.text, lockTimeoutMs), ...left);
+      begin.push(...beginParts(query.text, lockTimeoutMs));
       return NO_ROWS;
     }
     // The migrator ignores the answers to these statements. They travel along with its question for the newest row.
@@ -115,10 +113,9 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
       const opening = openingGuard(guarded, known).map(
         (each): Part => ({ kind: "guard", ...each }),
       );
-      const [first] = migrations;
       const all: readonly Part[] = [
         ...begin,
-        ...(first === undefined ? opening : asOurselves(first, role, opening)),
+        ...opening,
         ...parts,
         { kind: "guard", ...closingGuard(guarded, known, written) },
         { kind: "commit", text: query.text },
@@ -135,7 +132,8 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
       parts.push(
         ...statementParts(migration, lockTimeoutMs),
         ...releaseParts(migration, Array.from(migration.statements.keys())),
-        ...sessionResetParts(migration, lockTimeoutMs),
+        ...(expected.length > 0 ? constraintsParts(migration) : [RUN_DEFERRED]),
+        ...sessionResetParts(migration, lockTimeoutMs, connection.ownSettings),
         { kind: "ledger-row", migration, ...row },
       );
     } else if (query.text !== next.chunk) {

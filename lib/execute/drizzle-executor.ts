@@ -22,11 +22,10 @@ export function createDrizzleExecutor(
 ): Executor {
   const { place } = ledger;
   let known = knownFrom(ledger);
-  let before: Migration | null = null;
 
   async function apply(step: Step): Promise<AppliedStep> {
     const migrations = wholeMigrations(step);
-    const deferral = { connection, migrations, lockTimeoutMs, ledger, known, before };
+    const deferral = { connection, migrations, lockTimeoutMs, ledger, known };
     const deferred = deferTransaction(deferral);
     const dialect = new PgDialect();
     try {
@@ -38,7 +37,6 @@ export function createDrizzleExecutor(
     } catch (thrown) {
       throw deferred.firstFailure() ?? thrown;
     }
-    before = migrations.at(-1) ?? null;
     const applied = deferred.applied();
     known = { ...known, rows: known.rows + applied.length };
     return { applied, place, warnings: [] };

@@ -1,5 +1,4 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
-import { WATCH_DISCONNECTS } from "../connection/opening.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
 import { lockTimeoutPart, type Part } from "./transaction.ts";
 
@@ -41,8 +40,13 @@ const ENDED_BY: Readonly<Record<string, string>> = {
  * Returns the parts that put the session back into its state after the login. So a file means the same whatever was
  * deployed along with it: a `set_config('search_path', '', false)` as pg_dump writes it, a SET ROLE or a temporary
  * table ends with its file. The parts come before the ledger row, which our own role must write.
+ * @param ownSettings makes our own settings again
  */
-export function sessionResetParts(migration: Migration, lockTimeoutMs: number): readonly Part[] {
+export function sessionResetParts(
+  migration: Migration,
+  lockTimeoutMs: number,
+  ownSettings: string,
+): readonly Part[] {
   const { statements, sql } = migration;
   const traces = statements.some((each) => mayLeaveTraces(migration, each)) || /temp/i.test(sql);
   if (!traces) return [];
@@ -50,7 +54,7 @@ export function sessionResetParts(migration: Migration, lockTimeoutMs: number): 
     "reset session authorization",
     "reset role",
     "reset all",
-    WATCH_DISCONNECTS,
+    ownSettings,
     "discard temp",
     ...new Set(statements.flatMap(({ kind }) => ENDED_BY[kind] ?? [])),
   ];
@@ -58,6 +62,25 @@ export function sessionResetParts(migration: Migration, lockTimeoutMs: number): 
     ...texts.map((text): Part => ({ kind: "setting", text })),
     lockTimeoutPart(lockTimeoutMs),
   ];
+}
+
+/** Constraints go back to what they were made as: only those that check at once get their check here. */
+const CONSTRAINTS_AS_MADE = `do $do$ declare each record; begin
+  set constraints all deferred;
+  for each in select distinct n.nspname, c.conname from pg_catalog.pg_constraint c
+    join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.connamespace
+    where c.condeferrable and not c.condeferred
+  loop execute pg_catalog.format('set constraints %I.%I immediate', each.nspname, each.conname); end loop;
+end $do$`;
+
+/**
+ * Returns the part that takes back SET CONSTRAINTS, which lasts until the COMMIT. A file behind it in the same transaction
+ * shall not depend on it.
+ */
+export function constraintsParts(migration: Migration): readonly Part[] {
+  if (!/\bset\s+constraints\b/i.test(migration.sql)) return [];
+  const index = migration.statements.length;
+  return [{ kind: "statement", text: CONSTRAINTS_AS_MADE, migration, index }];
 }
 
 /** The forms of a statement about savepoints, with the savepoint's name. */
@@ -105,7 +128,17 @@ export function setsLockTimeout(migration: Migration, before: number): boolean {
  */
 export function ownRoleParts(migration: Migration, role: string): readonly Part[] {
   const set = migration.statements.some((each) => mayLeaveTraces(migration, each));
-  return set ? [{ kind: "setting", text: `set local role ${quoteIdentifier(role)}` }] : [];
+  if (!set) return [];
+  const texts = [
+    ...(setsAuthorization(migration) ? ["set local session authorization default"] : []),
+    `set local role ${quoteIdentifier(role)}`,
+  ];
+  return texts.map((text) => ({ kind: "setting", text }));
+}
+
+/** Only a superuser may do that. To go back to our own role takes more then. */
+function setsAuthorization({ sql }: Migration): boolean {
+  return /session[\s_]+authorization/i.test(sql);
 }
 
 /** Returns these parts as our own role sends them. Behind them the role is again the one that the file has set. */
@@ -120,6 +153,11 @@ export function asOurselves(
     kind: "setting",
     text: `select pg_catalog.set_config('${name}', pg_catalog.current_setting('${value}'), true)`,
   });
-  const kept = "neon_migrate.role";
-  return [set(kept, "role"), ...own, ...parts, set("role", kept)];
+  const kept = setsAuthorization(migration) ? ["session_authorization", "role"] : ["role"];
+  return [
+    ...kept.map((name) => set(`neon_migrate.${name}`, name)),
+    ...own,
+    ...parts,
+    ...kept.map((name) => set(name, `neon_migrate.${name}`)),
+  ];
 }

@@ -26,6 +26,7 @@ import type { LedgerPlace } from "../target/target.ts";
 import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";
 import {
   asOurselves,
+  constraintsParts,
   ownRoleParts,
   releaseParts,
   sessionResetParts,
@@ -36,6 +37,7 @@ import {
   beginParts,
   knownAfter,
   type Part,
+  RUN_DEFERRED,
   recordedIn,
   sendTransaction,
   statementParts,
@@ -67,16 +69,14 @@ export function createStatementsExecutor(
   const written = new Map<Migration, Checkpoint>();
   /** A slice that is done, and whose record travels with the next transaction; null without one. */
   let owed: Slice | null = null;
-  /** The migration that the last transaction has completed: its deferred triggers ran behind all that could undo them. */
-  let left: Migration | null = null;
   /** The slices that have their ledger row, and that no step has reported yet. */
   const unreported: Slice[] = [];
 
-  /** @param within the migration whose earlier statements may have set another role */
+  /** @param within the migration whose earlier statements may have set another role; null without one */
   async function transact(
     parts: readonly Part[],
-    within: Migration,
-    begin: readonly Part[] = beginParts("begin", lockTimeoutMs),
+    within: Migration | null,
+    begin: readonly Part[],
   ): Promise<void> {
     const written = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
@@ -84,7 +84,8 @@ export function createStatementsExecutor(
     const all: readonly Part[] = [
       ...begin,
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
-      ...asOurselves(within, role, opening),
+      // A transaction with one snapshot must see the ledger as the lock leaves it: that comes first wherever it can.
+      ...(within === null ? opening : asOurselves(within, role, opening)),
       ...parts,
       { kind: "guard", ...closingGuard(guarded, known, written) },
       COMMIT,
@@ -102,6 +103,12 @@ export function createStatementsExecutor(
     durationsMs.set(migration, (durationsMs.get(migration) ?? 0) + ms);
   }
 
+  /** Sends a transaction that holds records only. It works whatever the file has set for transactions. */
+  async function record(parts: readonly Part[], within: Migration): Promise<void> {
+    const begin = beginParts("begin isolation level read committed read write", lockTimeoutMs);
+    await transact([RUN_DEFERRED, ...parts], within, begin);
+  }
+
   /** Returns the parts that follow the statements of a slice in its transaction. */
   function recordParts(slice: Slice): readonly Part[] {
     const { migration, done, completes } = slice;
@@ -116,13 +123,8 @@ export function createStatementsExecutor(
       ...checkpointDelete(target.place, migration, was),
       gone: [migration.tag, was?.tag ?? migration.tag],
     };
-    const reset = sessionResetParts(migration, lockTimeoutMs);
+    const reset = sessionResetParts(migration, lockTimeoutMs, connection.ownSettings);
     return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
-  }
-
-  /** Returns the parts that take back what the deferred triggers of an earlier migration have set at its COMMIT. */
-  function leftParts(next: Migration): readonly Part[] {
-    return left === null || left === next ? [] : sessionResetParts(left, lockTimeoutMs);
   }
 
   /** Returns the migration whose settings are in force when a transaction begins. */
@@ -146,7 +148,7 @@ export function createStatementsExecutor(
     const [migration] = facts;
     const reached = checkpointOf(...facts);
     const own = [...ownRoleParts(migration, role), ...checkpointParts(reached)];
-    await transact([...owedParts(), ...own], workingIn(migration));
+    await record([...owedParts(), ...own], workingIn(migration));
     target = { ...target, checkpointsExist: true };
     written.set(migration, reached);
   }
@@ -169,6 +171,13 @@ export function createStatementsExecutor(
     }
   }
 
+  /** Ends the settings of a file that still waits for its record, before another file's names are looked up. */
+  async function leaveFor(next: Migration): Promise<void> {
+    if (owed?.completes !== true || owed.migration === next) return;
+    const reset = sessionResetParts(owed.migration, lockTimeoutMs, connection.ownSettings);
+    if (reset.length > 0) await writeOwed();
+  }
+
   /** Repeats the session settings of the statements that are done: a new session lacks them. */
   async function resume({ migration, statements: [first = 0] }: Slice): Promise<void> {
     if (resumed.has(migration)) return;
@@ -177,6 +186,7 @@ export function createStatementsExecutor(
     const settings = migration.statements
       .slice(0, first)
       .filter(({ effect }) => effect?.kind === "sets");
+    if (settings.length > 0) await leaveFor(migration);
     for (const each of settings) await connection.query(statementText(migration, each));
   }
 
@@ -206,23 +216,21 @@ export function createStatementsExecutor(
   /** Sends a transaction with its record. */
   async function applyRecorded(
     slices: readonly Slice[],
-    { migration }: Slice,
+    first: Slice,
     begin: readonly Part[],
     body: readonly (readonly Part[])[],
   ): Promise<void> {
     const parts = slices.flatMap((slice, index) => [
       ...(body[index] ?? []),
       ...releaseParts(slice.migration, slice.statements),
+      ...(index < slices.length - 1 ? constraintsParts(slice.migration) : [RUN_DEFERRED]),
       ...recordParts(slice),
     ]);
-    await transact([...owedParts(), ...parts], workingIn(migration), [
-      ...begin,
-      ...leftParts(migration),
-    ]);
+    const hasHead = begin.some(({ kind }) => kind === "statement");
+    const within = owed === null && isAtHead(first) && !hasHead ? null : workingIn(first.migration);
+    await transact([...owedParts(), ...parts], within, begin);
     recorded(slices);
-    const last = slices.at(-1);
-    left = last?.completes === true ? last.migration : null;
-    if (last?.completes === false) target = { ...target, checkpointsExist: true };
+    if (slices.at(-1)?.completes === false) target = { ...target, checkpointsExist: true };
   }
 
   /** Sends a transaction that its author wants read-only. It cannot hold its own record. */
@@ -243,6 +251,7 @@ export function createStatementsExecutor(
 
   async function runOnce(slice: Slice, index: number): Promise<readonly Warning[]> {
     const { migration } = slice;
+    await leaveFor(migration);
     await resume(slice);
     const dropped = await tidy(slice);
     const { runAlone } = await import("./standalone.ts");
@@ -258,6 +267,9 @@ export function createStatementsExecutor(
       },
     });
     owed = slice;
+    // DISCARD ALL has taken away our own settings, too.
+    if (migration.statements[index]?.kind === "DiscardStmt")
+      await connection.cleanUp(connection.ownSettings);
     written.set(migration, checkpointOf(migration, slice.done, null));
     addDuration(migration, durationMs);
     return [...dropped, ...warnings];
@@ -273,7 +285,7 @@ export function createStatementsExecutor(
   async function writeOwed(): Promise<void> {
     if (owed === null) return;
     const { migration, done, completes } = owed;
-    if (completes) await transact(recordParts(owed), migration);
+    if (completes) await record(recordParts(owed), migration);
     else await checkpoint(migration, done, null);
     recorded([]);
   }
@@ -342,6 +354,11 @@ function isFindable({ statements }: Migration, index: number): boolean {
   const effect = statements[index]?.effect ?? { kind: "unknown" };
   if (effect.kind === "builds-index") return effect.from !== undefined;
   return effect.kind !== "unknown";
+}
+
+/** Whether no statement of its file stands before this slice. */
+function isAtHead({ migration, statements: [first] }: Slice): boolean {
+  return migration.statements.slice(0, first).every(({ mode }) => mode === "begin");
 }
 
 /** Whether the file has set its own lock time-out before this slice. */

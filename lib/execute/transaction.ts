@@ -8,7 +8,9 @@ import { bookkeepingFailed, commitFailed, migrationFailed } from "./statement-er
 
 /** One text to send within a transaction, with its part in it. */
 export type Part =
-  | (Sending & { readonly kind: "begin" | "setting" | "ledger" | "guard" | "commit" })
+  | (Sending & {
+      readonly kind: "begin" | "setting" | "constraints" | "ledger" | "guard" | "commit";
+    })
   /** `now`: the checkpoint that this writes; `gone`: the tags of those that it removes. */
   | (Sending & {
       readonly kind: "checkpoint";
@@ -21,6 +23,12 @@ export type Part =
       readonly index: number;
     })
   | (Sending & { readonly kind: "ledger-row"; readonly migration: Migration });
+
+/**
+ * Runs at the end of a transaction's statements what waits for the COMMIT: deferred constraints and triggers. So they
+ * run with the settings of their file, and whatever they set, release or delete comes before the reset and the guard.
+ */
+export const RUN_DEFERRED: Part = { kind: "constraints", text: "set constraints all immediate" };
 
 /**
  * Returns the parts that begin a transaction. They bound each wait for a lock, because everybody queues behind a
@@ -52,7 +60,10 @@ export function statementParts(
     if (statement === undefined) return [];
     const text = statementText(migration, statement);
     const setting = switchTo(lockTimeoutOf(migration, index, lockTimeoutMs));
-    return [...setting, { kind: "statement", text, migration, index, mayLag: true }];
+    const part: Part = { kind: "statement", text, migration, index, mayLag: true };
+    // RESET ALL takes our bound away, too, and does not mean that.
+    const isReset = statement.kind === "VariableSetStmt" && /^reset\s+all$/i.test(text);
+    return [...setting, part, ...(isReset ? [lockTimeoutPart(inForceMs)] : [])];
   });
   return [...parts, ...switchTo(lockTimeoutMs)];
 }
@@ -135,8 +146,9 @@ function explain(
   switch (part.kind) {
     case "statement":
       return migrationFailed(cause, part.migration, part.index, exact);
+    case "constraints":
     case "commit":
-      return commitFailed(cause, recordedIn(parts));
+      return commitFailed(cause, [...new Set(parts.flatMap((each) => migrationOf(each) ?? []))]);
     default:
       return bookkeepingFailed(explainLedger(cause, part.kind));
   }

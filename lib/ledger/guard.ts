@@ -82,7 +82,7 @@ export function closingGuard(
       select case
         when ${held} then ${raise("lock")}
         when missing is not null then ${raise("missing", "missing")}
-        when ${rowsDiffer(guarded, known, written.length).join(" or ")} then ${raise("changed")}
+        when ${rowsDiffer(guarded, known, written.length).join(" or ")} then ${raise(guarded.mayLock ? "own" : "changed")}
       end
       from (
         select pg_catalog.min(w.rank) as missing
@@ -127,10 +127,10 @@ function checkpointsDiffer(
   ];
 }
 
-const SIGNAL = /neon-migrate guard: (lock|changed|missing) ?(\d*)/;
+const SIGNAL = /neon-migrate guard: (lock|changed|own|missing) ?(\d*)/;
 
 /** Returns an expression that raises an error with this text in it: no number looks like that. */
-function raise(signal: "lock" | "changed" | "missing", value = "''"): string {
+function raise(signal: "lock" | "changed" | "own" | "missing", value = "''"): string {
   return `pg_catalog.concat('neon-migrate guard: ${signal} ', ${value})::int`;
 }
 
@@ -163,6 +163,12 @@ export function explainGuard(
       );
     case "changed":
       return ledgerChanged(place, facts);
+    case "own":
+      return new MigratorError(
+        "LEDGER_CHANGED",
+        `The transaction of ${what} has itself changed the ledger ${quotePlace(place)}: a statement in it, or a trigger of the ledger, wrote or deleted other rows than one for each migration. The transaction is rolled back. Take that statement out: "neon-migrate repair" and "neon-migrate baseline" change a ledger.`,
+        facts,
+      );
     case "missing":
       return new MigratorError(
         "LEDGER_UNWRITABLE",

@@ -121,12 +121,18 @@ function everyRow(place: LedgerPlace): string {
   return `select pg_catalog.json_agg(r) as rows from (select t.* from (select) as once left join ${quotePlace(place)} as t on true) as r`;
 }
 
-/** Asks the question for the ledger again, on an open session. */
+/** Asks the question for the ledger again, on an open session, as the role of the session's start. */
 export async function askForLedger(
   connection: Connection,
   configured: ConfiguredLedger,
 ): Promise<Rows> {
-  return await connection.query<Row>(ledgerQuestion(configured));
+  // The message is one transaction: a role that a migration has set for the session is in force again behind it.
+  const answers = await connection.batch([
+    "set local session authorization default",
+    `set local role ${quoteIdentifier(connection.database.role)}`,
+    ledgerQuestion(configured),
+  ]);
+  return answers.at(-1) ?? [];
 }
 
 /** The answer for one place. A field is null where there was nothing to ask about. */

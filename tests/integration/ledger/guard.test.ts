@@ -128,6 +128,20 @@ describe.each(["drizzle", "statements"])("a row that the ledger does not keep, %
       `create function gone() returns trigger language plpgsql as $$ begin new.hash := 'other'; return new; end $$;
        create trigger gone before insert on ${LEDGER} for each row execute function gone()`,
     ],
+    [
+      "a trigger that waits for the COMMIT to delete it",
+      `create function gone() returns trigger language plpgsql as
+         $$ begin delete from ${LEDGER} where id = new.id; return null; end $$;
+       create constraint trigger gone after insert on ${LEDGER} deferrable initially deferred
+         for each row execute function gone()`,
+    ],
+    [
+      "a trigger that waits for the COMMIT to change it",
+      `create function gone() returns trigger language plpgsql as
+         $$ begin update ${LEDGER} set created_at = 7 where id = new.id; return null; end $$;
+       create constraint trigger gone after insert on ${LEDGER} deferrable initially deferred
+         for each row execute function gone()`,
+    ],
     ["a rule", `create rule gone as on insert to ${LEDGER} do instead nothing`],
     [
       "a policy that hides it",
@@ -194,6 +208,37 @@ describe.each(["drizzle", "statements"])("somebody without the lock, beside %s,"
     expect(await notesIn(database)).toBe(1);
     expect(await rowsIn(database)).toHaveLength(2);
   });
+
+  test.for([
+    ["begin isolation level repeatable read", "read committed"],
+    ["begin isolation level serializable", "read committed"],
+    ["select 1", "repeatable read"],
+    ["select 1", "serializable"],
+  ])(
+    "who writes it is seen also by a file with one snapshot: %s, %s by default",
+    async ([begin = "", level], { database, target }) => {
+      await run(target, makeBundle(tables));
+      await database.sql(
+        `alter role ${database.owner.name} set default_transaction_isolation = '${level}'`,
+      );
+      const snapshot = makeMigration("0001_notes", 2_000, begin, NOTE);
+      const other = await database.hold(NOTE);
+      await other.sql(
+        `insert into ${LEDGER} (hash, created_at) values ('${snapshot.hash}', ${snapshot.when})`,
+      );
+
+      const running = run(target, makeBundle(tables, snapshot), {
+        executor: begin === "select 1" ? executor : "auto",
+      });
+      await untilWaiting(database, 1);
+      await other.sql("commit");
+      await other.release();
+
+      expect(await running).toMatchObject({ status: "up-to-date", applied: [] });
+      expect(await notesIn(database)).toBe(1);
+      expect(await rowsIn(database)).toHaveLength(2);
+    },
+  );
 
   test("who creates the ledger meanwhile is waited for, too", async ({ database, target }) => {
     const other = await database.hold("create schema drizzle");
@@ -309,6 +354,30 @@ test("somebody who writes the ledger again and again is told of, and nothing sta
   expect(await notesIn(database)).toBe(0);
   expect(await rowsIn(database)).toHaveLength(1);
 });
+
+test.for([
+  `delete from ${LEDGER}`,
+  `insert into ${LEDGER} (hash, created_at) values ('more', 5)`,
+  `do $$ begin delete from ${LEDGER} where created_at < 2000; end $$`,
+  `truncate ${LEDGER}`,
+])(
+  "a migration that itself changes the ledger is told so at once, and nothing stays: %s",
+  async (statement, { database, target }) => {
+    await run(target, makeBundle(tables));
+
+    const report = await run(
+      target,
+      makeBundle(tables, makeMigration("0001_a", 2_000, NOTE, statement)),
+    );
+
+    expect(report.error).toMatchObject({
+      ...{ code: "LEDGER_CHANGED", migration: "0001_a", retryable: false },
+      message: expect.stringContaining("has itself changed the ledger"),
+    });
+    expect(await notesIn(database)).toBe(0);
+    expect(await rowsIn(database)).toEqual([tables.hash]);
+  },
+);
 
 async function mayInsertOnly(database: TestDatabase, relay: string): Promise<Target> {
   const guest = await database.createRole("guest");

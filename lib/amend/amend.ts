@@ -91,6 +91,7 @@ export async function amendLedger(
     const proposal = await propose(connection, request, options);
     const written = proposal.changes.length > 0;
     if (written) await writeChanges(connection, proposal, log);
+    if (written) await readBack(connection, request, options);
     return describeAmendment(requestId, connection, proposal, written, ended);
   });
 }
@@ -171,6 +172,22 @@ async function writeChanges(
     sendTransaction(connection, parts, (thrown) =>
       isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown,
     ),
+  );
+}
+
+/** A trigger, a rule or a policy may take away what was written. Then the same changes are proposed once more. */
+async function readBack(
+  connection: Connection,
+  request: AmendmentRequest,
+  options: AmendOptions,
+): Promise<void> {
+  if (request.kind !== "baseline" && request.kind !== "accept") return;
+  const { changes } = await propose(connection, request, options);
+  if (changes.length === 0) return;
+  const missing = changes.map(({ summary }) => summary).join("; ");
+  throw new MigratorError(
+    "LEDGER_UNWRITABLE",
+    `PostgreSQL took the changes, but the ledger does not have all of them. These are missing: ${missing}. A trigger, a rule or a row-level security policy of the ledger takes rows away: look at it with \\d+.`,
   );
 }
 

@@ -64,6 +64,10 @@ export function continuationOf(
     case "LOCKED":
     case "LOCK_TIMEOUT":
       return left(request.lockTimeoutMs) ? next : null;
+    case "LOCK_LOST":
+    case "LEDGER_CHANGED":
+      // Somebody else migrates right now. A ledger that the run itself has changed will be changed again.
+      return report.error.retryable && left(request.lockTimeoutMs) ? next : null;
     case "DEADLINE":
       return report.applied.length > 0 || done > before.done ? next : null;
     default:

@@ -111,14 +111,36 @@ function savepointsAfter(open: readonly string[], text: string): readonly string
   return open.slice(0, verb.toLowerCase() === "release" ? at : at + 1);
 }
 
+const RESET_ALL = /^reset\s+all$/i;
+
+/** Whether each statement is a transaction of its own behind one of this mode. */
+function autocommitsAfter(mode: Statement["mode"], before: boolean): boolean {
+  if (mode.endsWith("begin")) return false;
+  return before || mode === "commit" || mode === "rollback";
+}
+
+/**
+ * Returns the settings that are in force before this statement: none that was rolled back, or ended by DISCARD ALL.
+ */
+export function settingsIn(migration: Migration, before: number): readonly Statement[] {
+  let kept: readonly Statement[] = [];
+  let atBegin = kept;
+  let autocommits = migration.directives?.noTransaction === true;
+  for (const each of migration.statements.slice(0, before)) {
+    if (each.kind === "DiscardStmt" && each.mode === "alone") kept = [];
+    if (each.effect?.kind === "sets") kept = [...kept, each];
+    if (each.mode.startsWith("rollback")) kept = atBegin;
+    autocommits = autocommitsAfter(each.mode, autocommits);
+    if (autocommits || each.mode !== "transactional") atBegin = kept;
+  }
+  return kept;
+}
+
 /** Whether the file itself has set the session's lock time-out before this statement. */
 export function setsLockTimeout(migration: Migration, before: number): boolean {
-  return migration.statements
-    .slice(0, before)
-    .some(
-      (each) =>
-        each.effect?.kind === "sets" && /lock_timeout/i.test(statementText(migration, each)),
-    );
+  const settings = settingsIn(migration, before).map((each) => statementText(migration, each));
+  const reset = settings.findLastIndex((text) => RESET_ALL.test(text));
+  return settings.slice(reset + 1).some((text) => /lock_timeout/i.test(text));
 }
 
 /**

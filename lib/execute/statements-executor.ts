@@ -31,6 +31,7 @@ import {
   releaseParts,
   sessionResetParts,
   setsLockTimeout,
+  settingsIn,
 } from "./session-reset.ts";
 import { migrationFailed } from "./statement-errors.ts";
 import {
@@ -183,9 +184,7 @@ export function createStatementsExecutor(
     if (resumed.has(migration)) return;
     resumed.add(migration);
     if (findCheckpoint(ledger.checkpoints, migration) === undefined) return;
-    const settings = migration.statements
-      .slice(0, first)
-      .filter(({ effect }) => effect?.kind === "sets");
+    const settings = settingsIn(migration, first);
     if (settings.length > 0) await leaveFor(migration);
     for (const each of settings) await connection.query(statementText(migration, each));
   }

@@ -87,11 +87,13 @@ export function deniedAmendment(
   cause: unknown,
 ): MigratorError {
   const names = [...new Set(tables.map(quotePlace))];
+  const server = postgresFacts(cause);
+  const words = server === null ? "" : `: ${server.message} (${server.sqlstate})`;
   const grants = [...new Set(tables.map((table) => changeGrant(table, role)))];
   return new MigratorError(
     "LEDGER_DENIED",
-    `The role ${quoteIdentifier(role)} may not change ${names.join(", ")}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
-    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+    `The role ${quoteIdentifier(role)} may not change ${names.join(", ")}${words}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE, ...(server?.where ? { where: server.where } : {}) },
   );
 }
 

@@ -316,3 +316,68 @@ describe("resolving a statement in doubt", () => {
     expect(rows.map(({ id }) => id)).toEqual(expected);
   });
 });
+
+describe("a ledger that does not keep what is written into it", () => {
+  const gone = `create function gone() returns trigger language plpgsql as $$ begin
+      if tg_when = 'BEFORE' then return null; end if;
+      delete from drizzle.__drizzle_migrations where id = new.id; return null; end $$`;
+  const on = "on drizzle.__drizzle_migrations";
+
+  test.for([
+    [
+      "a trigger that returns null",
+      `create trigger gone before insert ${on} for each row execute function gone()`,
+    ],
+    [
+      "a trigger that waits for the COMMIT",
+      `create constraint trigger gone after insert ${on} deferrable initially deferred for each row execute function gone()`,
+    ],
+    ["a rule", `create rule gone as on insert to drizzle.__drizzle_migrations do instead nothing`],
+  ] as const)("is no baseline: %s", async ([_what, obstacle], { database, target }) => {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner(`create table tags (id int); ${gone}; ${obstacle}`);
+
+    const refused = amend(target, bundle, { kind: "baseline", to: second.tag });
+
+    await expect(refused).rejects.toMatchObject({
+      code: "LEDGER_UNWRITABLE",
+      message: expect.stringContaining(`insert ${second.tag} into`),
+    });
+    expect(await hashes(database)).toEqual([first.hash]);
+  });
+
+  test("accepts no changed file either", async ({ database, target }) => {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner(`create function kept() returns trigger language plpgsql as $$ begin return old; end $$;
+      create trigger kept before update ${on} for each row execute function kept()`);
+    const changed = makeMigration(
+      first.tag,
+      first.when,
+      "create table notes (id bigint primary key)",
+    );
+
+    const refused = amend(target, makeBundle(changed), { kind: "accept", tag: first.tag });
+
+    await expect(refused).rejects.toMatchObject({ code: "LEDGER_UNWRITABLE" });
+    expect(await hashes(database)).toEqual([first.hash]);
+  });
+
+  test("is told with PostgreSQL's own words where a trigger refuses it", async ({
+    database,
+    target,
+  }) => {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner(`create table tags (id int);
+      create function no() returns trigger language plpgsql as $$ begin
+        raise insufficient_privilege using message = 'ask the auditors'; end $$;
+      create trigger no before insert ${on} for each row execute function no()`);
+
+    const refused = amend(target, bundle, { kind: "baseline", to: second.tag });
+
+    await expect(refused).rejects.toMatchObject({
+      code: "LEDGER_DENIED",
+      message: expect.stringContaining("ask the auditors (42501)"),
+      facts: { where: expect.stringContaining("function no()") },
+    });
+  });
+});

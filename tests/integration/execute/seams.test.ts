@@ -82,6 +82,33 @@ describe("a statement that stands alone at the head of a file", () => {
   );
 });
 
+describe("a run that goes on in a file makes again what is set, and nothing else:", () => {
+  test.for([
+    [["set search_path = other", "discard all"], "public.t_u"],
+    [["begin", "set search_path = other", "rollback"], "public.t_u"],
+    [["begin", "set search_path = other", "rollback and chain", "commit"], "public.t_u"],
+    [["set search_path = other", "begin", "set search_path = public", "rollback"], "other.t_u"],
+    [["begin", "set search_path = other", "commit"], "other.t_u"],
+    [["commit", "set search_path = other", "rollback"], "other.t_u"],
+    [["set search_path = public", "discard all", "set search_path = other"], "other.t_u"],
+  ] satisfies [string[], string][])("%j", async ([sets, index], { database, target }) => {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner(
+      "insert into t values (1, 1), (2, 1); insert into other.t select * from t",
+    );
+    const file = makeMigration(
+      ...(["0001_file", 2_000, ...sets] as const),
+      "create unique index concurrently t_u on t (a)",
+    );
+
+    expect((await run(target, makeBundle(first, file))).error?.sqlstate).toBe("23505");
+    await database.sqlAsOwner("delete from t; delete from other.t");
+
+    expect(await run(target, makeBundle(first, file))).toMatchObject({ status: "applied" });
+    expect(await indexesIn(database)).toEqual([index]);
+  });
+});
+
 describe("the record in the middle of a file is written as ourselves", () => {
   test.for(["set session authorization", "set local session authorization"])(
     "where a superuser works as another one: %s",
@@ -199,6 +226,23 @@ describe("our own settings of the session are there again", () => {
       expect(await seenIn(database)).toEqual(["1234ms"]);
     },
   );
+});
+
+describe("the bound of waits holds again for a statement that stands alone", () => {
+  test.for([
+    ["set lock_timeout = '5min'", "reset all"],
+    ["begin", "set lock_timeout = '5min'", "rollback"],
+    ["set lock_timeout = '5min'", "discard all"],
+  ])("%j", async (sets, { database, target }) => {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner(`create procedure looks() language plpgsql as
+      $$ begin commit; insert into seen select current_setting('lock_timeout'); end $$`);
+    const file = makeMigration(...(["0001_file", 2_000, ...sets] as const), "call looks()");
+
+    await run(target, makeBundle(first, file), { ddlLockTimeoutMs: 1_234 });
+
+    expect(await seenIn(database)).toEqual(["1234ms"]);
+  });
 });
 
 describe("deferred constraints", () => {

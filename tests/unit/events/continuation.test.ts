@@ -43,6 +43,25 @@ describe("a run that did not get what it waited for", () => {
   });
 });
 
+describe("a run that somebody else came between", () => {
+  const came = (code: ErrorCode, retryable: boolean) =>
+    failedReport("request", new MigratorError(code, "It failed.", { retryable }), {});
+
+  test.each(["LOCK_LOST", "LEDGER_CHANGED"] as const)("goes on meanwhile: %s", (code) => {
+    const at = (now: number) => continuationOf(came(code, true), patient, BEGUN, now);
+
+    expect(at(1_000 + 3_599_999)).toEqual({ ...BEGUN, done: 0 });
+    expect(at(1_000 + 3_600_000)).toBeNull();
+  });
+
+  test.each(["LEDGER_CHANGED", "LEDGER_FOREIGN", "STEP_IN_DOUBT"] as const)(
+    "ends where another call would find the same: %s",
+    (code) => {
+      expect(continuationOf(came(code, false), patient, BEGUN, 2_000)).toBeNull();
+    },
+  );
+});
+
 describe("a run whose time was over", () => {
   test("goes on when it has applied something, and adds it up", () => {
     const next = continuationOf(failed("DEADLINE", { applied }), patient, BEGUN, 2_000);

@@ -188,8 +188,9 @@ describe("a custom resource is answered by us", () => {
 describe("the status of an HTTP answer", () => {
   const STATUS: Partial<Record<ErrorCode, number>> = {
     ...{ REQUEST_INVALID: 400, NOT_FOUND: 404, RUN_NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405 },
-    ...{ LOCKED: 409, LOCK_TIMEOUT: 409 },
+    ...{ LOCKED: 409, LOCK_TIMEOUT: 409, LOCK_LOST: 409, LEDGER_CHANGED: 409 },
     ...{ OUT_OF_ORDER: 422, MODIFIED: 422, AHEAD: 422, LEDGER_SPLIT: 422 },
+    ...{ LEDGER_FOREIGN: 422, STEP_IN_DOUBT: 422 },
     ...{ UNREACHABLE: 503, CONNECT_TIMEOUT: 503, ENDPOINT_UNAVAILABLE: 503, CONNECTION_LOST: 503 },
     DEADLINE: 504,
   };

@@ -8,7 +8,7 @@ import { type Migration, type Statement, statementText } from "../../bundle/bund
 import type { Finding } from "../../bundle/finding.ts";
 import type { RuleId } from "../../bundle/rule-ids.ts";
 import { cutSteps, NOTHING_KNOWN, slicesOf } from "../../bundle/steps.ts";
-import { positionAt, unitsAt } from "../../bundle/text-position.ts";
+import { placeIn } from "../sql/clause.ts";
 import { History } from "../sql/history.ts";
 import { parseTree, type Tree } from "../sql/parser.ts";
 import { REPLAYED_KINDS } from "../sql/replay.ts";
@@ -84,11 +84,13 @@ const TOO_LONG = "-- Too long to be shown: see docs/rules.md for what to write i
 function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
   const { statement, index, text, history } = checked;
   const { message, rewrite, table, asks, at, severity } = problem;
+  const { line, column } = placeIn(text, at ?? 0);
   return {
     rule: rule.id,
     severity: severity ?? rule.severity,
     statement: index + 1,
-    ...positionAt(text, unitsAt(text, "bytes")(at ?? 0), statement),
+    line: statement.line + line - 1,
+    column: line === 1 ? statement.column + column - 1 : column,
     message,
     rewrite: rewrite.length > MAX_REWRITE_LENGTH ? TOO_LONG : rewrite,
     table: table ?? null,

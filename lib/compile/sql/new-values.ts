@@ -22,6 +22,8 @@ import {
 interface AddedValue extends NewValue {
   readonly type: ObjectName;
   readonly value: string;
+  /** Number of values that were added before. */
+  readonly order: number;
 }
 
 type Marked = Pick<Migration, "tag" | "sql" | "statements">;
@@ -36,9 +38,13 @@ const MAX_LENGTH = 256 * 1024;
  */
 export class NewValues {
   readonly #history = new History();
-  /** The statement that creates each enum, under the enum's present name. */
-  #created: readonly { readonly type: ObjectName; readonly at: StatementRef }[] = [];
-  #added: readonly AddedValue[] = [];
+  /** The statement that creates each enum, under the key of the enum's present name. */
+  readonly #created = new Map<string, StatementRef>();
+  /** The values of each enum, under the enum's key and the value's text. */
+  readonly #added = new Map<string, Map<string, AddedValue>>();
+  /** The values by their last word. Those that were forgotten or renamed since stay in it. */
+  #count = 0;
+  readonly #byWord = new Map<string, AddedValue[]>();
 
   /**
    * Marks the statements of the folder's next migration. The parser must be loaded.
@@ -62,10 +68,9 @@ export class NewValues {
   }
 
   #usesOf({ kind, touches = [] }: Statement, words: string, node: () => Node): readonly NewValue[] {
-    const candidates = NEVER_USE.includes(kind)
-      ? []
-      : this.#added.filter(({ value }) => words.includes(quote(value).slice(1, -1)));
-    if (candidates.length === 0 || words.length > MAX_LENGTH) return [];
+    if (NEVER_USE.includes(kind) || this.#added.size === 0 || words.length > MAX_LENGTH) return [];
+    const candidates = this.#valuesIn(words);
+    if (candidates.length === 0) return [];
     const tables = touches.filter((each) => each.kind === "table");
     const types = tables.map((table) => this.#history.columnTypes(table));
     const root = node();
@@ -86,11 +91,24 @@ export class NewValues {
       .map(({ added, created }) => ({ added, created }));
   }
 
+  /**
+   * Returns the values that a text may use, in the order in which they were added. Compared with each value, a folder of
+   * thousands of them would take time with their square.
+   */
+  #valuesIn(words: string): readonly AddedValue[] {
+    const known = new Set(words.match(WORDS));
+    return ["", ...known]
+      .flatMap((word) => this.#byWord.get(word) ?? [])
+      .filter((each) => this.#added.get(keyOf(each.type))?.get(each.value) === each)
+      .filter(({ value }) => words.includes(quote(value).slice(1, -1)))
+      .sort((one, other) => one.order - other.order);
+  }
+
   #follow({ kind, effect }: Statement, at: StatementRef, node: () => Node): void {
     if (REPLAYED_KINDS.includes(kind)) this.#history.replay(kind, node());
     if (effect?.kind === "creates-type") {
       this.#forget([effect.type]);
-      this.#created = [...this.#created, { type: effect.type, at }];
+      this.#created.set(keyOf(effect.type), at);
     }
     if (effect?.kind === "adds-enum-value") this.#add(effect, at);
     if (kind === "AlterEnumStmt" && effect === null) this.#renameValue(node());
@@ -103,34 +121,51 @@ export class NewValues {
     { type, value }: { readonly type: ObjectName; readonly value: string },
     added: StatementRef,
   ) {
-    if (this.#added.some((each) => each.value === value && isSame(each.type, type))) return;
-    const created = this.#created.find((each) => isSame(each.type, type))?.at ?? null;
-    this.#added = [...this.#added, { type, value, added, created }];
+    if (this.#added.get(keyOf(type))?.has(value) === true) return;
+    const created = this.#created.get(keyOf(type)) ?? null;
+    this.#note({ type, value, added, created, order: this.#count });
+    this.#count += 1;
+  }
+
+  #note(added: AddedValue): void {
+    const { type, value } = added;
+    const values = this.#added.get(keyOf(type)) ?? new Map<string, AddedValue>();
+    this.#added.set(keyOf(type), values.set(value, added));
+    const word = value.match(WORDS)?.at(-1) ?? "";
+    const others = this.#byWord.get(word) ?? [];
+    others.push(added);
+    this.#byWord.set(word, others);
   }
 
   #forget(types: readonly ObjectName[]): void {
-    const stays = (each: { readonly type: ObjectName }) =>
-      !types.some((type) => isSame(each.type, type));
-    this.#created = this.#created.filter(stays);
-    this.#added = this.#added.filter(stays);
+    for (const key of types.map(keyOf)) {
+      this.#created.delete(key);
+      this.#added.delete(key);
+    }
   }
 
   #renameValue({ typeName, oldVal, newVal }: Node): void {
-    const type = qualified(typeName);
-    this.#added = this.#added.map((each) =>
-      each.value === oldVal && isSame(each.type, type) ? { ...each, value: text(newVal) } : each,
-    );
+    const values = this.#added.get(keyOf(qualified(typeName)));
+    const renamed = values?.get(text(oldVal));
+    if (values === undefined || renamed === undefined) return;
+    values.delete(text(oldVal));
+    this.#note({ ...renamed, value: text(newVal) });
   }
 
   #renameType({ renameType, object, newname }: Node): void {
     if (renameType !== "OBJECT_TYPE") return;
     const from = qualified(record(record(object).List).items);
-    const renamed = <Of extends { readonly type: ObjectName }>(each: Of): Of =>
-      isSame(each.type, from) ? { ...each, type: { ...each.type, name: text(newname) } } : each;
-    this.#created = this.#created.map(renamed);
-    this.#added = this.#added.map(renamed);
+    const type = { ...from, name: text(newname) };
+    const created = this.#created.get(keyOf(from));
+    const values = this.#added.get(keyOf(from));
+    this.#forget([from]);
+    if (created !== undefined) this.#created.set(keyOf(type), created);
+    for (const each of values?.values() ?? []) this.#note({ ...each, type });
   }
 }
+
+/** A use of a value has no letter, digit or underscore before it or behind it. */
+const WORDS = /[\w\u0080-\uffff]+/g;
 
 /** Kinds of statements whose constants never become an enum value. */
 const NEVER_USE = ["AlterEnumStmt", "CreateEnumStmt", "VariableSetStmt", "TransactionStmt"];

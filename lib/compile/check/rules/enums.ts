@@ -1,3 +1,4 @@
+import type { Statement } from "../../../bundle/bundle.ts";
 import { quoteName } from "../../../postgres/names.ts";
 import { qualified, strings } from "../../sql/tree.ts";
 import type { Checked, Problem, Rule } from "../rule.ts";
@@ -51,14 +52,10 @@ export const ENUM_RULES: readonly Rule[] = [
 ];
 
 /** Reports a new value that its own migration uses, at the statement that adds the value: that one must be moved. */
-function usedValue({ statement, index, migration, tag }: Checked): readonly Problem[] {
+function usedValue({ statement, index, migration }: Checked): readonly Problem[] {
   const { effect } = statement;
   if (effect?.kind !== "adds-enum-value") return [];
-  const user = migration.statements.find(({ newValues = [] }) =>
-    newValues.some(
-      ({ added, created }) => added.tag === tag && added.index === index && created?.tag !== tag,
-    ),
-  );
+  const user = usersOf(migration).get(index);
   if (user === undefined) return [];
   return [
     {
@@ -66,6 +63,25 @@ function usedValue({ statement, index, migration, tag }: Checked): readonly Prob
       rewrite: `ALTER TYPE ${quoteName(effect.type)} ADD VALUE ${quote(effect.value)};\n-- and what uses it in a migration of its own.`,
     },
   ];
+}
+
+type Users = ReadonlyMap<number, Statement>;
+
+const known = new WeakMap<readonly Statement[], Users>();
+
+/** Returns the first statement that uses each value of this migration, by the index of the statement that adds the value. */
+function usersOf({ tag, statements }: Checked["migration"]): Users {
+  const before = known.get(statements);
+  if (before !== undefined) return before;
+  const found = new Map<number, Statement>();
+  for (const statement of statements) {
+    for (const { added, created } of statement.newValues ?? []) {
+      if (added.tag !== tag || created?.tag === tag || found.has(added.index)) continue;
+      found.set(added.index, statement);
+    }
+  }
+  known.set(statements, found);
+  return found;
 }
 
 function quote(value: string): string {

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Bundle } from "../../../lib/bundle/bundle.ts";
+import { positionAt, unitsAt } from "../../../lib/bundle/text-position.ts";
+import { compileBundle } from "../../../lib/compile/compile.ts";
+import { placeIn } from "../../../lib/compile/sql/clause.ts";
+import { writeJournaledFolder } from "../../setup/folders.ts";
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "long-"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function compiled(sql: string): Promise<Bundle> {
+  writeJournaledFolder(folder, [{ tag: "0000_long", when: 1_700_000_000_000, sql }]);
+  return await compileBundle(folder);
+}
+
+const MANY = 10_000;
+const repeat = (line: (index: number) => string, between = "\n") =>
+  Array.from({ length: MANY }, (_, index) => line(index)).join(between);
+
+// Each takes seconds, or minutes where the time grows with the square of the length.
+test.each<readonly [string, string, number, number]>([
+  [
+    "values of an enum, each of them used",
+    repeat((n) => `alter type e add value 'v${n}'; select 'v${n}'::e;`),
+    2 * MANY,
+    MANY,
+  ],
+  [
+    "values of an enum that none of as many statements uses",
+    `${repeat((n) => `alter type e add value 'v${n}';`)}${repeat((n) => `select 'x${n}';`)}`,
+    2 * MANY,
+    0,
+  ],
+  [
+    "types with a value each",
+    repeat((n) => `create type t${n} as enum (); alter type t${n} add value 'a';`),
+    2 * MANY,
+    0,
+  ],
+  [
+    "constraints in one statement",
+    `alter table t\n${repeat((n) => `add constraint c${n} check (a > ${n})`, ",\n")};`,
+    1,
+    MANY,
+  ],
+  [
+    "columns of another type in one statement",
+    `alter table t\n${repeat((n) => `alter column c${n} type bigint`, ",\n")};`,
+    1,
+    MANY,
+  ],
+])("ten thousand %s are compiled in linear time", async (_name, sql, statements, found) => {
+  const { migrations, warnings } = await compiled(sql);
+
+  const [{ statements: cut, findings } = { statements: [], findings: [] }] = migrations;
+  expect([cut.length, findings.length, warnings]).toEqual([statements, found, []]);
+  const last = found === 0 ? null : findings.at(-1)?.line;
+  expect([null, MANY, MANY + 1]).toContain(last);
+});
+
+test("the place of a byte in a long text is that of a count from its head", () => {
+  const text = `${"é".repeat(4_095)}😀\n${"a😀\n".repeat(5_000)}`;
+
+  for (let bytes = 0; bytes <= Buffer.byteLength(text); bytes += 97) {
+    const units = unitsAt(text, "bytes")(bytes);
+    expect(placeIn(text, bytes)).toEqual({ ...positionAt(text, units), units });
+  }
+});

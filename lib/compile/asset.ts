@@ -19,7 +19,7 @@ const OURS = /^(?:index|part-[\w-]+|aws-sdk-[\w-]+)\.mjs(?:\.LEGAL\.txt)?$/;
 /**
  * Writes the prebuilt handler and the bundle into a folder. Equal migrations make equal bytes.
  * @param handler the folder of the handler. Default: the one that the package ships
- * @throws MigratorError `CONFIG_INVALID` where the handler is missing or the folder cannot be written
+ * @throws MigratorError `CONFIG_INVALID` where the handler is missing or the folder cannot be written; `BUNDLE_TOO_LARGE`
  */
 export async function writeAsset(
   bundle: Bundle,
@@ -30,12 +30,13 @@ export async function writeAsset(
   if (resolve(out) === resolve(handler)) {
     throw new MigratorError("CONFIG_INVALID", `${out} is the handler's own place. ${ELSEWHERE}`);
   }
+  const text = textOf(bundle);
   try {
     await mkdir(out, { recursive: true });
     const stale = (await readdir(out)).filter((name) => OURS.test(name));
     for (const name of stale) await rm(join(out, name));
     for (const name of names) await cp(join(handler, name), join(out, name));
-    await writeFile(join(out, "bundle.json"), `${JSON.stringify(bundle)}\n`);
+    await writeFile(join(out, "bundle.json"), text);
     const written = [...names, "bundle.json"];
     // Lambda runs as another user than the owner of the files, and CDK and zip keep the modes that a umask made.
     for (const name of written) await chmod(join(out, name), 0o644);
@@ -48,6 +49,29 @@ export async function writeAsset(
       { cause },
     );
   }
+}
+
+/** Lambda takes a function of 250 MB, unpacked (AWS Lambda quotas, deployment package). 2 MB are for the handler. */
+const MAX_BUNDLE_BYTES = 248 * 1024 ** 2;
+
+/** Writes a bundle as JSON, and refuses one that no function can hold, before anything is written. */
+function textOf(bundle: Bundle): string {
+  const sizes = bundle.migrations.map(({ tag, sql }) => ({ tag, bytes: Buffer.byteLength(sql) }));
+  const bytes = sizes.reduce((sum, each) => sum + each.bytes, 0);
+  // The SQL is a part of the JSON. Longer than this, the JSON may be longer than a text can be.
+  const text = bytes > MAX_BUNDLE_BYTES ? null : `${JSON.stringify(bundle)}\n`;
+  if (text !== null && Buffer.byteLength(text) <= MAX_BUNDLE_BYTES) return text;
+  const [largest] = sizes.sort((one, other) => other.bytes - one.bytes);
+  const shown = sizes.slice(0, 3).map((each) => `${each.tag} (${megabytes(each.bytes)})`);
+  throw new MigratorError(
+    "BUNDLE_TOO_LARGE",
+    `The migrations have ${megabytes(bytes)} of SQL, and their bundle has more than the 250 MB that Lambda takes for a function. The largest are ${shown.join(", ")}. Load their data outside of the migrations.`,
+    largest === undefined ? {} : { migration: largest.tag },
+  );
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MB`;
 }
 
 async function handlerFiles(handler: string): Promise<readonly string[]> {

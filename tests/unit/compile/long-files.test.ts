@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import { positionAt, unitsAt } from "../../../lib/bundle/text-position.ts";
+import { writeAsset } from "../../../lib/compile/asset.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { placeIn } from "../../../lib/compile/sql/clause.ts";
 import { writeJournaledFolder } from "../../setup/folders.ts";
@@ -74,3 +75,31 @@ test("the place of a byte in a long text is that of a count from its head", () =
     expect(placeIn(text, bytes)).toEqual({ ...positionAt(text, units), units });
   }
 });
+
+test.each([
+  ["one file", [250], "0000_0 (250.0 MB)"],
+  ["several, the largest first", [10, 130, 120], "0001_1 (130.0 MB), 0002_2 (120.0 MB), 0000_0"],
+  ["one that its JSON makes too long", [125], "0000_0 (125.0 MB)"],
+])(
+  "an asset of more than Lambda takes is refused, and not written: %s",
+  async (_name, sizes, of) => {
+    const handler = mkdtempSync(join(folder, "handler-"));
+    writeFileSync(join(handler, "index.mjs"), "");
+    const bundle = await compiled("select 1;");
+    // A line break has two characters in JSON.
+    const migrations = bundle.migrations.flatMap((migration) =>
+      sizes.map((size, index) => ({
+        ...migration,
+        tag: `000${index}_${index}`,
+        sql: "\n".repeat(size * 1024 ** 2),
+      })),
+    );
+    const out = join(handler, "out");
+
+    await expect(writeAsset({ ...bundle, migrations }, out, handler)).rejects.toMatchObject({
+      code: "BUNDLE_TOO_LARGE",
+      message: expect.stringContaining(`The largest are ${of}`),
+    });
+    expect(existsSync(out)).toBe(false);
+  },
+);

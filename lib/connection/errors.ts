@@ -104,33 +104,40 @@ export function connectError(thrown: unknown, host: string): MigratorError {
   const server = postgresFacts(thrown);
   const text = server?.message ?? toError(thrown).message;
   const verdict = server === null ? byTransport(text) : byServer(server.sqlstate, text);
-  const facts = { cause: thrown, retryable: verdict.retryable };
   const what = verdict.code === "UNREACHABLE" ? "could not be reached" : "did not let us in";
   return new MigratorError(
     verdict.code,
     `${host} ${what}: ${text === "" ? "no reason was given" : text}. ${verdict.advice}`,
-    server === null ? facts : { ...facts, sqlstate: server.sqlstate },
+    {
+      ...{ cause: thrown, retryable: verdict.retryable },
+      ...(server && { sqlstate: server.sqlstate }),
+    },
   );
+}
+
+const OTHERWISE =
+  "if the compute wakes slowly; otherwise check the host and the way out of the network.";
+
+function seenBy(last: unknown): string {
+  return last === null || last === undefined
+    ? ""
+    : ` The last attempt failed with: ${toError(last).message}`;
 }
 
 /** Makes the error for a connection that was not open in time. */
 export function connectTimeout(host: string, waitedMs: number, last: unknown): MigratorError {
-  const seen = last === null ? "" : ` The last attempt failed with: ${toError(last).message}`;
   return new MigratorError(
     "CONNECT_TIMEOUT",
-    `${host} did not answer the first query within ${waitedMs} ms.${seen} Raise CONNECT_TIMEOUT_MS if the compute wakes slowly; otherwise check the host and the way out of the network.`,
+    `${host} did not answer the first query within ${waitedMs} ms.${seenBy(last)} Raise CONNECT_TIMEOUT_MS ${OTHERWISE}`,
     { cause: last ?? undefined, retryable: true },
   );
 }
 
 /** Makes the error for a connection that was not open when the time of the whole run was over. */
 export function connectDeadline(timeout: MigratorError, host: string): MigratorError {
-  const { cause } = timeout.facts;
-  const seen =
-    cause === undefined ? "" : ` The last attempt failed with: ${toError(cause).message}`;
   return new MigratorError(
     "DEADLINE",
-    `The time for this run was over before ${host} answered the first query.${seen} Raise the function's time-out, or timeoutMs, if the compute wakes slowly; otherwise check the host and the way out of the network.`,
+    `The time for this run was over before ${host} answered the first query.${seenBy(timeout.facts.cause)} Raise the function's time-out, or timeoutMs, ${OTHERWISE}`,
     { cause: timeout, retryable: true },
   );
 }
@@ -180,7 +187,7 @@ export function connectionLost(first: unknown): MigratorError {
     `The connection to the database was lost: ${reason}. What was not committed is rolled back; run again.`,
     {
       ...{ cause: first, retryable: true, unconfirmed: true },
-      ...(server === null ? {} : { sqlstate: server.sqlstate }),
+      ...(server && { sqlstate: server.sqlstate }),
     },
   );
 }

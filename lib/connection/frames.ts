@@ -1,53 +1,37 @@
 const HEAD_BYTES = 5;
-/** PostgreSQL sends no longer message. */
-const MOST_BYTES = 0x3fff_ffff;
-/** ErrorResponse and NoticeResponse: lists of fields, with a zero behind each and one more at their end. */
-const LISTS = ["E", "N"];
+/** ErrorResponse (E) and NoticeResponse (N) are lists: a zero ends each field, and one more the list. */
+const LISTS: readonly unknown[] = [0x45, 0x4e];
 
 /**
- * Watches the bounds of a server's messages. The driver would wait for ever for a message of an impossible length, and
- * for the end of a list that has none it would look without ever letting go of the process.
+ * Watches the bounds of a server's messages. For the end of a list that has none the driver would look without ever
+ * letting go of the process. A message that is too long to be true is left to the deadline.
  */
 export class Frames {
   readonly #head: Buffer = Buffer.alloc(HEAD_BYTES);
   #known = 0;
   #left = 0;
-  /** The number of zeros that the content ends with so far. */
-  #zeros = 0;
+  /** The last two bytes of the content. It is 0 where they end a list. */
+  #tail = 0;
 
   /**
-   * Takes the bytes as they come.
-   * @throws Error for bytes that are no message of PostgreSQL
+   * Takes the next byte.
+   * @throws Error where it ends no message of PostgreSQL
    */
-  read(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
-      at += this.#known < HEAD_BYTES ? this.#readHead(bytes[at]) : this.#readContent(bytes, at);
-      if (this.#known === HEAD_BYTES && this.#left === 0) this.#end();
+  take(byte: number): void {
+    if (this.#known < HEAD_BYTES) {
+      this.#head[this.#known] = byte;
+      this.#known += 1;
+      if (this.#known < HEAD_BYTES) return;
+      this.#left = this.#head.readUInt32BE(1) - 4;
+      // An empty list is one zero. No content at all is no list.
+      this.#tail = this.#left === 0 ? 1 : 0;
+    } else {
+      this.#left -= 1;
+      this.#tail = ((this.#tail << 8) | byte) & 0xffff;
     }
-  }
-
-  #readHead(byte = 0): number {
-    this.#head[this.#known] = byte;
-    this.#known += 1;
-    if (this.#known < HEAD_BYTES) return 1;
-    this.#left = this.#head.readUInt32BE(1) + 1 - HEAD_BYTES;
-    this.#zeros = 0;
-    if (this.#left < 0 || this.#left > MOST_BYTES) throw new Error("it gives an impossible length");
-    return 1;
-  }
-
-  #readContent(bytes: Uint8Array, at: number): number {
-    const part = bytes.subarray(at, at + this.#left);
-    for (const byte of part.subarray(-2)) this.#zeros = byte === 0 ? this.#zeros + 1 : 0;
-    this.#left -= part.length;
-    return part.length;
-  }
-
-  #end(): void {
+    if (this.#left > 0) return;
     this.#known = 0;
-    const isList = LISTS.includes(String.fromCharCode(this.#head[0] ?? 0));
-    // An empty list is one byte long, so that its message is as long as a head.
-    const enough = this.#head.readUInt32BE(1) === HEAD_BYTES ? 1 : 2;
-    if (isList && this.#zeros < enough) throw new Error("it is a list without an end");
+    const isCut = this.#tail !== 0 && LISTS.includes(this.#head[0]);
+    if (this.#left !== 0 || isCut) throw new Error("it has no end");
   }
 }

@@ -91,8 +91,9 @@ export function createWire(onFailure: (error: Error) => void): Wire {
     /** The driver reads a message in here. Nobody else would hear of one that it cannot read. */
     override emit(event: string | symbol, ...args: unknown[]): boolean {
       try {
-        const [content] = args;
-        if (event === "message") this.#frames.read(bytesOf(content));
+        // An ArrayBuffer or a Buffer, as the driver asks for it.
+        if (event === "message")
+          for (const byte of Buffer.from(Object(args[0]))) this.#frames.take(byte);
         return super.emit(event, ...args);
       } catch (thrown) {
         if (event !== "message") throw thrown;
@@ -145,12 +146,6 @@ export function createWire(onFailure: (error: Error) => void): Wire {
       for (const socket of sockets) socket.terminate();
     },
   };
-}
-
-/** The driver chooses in which form `ws` gives the content of a message. */
-function bytesOf(content: unknown): Uint8Array {
-  if (content instanceof Uint8Array) return content;
-  return content instanceof ArrayBuffer ? new Uint8Array(content) : Buffer.from(String(content));
 }
 
 /** Terminate is the letter X and its own length. */

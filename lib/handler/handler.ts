@@ -126,7 +126,7 @@ async function work(
 function hung(): MigratorError {
   return new MigratorError(
     "DEADLINE",
-    "The function's time is over and the run did not stop in time. Its session ends, and the server rolls back what was not committed; only the ledger says what was: ask for status.",
+    "The function's time is over and the run did not stop in time. Its session ends; what was not committed is rolled back.",
     { retryable: true },
   );
 }

@@ -18,7 +18,7 @@ import {
 import type { AppliedMigration } from "../execute/executor.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
-import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 import { mayQuoteData } from "../postgres/quoting.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
@@ -144,25 +144,27 @@ export function failedReport(requestId: string, thrown: unknown, facts: RunFacts
 /** PostgreSQL's own words are never lost: what an error does not say itself comes from its cause. */
 function reportedError(thrown: unknown): ReportedError {
   const error = toMigratorError(thrown);
-  const { facts } = error;
+  const { code, message, facts } = error;
   const server = postgresFacts(facts.cause);
-  return {
-    code: error.code,
-    message: server === null ? error.message : withWords(error.message, server),
-    publicMessage: publicMessage(error),
-    migration: facts.migration ?? null,
-    statement: facts.statement ?? null,
-    sqlstate: facts.sqlstate ?? server?.sqlstate ?? null,
-    detail: facts.detail ?? server?.detail ?? null,
-    hint: facts.hint ?? server?.hint ?? null,
-    where: facts.where ?? server?.where ?? null,
-    retryable: facts.retryable ?? false,
+  const { migration, statement, sqlstate, detail, hint, where, retryable } = {
+    ...server,
+    ...facts,
   };
-}
-
-/** Adds PostgreSQL's message to a text that speaks of its error without it. */
-function withWords(text: string, { message, sqlstate }: PostgresFacts): string {
-  return text.includes(message) ? text : `${text} PostgreSQL said: ${message} (${sqlstate}).`;
+  return {
+    code,
+    message:
+      server === null || message.includes(server.message)
+        ? message
+        : `${message} PostgreSQL: ${server.message} (${server.sqlstate}).`,
+    publicMessage: publicMessage(error),
+    migration: migration ?? null,
+    statement: statement ?? null,
+    sqlstate: sqlstate ?? null,
+    detail: detail ?? null,
+    hint: hint ?? null,
+    where: where ?? null,
+    retryable: retryable ?? false,
+  };
 }
 
 /** Takes out of a message whatever may quote data: PostgreSQL's text by its kind, and the statements of others. */
@@ -189,11 +191,10 @@ function publicMessage({ code, message, facts }: MigratorError): string {
 export function toMigratorError(thrown: unknown): MigratorError {
   if (thrown instanceof MigratorError) return thrown;
   const cause = toError(thrown);
-  const server = postgresFacts(thrown);
   return new MigratorError(
     "INTERNAL",
     `The migrator met something that it was not built for: ${cause.message}. It stopped there; please report it.`,
-    { cause, ...(server === null ? {} : { sqlstate: server.sqlstate }) },
+    { cause },
   );
 }
 

@@ -34,6 +34,7 @@ import {
   settingsIn,
 } from "./session-reset.ts";
 import { migrationFailed } from "./statement-errors.ts";
+import { expectTemporary } from "./temporary.ts";
 import {
   beginParts,
   knownAfter,
@@ -187,6 +188,7 @@ export function createStatementsExecutor(
     const settings = settingsIn(migration, first);
     if (settings.length > 0) await leaveFor(migration);
     for (const each of settings) await connection.query(statementText(migration, each));
+    await expectTemporary(connection, migration, first);
   }
 
   async function applyTransaction(step: TransactionStep): Promise<AppliedStep> {

@@ -109,6 +109,63 @@ describe("a run that goes on in a file makes again what is set, and nothing else
   });
 });
 
+describe("a temporary table that ended with its session", () => {
+  const UNIQUE = "create unique index concurrently t_u on t (a)";
+
+  test.for([
+    [["create temp table kept (a int)", UNIQUE], "kept"],
+    [
+      [
+        "create temporary table if not exists kept as select 1 as a",
+        "commit",
+        "select 1 / (select count(*) - 2 from t)",
+      ],
+      "kept",
+    ],
+    [["select 1 as a into temp kept", UNIQUE], "kept"],
+    [['create table pg_temp."kept too" (a int)', UNIQUE], '"kept too"'],
+    [["create local temp view kept as select 1 as a", UNIQUE], "kept"],
+  ] satisfies [string[], string][])(
+    "is named, with the way out, which helps: %j",
+    async ([statements, name], { database, target }) => {
+      await run(target, makeBundle(first));
+      await database.sqlAsOwner("insert into t values (1, 1), (2, 1)");
+      const use = `insert into seen select count(*)::text from ${name}`;
+      const written = ["0001_file", 2_000, ...statements] as const;
+      const file = makeMigration(...written, use);
+      await run(target, makeBundle(first, file));
+      await database.sqlAsOwner("delete from t");
+
+      const { error } = await run(target, makeBundle(first, file));
+      const again = await run(target, makeBundle(first, file));
+      const made = `create temp table ${name} (a int)`;
+      const edited = await run(target, makeBundle(first, makeMigration(...written, made, use)));
+
+      expect(error).toMatchObject({
+        ...{ code: "MIGRATION_FAILED", migration: file.tag },
+        message: expect.stringContaining(`The temporary ${name} is gone: statement 1 has made it`),
+        statement: { index: statements.length + 1 },
+      });
+      expect(again.error).toMatchObject({ statement: { index: statements.length + 1 } });
+      expect(edited.status).toBe("applied");
+      expect(await seenIn(database)).toEqual(["0"]);
+    },
+  );
+
+  test("is no matter where the rest does not use it", async ({ database, target }) => {
+    await run(target, makeBundle(first));
+    await database.sqlAsOwner("insert into t values (1, 1), (2, 1)");
+    const file = makeMigration(
+      ...(["0001_file", 2_000, "create temp table kept (a int)", UNIQUE] as const),
+      "drop table if exists kept",
+    );
+    await run(target, makeBundle(first, file));
+    await database.sqlAsOwner("delete from t");
+
+    expect((await run(target, makeBundle(first, file))).status).toBe("applied");
+  });
+});
+
 describe("the record in the middle of a file is written as ourselves", () => {
   test.for(["set session authorization", "set local session authorization"])(
     "where a superuser works as another one: %s",
@@ -230,10 +287,10 @@ describe("our own settings of the session are there again", () => {
 
 describe("the bound of waits holds again for a statement that stands alone", () => {
   test.for([
-    ["set lock_timeout = '5min'", "reset all"],
-    ["begin", "set lock_timeout = '5min'", "rollback"],
-    ["set lock_timeout = '5min'", "discard all"],
-  ])("%j", async (sets, { database, target }) => {
+    [["set lock_timeout = '5min'", "reset all"]],
+    [["begin", "set lock_timeout = '5min'", "rollback"]],
+    [["set lock_timeout = '5min'", "discard all"]],
+  ] satisfies [string[]][])("%j", async ([sets], { database, target }) => {
     await run(target, makeBundle(first));
     await database.sqlAsOwner(`create procedure looks() language plpgsql as
       $$ begin commit; insert into seen select current_setting('lock_timeout'); end $$`);

@@ -38,6 +38,25 @@ async function untilWaiting(database: TestDatabase, count: number): Promise<void
   });
 }
 
+/** Waits until a run waits for a table. */
+const untilHeldUp = (database: TestDatabase) =>
+  waitFor(async () => {
+    const rows = await database.sql(
+      "select from pg_stat_activity where datname = current_database() and application_name like 'neon-migrate/%' and wait_event_type = 'Lock'",
+    );
+    return rows.length > 0;
+  });
+
+/** Waits until this session waits for an advisory lock. */
+const untilBehind = (database: TestDatabase, pid: number) =>
+  waitFor(async () => {
+    const rows = await database.sql(
+      "select from pg_locks where locktype = 'advisory' and not granted and pid = $1",
+      [pid],
+    );
+    return rows.length > 0;
+  });
+
 const unlock = `pg_advisory_unlock(${lockKey(DEFAULT_LEDGER)})`;
 
 describe("a migration that gives the lock away is applied once by two runs:", () => {
@@ -52,6 +71,8 @@ describe("a migration that gives the lock away is applied once by two runs:", ()
     ["do $$ begin execute 'select pg_advisory_unlock_' || 'all()'; end $$", {}],
     [`select ${unlock}, ${unlock}, ${unlock}, ${unlock}`, {}],
     ["call give_away()", { executor: "statements" }],
+    ["-- neon-migrate: no-transaction\ndiscard all", {}],
+    ["commit; --> statement-breakpoint\ndiscard all", { transaction: "each" }],
   ] as const)("%j, %j", async ([giveAway, request], { database, target }) => {
     await run(target, makeBundle(tables));
     const file = makeMigration("0001_notes", 2_000, giveAway, PASS, NOTE);
@@ -109,6 +130,43 @@ describe("a migration that gives the lock away is applied once by two runs:", ()
     expect(await database.sql("select from done")).toEqual([]);
   });
 });
+
+test.for([
+  ["-- neon-migrate: no-transaction\ndiscard all"],
+  ["commit", "discard all"],
+  ["begin", "select 1", "commit", "discard all", "begin"],
+])(
+  "a run that loses the lock at each try reports LOCK_LOST, and nothing behind is done: %j",
+  async (statements, { database, target }) => {
+    await run(target, makeBundle(tables));
+    const file = makeMigration("0001_notes", 2_000, ...statements, NOTE);
+    const key = lockKey(DEFAULT_LEDGER);
+    const shut = `begin; lock table ${LEDGER} in access exclusive mode`;
+    const gate = await database.hold(`lock table ${LEDGER} in access exclusive mode`);
+    const other = await database.hold("select 1");
+
+    const running = run(target, makeBundle(tables, file), PATIENT);
+    for (const last of [false, false, false, true]) {
+      await untilHeldUp(database);
+      const taken = other.sql(`select pg_advisory_lock(${key})`);
+      await untilBehind(database, other.pid);
+      await gate.sql("rollback");
+      await taken;
+      if (!last) {
+        await untilWaiting(database, 1);
+        await gate.sql(shut);
+      } else await running;
+      await other.sql(`select pg_advisory_unlock(${key})`);
+    }
+    await gate.release();
+    await other.release();
+
+    expect((await running).error).toMatchObject({ code: "LOCK_LOST", retryable: true });
+    expect(await notesIn(database)).toBe(0);
+    expect((await run(target, makeBundle(tables, file))).status).toBe("applied");
+    expect(await notesIn(database)).toBe(1);
+  },
+);
 
 describe.each(["drizzle", "statements"])("a row that the ledger does not keep, %s:", (executor) => {
   test.for([

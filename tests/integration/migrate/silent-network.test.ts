@@ -43,7 +43,7 @@ const OURS =
   "pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database()";
 const openGate = (database: TestDatabase) => database.sqlAsOwner("insert into gate values (1)");
 
-/** A table whose rows make a COMMIT wait at the gate. */
+/** A table whose rows make the end of a transaction wait at the gate, when everything was sent. */
 async function slowCommit(database: TestDatabase): Promise<void> {
   await database.sqlAsOwner(`
     create table gate (id int);
@@ -79,7 +79,7 @@ describe("a deadline behind a COMMIT that was sent", () => {
   const committing = (database: TestDatabase) =>
     waitFor(
       async () =>
-        (await count(database, `${OURS} and query = 'commit' and wait_event = 'PgSleep'`)) > 0,
+        (await count(database, `${OURS} and query ilike 'set constraints%' and wait_event = 'PgSleep'`)) > 0,
     );
   const committed = (database: TestDatabase) =>
     waitFor(async () => (await count(database, "bookings")) === 1);
@@ -161,7 +161,7 @@ describe("a deadline behind a COMMIT that was sent", () => {
     const running = run(target, makeBundle(accounts, booking), { timeoutMs: TIMEOUT_MS });
     await committing(database);
     relay.swallow();
-    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and query = 'commit'`);
+    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`);
     await clock.advance(TIMEOUT_MS);
 
     const report = await ended(clock, running);
@@ -184,7 +184,7 @@ describe("a deadline behind a COMMIT that was sent", () => {
     const running = run(target, makeBundle(accounts, booking), { transaction: "each" });
     await committing(database);
     relay.cutAll();
-    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and query = 'commit'`);
+    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`);
     await database.sqlAsOwner(
       "create function fail() returns trigger language plpgsql as $$ begin raise 'no'; end $$",
     );

@@ -61,7 +61,9 @@ describe("an answer to COMMIT that is lost", () => {
         "insert into bookings values (1)",
       );
       const running = run(target, makeBundle(accounts, booking), { executor });
-      await waitFor(() => seen(database, "query ilike 'set constraints%' and wait_event = 'PgSleep'"));
+      await waitFor(() =>
+        seen(database, "query ilike 'set constraints%' and wait_event = 'PgSleep'"),
+      );
 
       const open = () => database.sqlAsOwner("insert into gate values (1)").then(() => undefined);
       const committed = async () => (await count(database, "bookings")) === 1;

@@ -79,7 +79,10 @@ describe("a deadline behind a COMMIT that was sent", () => {
   const committing = (database: TestDatabase) =>
     waitFor(
       async () =>
-        (await count(database, `${OURS} and query ilike 'set constraints%' and wait_event = 'PgSleep'`)) > 0,
+        (await count(
+          database,
+          `${OURS} and query ilike 'set constraints%' and wait_event = 'PgSleep'`,
+        )) > 0,
     );
   const committed = (database: TestDatabase) =>
     waitFor(async () => (await count(database, "bookings")) === 1);
@@ -161,7 +164,9 @@ describe("a deadline behind a COMMIT that was sent", () => {
     const running = run(target, makeBundle(accounts, booking), { timeoutMs: TIMEOUT_MS });
     await committing(database);
     relay.swallow();
-    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`);
+    await database.sql(
+      `select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`,
+    );
     await clock.advance(TIMEOUT_MS);
 
     const report = await ended(clock, running);
@@ -184,7 +189,9 @@ describe("a deadline behind a COMMIT that was sent", () => {
     const running = run(target, makeBundle(accounts, booking), { transaction: "each" });
     await committing(database);
     relay.cutAll();
-    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`);
+    await database.sql(
+      `select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`,
+    );
     await database.sqlAsOwner(
       "create function fail() returns trigger language plpgsql as $$ begin raise 'no'; end $$",
     );
@@ -237,15 +244,17 @@ describe("a network that swallows everything in the middle of a statement", () =
         AT_GATE,
       );
       const running = run(target, makeBundle(accounts, slow));
+      const sleepers = `select pid from ${OURS} and wait_event = 'PgSleep'`;
       await atGate(database);
+      const [lost] = await database.sql(sleepers);
 
       relay.swallow();
       pass(30_000);
       // The session that was lost would hold the lock for as long as the gate is closed.
-      await waitFor(async () => relay.stats().connections > 1);
-      await waitFor(
-        async () => (await count(database, `${OURS} and wait_event = 'PgSleep'`)) === 1,
-      );
+      await waitFor(async () => {
+        const pids = (await database.sql(sleepers)).map(({ pid }) => pid);
+        return pids.length === 1 && pids[0] !== lost?.pid;
+      });
       await openGate(database);
 
       const report = await running;

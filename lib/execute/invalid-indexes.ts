@@ -1,6 +1,7 @@
 import type { Connection } from "../connection/connection.ts";
 import type { Warning } from "../errors.ts";
 import type { Before, WantedIndex } from "../ledger/checkpoints.ts";
+import { postgresFacts } from "../postgres/errors.ts";
 import { type ObjectName, quoteIdentifier, quoteName } from "../postgres/names.ts";
 
 /** The facts about an index that tell whether it is a leftover, and whose. */
@@ -192,11 +193,19 @@ export async function isWanted(
       "rollback",
     ]);
     return Number(answers.at(-2)?.[0]?.same) === 1;
-  } catch {
-    // A session that was lost meanwhile shows in whatever follows.
+  } catch (thrown) {
     await connection.cleanUp("rollback").catch(() => undefined);
-    return false;
+    if (isRefusedAsWritten(thrown)) return false;
+    throw thrown;
   }
+}
+
+/** The classes of SQLSTATEs that refuse a statement for what it says: its features, values, objects. */
+const AS_WRITTEN = /^(?:0A|22|42)/;
+
+/** Whether no other moment would have had another answer. A time-out or a deadlock, for example, says nothing of the index. */
+function isRefusedAsWritten(thrown: unknown): boolean {
+  return AS_WRITTEN.test(postgresFacts(thrown)?.sqlstate ?? "");
 }
 
 /** The words of PostgreSQL for an index, from its method on. Before them are the names of index and table. */

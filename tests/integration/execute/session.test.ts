@@ -37,6 +37,25 @@ describe.each(["drizzle", "statements"])("what a file sets for its session, by %
       ["create table made as select set_config('my.setting', 'set', false) as x"],
     ],
     [
+      "the default of a table of its own",
+      [
+        "create table own (id int, set boolean default sets_in_check(1))",
+        "insert into own (id) values (1)",
+      ],
+    ],
+    [
+      "a call among the values for a table of its own",
+      ["create table own (x text)", 'insert into own values ("sets_in_check"(1)::text)'],
+    ],
+    [
+      "the trigger of a table of its own",
+      [
+        "create table own (id int)",
+        "create trigger t after insert on own for each row execute function sets_by_trigger()",
+        "insert into own values (1)",
+      ],
+    ],
+    [
       "a constraint of a table with rows",
       [
         "insert into rows values (1)",

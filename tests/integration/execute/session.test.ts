@@ -1,4 +1,4 @@
-import { describe, expect } from "vitest";
+import { describe, expect, inject } from "vitest";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run } from "../../setup/run.ts";
 import { test } from "../../setup/test.ts";
@@ -19,6 +19,20 @@ const looks = makeMigration(
   3_000,
   "insert into public.seen values (current_setting('search_path'), coalesce(nullif(current_setting('my.setting', true), ''), 'unset'))",
 );
+
+/** PostgreSQL 14 does not know MERGE. */
+const MERGES: [string, string[]][] =
+  inject("postgresMajor") < 15
+    ? []
+    : [
+        [
+          "an update by MERGE",
+          [
+            trigger,
+            "merge into rows using (select 1 as id) as s on rows.id = s.id when not matched then insert values (1)",
+          ],
+        ],
+      ];
 
 describe.each(["drizzle", "statements"])("what a file sets for its session, by %s,", (executor) => {
   test.for([
@@ -66,13 +80,7 @@ describe.each(["drizzle", "statements"])("what a file sets for its session, by %
       "a materialized view",
       ["create materialized view v as select set_config('my.setting', 'set', false)"],
     ],
-    [
-      "an update by MERGE",
-      [
-        trigger,
-        "merge into rows using (select 1 as id) as s on rows.id = s.id when not matched then insert values (1)",
-      ],
-    ],
+    ...MERGES,
   ] satisfies [string, string[]][])(
     "ends with the file also where %s sets it",
     async ([, statements], { database, target }) => {

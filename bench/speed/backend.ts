@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { greeting } from "../../lib/connection/opening.ts";
 import { cautiousLockQuestion } from "../../lib/ledger/lock.ts";
-import { ledgerQuestion } from "../../lib/ledger/read.ts";
+import { ledgerQuestion } from "../../lib/ledger/question.ts";
 import { DEFAULT_LEDGER } from "../../lib/target/target.ts";
 import { startPostgres } from "../../local/postgres/postgres.ts";
 import {

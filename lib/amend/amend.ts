@@ -14,7 +14,8 @@ import { deniedAmendment, isPrivilegeError, readOnly } from "../ledger/denied.ts
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { openingLockQuestion, refusePooler } from "../ledger/pooler.ts";
-import { askForLedger, readPlaces } from "../ledger/read.ts";
+import { askForLedger } from "../ledger/question.ts";
+import { readPlaces } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
 import type { Target } from "../target/target.ts";
 import { checkBaseline } from "./baseline.ts";

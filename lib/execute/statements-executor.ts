@@ -1,11 +1,5 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
-import {
-  lockTimeoutOf,
-  type Slice,
-  type Step,
-  setsTransaction,
-  slicesOf,
-} from "../bundle/steps.ts";
+import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import {
@@ -30,10 +24,18 @@ import {
   ownRoleParts,
   releaseParts,
   sessionResetParts,
-  setsLockTimeout,
   settingsIn,
 } from "./session-reset.ts";
 import { migrationFailed } from "./statement-errors.ts";
+import {
+  headOf,
+  isAtHead,
+  isFindable,
+  isReadOnly,
+  type TransactionStep,
+  waitsItsOwn,
+  withProgress,
+} from "./step-facts.ts";
 import { expectTemporary } from "./temporary.ts";
 import {
   beginParts,
@@ -44,6 +46,8 @@ import {
   sendTransaction,
   statementParts,
 } from "./transaction.ts";
+
+const COMMIT: Part = { kind: "commit", text: "commit" };
 
 /**
  * Our own executor. A transaction holds its statements and their record: the ledger row of a complete migration, the
@@ -80,7 +84,7 @@ export function createStatementsExecutor(
     within: Migration | null,
     begin: readonly Part[],
   ): Promise<void> {
-    const written = recordedIn(parts);
+    const rows = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
     const opening = openingGuard(guarded, known).map((each): Part => ({ kind: "guard", ...each }));
     const all: readonly Part[] = [
@@ -89,12 +93,16 @@ export function createStatementsExecutor(
       // A transaction with one snapshot must see the ledger as the lock leaves it: that comes first wherever it can.
       ...(within === null ? opening : asOurselves(within, role, opening)),
       ...parts,
-      { kind: "guard", ...closingGuard(guarded, known, written) },
+      { kind: "guard", ...closingGuard(guarded, known, rows) },
       COMMIT,
     ];
     const took = await sendTransaction(connection, all, (thrown, kind) => {
       if (kind === "ledger" && isPrivilegeError(thrown)) refused.push(target.place);
-      return explainLedgerError(thrown, { ledger, role, kind, place: target.place, written });
+      return explainLedgerError(thrown, {
+        ...{ ledger, role, kind },
+        place: target.place,
+        written: rows,
+      });
     });
     known = knownAfter(known, parts);
     target = { ...target, createSchema: false, createTable: false };
@@ -341,70 +349,4 @@ export function createStatementsExecutor(
   }
 
   return { name: "statements", apply, settle };
-}
-
-type TransactionStep = Step & { readonly kind: "transaction" };
-
-const COMMIT: Part = { kind: "commit", text: "commit" };
-
-/**
- * Whether the catalog can tell afterwards what became of a statement that stands alone. Then its record may travel with
- * the transaction behind it.
- */
-function isFindable({ statements }: Migration, index: number): boolean {
-  const effect = statements[index]?.effect ?? { kind: "unknown" };
-  if (effect.kind === "builds-index") return effect.from !== undefined;
-  return effect.kind !== "unknown";
-}
-
-/** Whether no statement of its file stands before this slice. */
-function isAtHead({ migration, statements: [first] }: Slice): boolean {
-  return migration.statements.slice(0, first).every(({ mode }) => mode === "begin");
-}
-
-/** Whether the file has set its own lock time-out before this slice. */
-function waitsItsOwn({ migration, statements: [first = 0] }: Slice): boolean {
-  return setsLockTimeout(migration, first);
-}
-
-/**
- * Returns the settings at the head of a slice, up to its last SET TRANSACTION: PostgreSQL takes that in front of every
- * query only.
- */
-function headOf({ migration, statements }: Slice): readonly number[] {
-  const settings: number[] = [];
-  let length = 0;
-  for (const index of statements) {
-    const statement = migration.statements[index];
-    if (statement?.kind !== "VariableSetStmt") break;
-    settings.push(index);
-    if (setsTransaction(statement, () => statementText(migration, statement))) {
-      length = settings.length;
-    }
-  }
-  return settings.slice(0, length);
-}
-
-function isReadOnly({ begin = "", slices: [first] }: TransactionStep, head: readonly number[]) {
-  const texts = head.flatMap((index) => {
-    const statement = first?.migration.statements[index];
-    return first === undefined || statement === undefined
-      ? []
-      : [statementText(first.migration, statement)];
-  });
-  return [begin, ...texts].some((text) => /\bread\s+only\b/i.test(text));
-}
-
-/** Adds the statements that stay done to the error of a migration whose earlier steps are committed. */
-function withProgress(thrown: unknown, slices: readonly Slice[]): unknown {
-  if (!(thrown instanceof MigratorError)) return thrown;
-  const slice = slices.find(({ migration }) => migration.tag === thrown.facts.migration);
-  const first = slice?.statements[0] ?? 0;
-  if (slice === undefined || first === 0) return thrown;
-  const total = slice.migration.statements.length;
-  const stays =
-    first === 1
-      ? `Statement 1 of ${total} is done and stays done; the next run goes on behind it.`
-      : `Statements 1 to ${first} of ${total} are done and stay done; the next run goes on behind them.`;
-  return new MigratorError(thrown.code, `${thrown.message} ${stays}`, thrown.facts);
 }

@@ -1,6 +1,6 @@
 import { connect } from "../connection/connect.ts";
 import { MigratorError } from "../errors.ts";
-import { ledgerQuestion } from "../ledger/read.ts";
+import { ledgerQuestion } from "../ledger/question.ts";
 import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
 import { pause } from "../wait.ts";

@@ -8,7 +8,7 @@ import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { openingLockQuestion } from "../ledger/pooler.ts";
-import { ledgerQuestion } from "../ledger/read.ts";
+import { ledgerQuestion } from "../ledger/question.ts";
 import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";

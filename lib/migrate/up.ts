@@ -7,7 +7,7 @@ import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
-import { askForLedger } from "../ledger/read.ts";
+import { askForLedger } from "../ledger/question.ts";
 import { type Lessons, learnFrom, NO_LESSONS } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";

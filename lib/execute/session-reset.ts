@@ -15,60 +15,19 @@ const LEAVES_NOTHING: ReadonlySet<string> = new Set([
 ]);
 
 /** Words of DDL behind which a call is evaluated at once, for the rows that are there or for the catalog. */
-const EVALUATES = /\b(?:default|check|using|generated|values)\b/i;
+const EVALUATES = /\b(?:default|check|using|generated|validate|values)\b[^;]*\(|\bvalidate\b/i;
 
-/** Words before a parenthesis that are no call, or a call of the server's own that is as frequent as harmless. */
-const NO_CALLS = new Set(
-  "values check in and or not any all key unique primary using varchar char character numeric decimal timestamp time bit now gen_random_uuid".split(
-    " ",
-  ),
-);
+/** Calls in a default that are the server's own, and as frequent as harmless. */
+const HARMLESS_CALLS = /\b(?:now|gen_random_uuid|clock_timestamp)\(\)/gi;
 
-/** The parenthesis behind a table's name: a list of columns. */
-const COLUMNS = /\b(?:into|references)\s+[\w".]+\s*\(/gi;
-
-/** A longer text is not searched for calls. */
-const MAX_SEARCHED = 100_000;
-
-/** Whether a text may call a function. Parentheses in a literal count too. */
-function mayCall(text: string): boolean {
-  if (text.length > MAX_SEARCHED) return true;
-  const names = text.replaceAll(COLUMNS, "").matchAll(/(\w+|")\s*\(/g);
-  return [...names].some(([, name = ""]) => !NO_CALLS.has(name.toLowerCase()));
-}
-
-/** Whether a migration may set something for its session. */
-function mayLeaveTraces(migration: Migration): boolean {
-  const { statements } = migration;
-  /** The tables that this file has made: nobody can have hung a trigger on one. */
-  const made = new Set<string>();
-  const fires = statements.some(({ kind }) => kind === "CreateTrigStmt");
-  return statements.some((statement) => {
-    const { kind, touches = [] } = statement;
-    const text = statementText(migration, statement);
-    const names = touches.map(({ schema, name }) => `${schema ?? "public"}.${name}`);
-    if (kind === "CreateStmt" && isOfItsOwn(text)) made.add(names[0] ?? "");
-    if (kind === "AlterTableStmt" && !isOfItsOwn(text)) made.clear();
-    const isOwn = kind === "InsertStmt" && !fires && names.every((name) => made.has(name));
-    return isOwn ? mayCall(text) : evaluates(kind, text);
-  });
-}
-
-/** Words by which a table takes over defaults and triggers of another. */
-const TAKES_OVER = /\b(?:if\s+not\s+exists|inherits?|like|partition)\b/i;
-
-/** Whether the text of a table gives it no default that calls something, and nothing of another table. */
-function isOfItsOwn(text: string): boolean {
-  return !mayCall(text) && !TAKES_OVER.test(text);
-}
-
-/** Whether a statement by itself may run code that sets something. */
-function evaluates(kind: string, text: string): boolean {
-  if (!LEAVES_NOTHING.has(kind)) return true;
+/** Whether a statement may set something for its session. */
+function mayLeaveTraces(migration: Migration, statement: Statement): boolean {
+  if (!LEAVES_NOTHING.has(statement.kind)) return true;
+  if (statement.kind !== "AlterTableStmt" && statement.kind !== "CreateStmt") return false;
+  const text = statementText(migration, statement);
   // A new table has no rows: only the bounds of a partition are evaluated.
-  if (kind === "CreateStmt") return /\bfor\s+values\b/i.test(text);
-  if (kind !== "AlterTableStmt") return false;
-  return /\bvalidate\b/i.test(text) || (EVALUATES.test(text) && mayCall(text));
+  if (statement.kind === "CreateStmt") return /\bfor\s+values\b/i.test(text);
+  return EVALUATES.test(text.replaceAll(HARMLESS_CALLS, ""));
 }
 
 /** Statements that make what only a statement of another kind ends, with that statement. */
@@ -90,7 +49,7 @@ export function sessionResetParts(
   ownSettings: string,
 ): readonly Part[] {
   const { statements, sql } = migration;
-  const traces = mayLeaveTraces(migration) || /temp/i.test(sql);
+  const traces = statements.some((each) => mayLeaveTraces(migration, each)) || /temp/i.test(sql);
   if (!traces) return [];
   const texts = [
     "reset session authorization",
@@ -191,7 +150,8 @@ export function setsLockTimeout(migration: Migration, before: number): boolean {
  * @param role the role of the session's start. A login may work as another role (`alter role … set role`)
  */
 export function ownRoleParts(migration: Migration, role: string): readonly Part[] {
-  if (!mayLeaveTraces(migration)) return [];
+  const set = migration.statements.some((each) => mayLeaveTraces(migration, each));
+  if (!set) return [];
   const texts = [
     ...(setsAuthorization(migration) ? ["set local session authorization default"] : []),
     `set local role ${quoteIdentifier(role)}`,

@@ -62,6 +62,23 @@ describe.each(["drizzle", "statements"])("what a file sets for its session, by %
       ["create table own (x text)", 'insert into own values ("sets_in_check"(1)::text)'],
     ],
     [
+      "the check of a domain in a table of its own",
+      [
+        "create domain checked as int check (sets_in_check(value))",
+        "create table own (x checked)",
+        "insert into own values (1)",
+      ],
+    ],
+    [
+      "an operator among the values for a table of its own",
+      [
+        "create function adds(a int, b int) returns int language plpgsql as $$ begin perform sets(); return a + b; end $$",
+        "create operator public.@+ (leftarg = int, rightarg = int, function = adds)",
+        "create table own (x int)",
+        "insert into own values (1 @+ 2)",
+      ],
+    ],
+    [
       "the trigger of a table of its own",
       [
         "create table own (id int)",

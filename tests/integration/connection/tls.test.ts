@@ -17,6 +17,8 @@ beforeAll(async () => {
   await run(targetOf(database.url, (await database.startRelay()).address), bundle);
   // Who it is on the other side is of no interest here, and costs no round trip.
   vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+  // Node warns of that, in the middle of the tests' progress.
+  vi.spyOn(process, "emitWarning").mockReturnValue();
   return () => database.close();
 });
 

@@ -6,6 +6,7 @@ import { stopClock } from "../../setup/clock.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run } from "../../setup/run.ts";
+import { ENDING, makeSlowEnd, openGate } from "../../setup/slow-end.ts";
 import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
@@ -46,14 +47,7 @@ describe("an answer to COMMIT that is lost", () => {
   test.for(["drizzle", "statements"])(
     "is found in the ledger: applied (%s)",
     async (executor, { database, relay, target }) => {
-      await database.sqlAsOwner(`
-      create table gate (id int);
-      create table bookings (id int);
-      create function wait() returns trigger language plpgsql as
-        $$ begin while not exists (select from gate) loop perform pg_sleep(0.01); end loop; return null; end $$;
-      create constraint trigger slow after insert on bookings deferrable initially deferred
-        for each row execute function wait();
-    `);
+      await makeSlowEnd(database);
       const booking = makeMigration(
         "0001_booking",
         2_000,
@@ -61,13 +55,10 @@ describe("an answer to COMMIT that is lost", () => {
         "insert into bookings values (1)",
       );
       const running = run(target, makeBundle(accounts, booking), { executor });
-      await waitFor(() =>
-        seen(database, "query ilike 'set constraints%' and wait_event = 'PgSleep'"),
-      );
+      await waitFor(() => seen(database, ENDING));
 
-      const open = () => database.sqlAsOwner("insert into gate values (1)").then(() => undefined);
       const committed = async () => (await count(database, "bookings")) === 1;
-      await loseTheAnswer(relay, open, committed);
+      await loseTheAnswer(relay, () => openGate(database), committed);
 
       const report = await running;
       expect(report).toMatchObject({

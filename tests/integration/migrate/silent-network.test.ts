@@ -15,6 +15,7 @@ import { writeJournaledFolder } from "../../setup/folders.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { neonMigrate } from "../../setup/neon-migrate.ts";
 import { run } from "../../setup/run.ts";
+import { ENDING, makeSlowEnd, openGate } from "../../setup/slow-end.ts";
 import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
@@ -41,19 +42,6 @@ async function count(database: TestDatabase, from: string): Promise<number> {
 
 const OURS =
   "pg_stat_activity where application_name like 'neon-migrate/%' and datname = current_database()";
-const openGate = (database: TestDatabase) => database.sqlAsOwner("insert into gate values (1)");
-
-/** A table whose rows make the end of a transaction wait at the gate, when everything was sent. */
-async function slowCommit(database: TestDatabase): Promise<void> {
-  await database.sqlAsOwner(`
-    create table gate (id int);
-    create table bookings (id int);
-    create function wait() returns trigger language plpgsql as
-      $$ begin while not exists (select from gate) loop perform pg_sleep(0.01); end loop; return null; end $$;
-    create constraint trigger slow after insert on bookings deferrable initially deferred
-      for each row execute function wait();
-  `);
-}
 
 /** Lets the time pass until the run has ended. */
 async function ended(clock: StillClock, running: Promise<Report>): Promise<Report> {
@@ -90,7 +78,7 @@ describe("a deadline behind a COMMIT that was sent", () => {
   test.for(["drizzle", "statements"])(
     "is no failure where the ledger says that it was committed (%s)",
     async (executor, { database, relay, target }) => {
-      await slowCommit(database);
+      await makeSlowEnd(database);
       const clock = stopClock();
       const bundle = makeBundle(accounts, booking);
       const running = run(target, bundle, { executor, timeoutMs: TIMEOUT_MS });
@@ -112,7 +100,7 @@ describe("a deadline behind a COMMIT that was sent", () => {
   );
 
   test("promises nothing where nobody can be asked", async ({ database, relay, target }) => {
-    await slowCommit(database);
+    await makeSlowEnd(database);
     const clock = stopClock();
     const running = run(target, makeBundle(accounts, booking), { timeoutMs: TIMEOUT_MS });
     await committing(database);
@@ -137,7 +125,7 @@ describe("a deadline behind a COMMIT that was sent", () => {
     relay,
     target,
   }) => {
-    await slowCommit(database);
+    await makeSlowEnd(database);
     const clock = stopClock();
     const running = run(target, makeBundle(accounts, booking), { timeoutMs: TIMEOUT_MS });
     await committing(database);
@@ -159,14 +147,12 @@ describe("a deadline behind a COMMIT that was sent", () => {
     relay,
     target,
   }) => {
-    await slowCommit(database);
+    await makeSlowEnd(database);
     const clock = stopClock();
     const running = run(target, makeBundle(accounts, booking), { timeoutMs: TIMEOUT_MS });
     await committing(database);
     relay.swallow();
-    await database.sql(
-      `select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`,
-    );
+    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and ${ENDING}`);
     await clock.advance(TIMEOUT_MS);
 
     const report = await ended(clock, running);
@@ -185,13 +171,11 @@ describe("a deadline behind a COMMIT that was sent", () => {
     relay,
     target,
   }) => {
-    await slowCommit(database);
+    await makeSlowEnd(database);
     const running = run(target, makeBundle(accounts, booking), { transaction: "each" });
     await committing(database);
     relay.cutAll();
-    await database.sql(
-      `select pg_terminate_backend(pid) from ${OURS} and query ilike 'set constraints%'`,
-    );
+    await database.sql(`select pg_terminate_backend(pid) from ${OURS} and ${ENDING}`);
     await database.sqlAsOwner(
       "create function fail() returns trigger language plpgsql as $$ begin raise 'no'; end $$",
     );

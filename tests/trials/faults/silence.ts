@@ -10,7 +10,7 @@ import {
 } from "./trial.ts";
 import { ROUND_TRIPS_MS, STRETCH } from "./undisturbed.ts";
 
-/** The network swallows everything from any moment on, and closes nothing. */
+/** Neither side hears the other from any moment on, and nothing is closed. The relay itself still answers pings. */
 export const silence: Scenario = {
   name: "silence",
   parallel: true,

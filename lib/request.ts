@@ -51,8 +51,8 @@ export const REQUEST_KEYS: readonly string[] = [
 
 /**
  * Reads a request from the value that a caller sent. Unknown keys are left alone, because deployment tools add their
- * own: `refuseUnknown` is for those who read what a person sent. A key of ours in another spelling is refused, because `Action: plan` must not apply. Numbers may come as
- * strings, because CloudFormation sends every value as a string.
+ * own; `refuseUnknown` refuses them where a person sent the value. A key of ours in another spelling is refused, because
+ * `Action: plan` must not apply. Numbers may come as strings, because CloudFormation sends every value as a string.
  * @throws MigratorError `REQUEST_INVALID`, which names the key, its value and the allowed ones
  */
 export function parseRequest(value: unknown): Request {

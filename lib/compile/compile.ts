@@ -22,8 +22,8 @@ import { refuseTwoPhaseCommit } from "./two-phase.ts";
  * Turns a Drizzle folder of either layout into a bundle, and refuses a broken one before anything connects.
  * Order, hashes and chunks are those of Drizzle's `readMigrationFiles` (drizzle-orm 0.45 and 1.0.0-rc.5).
  * @param folder the folder that drizzle-kit generates into
- * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `PSQL_ONLY`, `MERGE_CONFLICT`, `TWO_PHASE_COMMIT`,
- *   `DIRECTIVE_INVALID` or `PULL_BASELINE`
+ * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `PSQL_ONLY`, `MERGE_CONFLICT`,
+ *   `TWO_PHASE_COMMIT`, `DIRECTIVE_INVALID` or `PULL_BASELINE`
  */
 export async function compileBundle(folder: string): Promise<Bundle> {
   const { layout, files, warnings } = await readFolder(folder);

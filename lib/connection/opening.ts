@@ -15,7 +15,10 @@ const CHECK_INTERVAL = "1s";
 
 const CHECK_INTERVAL_SETTING = "'client_connection_check_interval'";
 
-/** The servers that can look whether a client still lives: PostgreSQL 14 on Linux, 15 also on macOS. Others refuse the setting. */
+/**
+ * The servers that can look whether a client still lives: PostgreSQL 14 on Linux, 15 also on macOS. Others refuse the
+ * setting.
+ */
 const CAN_WATCH = "linux|^PostgreSQL (1[5-9]|[2-9].).*darwin";
 
 /** Has the server look every second whether we still live, where it can do so. */

@@ -31,8 +31,9 @@ export function explainedRows(
 }
 
 /**
- * Finds the migration that a checkpoint is about: by its tag, and by its name only where the layout was changed since, no
- * migration has that tag, and a single one has that name. In the layout 1.0 the tag is the name. Files of the 0.x layout that were made in the same second may have equal names.
+ * Finds the migration that a checkpoint is about. Its tag decides. Its name decides only where the layout was changed since, no
+ * migration has that tag, and a single one has that name. In the layout 1.0 the tag is the name; in 0.x files of the same
+ * second may share a name.
  */
 export function begunBy(
   { tag, name }: Pick<Checkpoint, "tag" | "name">,

@@ -1,4 +1,7 @@
-/** Another session, or a transaction without one (PREPARE TRANSACTION), as `pg_stat_activity` shows it to our role. Of the sessions of other roles it hides the most. */
+/**
+ * Another session, or a transaction without one (PREPARE TRANSACTION), as `pg_stat_activity` shows it to our role. Of the
+ * sessions of other roles it hides the most.
+ */
 export interface SessionFacts {
   /** 0 for a prepared transaction. */
   readonly pid: number;

@@ -6,10 +6,11 @@ import { buildLambda } from "./lambda.ts";
 const CONTRIBUTORS_SHOWN = 5;
 const IMPORTS = 5;
 
-/** `npm run bundle`: builds the prebuilt handler into `dist/lambda` and prints its size. */
+/** `npm run bundle`: builds the prebuilt handler into `dist/lambda`, and prints its size unless it is told `--quiet`. */
 async function main(): Promise<void> {
   const folder = fileURLToPath(new URL("../dist/lambda", import.meta.url));
   const { files, start } = await buildLambda(folder);
+  if (process.argv.includes("--quiet")) return;
   console.log(`Lambda handler in ${relative(process.cwd(), folder)}, minified (gzip):`);
   for (const { name, bytes, gzipBytes } of files) {
     console.log(`  ${name.padEnd(40)} ${kilobytes(bytes)} (${kilobytes(gzipBytes).trim()})`);

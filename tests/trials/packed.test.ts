@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestDatabase } from "../setup/database.ts";
 import { appOf, snippetsOf } from "../setup/snippets.ts";
 
 const run = promisify(execFile);
@@ -14,6 +15,7 @@ const node = (...words: readonly string[]) =>
     stderr,
   }));
 const TSC = resolve("node_modules/typescript/bin/tsc");
+const TSX = ["--import", resolve("node_modules/tsx/dist/loader.mjs")];
 
 /** Nothing of this process but the way to its programs: no loader, no account, no colours. CDK leaves folders behind. */
 const environment = () => ({
@@ -58,7 +60,12 @@ beforeAll(async () => {
   const source = join(scratch, "source");
   await mkdir(source);
   await cp("package.json", join(source, "package.json"));
+  for (const folder of ["docs", "infra/examples"]) {
+    await cp(folder, join(source, folder), { recursive: true });
+  }
+  await cp("README.md", join(source, "README.md"));
   await build(join(source, "dist"));
+  await run(process.execPath, [...TSX, resolve("build/manifest.ts"), "strip"], { cwd: source });
   await run("npm", ["pack", "--ignore-scripts", "--offline"], { cwd: source });
   const [tarball = ""] = (await readdir(source)).filter((name) => name.endsWith(".tgz"));
   const installed = join(app, "node_modules", "neon-lambda-migrator");
@@ -84,7 +91,7 @@ async function build(dist: string): Promise<void> {
   }
   await cp("dist/lambda", join(dist, "lambda"), { recursive: true });
   await run(process.execPath, [TSC, "-p", "tsconfig.build.json", "--outDir", dist]);
-  await run(process.execPath, ["--import", "tsx", "build/infra-main.ts", dist]);
+  await run(process.execPath, [...TSX, "build/package-main.ts", dist]);
 }
 
 async function linkDependencies(): Promise<void> {
@@ -127,4 +134,55 @@ describe("GIVEN the package as npm would install it", () => {
     });
     expect(imported).toEqual(required);
   });
+
+  test("WHEN its command line migrates a database THEN Drizzle's migrator and the driver are inside", async () => {
+    const database = await createTestDatabase();
+    try {
+      const cli = "node_modules/neon-lambda-migrator/dist/bin/neon-migrate.js";
+      const { stdout } = await node(cli, "up", "--url", database.url, "--relay", "--json");
+
+      expect(JSON.parse(stdout)).toMatchObject({ status: "applied", executor: "drizzle" });
+    } finally {
+      await database.close();
+    }
+  });
+
+  test("WHEN an app imports the library THEN it makes a handler without another package", async () => {
+    const script = `
+      import { createHandler, readBundle } from "neon-lambda-migrator";
+      import { compileBundle } from "neon-lambda-migrator/compile";
+      const bundle = readBundle(JSON.parse(JSON.stringify(await compileBundle("drizzle"))));
+      console.log(typeof createHandler({ bundle }));
+    `;
+    await writeFile(join(app, "library.mjs"), script);
+
+    expect(await node("library.mjs")).toEqual({ stdout: "function\n", stderr: "" });
+  });
+
+  test("WHEN its files are looked at THEN none belongs to a clone, and each has a licence's text", async () => {
+    const folder = join(app, "node_modules", "neon-lambda-migrator");
+    const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    const manifest = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    const notices = await readFile(join(folder, "dist/third-party-notices.txt"), "utf8");
+
+    expect(names.filter((name) => /\.(?:map|test\.\w+)$|tsconfig/.test(name))).toEqual([]);
+    expect(Object.keys(manifest)).not.toContain("scripts");
+    expect(Object.keys(manifest)).not.toContain("devDependencies");
+    expect(notices).toContain("drizzle-orm");
+  });
+
+  test("WHEN it is installed beside Drizzle and CDK THEN it and what it needs take at most 8 MB", async () => {
+    const { dependencies } = JSON.parse(await readFile("package.json", "utf8"));
+    const folders = ["neon-lambda-migrator", ...Object.keys(dependencies)];
+
+    const bytes = folders.map((name) => bytesIn(join(app, "node_modules", name)));
+
+    expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThan(8_000_000);
+  });
 });
+
+function bytesIn(folder: string): number {
+  const entries = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const files = entries.map((name) => statSync(join(folder, name))).filter((each) => each.isFile());
+  return files.reduce((sum, { size }) => sum + size, 0);
+}

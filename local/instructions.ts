@@ -27,13 +27,13 @@ ${exports.join("\n")}
 
 From this machine to the database:
 
-  npm exec neon-migrate -- up --folder ${folder}
+  npx neon-migrate up --folder ${folder}
   psql "$DATABASE_URL"
 
 By the function, as a pipeline does it:
 
-  npm exec neon-migrate -- invoke neon-migrations --action plan
-  npm exec neon-migrate -- invoke neon-migrations --tail
+  npx neon-migrate invoke neon-migrations --action plan
+  npx neon-migrate invoke neon-migrations --tail
 
 By the function, with AWS' own command line, which would give up after 60 s and call again:
 

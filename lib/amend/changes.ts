@@ -1,7 +1,8 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { Sending } from "../connection/pipeline.ts";
 import { MigratorError, type Warning } from "../errors.ts";
-import type { Ledger, LedgerFacts } from "../ledger/ledger.ts";
+import type { Checkpoint } from "../ledger/checkpoints.ts";
+import type { FoundLedger, Ledger, LedgerFacts, LedgerRow } from "../ledger/ledger.ts";
 import type { Matching } from "../plan/match.ts";
 import type { LedgerPlace } from "../target/target.ts";
 
@@ -24,8 +25,49 @@ export interface Change {
   /** Its description, in one line. */
   readonly summary: string;
   readonly sendings: readonly Sending[];
-  /** The tables that it writes. */
+  /** The tables that it writes, first that of its ledger, or of the checkpoints beside it. */
   readonly tables: readonly LedgerPlace[];
+  /** Whether its ledger, as it was read since, has the change. */
+  stands(now: Content): boolean;
+}
+
+/** The content of a ledger. */
+export type Content = Pick<FoundLedger, "rows" | "checkpoints">;
+
+/** Whether a ledger has the row of a migration. */
+export function hasRow(
+  { rows }: Content,
+  { hash, when }: Pick<LedgerRow, "hash" | "when">,
+): boolean {
+  return rows.some((each) => each.hash === hash && each.when === when);
+}
+
+/** Whether a ledger has a checkpoint exactly as it was written. */
+export function hasCheckpoint({ checkpoints }: Content, wanted: Checkpoint): boolean {
+  const { tag, done, running, digests } = wanted;
+  return checkpoints.some(
+    (each) =>
+      each.tag === tag &&
+      each.done === done &&
+      each.running === running &&
+      each.digests === digests,
+  );
+}
+
+/** Whether a ledger has no checkpoint under any of these tags. */
+export function hasNoCheckpoint({ checkpoints }: Content, ...tags: readonly string[]): boolean {
+  return !checkpoints.some(({ tag }) => tags.includes(tag));
+}
+
+/** Returns the changes that the ledgers do not have, as they were read since. */
+export function missingChanges(
+  changes: readonly Change[],
+  found: readonly FoundLedger[],
+): readonly Change[] {
+  return changes.filter(({ tables: [table], stands }) => {
+    const now = found.find(({ home }) => home.schema === table?.schema);
+    return !stands(now ?? { rows: [], checkpoints: [] });
+  });
 }
 
 /** All changes that would be written, in order. */

@@ -21,7 +21,14 @@ import { quotePlace } from "../ledger/place.ts";
 import type { Places } from "../ledger/read.ts";
 import { type Matching, matchRows } from "../plan/match.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
-import type { Change, Proposal } from "./changes.ts";
+import {
+  type Change,
+  type Content,
+  hasCheckpoint,
+  hasNoCheckpoint,
+  hasRow,
+  type Proposal,
+} from "./changes.ts";
 
 /** Two ledgers that both hold rows or checkpoints, each matched with the bundle. */
 interface Merge {
@@ -92,6 +99,9 @@ function mergeRows(merge: Merge): readonly Change[] {
     });
 }
 
+/** The part of a change that is told to a person, and changes nothing. */
+const NO_CHANGE = { sendings: [], tables: [], stands: () => true };
+
 /** Reports a row that is left out although its hash differs from the one that stays: a person has to know. */
 function leftOut(
   { into, from }: Merge,
@@ -101,7 +111,7 @@ function leftOut(
 ): readonly Change[] {
   if (row.hash === twin.hash) return [];
   const summary = `leave out ${tag}, row ${row.id} of ${quotePlace(from.home)} with hash ${row.hash}: ${quotePlace(into.home)} has it with hash ${twin.hash}`;
-  return [{ migration: tag, summary, sendings: [], tables: [] }];
+  return [{ migration: tag, summary, ...NO_CHANGE }];
 }
 
 function copied(merge: Merge, migration: Migration | undefined, row: LedgerRow): Change {
@@ -114,6 +124,7 @@ function copied(merge: Merge, migration: Migration | undefined, row: LedgerRow):
     summary: `insert row ${row.id} of ${quotePlace(from.home)} into ${quotePlace(target.place)}: ${what}`,
     sendings: [copyRow(merge, row, name)],
     tables: [target.place, from.home],
+    stands: (now) => hasRow(now, row),
   };
 }
 
@@ -139,22 +150,23 @@ function staying({ home }: FoundLedger, count: number): readonly Change[] {
   if (count === 0) return [];
   const rows = count === 1 ? "1 row" : `${count} rows`;
   const summary = `leave ${rows} in ${quotePlace(home)}: no migration of this folder explains them, they may be another project's`;
-  return [{ migration: null, summary, sendings: [], tables: [] }];
+  return [{ migration: null, summary, ...NO_CHANGE }];
 }
 
 /** Deletes rows by id: a row that another tool writes meanwhile must not be lost. */
 function emptied({ home, rows, checkpoints }: FoundLedger): readonly Change[] {
   const count = rows.length === 1 ? "the 1 row" : `the ${rows.length} rows`;
-  const ids = `{${rows.map(({ id }) => id).join(",")}}`;
+  const ids = rows.map(({ id }) => id);
   const sending = {
     text: `delete from ${quotePlace(home)} where id operator(pg_catalog.=) any ($1::int[])`,
-    values: [ids],
+    values: [`{${ids.join(",")}}`],
   };
   const deletion: Change = {
     migration: null,
     summary: `delete ${count} of ${quotePlace(home)}`,
     sendings: [sending],
     tables: [home],
+    stands: (now) => !now.rows.some(({ id }) => ids.includes(id)),
   };
   const place = checkpointPlace(home);
   const forgotten = checkpoints.map((checkpoint) => ({
@@ -162,6 +174,7 @@ function emptied({ home, rows, checkpoints }: FoundLedger): readonly Change[] {
     summary: `delete the checkpoint of ${checkpoint.tag} in ${quotePlace(place)}`,
     sendings: [checkpointDelete(home, checkpoint)],
     tables: [place],
+    stands: (now: Content) => hasNoCheckpoint(now, checkpoint.tag),
   }));
   return [...(rows.length === 0 ? [] : [deletion]), ...forgotten];
 }
@@ -186,6 +199,7 @@ function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
       summary: `insert the checkpoint of ${checkpoint.tag} into ${quotePlace(place)}: ${checkpoint.done === 1 ? "1 statement is" : `${checkpoint.done} statements are`} done`,
       sendings: [...(index === 0 ? create : []), checkpointUpsert(target.place, checkpoint)],
       tables: [place],
+      stands: (now: Content) => hasCheckpoint(now, checkpoint),
     })),
     ...into.checkpoints
       .filter((each) => isComplete(bundle, merge, each))
@@ -194,6 +208,7 @@ function mergeCheckpoints(bundle: Bundle, merge: Merge): readonly Change[] {
         summary: `delete the checkpoint of ${checkpoint.tag} in ${quotePlace(place)}: a ledger has it as applied`,
         sendings: [checkpointDelete(target.place, checkpoint)],
         tables: [place],
+        stands: (now: Content) => hasNoCheckpoint(now, checkpoint.tag),
       })),
   ];
 }

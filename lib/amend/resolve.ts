@@ -11,7 +11,7 @@ import {
 } from "../ledger/checkpoints.ts";
 import { refuseShorter } from "./accept.ts";
 import { insertApplied } from "./baseline.ts";
-import type { Change, Here } from "./changes.ts";
+import { type Change, type Here, hasCheckpoint } from "./changes.ts";
 
 /**
  * Proposes to count a statement in doubt as done, or as undone.
@@ -30,12 +30,14 @@ export function resolve(
   const done = as === "done" ? running + 1 : running;
   const summary = `update the checkpoint of ${tag}: statement ${running + 1} counts as ${as === "done" ? "run" : "not run"}`;
   if (done === statements.length) return [insertApplied(migration, here)];
+  const now = checkpointOf(migration, done, null);
   return [
     {
       migration: tag,
       summary,
-      sendings: [checkpointUpsert(ledger.place, checkpointOf(migration, done, null))],
+      sendings: [checkpointUpsert(ledger.place, now)],
       tables: [checkpointPlace(ledger.place)],
+      stands: (content) => hasCheckpoint(content, now),
     },
   ];
 }

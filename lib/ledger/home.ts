@@ -71,7 +71,7 @@ function larger(first: FoundLedger, second: FoundLedger): FoundLedger {
   if (contains(second.rows, ownRows(first))) return second;
   throw new MigratorError(
     "LEDGER_SPLIT",
-    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${ownRows(second).length} rows of this folder). Nothing was run. If all of these rows are true, "neon-migrate repair --merge-ledgers" moves them into one.`,
+    `Two ledgers exist and each holds migrations that the other does not: ${quotePlace(first.home)} (${first.rows.length} rows) and ${quotePlace(second.home)} (${ownRows(second).length} rows of this folder). Nothing is run with two. If all of these rows are true, "neon-migrate repair --merge-ledgers" moves them into one.`,
   );
 }
 

@@ -19,7 +19,7 @@ export function deniedRuns(
   const places = [...new Set(homes.map(quotePlace))].join(" nor in ");
   return new MigratorError(
     "LEDGER_DENIED",
-    `A run that outlives its call is written down beside the ledger, and the role ${quoteIdentifier(role)} may not do that, neither in ${places}. Nothing was run. As its owner: ${grants(home, role)}`,
+    `A run that outlives its call is written down beside the ledger, and the role ${quoteIdentifier(role)} may not do that, neither in ${places}. As its owner: ${grants(home, role)}`,
     { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }

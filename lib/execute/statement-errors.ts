@@ -1,6 +1,6 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import { type Position, positionAt, unitsAt } from "../bundle/text-position.ts";
-import { MigratorError, type StatementPlace } from "../errors.ts";
+import { type ErrorFacts, MigratorError, type StatementPlace } from "../errors.ts";
 import { readOnly } from "../ledger/denied.ts";
 import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
 
@@ -27,9 +27,11 @@ export function migrationFailed(
   if (server === null) return thrown;
   const place = placeOf(migration, index, server.position);
   const where = place === undefined ? "" : `, statement ${place.index} (line ${place.line})`;
+  const why =
+    server.sqlstate === READ_ONLY_SQL_TRANSACTION ? ` ${madeReadOnly(migration, index)}` : "";
   return new MigratorError(
-    server.sqlstate === READ_ONLY_SQL_TRANSACTION ? "READ_ONLY" : "MIGRATION_FAILED",
-    `Migration ${migration.tag}${where}: ${server.message} (${server.sqlstate}).`,
+    "MIGRATION_FAILED",
+    `Migration ${migration.tag}${where}: ${server.message} (${server.sqlstate}).${why}`,
     {
       ...serverFacts(server),
       cause: thrown,
@@ -69,7 +71,7 @@ export function interruptedAt(
 /** Makes the error for a COMMIT that failed after all statements had passed: deferred constraints fail there. */
 export function commitFailed(thrown: unknown, migrations: readonly Migration[]): unknown {
   const server = thrown instanceof MigratorError ? null : postgresFacts(thrown);
-  if (server === null) return thrown;
+  if (server === null || migrations.length === 0) return bookkeepingFailed(thrown);
   const [only, ...others] = migrations.map(({ tag }) => tag);
   return new MigratorError(
     "MIGRATION_FAILED",
@@ -82,22 +84,72 @@ export function commitFailed(thrown: unknown, migrations: readonly Migration[]):
   );
 }
 
-/** Makes the error for a bookkeeping statement that the server refused for another reason than a missing right. */
-export function bookkeepingFailed(thrown: unknown): unknown {
+/** The migration that a bookkeeping statement stands behind or before. */
+export interface Around {
+  readonly migration: Migration;
+  /** Whether statements of it went before the bookkeeping statement, in the same transaction. */
+  readonly ran: boolean;
+}
+
+/**
+ * Makes the error for a bookkeeping statement that the server refused for another reason than a missing right.
+ * @param around undefined where the transaction is about no migration
+ */
+export function bookkeepingFailed(thrown: unknown, around?: Around): unknown {
   const server = thrown instanceof MigratorError ? null : postgresFacts(thrown);
   if (server === null) return thrown;
+  const { migration, ran } = around ?? { ran: false };
   const facts = { ...serverFacts(server), cause: thrown };
+  const told = `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). The transaction is rolled back.`;
   if (server.sqlstate === READ_ONLY_SQL_TRANSACTION) {
+    if (migration !== undefined) return readOnlyByItself(told, migration, facts);
     return readOnly(
       "The database is read-only: the connection string leads to a replica, or to a role whose transactions are read-only.",
       facts,
     );
   }
+  // With a context it came from within a trigger of the ledger.
+  const isGone = GONE.includes(server.sqlstate) && server.where === null;
+  if (!isGone) return new MigratorError("LEDGER_UNWRITABLE", told, facts);
+  return ran && migration !== undefined
+    ? takenAway(told, migration, facts)
+    : new MigratorError(
+        "LEDGER_UNWRITABLE",
+        `${told} The ledger is not as this run has read it: somebody else, or a statement that stands alone, has dropped, renamed or changed it since. Restore it before the next run, for which all migrations would be pending without it.`,
+        facts,
+      );
+}
+
+/** No such table, schema or column. */
+const GONE: readonly string[] = ["42P01", "3F000", "42703"];
+
+function takenAway(told: string, { tag }: Migration, facts: ErrorFacts): MigratorError {
   return new MigratorError(
     "LEDGER_UNWRITABLE",
-    `The ledger could not be prepared or written: ${server.message} (${server.sqlstate}). The transaction is rolled back.`,
-    facts,
+    `${told} A statement of migration ${tag} has dropped, renamed or changed the ledger or its schema. Take that statement out. A ledger is moved by hand while nobody migrates, and LEDGER_SCHEMA then names its new schema.`,
+    { ...facts, migration: tag },
   );
+}
+
+function readOnlyByItself(told: string, migration: Migration, facts: ErrorFacts): MigratorError {
+  return new MigratorError(
+    "MIGRATION_FAILED",
+    `Migration ${migration.tag}: ${told} ${madeReadOnly(migration)}`,
+    { ...facts, migration: migration.tag },
+  );
+}
+
+/** A run begins only on a session that can write: what ends that is a statement of the migration itself. */
+function madeReadOnly(migration: Migration, end = migration.statements.length): string {
+  const index = migration.statements
+    .slice(0, end)
+    .findLastIndex((each) => /read[\s_]+only/i.test(statementText(migration, each)));
+  const place = placeOf(migration, index, null);
+  const what =
+    place === undefined
+      ? "A statement before, or a function that it calls,"
+      : `Statement ${place.index} (line ${place.line})`;
+  return `${what} has made transactions read-only. Take that out, or take it back before something is written.`;
 }
 
 function serverFacts(server: PostgresFacts) {

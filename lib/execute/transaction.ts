@@ -4,7 +4,12 @@ import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { SendFailure, type Sending } from "../connection/pipeline.ts";
 import type { Checkpoint } from "../ledger/checkpoints.ts";
 import type { Known } from "../ledger/guard.ts";
-import { bookkeepingFailed, commitFailed, migrationFailed } from "./statement-errors.ts";
+import {
+  type Around,
+  bookkeepingFailed,
+  commitFailed,
+  migrationFailed,
+} from "./statement-errors.ts";
 
 /** One text to send within a transaction, with its part in it. */
 export type Part =
@@ -150,8 +155,15 @@ function explain(
     case "commit":
       return commitFailed(cause, [...new Set(parts.flatMap((each) => migrationOf(each) ?? []))]);
     default:
-      return bookkeepingFailed(explainLedger(cause, part.kind));
+      return bookkeepingFailed(explainLedger(cause, part.kind), around(parts, index));
   }
+}
+
+/** Returns the migration whose statements came last before a part, or else the first behind it. */
+function around(parts: readonly Part[], index: number): Around | undefined {
+  const before = parts.slice(0, index).findLast(({ kind }) => kind === "statement");
+  const migration = migrationOf(before) ?? migrationOf(parts.slice(index).find(migrationOf));
+  return migration === null ? undefined : { migration, ran: before !== undefined };
 }
 
 function durationsOf(

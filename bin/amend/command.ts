@@ -9,9 +9,9 @@ import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
+import { Ending, interruption, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { progressLog } from "../render/progress.ts";
-import { catchSignals, interruption } from "../signals.ts";
 import { renderAmendment, renderAmendmentFailure } from "./render.ts";
 
 /** The options of `baseline` and `repair`. */
@@ -31,21 +31,26 @@ export interface AmendCommandOptions extends DatabaseOptions {
  */
 export async function amendCommand(options: AmendCommandOptions): Promise<number> {
   const requestId = randomUUID();
-  const signals = catchSignals();
-  const outcome = await Promise.race([amend(options, requestId), signals.caught]);
-  signals.release();
-  const interrupted = typeof outcome === "string";
-  const value = interrupted ? failedReport(requestId, interruption(outcome)) : outcome;
-  print(value, options);
-  // After a signal, connection and relay may still be open. They end with the process, and the server rolls back.
-  if (interrupted) process.exit(EXIT_CODE.failed);
-  return "changes" in value ? EXIT_CODE.done : EXIT_CODE.failed;
+  const secrets: string[] = [];
+  const outcome = await untilEnded(amend(options, requestId, secrets));
+  if (outcome instanceof Ending) {
+    const report = redact(failedReport(requestId, interruption(outcome)), secrets);
+    print(report, options);
+    // Connection and relay may still be open. They end with the process, and the server rolls back.
+    return outcome.exit(report);
+  }
+  print(outcome, options);
+  return "changes" in outcome ? EXIT_CODE.done : EXIT_CODE.failed;
 }
 
-async function amend(options: AmendCommandOptions, requestId: string): Promise<Amendment | Report> {
+/** @param secrets gets the connection string as soon as it is known */
+async function amend(
+  options: AmendCommandOptions,
+  requestId: string,
+  secrets: string[],
+): Promise<Amendment | Report> {
   const { request, folder, json, yes } = options;
   const database = openDatabase(options);
-  const secrets: string[] = [];
   try {
     const { lockTimeoutMs } = parseRequest({ lockTimeoutMs: options.lockTimeoutMs });
     const bundle = await compileBundle(folder);

@@ -7,6 +7,7 @@ import {
 } from "../../lib/compile/asset-summary.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { counted, oneLine, printableJson } from "../../lib/text.ts";
+import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { renderReport, warningLines } from "../render/report.ts";
 
@@ -20,14 +21,21 @@ export interface BundleOptions extends AssetOptions {
  * @returns the exit code
  */
 export async function bundleCommand(options: BundleOptions): Promise<number> {
-  try {
-    const summary = await makeAsset(options);
-    console.log(options.json ? printableJson(summary, 2) : renderSummary(summary));
+  const outcome = await untilEnded(bundle(options), []);
+  const report = outcome instanceof Ending ? failedReport(randomUUID(), outcome.thrown) : outcome;
+  if ("out" in report) {
+    console.log(options.json ? printableJson(report, 2) : renderSummary(report));
     return EXIT_CODE.done;
+  }
+  console.log(options.json ? printableJson(report, 2) : renderFailure(report, options));
+  return outcome instanceof Ending ? outcome.exit(report) : EXIT_CODE.failed;
+}
+
+async function bundle(options: BundleOptions): Promise<BundleSummary | Report> {
+  try {
+    return await makeAsset(options);
   } catch (thrown) {
-    const report = failedReport(randomUUID(), thrown);
-    console.log(options.json ? printableJson(report, 2) : renderFailure(report, options));
-    return EXIT_CODE.failed;
+    return failedReport(randomUUID(), thrown);
   }
 }
 

@@ -10,6 +10,7 @@ import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
+import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { renderReport } from "../render/report.ts";
 import { annotations } from "./annotations.ts";
@@ -32,6 +33,14 @@ export interface CheckOptions extends DatabaseOptions {
  * @returns the exit code: 1 for a finding that is at least as severe as `--fail-on` says
  */
 export async function checkCommand(options: CheckOptions): Promise<number> {
+  const outcome = await untilEnded(checkFolder(options), []);
+  if (!(outcome instanceof Ending)) return outcome;
+  const report = failedReport(randomUUID(), outcome.thrown);
+  fail(report, null, options);
+  return outcome.exit(report);
+}
+
+async function checkFolder(options: CheckOptions): Promise<number> {
   let bundle: Bundle | null = null;
   try {
     bundle = await compileBundle(normalize(options.folder));

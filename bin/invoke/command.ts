@@ -5,10 +5,10 @@ import { createLog, type Log } from "../../lib/log.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
 import { printable, printableJson } from "../../lib/text.ts";
-import { EXIT_CODE, exitCodeFor } from "../exit-code.ts";
+import { Ending, untilEnded } from "../endings.ts";
+import { exitCodeFor } from "../exit-code.ts";
 import { progressLog } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
-import { catchSignals } from "../signals.ts";
 import { callFunction } from "./call-function.ts";
 import { lookWith } from "./errors.ts";
 import { eventIn, renderLogLine, tailLines } from "./function-log.ts";
@@ -34,20 +34,19 @@ const SIGN_OF_LIFE_MS = 60_000;
 export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const requestId = randomUUID();
   const log = options.json ? createLog(requestId) : progressLog();
-  const signals = catchSignals();
   const started = Date.now();
   const alive = setInterval(
     () => log("invoke.waiting", { seconds: Math.round((Date.now() - started) / 1_000) }),
     SIGN_OF_LIFE_MS,
   );
   const running = run(options, log).catch((thrown) => failedReport(requestId, thrown));
-  const report = await Promise.race([running, signals.caught]);
+  const outcome = await untilEnded(running);
   clearInterval(alive);
-  signals.release();
-  if (typeof report !== "string") return finish(report, options);
-  finish(failedReport(requestId, interruption(report, options.functionName)), options);
+  if (!(outcome instanceof Ending)) return finish(outcome, options);
+  const report = failedReport(requestId, interruption(outcome, options.functionName));
+  finish(report, options);
   // The call is still open, and would keep the process waiting for the function.
-  process.exit(EXIT_CODE.failed);
+  return outcome.exit(report);
 }
 
 async function run(options: InvokeOptions, log: Log): Promise<Report> {
@@ -85,10 +84,10 @@ function finish(report: Report, { action, json, exitCode }: InvokeOptions): numb
   return exitCodeFor(report, exitCode);
 }
 
-function interruption(signal: string, functionName: string): MigratorError {
+function interruption({ what }: Ending, functionName: string): MigratorError {
   return new MigratorError(
     "RUN_UNKNOWN",
-    `${signal} ended the waiting, not the run: a function that was started goes on. ${lookWith(functionName)}`,
+    `${what} ended the waiting, not the run: a function that was started goes on. ${lookWith(functionName)}`,
     { retryable: true },
   );
 }

@@ -3,15 +3,15 @@ import pc from "picocolors";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { createLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate/migrate.ts";
+import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, openDatabase } from "../database.ts";
-import { EXIT_CODE, exitCodeFor } from "../exit-code.ts";
+import { Ending, interruption, untilEnded } from "../endings.ts";
+import { exitCodeFor } from "../exit-code.ts";
 import { progressLog } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
-import { catchSignals, interruption } from "../signals.ts";
 
 /** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
 export interface RunOptions extends DatabaseOptions {
@@ -33,20 +33,24 @@ interface Outcome {
  */
 export async function runCommand(options: RunOptions): Promise<number> {
   const requestId = randomUUID();
-  const signals = catchSignals();
-  const outcome = await Promise.race([run(options, requestId), signals.caught]);
-  signals.release();
-  const interrupted = typeof outcome === "string";
-  const { report, bundle } = interrupted
-    ? { report: failedReport(requestId, interruption(outcome)), bundle: null }
-    : outcome;
+  let giveUp = (reason: unknown): Report => failedReport(requestId, reason);
+  const onStart = (end: typeof giveUp) => {
+    giveUp = end;
+  };
+  const outcome = await untilEnded(run(options, requestId, onStart));
+  const { report, bundle } =
+    outcome instanceof Ending ? { report: giveUp(interruption(outcome)), bundle: null } : outcome;
   print(report, bundle, options);
-  // After a signal, connection and relay may still be open. They end with the process, and the server rolls back.
-  if (interrupted) process.exit(EXIT_CODE.failed);
+  // Connection and relay may still be open. They end with the process, and the server rolls back.
+  if (outcome instanceof Ending) outcome.exit(report);
   return exitCodeFor(report, options.exitCode === true);
 }
 
-async function run(options: RunOptions, requestId: string): Promise<Outcome> {
+async function run(
+  options: RunOptions,
+  requestId: string,
+  onStart: NonNullable<Dependencies["onStart"]>,
+): Promise<Outcome> {
   const database = openDatabase(options);
   let bundle: Bundle | null = null;
   try {
@@ -57,6 +61,7 @@ async function run(options: RunOptions, requestId: string): Promise<Outcome> {
       deadline: null,
       log: options.json ? createLog(requestId) : progressLog(),
       target: database.target,
+      onStart,
     });
     return { report, bundle };
   } catch (thrown) {

@@ -65,9 +65,14 @@ export function withProgress(thrown: unknown, slices: readonly Slice[]): unknown
   const first = slice?.statements[0] ?? 0;
   if (slice === undefined || first === 0) return thrown;
   const total = slice.migration.statements.length;
-  const stays =
+  const [stays, them] =
     first === 1
-      ? `Statement 1 of ${total} is done and stays done; the next run goes on behind it.`
-      : `Statements 1 to ${first} of ${total} are done and stay done; the next run goes on behind them.`;
-  return new MigratorError(thrown.code, `${thrown.message} ${stays}`, thrown.facts);
+      ? [`Statement 1 of ${total} is done and stays done;`, "it"]
+      : [`Statements 1 to ${first} of ${total} are done and stay done;`, "them"];
+  // The record of the last one may have travelled with what was lost.
+  const next =
+    thrown.code === "CONNECTION_LOST"
+      ? "the ledger says where the next run goes on."
+      : `the next run goes on behind ${them}.`;
+  return new MigratorError(thrown.code, `${thrown.message} ${stays} ${next}`, thrown.facts);
 }

@@ -62,8 +62,11 @@ export function notAdopted(home: Home): Warning {
   };
 }
 
-/** Makes the error for a role that may not write a ledger in any place. */
-export function deniedWrite(ledger: Ledger, role: string): MigratorError {
+/**
+ * Makes the error for a role that may not write a ledger in any place.
+ * @param cause the server's refusal; undefined where nobody has tried
+ */
+export function deniedWrite(ledger: Ledger, role: string, cause?: unknown): MigratorError {
   const [configured] = ledger.homes;
   const home = ledger.exists
     ? ledger.homes.find(({ schema }) => schema === ledger.place.schema)
@@ -75,8 +78,8 @@ export function deniedWrite(ledger: Ledger, role: string): MigratorError {
       : createGrants(configured, role);
   return new MigratorError(
     "LEDGER_DENIED",
-    `The role ${quoteIdentifier(role)} may not write a ledger, neither in ${ledger.homes.map(({ schema }) => quoteIdentifier(schema)).join(" nor in ")}. Nothing is run without one. As the owner of the database: ${grants}`,
-    { sqlstate: INSUFFICIENT_PRIVILEGE },
+    `The role ${quoteIdentifier(role)} may not write a ledger, neither in ${ledger.homes.map(({ schema }) => quoteIdentifier(schema)).join(" nor in ")}${wordsIn(cause)}. Nothing is run without one. As the owner of the database: ${grants}`,
+    { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
   );
 }
 
@@ -88,13 +91,18 @@ export function deniedAmendment(
 ): MigratorError {
   const names = [...new Set(tables.map(quotePlace))];
   const server = postgresFacts(cause);
-  const words = server === null ? "" : `: ${server.message} (${server.sqlstate})`;
   const grants = [...new Set(tables.map((table) => changeGrant(table, role)))];
   return new MigratorError(
     "LEDGER_DENIED",
-    `The role ${quoteIdentifier(role)} may not change ${names.join(", ")}${words}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
+    `The role ${quoteIdentifier(role)} may not change ${names.join(", ")}${wordsIn(cause)}. Nothing was written. Use the connection string of the role that owns the ledger, or as that role: ${grants.join(" ")}`,
     { cause, sqlstate: INSUFFICIENT_PRIVILEGE, ...(server?.where ? { where: server.where } : {}) },
   );
+}
+
+/** Returns PostgreSQL's own words, to be put behind ours. */
+function wordsIn(cause: unknown): string {
+  const server = postgresFacts(cause);
+  return server === null ? "" : `: ${server.message} (${server.sqlstate})`;
 }
 
 /** Returns the GRANTs that the catalog says are missing. In a schema that is closed to us it says of none. */

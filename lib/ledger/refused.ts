@@ -4,7 +4,7 @@ import { INSUFFICIENT_PRIVILEGE, type PostgresFacts, postgresFacts } from "../po
 import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { checkpointPlace } from "./checkpoints.ts";
-import { changeGrant, createGrants } from "./denied.ts";
+import { changeGrant, createGrants, deniedWrite } from "./denied.ts";
 import { explainGuard } from "./guard.ts";
 import type { Home, Ledger } from "./ledger.ts";
 import { quotePlace } from "./place.ts";
@@ -38,6 +38,9 @@ export function explainLedgerError(thrown: unknown, refused: Refused): unknown {
   }
   if (server.sqlstate !== INSUFFICIENT_PRIVILEGE) return thrown;
   const home = ledger.homes.find(({ schema }) => schema === place.schema);
+  if (kind !== "checkpoint" && home?.tableExists && !(home.mayInsert && home.mayCount)) {
+    return deniedWrite(ledger, role, thrown);
+  }
   const mayCheckpoint = home?.checkpointsExist ? home.mayWriteCheckpoints : home?.mayCreateTable;
   return kind === "checkpoint" && home !== undefined && mayCheckpoint !== true
     ? deniedCheckpoints(home, role, server, thrown)

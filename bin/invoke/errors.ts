@@ -90,7 +90,9 @@ function kindOf(thrown: unknown, name: string, message: string): Kind {
   if (PASSING.test(name)) return NOT_YET;
   const status = statusOf(thrown);
   if (status === 401 || status === 403) return DENIED;
-  const refused = NEVER_STARTED.test(name) || (status >= 400 && status < 500);
+  // A status without Lambda's own word may be that of a proxy, which does not know whether it has started.
+  const refused =
+    NEVER_STARTED.test(name) || (status >= 400 && status < 500 && name.endsWith("Exception"));
   return refused ? NOT_STARTED : UNKNOWN;
 }
 

@@ -31,10 +31,7 @@ export function reportIn(answer: FunctionAnswer, functionName: string): Report {
     return failedReport(answer.requestId, new MigratorError(type, firstLine(message)));
   }
   throw UNFINISHED.test(type) || TIMED_OUT.test(message)
-    ? unknown(
-        functionName,
-        `did not finish (${type}: ${shown(message)}). What was not committed is rolled back.`,
-      )
+    ? unknown(functionName, `did not finish (${type}: ${shown(message)}).`)
     : cutOffOrForeign(functionName, `failed with ${type}: ${shown(message)}`, said);
 }
 

@@ -224,7 +224,10 @@ describe("a run", () => {
     expect(backend).toEqual(expect.any(Number));
     expect(connected.body.state).toBe("running");
     expect(lost).toMatchObject({ statusCode: 200, body: { state: "lost", requestId: "the-run" } });
-    expect(lost.body.message).toMatch(/send POST \/migrations again/);
+    expect(lost.body.message).toMatch(
+      /What was committed stays, the rest is rolled back\. .*again/,
+    );
+    expect(await written(database)).toEqual(WRITTEN.nothing);
     expect(lost.headers["retry-after"]).toBeUndefined();
   });
 
@@ -375,7 +378,9 @@ describe("nothing is run, and no id is handed out", () => {
       headers: { "retry-after": "5" },
       body: { error: { code: "RUN_NOT_STARTED", retryable: true } },
     });
+    expect(denied.body.error.message).toContain("and nothing was run: AccessDeniedException");
     expect(queue.held).toEqual([]);
+    expect(await written(database)).toEqual(WRITTEN.nothing);
     expect(rows).toEqual(Array(2).fill({ state: "finished", code: "RUN_NOT_STARTED" }));
   });
 
@@ -387,6 +392,17 @@ describe("nothing is run, and no id is handed out", () => {
 
     expect(begun.body.error).toMatchObject({ code: "RUN_NOT_STARTED" });
     expect([queue.held.length, payload, functionError]).toEqual([1, null, null]);
+    expect(await written(database)).toEqual(WRITTEN.nothing);
+  });
+
+  test("for a run that Lambda has given up, and that says so", async () => {
+    const begun = await begin();
+    await database.sql(`update ${RUNS} set requested_at = now() - interval '7 hours'`);
+
+    const { body } = await look(begun);
+
+    expect(body).toMatchObject({ state: "lost", startedAt: null });
+    expect(body.message).toContain("could not reach the database. Nothing was run.");
     expect(await written(database)).toEqual(WRITTEN.nothing);
   });
 

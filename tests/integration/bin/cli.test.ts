@@ -312,7 +312,9 @@ describe("up, plan and status", () => {
     );
 
     expect(ended.exitCode).toBe(1);
-    expect(reportOf(ended).error?.message).toMatch(/^SIGINT ended this run\./);
+    expect(reportOf(ended).error?.message).toMatch(
+      /^SIGINT ended this run\. PostgreSQL rolls back what was not committed\./,
+    );
     expect(await database.sql("select to_regclass('s') as s")).toEqual([{ s: null }]);
   });
 });

@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
@@ -221,6 +223,23 @@ describe("a call that may have started the function", () => {
   });
 });
 
+test.each([408, 413, 499])(
+  "a call is not known where something on the way answers with %i, without a word of Lambda's",
+  async (status) => {
+    const proxy = createServer((_request, response) => {
+      response.writeHead(status, { "content-type": "text/html" }).end("<html>No.</html>");
+    });
+    proxy.listen(0, "127.0.0.1");
+    onTestFinished(() => void proxy.close());
+    await once(proxy, "listening");
+    const address = proxy.address();
+    const port = typeof address === "object" ? address?.port : 0;
+    vi.stubEnv("AWS_ENDPOINT_URL_LAMBDA", `http://127.0.0.1:${port}`);
+
+    await expect(outcome()).rejects.toMatchObject({ code: "RUN_UNKNOWN" });
+  },
+);
+
 test("a call is not known where the function takes longer than it may", async () => {
   await deploy("export const handler = () => { for (;;); };", { timeoutMs: 200 });
 
@@ -251,6 +270,7 @@ describe("a call that starts nothing", () => {
 
     await expect(call({ patienceMs: 0 }).answer).rejects.toMatchObject({
       code: "FUNCTION_UNAVAILABLE",
+      message: expect.stringMatching(/^Lambda has no room .* Nothing was run\.$/),
       facts: { retryable: true },
     });
     expect(service.calls).toEqual([]);
@@ -258,10 +278,14 @@ describe("a call that starts nothing", () => {
 
   test("says who is not there, who may not, and what is missing", async () => {
     await deploy(ANSWERS);
+    const said: string[] = [];
     const code = (changes: Partial<FunctionCall> = {}) =>
       call({ patienceMs: 0, ...changes }).answer.then(
         () => "none",
-        (thrown: unknown) => String(Reflect.get(Object(thrown), "code")),
+        ({ code: found, message }) => {
+          if (found !== "FUNCTION_NOT_FOUND") said.push(message);
+          return found;
+        },
       );
 
     expect(await code({ functionName: "nobody" })).toBe("FUNCTION_NOT_FOUND");
@@ -280,6 +304,14 @@ describe("a call that starts nothing", () => {
     vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere");
     vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
     expect(await code({ functionName: LOCAL_FUNCTION_ARN })).toBe("AWS_SETTINGS_MISSING");
+    expect(said).toEqual([
+      expect.stringMatching(/^Lambda does not start .* Nothing was run\.$/),
+      ...Array(2).fill(
+        expect.stringMatching(/need lambda:InvokeFunction on it\. Nothing was run\./),
+      ),
+      ...Array(2).fill(expect.stringMatching(/name the function by its ARN\. Nothing was run\./)),
+      expect.stringMatching(/or give this job a role\. Nothing was run\./),
+    ]);
     expect(service.calls).toEqual([]);
   });
 

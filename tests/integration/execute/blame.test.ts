@@ -72,6 +72,22 @@ describe("a migration that takes the ledger away is named, and nothing of it sta
     expect(await database.sql("select id from notes")).toEqual([{ id: 1 }]);
   });
 
+  test("behind a single one", async ({ database, target }) => {
+    await run(target, makeBundle(first));
+    const wrong = makeMigration(
+      "0001_wrong",
+      2_000,
+      "create index concurrently notes_id on notes (id)",
+      `drop table ${LEDGER}`,
+    );
+
+    const report = await run(target, makeBundle(first, wrong));
+
+    expect(report.error?.message).toContain("Statement 1 of 2 is done and stays done;");
+    expect(await database.sql(`select done from ${LEDGER}_checkpoints`)).toEqual([{ done: 1 }]);
+    expect((await everythingIn(database)).names).toContain("relation i public.notes_id");
+  });
+
   test("by a procedure that commits: that the ledger is gone is said", async ({
     database,
     target,

@@ -90,7 +90,7 @@ const inTheSecondStatement = {
 
 describe("an answer that somebody else gives for the run", () => {
   test("names migration and statement, and what is applied, when the function's time is over", async (context) => {
-    const { clock, relay, atTheGate, gone, handle } = await setUp(context);
+    const { clock, database, relay, atTheGate, gone, handle } = await setUp(context);
     const handling = handle();
     await atTheGate();
 
@@ -109,9 +109,10 @@ describe("an answer that somebody else gives for the run", () => {
       error: { code: "DEADLINE", retryable: true, ...inTheSecondStatement },
     });
     expect(report.error?.message).toMatch(
-      /^The function's time is over and the run did not stop in time\. .* It came in migration 0001_slow, statement 2 \(line 3\)\.$/,
+      /^The function's time is over and the run did not stop in time\. Its session ends; what was not committed is rolled back\. It came in migration 0001_slow, statement 2 \(line 3\)\.$/,
     );
     await gone();
+    expect(await database.sql("select to_regclass('two')::text as two")).toEqual([{ two: null }]);
   });
 
   test("names them for an exception that nobody caught, and ends the session", async (context) => {

@@ -161,7 +161,9 @@ test.for([
     await gate.release();
     await other.release();
 
-    expect((await running).error).toMatchObject({ code: "LOCK_LOST", retryable: true });
+    const { error } = await running;
+    expect(error).toMatchObject({ code: "LOCK_LOST", retryable: true });
+    expect(error?.message).toContain("0001_notes is rolled back. A statement of this run gave");
     expect(await notesIn(database)).toBe(0);
     expect((await run(target, makeBundle(tables, file))).status).toBe("applied");
     expect(await notesIn(database)).toBe(1);
@@ -436,6 +438,27 @@ test.for([
     expect(await rowsIn(database)).toEqual([tables.hash]);
   },
 );
+
+test("is told as others' doing by a role that may not lock the ledger, and nothing stays", async ({
+  database,
+  relay,
+  target,
+}) => {
+  await run(target, makeBundle(tables));
+  await database.sqlAsOwner(`
+    create function twice() returns trigger language plpgsql as $$ begin
+      if pg_trigger_depth() = 1 then insert into ${LEDGER} (hash, created_at) values ('more', 5); end if;
+      return new;
+    end $$;
+    create trigger twice before insert on ${LEDGER} for each row execute function twice()`);
+  const asGuest = await mayInsertOnly(database, relay.address);
+
+  const report = await run(asGuest, makeBundle(tables, makeMigration("0001_a", 2_000, NOTE)));
+
+  expect(report.error?.message).toContain("so this transaction was not committed. Drizzle's own");
+  expect(await notesIn(database)).toBe(0);
+  expect(await rowsIn(database)).toEqual([tables.hash]);
+});
 
 async function mayInsertOnly(database: TestDatabase, relay: string): Promise<Target> {
   const guest = await database.createRole("guest");

@@ -1,10 +1,8 @@
-import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
-import { type Position, positionAt, unitsAt } from "../bundle/text-position.ts";
-import { type ErrorFacts, MigratorError, type StatementPlace } from "../errors.ts";
+import { type Migration, statementText } from "../bundle/bundle.ts";
+import { type ErrorFacts, MigratorError } from "../errors.ts";
 import { readOnly } from "../ledger/denied.ts";
 import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
-
-const MAX_EXCERPT = 500;
+import { interruptedAt, placeOf } from "./error-place.ts";
 
 /** The session cannot write, and the statement wanted to. */
 const READ_ONLY_SQL_TRANSACTION = "25006";
@@ -35,33 +33,6 @@ export function migrationFailed(
     {
       ...serverFacts(server),
       cause: thrown,
-      migration: migration.tag,
-      ...(place === undefined ? {} : { statement: place }),
-    },
-  );
-}
-
-/**
- * Adds to an error the place where it came.
- * @param others words that the place gets when it may have been another statement
- */
-export function interruptedAt(
-  error: MigratorError,
-  migration: Migration,
-  index: number,
-  { how = "It came", others = "" }: { readonly how?: string; readonly others?: string },
-): MigratorError {
-  if (error.facts.statement !== undefined) return error;
-  const place = placeOf(migration, index, null);
-  const where =
-    place === undefined
-      ? "behind its last statement"
-      : `statement ${place.index} (line ${place.line})${others}`;
-  return new MigratorError(
-    error.code,
-    `${error.message} ${how} in migration ${migration.tag}, ${where}.`,
-    {
-      ...error.facts,
       migration: migration.tag,
       ...(place === undefined ? {} : { statement: place }),
     },
@@ -159,31 +130,4 @@ function serverFacts(server: PostgresFacts) {
     ...(server.hint === null ? {} : { hint: server.hint }),
     ...(server.where === null ? {} : { where: server.where }),
   };
-}
-
-function placeOf(
-  migration: Migration,
-  index: number,
-  position: number | null,
-): StatementPlace | undefined {
-  const statement = migration.statements[index];
-  if (statement === undefined) return undefined;
-  const exact = position === null ? statement : placeInside(migration, statement, position);
-  return {
-    index: index + 1,
-    line: exact.line,
-    column: exact.column,
-    excerpt: excerptOf(migration, statement),
-  };
-}
-
-/** @param position in code points, from 1, as the server counts */
-function placeInside({ sql }: Migration, statement: Statement, position: number): Position {
-  const text = sql.slice(statement.start);
-  return positionAt(text, unitsAt(text, "codePoints")(position - 1), statement);
-}
-
-function excerptOf(migration: Migration, statement: Statement): string {
-  const text = statementText(migration, statement);
-  return text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT - 1)}…` : text;
 }

@@ -1,7 +1,7 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError } from "../errors.ts";
-import { interruptedAt } from "./statement-errors.ts";
+import { interruptedAt } from "./error-place.ts";
 
 const NAME = '("(?:[^"]|"")+"|[\\w$]+)';
 

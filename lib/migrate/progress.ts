@@ -4,9 +4,9 @@ import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { type ErrorCode, MigratorError, type Warning } from "../errors.ts";
 import type { Blockers } from "../execute/blockers.ts";
 import { outOfTime } from "../execute/contention.ts";
+import { interruptedAt } from "../execute/error-place.ts";
 import type { RunResult } from "../execute/execute-plan.ts";
 import { describeApplied } from "../execute/executor.ts";
-import { interruptedAt } from "../execute/statement-errors.ts";
 import { pendingFindings } from "../grade/grade-findings.ts";
 import type { ExecutorReason } from "../plan/plan.ts";
 import {

@@ -61,8 +61,6 @@ export interface Home {
   /** Whether our role may lock the table against writers. */
   readonly mayLock: boolean;
   readonly columns: readonly string[];
-  /** The role that owns the table; null where it does not exist, or where its schema is closed to us. */
-  readonly owner: string | null;
   /** Whether it is a table of a role of ours. */
   readonly ours: boolean;
   /** Whether it is a table of a role that is believed: ours, the owner of the database, a superuser. */

@@ -115,22 +115,21 @@ function homeOf(answer: Answer, columns: readonly string[]): Home {
     mayCount: answer.mayCount !== false,
     mayLock: answer.mayLock === true,
     columns,
-    owner: answer.owner,
-    ours: answer.ours === true,
-    believed: answer.believed === true,
+    ours: field(answer.ledger, "ours") === "true",
+    believed: field(answer.ledger, "ours") !== null,
     checkpointsExist: answer.checkpointsExist || hidden(false),
-    checkpointsBelieved: answer.checkpointsBelieved === true,
+    checkpointsBelieved: field(answer.checkpoints, "ours") !== null,
     mayReadCheckpoints: answer.mayReadCheckpoints === true,
     mayWriteCheckpoints: answer.mayWriteCheckpoints === true,
   };
 }
 
 function foundAt({ home, rows, answer }: Reading, role: string): FoundLedger {
-  const { checkpoints, policed, checkpointsOwner } = answer;
+  const { ledger, checkpoints, policed } = answer;
   const isHidden = answer.open === false;
-  if (!isHidden && !home.believed) throw foreign(home, home.owner, role);
+  if (!isHidden && !home.believed) throw foreign(home, field(ledger, "stranger"), role);
   if (!isHidden && home.checkpointsExist && !home.checkpointsBelieved) {
-    throw foreign(checkpointPlace(home), checkpointsOwner, role);
+    throw foreign(checkpointPlace(home), field(checkpoints, "stranger"), role);
   }
   if (!home.mayRead || (home.checkpointsExist && !home.mayReadCheckpoints)) {
     throw deniedRead(home, role);
@@ -185,9 +184,12 @@ const ESCAPED: Readonly<Record<string, string>> = {
 
 /** Returns the rows that `everyRow` has made, without the XML around them. */
 function jsonIn(xml: string | null): readonly Row[] {
-  const [, text] = /<rows>(.*)<\/rows>/s.exec(xml ?? "") ?? [];
-  if (text === undefined) return [];
-  return JSON.parse(
-    text.replace(/&(?:lt|gt|amp|#x0d);/g, (escaped) => ESCAPED[escaped] ?? escaped),
-  );
+  const text = field(xml, "rows");
+  return text === null ? [] : JSON.parse(text);
+}
+
+/** Returns one column of the answer; null where it has none. The value of a row cannot look like a column. */
+function field(xml: string | null, name: string): string | null {
+  const [, text] = new RegExp(`<${name}>(.*)</${name}>`, "s").exec(xml ?? "") ?? [];
+  return text?.replace(/&(?:lt|gt|amp|#x0d);/g, (escaped) => ESCAPED[escaped] ?? escaped) ?? null;
 }

@@ -16,11 +16,21 @@ export function deniedRuns(
 ): MigratorError {
   const home = homes.find(({ exists }) => exists) ?? homes[0];
   if (home === undefined) throw new Error("No place for the table of runs was looked at.");
+  if (home.exists && !home.believed) return foreignRuns(home, role);
   const places = [...new Set(homes.map(quotePlace))].join(" nor in ");
   return new MigratorError(
     "LEDGER_DENIED",
     `A run that outlives its call is written down beside the ledger, and the role ${quoteIdentifier(role)} may not do that, neither in ${places}. As its owner: ${grants(home, role)}`,
     { cause, sqlstate: INSUFFICIENT_PRIVILEGE },
+  );
+}
+
+/** A GRANT would not help: our role does not touch what such an owner has made. */
+function foreignRuns(home: RunsHome, role: string): MigratorError {
+  const [table, owner] = [quotePlace(home), quoteIdentifier(home.owner ?? "")];
+  return new MigratorError(
+    "LEDGER_FOREIGN",
+    `A run that outlives its call is written down in ${table}, which is not believed: it is no plain table, or its owner ${owner} is no role of ${quoteIdentifier(role)}. Nothing of it was read, and nothing was run. Remove or rename it; the next run that outlives its call creates it.`,
   );
 }
 

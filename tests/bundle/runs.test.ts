@@ -291,6 +291,44 @@ describe("a run", () => {
     expect(await database.sql("select from public.__drizzle_migrations_runs")).toHaveLength(1);
   });
 
+  test.each<[string, string]>([
+    [
+      "a stranger's table, whose trigger would run as ourselves",
+      `create table RUNS (like pattern including all);
+       create trigger spy before insert on RUNS for each row execute function spy()`,
+    ],
+    [
+      "a stranger's table, whose policy would run as ourselves",
+      `create table RUNS (like pattern including all); alter table RUNS enable row level security;
+       create policy spy on RUNS using (spied()) with check (spied())`,
+    ],
+    ["a stranger's view", "create view RUNS as select * from pattern where spied()"],
+  ])("nothing is written down in %s", async (_what, sql) => {
+    const role = await database.createRole("tenant");
+    const stranger = await database.createRole("stranger");
+    await database.sql(`grant usage, create on schema public to ${role.name}, ${stranger.name}`);
+    await redeploy({ DATABASE_URL: database.urlOf(role) });
+    await deployment.deploy(accounts);
+    await begin();
+    await database.sql(
+      `create table seen (who text); grant all on seen to public;
+       alter table public.__drizzle_migrations_runs rename to pattern;
+       grant all on pattern to public; set role ${stranger.name};
+       create function spied() returns boolean language sql as 'insert into public.seen values (current_user) returning true';
+       create function spy() returns trigger language plpgsql as 'begin perform public.spied(); return new; end';
+       ${sql.replaceAll("RUNS", "public.__drizzle_migrations_runs")};
+       grant all on public.__drizzle_migrations_runs to public; reset role`,
+    );
+
+    const refused = await begin();
+    const unknown = await call("GET", "/migrations/runs/00000000-0000-4000-8000-000000000000");
+
+    expect(refused.body.error).toMatchObject({ code: "LEDGER_FOREIGN" });
+    expect(refused.body.error.message).toContain(`"${stranger.name}"`);
+    expect(unknown.statusCode).toBe(404);
+    expect(await database.sql("select * from seen")).toEqual([]);
+  });
+
   test("of those who begin the first run at once nobody is in the other's way, and the table stays small", async () => {
     await deployment.deploy(accounts);
 

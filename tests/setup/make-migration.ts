@@ -88,7 +88,6 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     mayCount: true,
     mayLock: true,
     columns: ["id", "hash", "created_at"],
-    owner: "app",
     ours: true,
     believed: true,
     checkpointsExist: false,

@@ -19,7 +19,10 @@ export interface Bundle {
   readonly layout: Layout;
   /** SHA-256, hex, over the ordered tags, times and hashes: changes when and only when the migrations do. */
   readonly hash: string;
-  /** SHA-256, hex, over all that was compiled of the migrations. Absent in a bundle of an earlier version. */
+  /**
+   * SHA-256, hex, over all that was compiled of the migrations, of each text its `hash`. Absent in a bundle of an
+   * earlier version.
+   */
   readonly contentHash?: string;
   /** In the journal's order, which is the order in which they are applied. */
   readonly migrations: readonly Migration[];

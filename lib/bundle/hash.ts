@@ -23,7 +23,14 @@ function lineOf({ tag, when, hash }: Hashed): string {
   return JSON.stringify([tag, when, hash]);
 }
 
-/** Returns the hash of all that was compiled of a list of migrations; see `Bundle.contentHash`. */
-export function contentHash(migrations: unknown): string {
-  return createHash("sha256").update(JSON.stringify(migrations)).digest("hex");
+/**
+ * Returns the hash of all that was compiled of a list of migrations; see `Bundle.contentHash`. It covers each text by the
+ * hash of the text: all texts in one piece may be longer than a text can be.
+ */
+export function contentHash(migrations: readonly object[]): string {
+  const hash = createHash("sha256");
+  for (const migration of migrations) {
+    hash.update(`${JSON.stringify({ ...migration, sql: undefined })}\n`);
+  }
+  return hash.digest("hex");
 }

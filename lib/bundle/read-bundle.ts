@@ -45,21 +45,24 @@ export function readBundle(value: unknown): Bundle {
   }
   const hash = bundleHash(migrations);
   if (value.hash !== hash) throw invalid("its hash does not match its migrations");
-  const content = readContentHash(value);
+  const content = readContentHash(value.contentHash, value.migrations);
   const warnings = Array.isArray(value.warnings) ? value.warnings.filter(isWarning) : [];
   return { bundleVersion: 1, layout, hash, ...content, migrations, warnings };
 }
 
 /** A bundle of an earlier version has no such hash. It is read as before. */
-function readContentHash(value: Record<string, unknown>): Pick<Bundle, "contentHash"> {
-  if (value.contentHash === undefined) return {};
-  const content = hashOrNull(value.migrations);
-  if (content !== null && value.contentHash === content) return { contentHash: content };
+function readContentHash(
+  contentHash: unknown,
+  migrations: readonly object[],
+): Pick<Bundle, "contentHash"> {
+  if (contentHash === undefined) return {};
+  const content = hashOrNull(migrations);
+  if (content !== null && contentHash === content) return { contentHash: content };
   throw invalid("it was edited after it was compiled");
 }
 
 /** Returns null for a value that nests too deep to be written as JSON. No compiler made it. */
-function hashOrNull(migrations: unknown): string | null {
+function hashOrNull(migrations: readonly object[]): string | null {
   try {
     return contentHash(migrations);
   } catch {

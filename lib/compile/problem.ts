@@ -118,6 +118,8 @@ function hintOf({ torn, beyond, message }: SqlProblem): string {
 const LIMIT_HINTS: Readonly<Record<Limit, string>> = {
   depth:
     'PostgreSQL refuses most such statements, too (54001, with its default max_stack_depth). Write the chain in brackets of some hundred parts each, or as several statements. If your server takes it as it is, let it through: "-- neon-migrate: unparsed" on the line above.',
+  length:
+    "Write it as several statements of fewer rows each, or load its data outside of the migrations.",
   size: 'Write it as several statements of fewer values each. Or let it through as it is: "-- neon-migrate: unparsed" on the line above.',
 };
 

@@ -21,6 +21,9 @@ export interface PostgresFacts {
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
+/** The characters that are kept of each text: RAISE makes texts of hundreds of megabytes, which no report can hold. */
+const MAX_TEXT_LENGTH = 100_000;
+
 /**
  * Reads a PostgreSQL error, looking through `cause` where a library has wrapped it (Drizzle's `DrizzleQueryError`
  * does). Returns null for any value without a SQLSTATE.
@@ -49,5 +52,7 @@ export function postgresFacts(thrown: unknown): PostgresFacts | null {
 
 function text(record: object, key: string): string | null {
   const value = Reflect.get(record, key);
-  return typeof value === "string" && value !== "" ? value : null;
+  if (typeof value !== "string" || value === "") return null;
+  if (value.length <= MAX_TEXT_LENGTH) return value;
+  return `${value.slice(0, MAX_TEXT_LENGTH).replace(/[\ud800-\udbff]$/, "")}…`;
 }

@@ -39,26 +39,38 @@ export type Parse =
     };
 
 /** The limits of the parser that a text can exceed. */
-export type Limit = "depth" | "size";
+export type Limit = "depth" | "size" | "length";
 
 const MAX_MESSAGE_LENGTH = 200;
 
 /** The tree of a list takes about a kilobyte for each element: with more of them Node runs out of memory. */
 const MAX_COMMAS = 1_000_000;
 
+/** The parser has a memory of 1 GB, and takes several times the bytes of a text. */
+const MAX_BYTES = 150_000_000;
+
 const LIMITS: Readonly<Record<Limit, string>> = {
   depth:
     "this statement nests deeper than the parser can follow, as a chain of thousands of operators, casts, joins or UNIONs does",
   size: `this statement lists more than ${MAX_COMMAS.toLocaleString("en")} values or names, and the parser's memory does not hold them`,
+  length:
+    "this statement is longer than the parser's memory holds, which is at most 150 MB, and half of that or less where it has many line breaks or quotes",
 };
 
 function beyond(limit: Limit): Parse {
   return { ok: false, message: LIMITS[limit], offset: 0, beyond: limit };
 }
 
-/** Whether the parser, which is WebAssembly, has come to the end of its stack or its memory. */
-function isExhausted(error: unknown): boolean {
-  return error instanceof RangeError || (error instanceof Error && error.name === "RuntimeError");
+/** The words of the parser, and of the library around it, where its memory is full. */
+const OUT_OF_MEMORY =
+  /^(?:out of memory$|No parse tree generated$|invalid memory alloc request size )/;
+
+/** Finds the limit of the parser, which is WebAssembly, that an error comes from; null for any other error. */
+function limitIn(error: unknown): Limit | null {
+  if (error instanceof RangeError) return "depth";
+  if (!(error instanceof Error)) return null;
+  if (OUT_OF_MEMORY.test(error.message)) return "length";
+  return error.name === "RuntimeError" ? "depth" : null;
 }
 
 /** Makes the parser ready; `parseRanges` is synchronous after that. */
@@ -73,6 +85,7 @@ export function parseRanges(text: string): Parse {
   const rest = text.slice(blanks);
   if (rest === "") return { ok: true, ranges: [] };
   if (rest.length > MAX_COMMAS && outlineOf(rest).commas > MAX_COMMAS) return beyond("size");
+  if (Buffer.byteLength(rest) > MAX_BYTES) return beyond("length");
   try {
     const { stmts = [] } = parseText(rest);
     const toUnits = unitsAt(rest, "bytes");
@@ -94,7 +107,8 @@ export function parseRanges(text: string): Parse {
       }),
     };
   } catch (error) {
-    if (isExhausted(error)) return beyond("depth");
+    const limit = limitIn(error);
+    if (limit !== null) return beyond(limit);
     if (!hasSqlDetails(error)) throw error;
     const offset = blanks + unitsAt(rest, "codePoints")(error.sqlDetails?.cursorPosition ?? 0);
     return { ok: false, message: firstLine(error.message), offset };
@@ -125,7 +139,7 @@ function parseText(given: string): ReturnType<typeof parseSync> {
   try {
     return parseSync(text);
   } catch (error) {
-    if (isExhausted(error)) throw error;
+    if (limitIn(error) !== null) throw error;
     const blanked = withoutLineComments(text);
     if (blanked === null) throw error;
     try {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
+import { contentHash } from "../../../lib/bundle/hash.ts";
 import { positionAt, unitsAt } from "../../../lib/bundle/text-position.ts";
 import { writeAsset } from "../../../lib/compile/asset.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
@@ -103,3 +104,30 @@ test.each([
     expect(existsSync(out)).toBe(false);
   },
 );
+
+// PostgreSQL's parser alone takes minutes to find out that its memory does not hold these.
+test.each([
+  ["a literal", (text: string) => `insert into t values ('${text}')`],
+  ["a comment", (text: string) => `select 1 /* ${text} */ + 1`],
+  ["the body of a function", (text: string) => `do $$ begin perform '${text}'; end $$`],
+])("a statement beyond the parser's memory is named with its file: %s", async (_name, write) => {
+  const sql = `select 1;\n${write("x".repeat(151_000_000))};\n`;
+
+  await expect(compiled(sql)).rejects.toMatchObject({
+    code: "SQL_INVALID",
+    message: expect.stringMatching(/0000_long\.sql, line 2, column 1: this statement is longer/),
+    facts: { migration: "0000_long", statement: { index: 2 } },
+  });
+});
+
+test("the hash over a bundle needs no text that is as long as all its migrations", () => {
+  const sql = "x".repeat(300 * 1024 ** 2);
+  const migrations = ["a", "b"].map((tag) => ({ tag, hash: tag, sql }));
+
+  expect(contentHash(migrations)).toMatch(/^[0-9a-f]{64}$/);
+  expect(contentHash(migrations)).not.toBe(contentHash(migrations.slice(1)));
+  expect(contentHash(migrations)).not.toBe(contentHash([...migrations].reverse()));
+  expect(contentHash([{ ...migrations[0], hash: "b" }])).not.toBe(
+    contentHash([{ ...migrations[0] }]),
+  );
+});

@@ -33,8 +33,8 @@ export interface Known {
 /** Returns the content that the plan was made from. */
 export function knownFrom({ rows, checkpoints }: Ledger): Known {
   const ids = rows.map(({ id }) => id);
-  // A copy of the table may have lost its ids.
-  const numbered = ids.every((id) => id > 0);
+  // A copy of the table may have lost its ids, and a number beyond 2^53 is not read in full.
+  const numbered = ids.every((id) => id > 0 && Number.isSafeInteger(id));
   return {
     rows: rows.length,
     seen: { id: Math.max(0, ...ids), rows: numbered ? rows.length : 0 },
@@ -166,7 +166,7 @@ export function explainGuard(
     case "own":
       return new MigratorError(
         "LEDGER_CHANGED",
-        `The transaction of ${what} has itself changed the ledger ${quotePlace(place)}: a statement in it, or a trigger of the ledger, wrote or deleted other rows than one for each migration. The transaction is rolled back. Take that statement out: "neon-migrate repair" and "neon-migrate baseline" change a ledger.`,
+        `The transaction of ${what} has itself changed the ledger ${quotePlace(place)}: a statement in it, or a trigger of the ledger, wrote or deleted other rows than one for each migration. Or the table has no unique id, and its sequence gives ids that rows have already. The transaction is rolled back. Take that statement out: "neon-migrate repair" and "neon-migrate baseline" change a ledger. Set such a sequence behind the rows with setval.`,
         facts,
       );
     case "missing":

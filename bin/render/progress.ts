@@ -6,6 +6,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "connect.retry": ({ code }) => `The database does not answer yet (${code}). Trying again.`,
+  "rights.denied": ({ denied }) =>
+    `AWS does not allow it yet: ${denied}. Trying again, for a minute at most.`,
   "lock.waiting": () => "Another run holds the migration lock. Waiting for it.",
   "lock.abandoned-session-ended": ({ pid }) => `Ended the abandoned session ${pid} of another run.`,
   statement: ({ migration, done, total }) =>

@@ -50,8 +50,12 @@ export interface Call {
   readonly answerBy: number;
   /** Reads the bundle. @throws MigratorError for a bundle that is missing or damaged */
   bundleHashes(): Promise<BundleHashes>;
-  /** Reads where the database is, anew each time. @throws MigratorError for a setting or a secret that does not say it */
-  target(): Promise<Target>;
+  /**
+   * Reads where the database is, anew each time.
+   * @param rightsBy epoch ms until which the first reading waits for a right that is denied. Default: the run's deadline
+   * @throws MigratorError for a setting or a secret that does not say it
+   */
+  target(rightsBy?: number): Promise<Target>;
   /**
    * Makes the report of a failure, without the secrets that the call has read. A run that is still under way is given up:
    * its connection is dropped, and the report says how far the run was.

@@ -4,6 +4,7 @@ import type { End } from "./caller.ts";
 
 /** The error by which CodeDeploy says that the hook was answered before. */
 const SETTLED = ["LifecycleEventAlreadyCompletedException"];
+const RIGHTS = "codedeploy:PutLifecycleEventHookExecutionStatus on the deployment group";
 
 /** Tells CodeDeploy how a hook ended. @throws MigratorError as `callBack` */
 export function answerHook(
@@ -23,6 +24,6 @@ export function answerHook(
       });
       return await new CodeDeployClient(CALLBACK_CLIENT).send(command, { abortSignal });
     },
-    { deadline: call.answerBy, settled: SETTLED },
+    { deadline: call.answerBy, log: call.log, rights: RIGHTS, settled: SETTLED },
   );
 }

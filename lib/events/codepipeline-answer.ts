@@ -13,6 +13,8 @@ const MAX_REASON_LENGTH = 4_500;
 
 /** The error by which CodePipeline says that the job was answered before, or that nobody waits for it any more. */
 const SETTLED = ["InvalidJobStateException"];
+/** IAM knows no resource for either. */
+const RIGHTS = "codepipeline:PutJobSuccessResult and codepipeline:PutJobFailureResult on *";
 
 type FailureType =
   | "JobFailed"
@@ -69,7 +71,7 @@ export function answerJob(
       const command = new PutJobFailureResultCommand({ jobId, failureDetails });
       return await client.send(command, { abortSignal });
     },
-    { deadline: call.answerBy, settled: SETTLED },
+    { deadline: call.answerBy, log: call.log, rights: RIGHTS, settled: SETTLED },
   );
 }
 

@@ -25,6 +25,7 @@ export function startCall(context: InvocationContext, log: Log, bundle: BundleSo
   const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
   const secrets: string[] = [];
   let known: Bundle | null = null;
+  let asked = false;
   const call: HandlerCall = {
     ...{ context, log, moments, answerBy: moments.answerBy },
     async bundle() {
@@ -35,8 +36,11 @@ export function startCall(context: InvocationContext, log: Log, bundle: BundleSo
       const { hash, migrations } = await call.bundle();
       return { whole: hash, heads: headHashes(migrations) };
     },
-    async target() {
-      const target = await resolveTarget(readConfig());
+    async target(rightsBy = moments.deadline) {
+      // Only the first reading waits: what it finds out holds for the rest of the call.
+      const until = asked ? 0 : rightsBy;
+      asked = true;
+      const target = await resolveTarget(readConfig(), { until, log });
       secrets.push(target.url);
       return target;
     },

@@ -108,12 +108,17 @@ async function work(
   call: HandlerCall,
   { run = migrate, onProgress }: CallOptions,
 ): Promise<Report | null> {
-  const { context, log, moments, target } = call;
+  const { context, log, moments } = call;
   const request = await caller.request(call);
   if (request === null) return null;
   log("run.started", { source: caller.source, action: request.action });
+  // Who only asks over HTTP sits in front of a screen, and asks again.
+  const asks = caller.source === "http" && request.action !== "up";
+  const runsOut = Date.now() + (request.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const rightsBy = asks ? 0 : Math.min(moments.deadline, runsOut);
   const dependencies: Dependencies = {
-    ...{ bundle: await call.bundle(), target, requestId: context.awsRequestId, log },
+    ...{ bundle: await call.bundle(), requestId: context.awsRequestId, log },
+    target: () => call.target(rightsBy),
     ...{ deadline: moments.deadline, dropBy: moments.dropBy },
     onStart: (giveUp) => {
       call.giveUp = giveUp;

@@ -16,6 +16,7 @@ export interface StreamedCall {
 
 /** The events of the log that a caller hears. */
 const TOLD = [
+  "rights.denied",
   "connect.retry",
   "lock.waiting",
   "lock.abandoned-session-ended",

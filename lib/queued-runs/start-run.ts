@@ -54,8 +54,8 @@ export async function startRun(
     const [written] = await session.connection.query<Pick<RunRow, "requestedAt">>(text, values);
     if (written === undefined) throw new Error("The row of a run was not written.");
     try {
-      const signal = AbortSignal.timeout(Math.max(deadline - Date.now(), 1));
-      await invokeItself(functionArn, { "neon-migrate.run": { id, request } }, signal);
+      const patience = { until: deadline, log };
+      await invokeItself(functionArn, { "neon-migrate.run": { id, request } }, patience);
     } catch (thrown) {
       const refused = finishRun(home, { id, requestId, report: wanted.reportOf(thrown) });
       const rows = await session.connection.query(refused.text, refused.values);

@@ -1,10 +1,9 @@
-import { MigratorError, toError } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
+import { silentLog } from "../log.ts";
+import type { Patience } from "../rights.ts";
 import type { Config, DatabaseUrlReference } from "./config.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import type { Target } from "./target.ts";
-
-/** Longest wait for an answer of AWS. */
-const TIMEOUT_MS = 10_000;
 
 /** The fields in which people keep a connection string. */
 const URL_FIELDS = ["url", "databaseUrl", "DATABASE_URL", "connectionString"];
@@ -12,10 +11,14 @@ const URL_FIELDS = ["url", "databaseUrl", "DATABASE_URL", "connectionString"];
 /**
  * Finds the database. A secret is read anew each time, so that a rotated one is never stale. The AWS client loads
  * only when it is needed.
+ * @param patience how long a right to read it that is denied is waited for. Default: not at all
  * @throws MigratorError `DATABASE_URL_MISSING`, `DATABASE_URL_INVALID`, `SECRET_UNAVAILABLE`; no message shows the
  *   value
  */
-export async function resolveTarget(config: Config): Promise<Target> {
+export async function resolveTarget(
+  config: Config,
+  patience: Patience = { until: 0, log: silentLog },
+): Promise<Target> {
   const { databaseUrl, relay, ledger, connectTimeoutMs, inLambda } = config;
   if (databaseUrl === null) {
     throw new MigratorError(
@@ -23,7 +26,7 @@ export async function resolveTarget(config: Config): Promise<Target> {
       "Nothing says where the database is. Set DATABASE_URL_SECRET, DATABASE_URL_PARAMETER or DATABASE_URL.",
     );
   }
-  const url = await readReference(databaseUrl);
+  const url = await readReference(databaseUrl, patience);
   parseEndpoint(url);
   const plain = databaseUrl.from === "environment" && inLambda;
   const message =
@@ -32,41 +35,15 @@ export async function resolveTarget(config: Config): Promise<Target> {
   return { url, relay, ledger, connectTimeoutMs, warnings };
 }
 
-async function readReference(reference: DatabaseUrlReference): Promise<string> {
-  switch (reference.from) {
-    case "environment":
-      return reference.url;
-    case "parameter":
-      return urlIn(await readParameter(reference.name), `The parameter ${reference.name}`, null);
-    case "secret":
-      return urlIn(await readSecret(reference.id), `The secret ${reference.id}`, reference.field);
+async function readReference(reference: DatabaseUrlReference, patience: Patience): Promise<string> {
+  if (reference.from === "environment") return reference.url;
+  const { readParameter, readSecret } = await import("./read-secret.ts");
+  if (reference.from === "parameter") {
+    const { name } = reference;
+    return urlIn(await readParameter(name, patience), `The parameter ${name}`, null);
   }
-}
-
-async function readParameter(name: string): Promise<string> {
-  try {
-    const { GetParameterCommand, SSMClient } = await import("@aws-sdk/client-ssm");
-    const command = new GetParameterCommand({ Name: name, WithDecryption: true });
-    const abortSignal = AbortSignal.timeout(TIMEOUT_MS);
-    const { Parameter } = await new SSMClient({}).send(command, { abortSignal });
-    return Parameter?.Value ?? "";
-  } catch (thrown) {
-    throw unavailable(`The parameter ${name}`, thrown);
-  }
-}
-
-async function readSecret(id: string): Promise<string> {
-  try {
-    const { GetSecretValueCommand, SecretsManagerClient } = await import(
-      "@aws-sdk/client-secrets-manager"
-    );
-    const command = new GetSecretValueCommand({ SecretId: id });
-    const abortSignal = AbortSignal.timeout(TIMEOUT_MS);
-    const { SecretString } = await new SecretsManagerClient({}).send(command, { abortSignal });
-    return SecretString ?? "";
-  } catch (thrown) {
-    throw unavailable(`The secret ${id}`, thrown);
-  }
+  const { id, field } = reference;
+  return urlIn(await readSecret(id, patience), `The secret ${id}`, field);
 }
 
 /**
@@ -112,16 +89,4 @@ function parse(secret: string): Readonly<Record<string, unknown>> {
   } catch {
     return {};
   }
-}
-
-function unavailable(what: string, thrown: unknown): MigratorError {
-  const { name, message } = toError(thrown);
-  const passing = /Throttl|Timeout|Abort|Network|ECONN|ENOTFOUND|Internal/i.test(
-    `${name} ${message}`,
-  );
-  return new MigratorError(
-    "SECRET_UNAVAILABLE",
-    `${what} could not be read: ${name}: ${message}. Look at its name, at the grants of the role, and at the way to the service.`,
-    { retryable: passing },
-  );
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
+import { type Denial, Denials, notAuthorized } from "./denials.ts";
 import { awsEnvironment, startLoopback } from "./loopback.ts";
 
 /** A stand-in for AWS Secrets Manager and the SSM Parameter Store, on loopback. */
@@ -15,8 +16,8 @@ export interface LocalSecrets {
    */
   set(name: string, value: string, ...later: readonly string[]): void;
   remove(name: string): void;
-  /** Answers every read with `AccessDeniedException`; `false` stops that. */
-  deny(denied?: boolean): void;
+  /** Answers the reads of a name with `AccessDeniedException`: for good, for a time, or for so many reads. */
+  deny(name: string, denial?: SecretDenial): void;
   /** Delays every answer. Default: 0. */
   setDelayMs(delayMs: number): void;
   /** Counts the reads of a name, whatever the answer was. */
@@ -24,6 +25,12 @@ export interface LocalSecrets {
   /** The access keys that signed the calls so far. */
   readonly accessKeys: ReadonlySet<string>;
   stop(): Promise<void>;
+}
+
+/** A right to read that is missing. */
+export interface SecretDenial extends Denial {
+  /** What is denied: the secret or the parameter itself, or the key that it is encrypted with. Default: itself. */
+  readonly of?: "itself" | "its key";
 }
 
 /** The answer to one call. */
@@ -37,7 +44,8 @@ interface Store {
   readonly values: Map<string, readonly [string, ...string[]]>;
   readonly accessKeys: Set<string>;
   readonly reads: Map<string, number>;
-  denied: boolean;
+  /** The rights to read the names, and to use their keys. */
+  readonly denials: Readonly<Record<"itself" | "its key", Denials>>;
   delayMs: number;
 }
 
@@ -56,7 +64,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
     values: new Map(),
     accessKeys: new Set(),
     reads: new Map(),
-    denied: false,
+    denials: { itself: new Denials(), "its key": new Denials() },
     delayMs: 0,
   };
   const server = await startLoopback((request, response) => serve(store, request, response));
@@ -69,9 +77,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
     remove: (name) => {
       store.values.delete(name);
     },
-    deny: (denied = true) => {
-      store.denied = denied;
-    },
+    deny: (name, { of = "itself", ...denial } = {}) => store.denials[of].deny(name, denial),
     setDelayMs: (delayMs) => {
       store.delayMs = delayMs;
     },
@@ -96,18 +102,30 @@ async function serve(
 }
 
 function getSecretValue(store: Store, input: unknown): Answer {
-  const { name, value } = read(store, input, "SecretId");
-  if (store.denied) return denied("secretsmanager:GetSecretValue");
+  const name = nameIn(store, input, "SecretId");
+  const ARN = `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${name}${SUFFIX}`;
+  const refusal = refusalOf(store, name, {
+    itself: notAuthorized("secretsmanager:GetSecretValue", ARN),
+    "its key": "Access to KMS is not allowed",
+  });
+  if (refusal !== null) return refusal;
+  const value = read(store, name);
   if (value === undefined) {
     return failure("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
   }
-  const ARN = `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${name}-AbCdEf`;
   return { status: 200, body: { ARN, Name: name, SecretString: value, VersionId: "1" } };
 }
 
 function getParameter(store: Store, input: unknown): Answer {
-  const { name, value } = read(store, input, "Name");
-  if (store.denied) return denied("ssm:GetParameter");
+  const name = nameIn(store, input, "Name");
+  const arn = `arn:aws:ssm:eu-central-1:123456789012:parameter/${name.replace(/^\//, "")}`;
+  const refusal = refusalOf(store, name, {
+    itself: notAuthorized("ssm:GetParameter", arn),
+    "its key":
+      "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
+  });
+  if (refusal !== null) return refusal;
+  const value = read(store, name);
   if (value === undefined) return failure("ParameterNotFound", "");
   const decrypted = Reflect.get(Object(input), "WithDecryption") === true;
   const Parameter = {
@@ -119,29 +137,45 @@ function getParameter(store: Store, input: unknown): Answer {
   return { status: 200, body: { Parameter } };
 }
 
-function read(
-  store: Store,
-  input: unknown,
-  key: string,
-): { readonly name: string; readonly value: string | undefined } {
+/** Finds the name that a call means, and counts the read. */
+function nameIn(store: Store, input: unknown, key: string): string {
   const asked = String(Reflect.get(Object(input), key));
   const name = [...store.values.keys()].find((each) => isNameOf(each, asked)) ?? asked;
   store.reads.set(name, (store.reads.get(name) ?? 0) + 1);
+  return name;
+}
+
+function read(store: Store, name: string): string | undefined {
   const [value, ...[next, ...later]] = store.values.get(name) ?? [];
   if (next !== undefined) store.values.set(name, [next, ...later]);
-  return { name, value };
+  return value;
 }
 
-/** Whether an ARN names this secret or parameter. A secret's ARN ends in six random characters behind the name. */
+/** The six characters that Secrets Manager adds to the names of all secrets here. */
+const SUFFIX = "-AbCdEf";
+
+/**
+ * Whether a call names this secret or parameter. An ARN of a secret that ends in a hyphen and six characters is taken for
+ * a whole one, also where they belong to the name (Secrets Manager, "Secret ARN").
+ */
 function isNameOf(name: string, asked: string): boolean {
   if (asked === name) return true;
-  const resource =
-    /^arn:aws:(?:secretsmanager:[^:]*:\d+:secret:|ssm:[^:]*:\d+:parameter)(.+)$/.exec(asked)?.[1];
-  return [name, `/${name}`].includes(resource ?? "") || resource?.slice(0, -7) === name;
+  const secret = /^arn:aws:secretsmanager:[^:]*:\d+:secret:(.+)$/.exec(asked)?.[1];
+  if (secret !== undefined) {
+    return /-[A-Za-z0-9]{6}$/.test(secret) ? secret === name + SUFFIX : secret === name;
+  }
+  const parameter = /^arn:aws:ssm:[^:]*:\d+:parameter(.+)$/.exec(asked)?.[1] ?? "";
+  return [name, `/${name}`].includes(parameter);
 }
 
-function denied(action: string): Answer {
-  return failure("AccessDeniedException", `The role is not authorized to perform: ${action}`);
+/** The refusal of a call whose right is denied. IAM is asked before the key is. */
+function refusalOf(
+  { denials }: Store,
+  name: string,
+  words: Readonly<Record<keyof Store["denials"], string>>,
+): Answer | null {
+  const right = (["itself", "its key"] as const).find((each) => denials[each].strikes(name));
+  return right === undefined ? null : failure("AccessDeniedException", words[right]);
 }
 
 function failure(type: string, message: string): Answer {

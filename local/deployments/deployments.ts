@@ -5,6 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
+import { type Denial, Denials, notAuthorized } from "../aws/denials.ts";
 import { awsEnvironment, startLoopback } from "../aws/loopback.ts";
 import { problemOf } from "./contract.ts";
 
@@ -17,6 +18,8 @@ export interface LocalDeployments {
   readonly calls: readonly DeploymentCall[];
   /** Answers the next calls with this status, and accepts none of them. */
   failCalls(count: number, status: number): void;
+  /** Answers calls with `AccessDeniedException`: for good, for a time, or so many of them. */
+  deny(denial?: Denial): void;
   /** Answers every call with this AWS error; null stops that. */
   refuse(error: string | null): void;
   stop(): Promise<void>;
@@ -36,7 +39,11 @@ interface State {
   readonly settled: Set<unknown>;
   failures: { count: number; status: number };
   refusal: string | null;
+  readonly denials: Denials;
 }
+
+/** The one right here, under which it is denied. */
+const ANSWERING = "answering";
 
 /** The error for a second answer. */
 const ALREADY: Readonly<Record<string, string>> = {
@@ -52,6 +59,7 @@ export async function startDeployments(): Promise<LocalDeployments> {
     settled: new Set(),
     failures: { count: 0, status: 503 },
     refusal: null,
+    denials: new Denials(),
   };
   const server = await startLoopback((request, response) => serve(state, request, response));
   return {
@@ -61,6 +69,7 @@ export async function startDeployments(): Promise<LocalDeployments> {
     failCalls: (count, status) => {
       state.failures = { count, status };
     },
+    deny: (denial) => state.denials.deny(ANSWERING, denial),
     refuse: (error) => {
       state.refusal = error;
     },
@@ -95,6 +104,11 @@ function refusalOf(
   input: Readonly<Record<string, unknown>>,
 ): readonly [string | null, string] {
   if (state.refusal !== null) return [state.refusal, "The stand-in was told to refuse."];
+  if (state.denials.strikes(ANSWERING)) {
+    const [service = "", operation = ""] = target.split(/_\d+\./);
+    const words = notAuthorized(`${service.toLowerCase()}:${operation}`, "*");
+    return ["AccessDeniedException", words];
+  }
   const problem = problemOf(target, input);
   if (problem === undefined) return ["UnknownOperationException", target];
   if (problem !== null) return ["ValidationException", problem];

@@ -155,6 +155,8 @@ export function lambdaEnvironment(
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "512",
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
     AWS_LAMBDA_LOG_STREAM_NAME: "local",
+    // Nothing of AWS is reached from here, whatever a function forgets to set.
+    AWS_ENDPOINT_URL: "http://127.0.0.1:9",
     // The role's credentials. They are worth nothing, and the stand-ins accept them.
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { LOCAL_ACCOUNT } from "../aws/account.ts";
+import { type Denial, Denials, notAuthorized } from "../aws/denials.ts";
 import { startLoopback } from "../aws/loopback.ts";
 import { signatureProblem } from "../aws/signature.ts";
 import { type Answer, refusal, send } from "./answers.ts";
@@ -22,6 +23,8 @@ export interface LocalLambdaService {
   readonly calls: readonly Call[];
   /** Answers the next calls with this error (`TooManyRequestsException`), and starts nothing. */
   refuse(count: number, type: string): void;
+  /** Answers calls with `AccessDeniedException`, and starts nothing: for good, for a time, or so many of them. */
+  deny(denial?: Denial): void;
   /** Cuts the connection of the next calls as soon as their function has started. */
   cut(count: number): void;
   /** Settles when every call has ended, its repetitions included. */
@@ -41,7 +44,11 @@ interface State {
   readonly calls: Call[];
   refusals: { count: number; type: string };
   cuts: number;
+  readonly denials: Denials;
 }
+
+/** The one right here, under which it is denied. */
+const INVOKING = "invoking";
 
 const PATH = /^\/20\d\d-\d\d-\d\d\/functions\/(?<name>[^/]+)(?<rest>\/.*)?$/;
 const STATUS: Readonly<Record<string, number>> = {
@@ -59,6 +66,7 @@ export async function startLambdaService(
     calls: [],
     refusals: { count: 0, type: "" },
     cuts: 0,
+    denials: new Denials(),
   };
   const server = await startLoopback(
     (request, response) => serve(state, request, response),
@@ -81,6 +89,7 @@ export async function startLambdaService(
     refuse: (count, type) => {
       state.refusals = { count, type };
     },
+    deny: (denial) => state.denials.deny(INVOKING, denial),
     cut: (count) => {
       state.cuts = count;
     },
@@ -121,6 +130,10 @@ async function dispatch(
   const operation = OPERATIONS[`${method} ${rest}`];
   if (operation === undefined || name === "") {
     return refusal(404, "UnknownOperationException", "This stand-in does not have the operation.");
+  }
+  if (state.denials.strikes(INVOKING)) {
+    const words = notAuthorized("lambda:InvokeFunction", decodeURIComponent(name));
+    return refusal(403, "AccessDeniedException", words);
   }
   const injected = refused(state);
   if (injected !== null) return injected;

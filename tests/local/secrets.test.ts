@@ -58,7 +58,7 @@ describe("Secrets Manager", () => {
 
   test("denies access on command", async () => {
     secrets.set("app/database", "value");
-    secrets.deny();
+    secrets.deny("app/database");
 
     await expect(readSecret("app/database")).rejects.toMatchObject({
       name: "AccessDeniedException",

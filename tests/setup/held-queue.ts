@@ -3,7 +3,7 @@ import type { Deployment } from "./deployment.ts";
 
 /** Lambda's API in front of a function whose queue delivers nothing by itself. A test decides when to deliver. */
 export interface HeldQueue
-  extends Pick<LocalLambdaService, "environment" | "refuse" | "cut" | "stop"> {
+  extends Pick<LocalLambdaService, "environment" | "deny" | "refuse" | "cut" | "stop"> {
   /** The queued events in order, each with the ARN of its function. */
   readonly held: readonly { readonly functionArn: string; readonly event: unknown }[];
 }

@@ -40,10 +40,10 @@ export async function serveRun(
 
 async function recordOf(event: HttpEvent, asked: string | null, call: Call): Promise<RunRecord> {
   const { context, log, answerBy, failed } = call;
-  const target = await call.target();
+  const deadline = Math.min(answerBy, Date.now() + BUDGET_MS);
+  const target = await call.target(asked === null ? deadline : 0);
   const connectTimeoutMs = Math.min(target.connectTimeoutMs, CONNECT_TIMEOUT_MS);
   const hurried = { ...target, connectTimeoutMs };
-  const deadline = Math.min(answerBy, Date.now() + BUDGET_MS);
   const dependencies = { requestId: context.awsRequestId, log, deadline };
   const statusUrlOf = (id: string) => `${publicPath(event)}/runs/${id}`;
   if (asked !== null) return await findRun(asked, statusUrlOf(asked), hurried, dependencies);

@@ -177,12 +177,27 @@ describe.each([
     expect(deployments.calls).toMatchObject([{ refusedWith: null }]);
   });
 
-  test("ends the call with an error when it is not allowed, so that somebody hears of it", async () => {
-    deployments.refuse("AccessDeniedException");
+  test("is sent again while it is not allowed yet", async () => {
+    deployments.deny({ forCalls: 1 });
 
-    await expect(respond(event, upToDate)).rejects.toMatchObject({
+    await respond(event, upToDate);
+
+    expect(deployments.calls.map(({ refusedWith }) => refusedWith)).toEqual([
+      "AccessDeniedException",
+      null,
+    ]);
+  });
+
+  test("ends the call with an error when it is not allowed, so that somebody hears of it", async () => {
+    deployments.deny();
+
+    await expect(respond(event, upToDate, 600)).rejects.toMatchObject({
       code: "INTERNAL",
-      message: `${service} could not be answered: AccessDeniedException: The stand-in was told to refuse.`,
+      message: expect.stringMatching(
+        new RegExp(
+          `^${service} could not be answered after \\d+ s: AccessDeniedException: User: .*\\. Allow the function's role ${service.toLowerCase()}:Put`,
+        ),
+      ),
     });
   });
 

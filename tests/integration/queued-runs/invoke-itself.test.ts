@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test, vi } from "vitest";
+import { silentLog } from "../../../lib/log.ts";
 import { invokeItself } from "../../../lib/queued-runs/invoke-itself.ts";
 import { parseRequest } from "../../../lib/request.ts";
 import { LOCAL_FUNCTION_ARN } from "../../../local/aws/account.ts";
@@ -24,7 +25,10 @@ test("Lambda is waited for no longer than leaves time to say so", async () => {
   const clock = stopClock();
 
   const event = { "neon-migrate.run": { id: "1", request: parseRequest({}) } };
-  const asking = invokeItself(LOCAL_FUNCTION_ARN, event, new AbortController().signal);
+  const asking = invokeItself(LOCAL_FUNCTION_ARN, event, {
+    until: Date.now() + 600_000,
+    log: silentLog,
+  });
   const failed = expect(asking).rejects.toMatchObject({
     code: "RUN_NOT_STARTED",
     facts: { retryable: true },

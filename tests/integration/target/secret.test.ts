@@ -147,7 +147,7 @@ describe("a login that is refused for good", () => {
       bundle: BUNDLE,
       target: async () => {
         const target = await resolveTarget(config);
-        secrets.deny();
+        secrets.deny(NAME);
         return target;
       },
       requestId: "test",

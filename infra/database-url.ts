@@ -75,9 +75,26 @@ function secretEnvironment(
     );
   }
   return {
-    DATABASE_URL_SECRET: secret.secretArn,
+    DATABASE_URL_SECRET: idOf(scope, secret),
     ...(field === undefined ? {} : { DATABASE_URL_SECRET_FIELD: field }),
   };
+}
+
+/**
+ * Names a secret by its whole ARN, or by its name. Secrets Manager takes a partial ARN that ends in a hyphen and six
+ * characters (`neon-direct`) for a whole one, and finds nothing. A secret of another account needs an ARN.
+ * @throws Error for a partial ARN that cannot be found
+ */
+function idOf(scope: Construct, secret: ISecret): string {
+  if (secret.secretFullArn !== undefined) return secret.secretFullArn;
+  // CDK's own `secretName` has lost the end of such a name.
+  const name = secret.secretArn.split(":")[6];
+  const isOurs = secret.env.account === Stack.of(scope).account;
+  if (name === undefined || isOurs) return name ?? secret.secretArn;
+  if (Token.isUnresolved(name) || !/-[A-Za-z0-9]{6}$/.test(name)) return secret.secretArn;
+  throw new Error(
+    `${scope.node.path}: Secrets Manager takes the ARN of the secret ${name} for a whole one, because it ends in a hyphen and six characters, and will not find it. Name the secret by Secret.fromSecretNameV2, or by its whole ARN: Secret.fromSecretCompleteArn.`,
+  );
 }
 
 /** Names a parameter by its ARN, which SSM takes, too: one imported by ARN knows only the last part of its name. */
@@ -104,7 +121,8 @@ export function grantDatabaseUrl(scope: Construct, url: DatabaseUrl, role: IRole
   if (key === undefined) return;
   // A statement of its own, because `grantDecrypt` to a principal via a service writes to the key's policy only,
   // and the policy of an imported key cannot be written.
-  const host = `${service}.${Stack.of(scope).region}.amazonaws.com`;
+  const { region, urlSuffix } = Stack.of(scope);
+  const host = `${service}.${region}.${urlSuffix}`;
   role.addToPrincipalPolicy(
     new PolicyStatement({
       actions: ["kms:Decrypt"],

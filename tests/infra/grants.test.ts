@@ -1,10 +1,11 @@
-import type { Stack } from "aws-cdk-lib";
+import { App, CfnParameter, Stack } from "aws-cdk-lib";
 import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { AccountRootPrincipal, Role } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { describe, expect, test } from "vitest";
+import { databaseUrlEnvironment } from "../../infra/database-url.ts";
 import type { DatabaseUrl } from "../../infra/neon-migrations.ts";
 import { grantsIn, ownSecret, scene } from "../setup/synthesis.ts";
 
@@ -25,7 +26,9 @@ function allow(action: string | readonly string[], resource: unknown): unknown {
 }
 
 function decrypt(service: string, key: unknown): unknown {
-  const via = { "Fn::Join": ["", [`${service}.`, { Ref: "AWS::Region" }, ".amazonaws.com"]] };
+  const via = {
+    "Fn::Join": ["", [`${service}.`, { Ref: "AWS::Region" }, ".", { Ref: "AWS::URLSuffix" }]],
+  };
   return {
     ...Object(allow("kms:Decrypt", key)),
     Condition: { StringEquals: { "kms:ViaService": via } },
@@ -41,15 +44,56 @@ function withUrl(make: (stack: Stack) => DatabaseUrl) {
 }
 
 describe("GIVEN where the connection string is", () => {
-  test("WHEN it is a secret by name THEN the role may read that one, whatever six characters AWS adds", () => {
-    const { environment, grants } = withUrl((stack) => ({
-      secret: Secret.fromSecretNameV2(stack, "Url", "shop/url"),
-    }));
+  test.each([
+    "shop/url",
+    "neon-direct",
+    "shop-master",
+    "db-secret",
+    "shop/db-secret",
+    "a-b-AbC123",
+  ])(
+    "WHEN it is the secret %s by name THEN it is read by name, and the role may, whatever six characters AWS adds",
+    (name) => {
+      const { environment, grants } = withUrl((stack) => ({
+        secret: Secret.fromSecretNameV2(stack, "Url", name),
+      }));
 
-    expect(environment).toEqual({ DATABASE_URL_SECRET: arn("secretsmanager", "secret:shop/url") });
-    expect(grants).toEqual([
-      allow("secretsmanager:GetSecretValue", arn("secretsmanager", "secret:shop/url-??????")),
-    ]);
+      expect(environment).toEqual({ DATABASE_URL_SECRET: name });
+      expect(grants).toEqual([
+        allow("secretsmanager:GetSecretValue", arn("secretsmanager", `secret:${name}-??????`)),
+      ]);
+    },
+  );
+
+  test("WHEN the name is a parameter of the template THEN it is the parameter's value", () => {
+    const { environment } = withUrl((stack) => {
+      const { valueAsString } = new CfnParameter(stack, "SecretName");
+      return { secret: Secret.fromSecretNameV2(stack, "Url", valueAsString) };
+    });
+
+    expect(environment).toEqual({ DATABASE_URL_SECRET: { Ref: "SecretName" } });
+  });
+
+  test.each([
+    ["of this account, is read by name", "123456789012", "neon-direct", "neon-direct"],
+    ["of another account, is read by ARN", "210987654321", "shop/url", "%s"],
+  ])("WHEN it is a partial ARN THEN a secret %s", (_what, account, name, id) => {
+    const partial = `arn:aws:secretsmanager:eu-central-1:${account}:secret:${name}`;
+    const app = new App();
+    const stack = new Stack(app, "S", { env: { account: "123456789012", region: "eu-central-1" } });
+    const environment = databaseUrlEnvironment(stack, {
+      secret: Secret.fromSecretPartialArn(stack, "Url", partial),
+    });
+
+    expect(environment).toEqual({ DATABASE_URL_SECRET: id.replace("%s", partial) });
+  });
+
+  test("WHEN it is a partial ARN that AWS takes for a whole one THEN the synth fails, and says the way out", () => {
+    const partial = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:neon-direct";
+
+    expect(() =>
+      withUrl((stack) => ({ secret: Secret.fromSecretPartialArn(stack, "Url", partial) })),
+    ).toThrow(/will not find it\. Name the secret by Secret\.fromSecretNameV2/);
   });
 
   test("WHEN it is a field of a secret by its whole ARN THEN the role may read that ARN and nothing like it", () => {

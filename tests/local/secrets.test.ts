@@ -50,6 +50,23 @@ describe("Secrets Manager", () => {
     expect(await readSecret("app/database")).toMatchObject({ SecretString: "new" });
   });
 
+  const ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:";
+
+  test.each(["neon-direct", "shop-master", "db-secret"])(
+    "finds %s by its name and its whole ARN, and takes its partial ARN for a whole one",
+    async (name) => {
+      secrets.set(name, "value");
+
+      expect(await readSecret(name)).toMatchObject({ ARN: `${ARN}${name}-AbCdEf` });
+      expect(await readSecret(`${ARN}${name}-AbCdEf`)).toMatchObject({ Name: name });
+      for (const wrong of [`${ARN}${name}`, `${ARN}${name}-xxxxxx`, `${ARN}${name}-`]) {
+        await expect(readSecret(wrong)).rejects.toMatchObject({
+          name: "ResourceNotFoundException",
+        });
+      }
+    },
+  );
+
   test("does not find a secret that does not exist", async () => {
     await expect(readSecret("missing")).rejects.toMatchObject({
       name: "ResourceNotFoundException",
@@ -58,11 +75,19 @@ describe("Secrets Manager", () => {
 
   test("denies access on command", async () => {
     secrets.set("app/database", "value");
-    secrets.deny("app/database");
+    secrets.deny("app/database", { forCalls: 2 });
+    const denied = { name: "AccessDeniedException" };
 
+    await expect(readSecret("app/database")).rejects.toMatchObject(denied);
+    await expect(readSecret("app/database")).rejects.toMatchObject(denied);
+    expect(await readSecret("app/database")).toMatchObject({ SecretString: "value" });
+
+    secrets.deny("app/database", { of: "its key" });
     await expect(readSecret("app/database")).rejects.toMatchObject({
-      name: "AccessDeniedException",
+      ...{ ...denied, message: "Access to KMS is not allowed" },
     });
+    secrets.deny("app/database", { of: "its key", forMs: 0 });
+    expect(await readSecret("app/database")).toMatchObject({ SecretString: "value" });
   });
 
   test("holds its answer back", async () => {

@@ -6,7 +6,7 @@ import { parseRequest, type Request } from "../request.ts";
 import { refuseMistyped } from "../unknown-fields.ts";
 import type { Call, Caller, End, InvocationContext } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
-import { put } from "./response-url.ts";
+import { put, refuseForeignUrl } from "./response-url.ts";
 import { attributesOf, reasonOf } from "./summary.ts";
 
 /** An event that was recognised. */
@@ -34,6 +34,7 @@ export function cloudformation(event: unknown): Caller | null {
 
 async function requestIn(event: CustomResourceEvent, call: Call): Promise<Request | null> {
   const { RequestType, ResourceProperties } = event;
+  if (isDirect(event, call.context)) refuseForeignUrl(asText(event.ResponseURL));
   // Nothing of the event is read on Delete: old properties, invented ids and a database that is gone are fine.
   if (RequestType === "Delete") return null;
   if (RequestType !== "Create" && RequestType !== "Update") {

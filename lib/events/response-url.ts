@@ -10,11 +10,43 @@ const PUT_TIMEOUT_MS = 10_000;
 const FIRST_PAUSE_MS = 200;
 
 /**
+ * A URL of AWS, as CloudFormation makes them: a host under one of AWS' domains (the last one is the sovereign cloud's), by
+ * https, on its own port, without a user. Compared as text, so that no parser can be of another opinion.
+ */
+const OF_AWS = /^https:\/\/(?:[a-z\d-]+\.)+amazonaws\.(?:com|com\.cn|eu)(?::443)?(?:[/?]|$)/i;
+
+/** The variables by which an SDK is led to another endpoint than AWS', for all services or one. */
+const ENDPOINT = /^AWS_ENDPOINT_URL(?:_[A-Z\d_]+)?$/;
+
+/**
+ * Refuses a URL for the answer that is not AWS': whoever may invoke the function could have it send a PUT to a host of
+ * their choice, from inside its network. With a local endpoint, as stand-ins set one, any URL of HTTP is fine.
+ * @throws MigratorError `ANSWER_REFUSED`, without the URL (a secret)
+ */
+export function refuseForeignUrl(url: string, environment = process.env): void {
+  if (OF_AWS.test(url)) return;
+  if (/^https?:\/\//i.test(url) && hasLocalEndpoint(environment)) return;
+  throw new MigratorError(
+    "ANSWER_REFUSED",
+    "The event asks for an answer to a URL that is not one of AWS: https, and a host under amazonaws.com. Nothing was run, and nothing was sent. Find out who invokes the function with it; for a stand-in of CloudFormation set AWS_ENDPOINT_URL.",
+  );
+}
+
+/** Whether an endpoint is set that is none of AWS' own, such as that of a VPC. */
+function hasLocalEndpoint(environment: NodeJS.ProcessEnv): boolean {
+  if (environment.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === "true") return false;
+  return Object.entries(environment).some(
+    ([name, url = ""]) => ENDPOINT.test(name) && url.trim() !== "" && !OF_AWS.test(url.trim()),
+  );
+}
+
+/**
  * Sends the answer to the URL that CloudFormation gave us.
- * @throws MigratorError `INTERNAL`, without the URL (a secret), so that Lambda counts an error: nobody
+ * @throws MigratorError `ANSWER_REFUSED`, and `INTERNAL`, without the URL (a secret), so that Lambda counts an error: nobody
  *   else would learn that the stack is left waiting
  */
 export async function put(url: string, body: string, deadline: number): Promise<void> {
+  refuseForeignUrl(url);
   let last: Attempt = { problem: "no attempt was made", final: false };
   for (let attempt = 1; attempt <= MAX_PUTS; attempt += 1) {
     // Near the deadline half of the time is kept for another attempt: a connection may simply go silent.

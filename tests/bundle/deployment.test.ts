@@ -172,6 +172,32 @@ describe("CloudFormation", () => {
   });
 });
 
+test.each(["Create", "Update", "Delete"])(
+  "a %s that asks for an answer elsewhere than at AWS runs nothing, and sends nothing",
+  async (RequestType) => {
+    const stack = await startCloudFormation({ invoke: () => Promise.resolve() });
+    const other = startLambda({
+      handlerDirectory: inject("assetFolder"),
+      environment: { ...environment, AWS_ENDPOINT_URL: "" },
+    });
+    onTestFinished(async () => {
+      await Promise.all([stack.stop(), other.stop()]);
+    });
+    const ResponseURL = stack.bucket.presign("answer");
+    const resource = { LogicalResourceId: "Run", ServiceToken: other.functionArn };
+
+    const outcome = await other.invoke({ RequestType, ...resource, ResponseURL });
+
+    expect(outcome.payload).toMatchObject({ errorType: "ANSWER_REFUSED" });
+    expect(outcome.logs.find((line) => line.includes('"run.failed"'))).toContain("ANSWER_REFUSED");
+    expect(outcome.logs.join("\n")).not.toContain(ResponseURL);
+    expect(stack.bucket.counts().connections).toBe(0);
+    expect(
+      await database.sql("select nspname from pg_namespace where nspname = 'drizzle'"),
+    ).toEqual([]);
+  },
+);
+
 test("the database's address comes from Secrets Manager or SSM, read by the real clients", async () => {
   const secrets = await startSecrets();
   onTestFinished(() => secrets.stop());

@@ -50,10 +50,12 @@ export const HTTP: readonly unknown[] = [
   { ...V1, requestContext: { elb: { targetGroupArn: "arn" } }, queryStringParameters: {} },
 ];
 
+/** Where CloudFormation waits for the answer, for a function with a local endpoint. Nobody listens on the discard port. */
+export const RESPONSE_URL = "http://127.0.0.1:9/answer?signature=x";
+
 const CUSTOM_RESOURCE = {
   RequestType: "Create",
-  // Nobody listens on the discard port.
-  ResponseURL: "http://127.0.0.1:9/answer?signature=x",
+  ResponseURL: RESPONSE_URL,
   StackId: "arn:aws:cloudformation:eu-central-1:123456789012:stack/shop/0f",
   RequestId: "7a8b",
   ResourceType: "Custom::NeonMigrations",

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ERROR_CODES, type ErrorCode, MigratorError, toError } from "../../../lib/errors.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { buildReport, failedReport } from "../../../lib/report/report.ts";
@@ -176,6 +176,8 @@ describe("a custom resource is answered by us", () => {
     async (ServiceToken, invokedFunctionArn, ours) => {
       const event = { ...CREATE, ServiceToken, ResponseURL: "http://127.0.0.1:1/never" };
       const invocation = { ...context, invokedFunctionArn };
+      vi.stubEnv("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+      onTestFinished(() => void vi.unstubAllEnvs());
 
       const answered = respondTo(event, null, makeCall(invocation));
 

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
 import { recognise } from "../../../lib/events/recognise.ts";
 import { silentLog } from "../../../lib/log.ts";
@@ -23,6 +23,11 @@ import { tries } from "../../setup/tries.ts";
 
 /** What is left of the time only matters to the answers that are sent, and nobody listens to those here. */
 const CONTEXT = lambdaContext(400);
+
+beforeEach(() => {
+  vi.stubEnv("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+  return () => void vi.unstubAllEnvs();
+});
 
 /** Nothing says where a database is, whatever our environment does, so that a real run ends as soon as it asks. */
 function nowhere(): never {

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import fc from "fast-check";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
 import { recognise } from "../../../lib/events/recognise.ts";
 import { answerCall, type createHandler } from "../../../lib/handler/handler.ts";
@@ -208,6 +208,8 @@ describe("a handler", () => {
     });
     await new Promise<void>((resolve) => server.listen(0, resolve));
     const { port } = Object(server.address());
+    vi.stubEnv("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    onTestFinished(() => void vi.unstubAllEnvs());
     const event = {
       ...{ RequestType: "Create", LogicalResourceId: "Run", ResourceProperties: {} },
       ServiceToken: lambdaContext().invokedFunctionArn,

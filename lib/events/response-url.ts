@@ -23,7 +23,7 @@ const ENDPOINT = /^AWS_ENDPOINT_URL(?:_[A-Z\d_]+)?$/;
  * their choice, from inside its network. With a local endpoint, as stand-ins set one, any URL of HTTP is fine.
  * @throws MigratorError `ANSWER_REFUSED`, without the URL (a secret)
  */
-export function refuseForeignUrl(url: string, environment = process.env): void {
+export function refuseForeignUrl(url: string, environment: NodeJS.ProcessEnv = process.env): void {
   if (OF_AWS.test(url)) return;
   if (/^https?:\/\//i.test(url) && hasLocalEndpoint(environment)) return;
   throw new MigratorError(

@@ -7,6 +7,7 @@ import {
   reasonOf,
   withRights,
 } from "../rights.ts";
+import type { DatabaseUrlReference } from "./config.ts";
 
 /** Longest wait for an answer of AWS. */
 const TIMEOUT_MS = 10_000;
@@ -17,8 +18,23 @@ const PASSING = /Throttl|Timeout|Abort|Network|ECONN|ENOTFOUND|Internal/i;
 /** An ARN whose end Secrets Manager takes for the six characters that it adds to a name. */
 const LOOKS_WHOLE = /^arn:[^:]+:secretsmanager:.*-[A-Za-z0-9]{6}$/;
 
-/** @throws MigratorError `SECRET_UNAVAILABLE` */
-export async function readParameter(name: string, patience: Patience): Promise<string> {
+/** The fields in which people keep a connection string. */
+const URL_FIELDS = ["url", "databaseUrl", "DATABASE_URL", "connectionString"];
+
+/** Reads the connection string in a secret or a parameter. @throws MigratorError `SECRET_UNAVAILABLE` */
+export async function readSecretUrl(
+  reference: Exclude<DatabaseUrlReference, { readonly from: "environment" }>,
+  patience: Patience,
+): Promise<string> {
+  if (reference.from === "parameter") {
+    const { name } = reference;
+    return urlIn(await readParameter(name, patience), `The parameter ${name}`, null);
+  }
+  const { id, field } = reference;
+  return urlIn(await readSecret(id, patience), `The secret ${id}`, field);
+}
+
+async function readParameter(name: string, patience: Patience): Promise<string> {
   try {
     const { GetParameterCommand, SSMClient } = await import("@aws-sdk/client-ssm");
     const command = new GetParameterCommand({ Name: name, WithDecryption: true });
@@ -31,8 +47,7 @@ export async function readParameter(name: string, patience: Patience): Promise<s
   }
 }
 
-/** @throws MigratorError `SECRET_UNAVAILABLE` */
-export async function readSecret(id: string, patience: Patience): Promise<string> {
+async function readSecret(id: string, patience: Patience): Promise<string> {
   try {
     const { GetSecretValueCommand, SecretsManagerClient } = await import(
       "@aws-sdk/client-secrets-manager"
@@ -74,4 +89,49 @@ function unavailable(
     `${what} could not be read${afterWaiting(thrown)}: ${reason.replace(/\.$/, "")}. ${wayOut}`,
     { retryable: PASSING.test(reason) },
   );
+}
+
+/**
+ * Finds the connection string in a secret. The secret is the string itself, or a JSON object. The object holds the
+ * string in a field, or its parts under the names of RDS or of PostgreSQL's drivers.
+ */
+function urlIn(secret: string, where: string, field: string | null): string {
+  if (secret.trim() === "") {
+    throw new MigratorError(
+      "SECRET_UNAVAILABLE",
+      `${where} holds no text: it is empty, or binary.`,
+    );
+  }
+  if (!secret.trimStart().startsWith("{")) return secret.trim();
+  const fields = parse(secret);
+  const key = field ?? URL_FIELDS.find((each) => typeof fields[each] === "string");
+  const value = key === undefined ? fromParts(fields) : fields[key];
+  if (typeof value === "string" && value.trim() !== "") return value.trim();
+  throw new MigratorError(
+    "SECRET_UNAVAILABLE",
+    `${where} holds no connection string${field === null ? "" : ` in its field ${field}`}. Name the field with DATABASE_URL_SECRET_FIELD.`,
+  );
+}
+
+function fromParts(fields: Readonly<Record<string, unknown>>): string | undefined {
+  const { host, password } = fields;
+  const username = fields.username ?? fields.user;
+  const port = fields.port ?? 5432;
+  const database = fields.dbname ?? fields.database ?? username;
+  if (typeof host !== "string" || typeof username !== "string" || typeof password !== "string")
+    return undefined;
+  if (!["string", "number"].includes(typeof port) || typeof database !== "string") return undefined;
+  const parts = [username, password, database];
+  // Half a character cannot be percent-encoded.
+  if (parts.some((part) => /\p{Surrogate}/u.test(part))) return undefined;
+  const [login, secret, path] = parts.map(encodeURIComponent);
+  return `postgres://${login}:${secret}@${host}:${port}/${path}`;
+}
+
+function parse(secret: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(secret);
+  } catch {
+    return {};
+  }
 }

@@ -1,14 +1,10 @@
 import { CustomResource, Duration, Token } from "aws-cdk-lib";
 import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
+import { serviceTimeoutOf } from "../lib/events/redelivery.ts";
 import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
-import { timeoutOf } from "./functions.ts";
+import { longestSecondsOf } from "./functions.ts";
 import type { NeonMigrationsProps, RunRequest } from "./props.ts";
-
-/** CloudFormation waits so much longer than the function may run, instead of an hour. */
-const ANSWER_MARGIN_SECONDS = 60;
-/** CloudFormation's wait where the time-out is known only at deployment: that for the longest one. */
-const LONGEST_SECONDS = 900 + ANSWER_MARGIN_SECONDS;
 
 /** Fields for other callers only: a custom resource always applies, and cannot return a failed report. */
 const NOT_FOR_DEPLOYMENTS = ["action", "onFailure"];
@@ -20,12 +16,11 @@ export function makeRun(
   props: NeonMigrationsProps,
   hash: string,
 ): CustomResource {
-  const timeout = timeoutOf(scope, props);
   const run = new CustomResource(scope, "Run", {
     serviceToken: lambda.functionArn,
     resourceType: "Custom::NeonMigrations",
     serviceTimeout: Duration.seconds(
-      timeout.isUnresolved() ? LONGEST_SECONDS : timeout.toSeconds() + ANSWER_MARGIN_SECONDS,
+      serviceTimeoutOf(longestSecondsOf(scope, props), props.retryAttempts),
     ),
     properties: {
       ...textsOf(scope, props.request ?? {}),

@@ -9,6 +9,7 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct, IConstruct } from "constructs";
+import { eventAgeOf, RETRY_ATTEMPTS } from "../lib/events/redelivery.ts";
 import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { acknowledge, allowThemselves, makeRole } from "./role.ts";
@@ -83,9 +84,9 @@ function settingsOf(scope: Construct, props: NeonMigrationsProps, asset: string)
     code: Code.fromAsset(asset),
     memorySize: props.memorySize ?? 512,
     timeout: timeoutOf(scope, props),
-    // Lambda must not repeat a failed run by itself an hour later.
-    retryAttempts: 0,
+    retryAttempts: props.retryAttempts ?? RETRY_ATTEMPTS,
     ...definedOf({
+      maxEventAge: eventAge(scope, props),
       tracing: props.tracing,
       vpc: props.vpc,
       vpcSubnets: props.vpcSubnets,
@@ -131,6 +132,18 @@ export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): D
   throw new Error(
     `${scope.node.path}: timeout is ${timeout.toSeconds()} s, and a Lambda function may run ${MAX_TIMEOUT_SECONDS} s at most.`,
   );
+}
+
+/** Returns the longest time that the function may run, in seconds; where only the deployment knows it, Lambda's limit. */
+export function longestSecondsOf(scope: Construct, props: NeonMigrationsProps): number {
+  const timeout = timeoutOf(scope, props);
+  return timeout.isUnresolved() ? MAX_TIMEOUT_SECONDS : timeout.toSeconds();
+}
+
+/** An event that nobody waits for any more must not come back. A queued run may wait for as long as Lambda keeps it. */
+function eventAge(scope: Construct, props: NeonMigrationsProps): Duration | undefined {
+  if (props.asyncRuns === true) return undefined;
+  return Duration.seconds(eventAgeOf(longestSecondsOf(scope, props), props.retryAttempts));
 }
 
 /** Warns of subnets without a way out: a stack whose function cannot answer waits for its whole time, perhaps twice. */

@@ -110,6 +110,13 @@ export interface NeonMigrationsProps {
   /** How long the function may run, 15 minutes at most. @default Duration.minutes(15) */
   readonly timeout?: Duration;
 
+  /**
+   * How often Lambda delivers an event again when the process died before it answered: 0, 1 or 2. CloudFormation waits
+   * for as many runs.
+   * @default 1
+   */
+  readonly retryAttempts?: number;
+
   /** Whether X-Ray traces the function. @default - no tracing */
   readonly tracing?: Tracing;
 

@@ -71,7 +71,7 @@ async function start(
       NEON_WS_PROXY: relay.address,
     },
   });
-  service.deploy(lambda, { maximumRetryAttempts: 0 });
+  service.deploy(lambda);
   const functionUrl = await startFunctionUrl(lambda);
   const variables = {
     DATABASE_URL: databaseUrl,

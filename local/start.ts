@@ -140,7 +140,7 @@ class Stage {
     const url = this.#postgres.url("neondb", owner);
     this.#current = await this.#deploy("drizzle", "asset", url);
     const stack = await startCloudFormation({
-      invoke: (event) => this.#function.invokeAsync(event, { maximumRetryAttempts: 0 }),
+      invoke: (event) => this.#function.invokeAsync(event),
       serviceToken: this.#function.functionArn,
     });
     const operation = async (work: ReturnType<typeof stack.create>) => {

@@ -89,7 +89,7 @@ export function startCall(
     ...(qualifier === undefined ? {} : { qualifier }),
     ...(onPart === undefined ? {} : { onPart }),
   };
-  const { maximumRetryAttempts = 2 } = settings;
+  const { maximumRetryAttempts } = settings;
   return {
     type: queued ? "Event" : "RequestResponse",
     functionArn:
@@ -97,7 +97,10 @@ export function startCall(
     requestId,
     event,
     attempts: queued
-      ? lambda.invokeAsync(event, { ...call, maximumRetryAttempts })
+      ? lambda.invokeAsync(event, {
+          ...call,
+          ...(maximumRetryAttempts === undefined ? {} : { maximumRetryAttempts }),
+        })
       : lambda.invoke(event, call).then((invocation) => [invocation]),
   };
 }

@@ -6,6 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
+import { RETRY_ATTEMPTS } from "../../lib/events/redelivery.ts";
 import { LOCAL_FUNCTION_ARN } from "../aws/account.ts";
 import { type Job, type Outcome, Sandbox, type SandboxOptions } from "./sandbox.ts";
 
@@ -48,7 +49,7 @@ export interface LocalLambda {
   /**
    * Queues the event as CloudFormation and others do (type `Event`). A failed call is repeated with the same request
    * id. Lambda waits one minute, then two, before a repetition; this stand-in repeats at once.
-   * @param options.maximumRetryAttempts 0, 1 or 2. Default: 2
+   * @param options.maximumRetryAttempts 0, 1 or 2. Default: what our construct deploys. Lambda's own is 2
    * @returns every attempt
    */
   invokeAsync(
@@ -62,7 +63,6 @@ export interface LocalLambda {
 }
 
 const MAX_TIMEOUT_MS = 900_000;
-const MAX_RETRIES = 2;
 
 /**
  * Prepares a function. As in Lambda, each process serves one call at a time and is used again while it lives, and
@@ -96,7 +96,7 @@ export function startLambda(options: LambdaOptions): LocalLambda {
   return {
     functionArn,
     invoke: (event, call = {}) => run(jobFor(event, call)),
-    invokeAsync: async (event, { maximumRetryAttempts = MAX_RETRIES, ...call } = {}) => {
+    invokeAsync: async (event, { maximumRetryAttempts = RETRY_ATTEMPTS, ...call } = {}) => {
       const job = jobFor(event, call);
       const attempts: Invocation[] = [];
       do {

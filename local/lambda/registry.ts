@@ -4,7 +4,7 @@ import type { LocalLambda } from "./lambda.ts";
 
 /** The settings of a function in its account. */
 export interface FunctionSettings {
-  /** How often a failed asynchronous call is repeated: 0, 1 or 2. Default: 2. */
+  /** How often a failed asynchronous call is repeated: 0, 1 or 2. Default: as for `invokeAsync`. */
   readonly maximumRetryAttempts?: number;
   /** The aliases by which the function may be called. */
   readonly aliases?: readonly string[];

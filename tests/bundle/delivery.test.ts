@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { RETRY_ATTEMPTS } from "../../lib/events/redelivery.ts";
 import type { Outcome } from "../../local/lambda/sandbox.ts";
 import { accounts, booking, broken, WRITTEN, written } from "../setup/bookings.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
@@ -37,7 +38,7 @@ describe("a direct invocation that Lambda delivers again", () => {
 
     const reports = attempts.map(reportIn);
     expect(reports.map(({ requestId, status, error }) => [requestId, status, error])).toEqual(
-      Array(3).fill(["9d1c2f4e", "failed", reports[0]?.error]),
+      Array(1 + RETRY_ATTEMPTS).fill(["9d1c2f4e", "failed", reports[0]?.error]),
     );
     expect(reports[0]?.error).toMatchObject({ migration: broken.tag, sqlstate: "23502" });
     expect(await written(database)).toEqual(left);

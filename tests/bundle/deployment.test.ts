@@ -147,7 +147,7 @@ describe("CloudFormation", () => {
 
   beforeEach(async () => {
     stack = await startCloudFormation({
-      invoke: (event) => lambda.invokeAsync(event, { maximumRetryAttempts: 0 }),
+      invoke: (event) => lambda.invokeAsync(event),
       serviceToken: lambda.functionArn,
     });
     return () => stack.stop();

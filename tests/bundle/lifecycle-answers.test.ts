@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { RETRY_ATTEMPTS } from "../../lib/events/redelivery.ts";
 import type { Exchange } from "../../local/cloudformation/exchange.ts";
 import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
 import type { AuthoredMigration } from "../setup/deployment.ts";
@@ -100,6 +101,23 @@ describe("deliveries", () => {
       expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
     },
   );
+
+  test("The process dies in every delivery of the request", async () => {
+    const creating = create("slow");
+    let backend: unknown;
+    for (let deliveries = 0; deliveries <= RETRY_ATTEMPTS; deliveries += 1) {
+      backend = await stack.gate.reached(backend);
+      await stack.current().kill();
+    }
+    const created = await creating;
+
+    expectEnd(created, ["No answer came."]);
+    expect(stack.ended.map(({ functionError }) => functionError)).toEqual([
+      ...Array(1 + RETRY_ATTEMPTS).fill("Unhandled"),
+      null,
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
+  });
 
   test("The process dies between its commit and its answer", async () => {
     const { bucket } = stack.cloudFormation;
@@ -244,7 +262,7 @@ describe("answers", () => {
       ["Create", "FAILED", undefined, undefined],
       ["Delete", "SUCCESS", "skipped", "0"],
     ]);
-    expect(created.exchanges[0]?.puts).toEqual([403, 403, 403]);
+    expect(created.exchanges[0]?.puts).toEqual(Array(1 + RETRY_ATTEMPTS).fill(403));
     expect(stack.ended[0]?.payload).toMatchObject({
       errorType: "INTERNAL",
       errorMessage: expect.stringContaining("403"),

@@ -22,7 +22,7 @@ export function jobAnswered(template: Template, stage: Stage): Check {
           DATABASE_URL_SECRET: SECRET_ARN,
           AWS_ENDPOINT_URL_CODEPIPELINE: pipeline.url,
         });
-        await lambda.invokeAsync(jobOf(migrate?.Configuration), { maximumRetryAttempts: 0 });
+        await lambda.invokeAsync(jobOf(migrate?.Configuration));
         const [call] = pipeline.calls;
         expectEqual([call?.operation, call?.refusedWith], ["PutJobSuccessResult", null]);
         expectEqual(await migrations(), stage.bundle.migrations.length);

@@ -16,6 +16,9 @@ export interface Template {
   readonly Outputs?: Readonly<Record<string, { readonly Value: unknown }>>;
 }
 
+/** Without a setting Lambda repeats a call twice. */
+const LAMBDAS_OWN_RETRIES = 2;
+
 const FUNCTION_TYPES = ["AWS::Lambda::Function", "AWS::Serverless::Function"];
 
 /** CloudFormation's short tags, as far as the examples use them. */
@@ -43,7 +46,8 @@ export function deployed(template: Template, stage: Stage): Check {
       const custom = resources.find(({ Type }) => Type === "Custom::NeonMigrations");
       const { lambda: running, migrations } = await stage.deploy(environmentOf(lambda));
       const stack = await startCloudFormation({
-        invoke: (event) => running.invokeAsync(event, { maximumRetryAttempts: 0 }),
+        invoke: (event) => running.invokeAsync(event, redeliveryOf(template)),
+        serviceTimeoutMs: Number(custom?.Properties.ServiceTimeout) * 1_000,
         serviceToken: running.functionArn,
       });
       try {
@@ -63,6 +67,15 @@ export function deployed(template: Template, stage: Stage): Check {
       }
     },
   };
+}
+
+/** How often a template has Lambda repeat a call: by a resource, or by what SAM makes one of. */
+function redeliveryOf({ Resources }: Template): { readonly maximumRetryAttempts: number } {
+  const settings = Object.values(Resources).map(({ Type, Properties }) =>
+    Type === "AWS::Lambda::EventInvokeConfig" ? Properties : Object(Properties.EventInvokeConfig),
+  );
+  const given = settings.find(({ MaximumRetryAttempts }) => MaximumRetryAttempts !== undefined);
+  return { maximumRetryAttempts: Number(given?.MaximumRetryAttempts ?? LAMBDAS_OWN_RETRIES) };
 }
 
 /** The environment variables of a function, with what an example leaves to its parameters filled in. */

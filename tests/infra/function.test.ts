@@ -12,7 +12,8 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { describe, expect, test } from "vitest";
-import type { NeonMigrations } from "../../infra/neon-migrations.ts";
+import type { NeonMigrations, NeonMigrationsProps } from "../../infra/neon-migrations.ts";
+import { RETRY_ATTEMPTS } from "../../lib/events/redelivery.ts";
 import { grantsIn, ownVpc, runOf, scene } from "../setup/synthesis.ts";
 
 const functionOf = (stack: Stack) => {
@@ -36,10 +37,54 @@ describe("GIVEN a function", () => {
       Runtime: "nodejs24.x",
       Timeout: 900,
     });
-    // A run that failed is not delivered again, an hour later.
-    Template.fromStack(stack).hasResourceProperties("AWS::Lambda::EventInvokeConfig", {
-      MaximumRetryAttempts: 0,
-    });
+  });
+
+  test.each<[string, Partial<NeonMigrationsProps>, object, string]>([
+    [
+      "nothing is said",
+      {},
+      { MaximumRetryAttempts: RETRY_ATTEMPTS, MaximumEventAgeInSeconds: 1_020 },
+      "1920",
+    ],
+    [
+      "it may run five minutes",
+      { timeout: Duration.minutes(5) },
+      { MaximumRetryAttempts: 1, MaximumEventAgeInSeconds: 420 },
+      "720",
+    ],
+    [
+      "twice is asked for",
+      { retryAttempts: 2 },
+      { MaximumRetryAttempts: 2, MaximumEventAgeInSeconds: 2_040 },
+      "2940",
+    ],
+    [
+      "none is asked for",
+      { retryAttempts: 0 },
+      { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 },
+      "960",
+    ],
+    [
+      "a queued run may wait for its turn",
+      { asyncRuns: true },
+      { MaximumRetryAttempts: 1, MaximumEventAgeInSeconds: Match.absent() },
+      "1920",
+    ],
+  ])(
+    "WHEN its process dies and %s THEN it is called again, and CloudFormation waits for each call",
+    (_what, props, redelivery, serviceTimeout) => {
+      const { stack } = scene({ ...props, streamingUrl: true });
+
+      Template.fromStack(stack).allResourcesProperties(
+        "AWS::Lambda::EventInvokeConfig",
+        redelivery,
+      );
+      expect(runOf(stack).ServiceTimeout).toBe(serviceTimeout);
+    },
+  );
+
+  test("WHEN more calls are asked for than Lambda makes THEN the synth fails", () => {
+    expect(() => scene({ retryAttempts: 3 })).toThrow(/between 0 and 2/);
   });
 
   test("WHEN everything is said of it THEN that is what it is", () => {
@@ -62,7 +107,6 @@ describe("GIVEN a function", () => {
       TracingConfig: { Mode: "Active" },
       Environment: { Variables: { LEDGER_SCHEMA: "public", LEDGER_TABLE: "migrations" } },
     });
-    expect(runOf(stack).ServiceTimeout).toBe("360");
   });
 
   test.each([Runtime.NODEJS_20_X, Runtime.PYTHON_3_13, Runtime.PROVIDED_AL2023])(

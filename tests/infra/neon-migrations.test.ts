@@ -31,7 +31,7 @@ describe("GIVEN nothing but migrations and a secret", () => {
     ]);
   });
 
-  test("WHEN synthesised THEN the run names the function itself, waits for its rights, and a minute longer than it", () => {
+  test("WHEN synthesised THEN the run names the function itself, waits for its rights, and for two calls of it", () => {
     template.templateMatches({
       Resources: {
         MigrationsFunction0E989F76: {
@@ -44,7 +44,7 @@ describe("GIVEN nothing but migrations and a secret", () => {
     });
     expect(runOf(stack)).toEqual({
       ServiceToken: { "Fn::GetAtt": ["MigrationsFunction0E989F76", "Arn"] },
-      ServiceTimeout: "960",
+      ServiceTimeout: "1920",
       MigrationsHash: migrations.migrationsHash,
     });
   });
@@ -119,7 +119,7 @@ describe("GIVEN a request", () => {
     // CloudFormation waits as long as for the longest.
     expect(runOf(stack)).toMatchObject({
       lockTimeoutMs: { Ref: "Patience" },
-      ServiceTimeout: "960",
+      ServiceTimeout: "1920",
     });
     Template.fromStack(stack).hasResourceProperties("AWS::Lambda::Function", {
       FunctionName: { Ref: "AWS::StackName" },

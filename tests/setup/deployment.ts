@@ -5,6 +5,7 @@ import { inject } from "vitest";
 import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
 import { writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
+import { RETRY_ATTEMPTS } from "../../lib/events/redelivery.ts";
 import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
 import { lambdaEnvironment } from "../../local/lambda/lambda.ts";
 import { type Job, type Outcome, Sandbox } from "../../local/lambda/sandbox.ts";
@@ -32,7 +33,7 @@ export interface Deployment {
   deployFolder(folder: string): Promise<string>;
   /** Delivers an event to a free process, or to a new one. A job may be delivered any number of times. */
   deliver(job: Job): Promise<Outcome>;
-  /** Delivers a job as Lambda's queue does: a failed call is repeated, at most twice, with the same request id. */
+  /** Delivers a job as Lambda's queue does: a failed call is repeated as often as it is deployed, with the same request id. */
   deliverFromQueue(job: Job): Promise<readonly Outcome[]>;
   /** Ends every process with SIGKILL. */
   kill(): Promise<void>;
@@ -55,9 +56,8 @@ export interface DeploymentOptions {
   readonly movableClock?: boolean;
 }
 
-const MAX_RETRIES = 2;
 /** Lambda's longest time-out. */
-const TIMEOUT_MS = 900_000;
+export const TIMEOUT_MS = 900_000;
 
 /** Prepares a function with the handler of a real deployment. */
 export function prepareDeployment(
@@ -122,12 +122,7 @@ export function prepareDeployment(
     },
     deployFolder,
     deliver,
-    deliverFromQueue: async (job) => {
-      const attempts: Outcome[] = [];
-      do attempts.push(await deliver(job));
-      while (attempts.at(-1)?.functionError !== null && attempts.length <= MAX_RETRIES);
-      return attempts;
-    },
+    deliverFromQueue: (job) => repeated(() => deliver(job)),
     kill,
     freeze: () => {
       for (const sandbox of sandboxes) sandbox.freeze();
@@ -142,6 +137,16 @@ export function prepareDeployment(
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** Repeats a call that fails, as often as our construct asks Lambda to. */
+export async function repeated(
+  call: (attempt: number) => Promise<Outcome>,
+): Promise<readonly Outcome[]> {
+  const attempts: Outcome[] = [];
+  do attempts.push(await call(attempts.length));
+  while (attempts.at(-1)?.functionError !== null && attempts.length <= RETRY_ATTEMPTS);
+  return attempts;
 }
 
 /** Writes a folder as drizzle-kit 0.x leaves it. */

@@ -18,6 +18,7 @@ export const ERROR_CODES = [
   // the bundle, the configuration, the call
   "BUNDLE_MISSING",
   "BUNDLE_INVALID",
+  "BUNDLE_STALE",
   "BUNDLE_TOO_LARGE",
   "CONFIG_INVALID",
   "DATABASE_URL_MISSING",

@@ -7,6 +7,7 @@ import { refuseMistyped } from "../unknown-fields.ts";
 import type { Call, Caller, End, InvocationContext } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
 import { put, refuseForeignUrl } from "./response-url.ts";
+import type { Stale } from "./stale.ts";
 import { attributesOf, reasonOf } from "./summary.ts";
 
 /** An event that was recognised. */
@@ -18,6 +19,9 @@ const MAX_RESPONSE_BYTES = 4_096;
 /** The lengths at which the reason is tried, in characters, until the answer as a whole is short enough. */
 const REASON_LENGTHS = [1_000, 500, 200, 50, 0];
 
+/** The form of a bundle's hash. */
+const BUNDLE_HASH = /^[0-9a-f]{64}$/;
+
 /** The properties that CloudFormation and our construct set. Others are left alone: people add some to force an Update. */
 const OWN_PROPERTIES = ["ServiceToken", "ServiceTimeout", "MigrationsHash", "SynthesisedAt"];
 
@@ -25,14 +29,27 @@ const OWN_PROPERTIES = ["ServiceToken", "ServiceTimeout", "MigrationsHash", "Syn
 export function cloudformation(event: unknown): Caller | null {
   if (!isRecord(event) || typeof event.RequestType !== "string") return null;
   if (!("LogicalResourceId" in event)) return null;
+  let stale: Stale | null = null;
   return {
     source: "cloudformation",
-    request: (call) => requestIn(event, call),
-    respond: (end) => respond(event, end),
+    request: async (call) => {
+      const other = await otherBundle(event, call);
+      if (other === null) return requestIn(event);
+      if (other === "taken back") return null;
+      stale = other;
+      throw stale.error;
+    },
+    nextCall: () => stale?.next ?? null,
+    respond: (end) => {
+      // The call fails, so that Lambda delivers the event again.
+      if (end.next !== null) throw stale?.error;
+      return respond(event, end);
+    },
   };
 }
 
-async function requestIn(event: CustomResourceEvent, call: Call): Promise<Request | null> {
+/** @throws MigratorError for a request that cannot be served */
+function requestIn(event: CustomResourceEvent): Request | null {
   const { RequestType, ResourceProperties } = event;
   if (isDirect(event, call.context)) refuseForeignUrl(asText(event.ResponseURL));
   // Nothing of the event is read on Delete: old properties, invented ids and a database that is gone are fine.
@@ -43,7 +60,6 @@ async function requestIn(event: CustomResourceEvent, call: Call): Promise<Reques
       "CloudFormation's request type is none of Create, Update and Delete.",
     );
   }
-  if (RequestType === "Update" && (await isTakenBack(event, call))) return null;
   // A stack may go back to properties that were taken before, and must not get stuck by it.
   const tolerated =
     RequestType === "Update" ? Object.keys(asRecord(event.OldResourceProperties)) : [];
@@ -59,21 +75,15 @@ async function requestIn(event: CustomResourceEvent, call: Call): Promise<Reques
   return RequestType === "Update" ? { ...request, ahead: "warn" } : request;
 }
 
-/**
- * Whether a deployment goes back from our bundle to one that ours begins with: then we apply nothing. A rollback may
- * reach this code before the older code is there again. Any other change may lead forward, by code that is behind: then
- * the pending migrations have to be applied.
- */
-async function isTakenBack(event: CustomResourceEvent, call: Call): Promise<boolean> {
-  const from = hashIn(event.OldResourceProperties);
-  const to = hashIn(event.ResourceProperties);
-  if (from === to) return false;
-  const { whole, heads } = await call.bundleHashes();
-  return from === whole && heads.includes(to);
-}
-
-function hashIn(properties: unknown): string {
-  return asText(asRecord(properties).MigrationsHash);
+/** Looks whether the deployment's bundle is ours. It comes first: code that is behind may not even know the properties. */
+async function otherBundle(event: CustomResourceEvent, call: Call) {
+  const { MigrationsHash } = asRecord(event.ResourceProperties);
+  if (event.RequestType !== "Create" && event.RequestType !== "Update") return null;
+  if (!BUNDLE_HASH.test(asText(MigrationsHash))) return null;
+  const hashes = await call.bundleHashes();
+  if (MigrationsHash === hashes.whole) return null;
+  const { readOther } = await import("./on-use.ts");
+  return readOther(event, call.context, hashes, isDirect(event, call.context));
 }
 
 async function respond(event: CustomResourceEvent, { report, call }: End): Promise<object> {

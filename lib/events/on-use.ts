@@ -4,3 +4,4 @@ export { followRun, recordOutcome } from "../queued-runs/carry-out.ts";
 export { answerHook } from "./codedeploy-answer.ts";
 export { answerJob } from "./codepipeline-answer.ts";
 export { serveRun } from "./http/serve-run.ts";
+export { readOther } from "./stale.ts";

@@ -29,6 +29,12 @@ export interface CloudFormationOptions extends SenderOptions {
   readonly serviceToken?: string;
   /** Called before an Update is rolled back. CloudFormation then restores the function's old code, if it can. */
   readonly restoreCode?: () => unknown;
+  /**
+   * Whether operations are in Express mode (CloudFormation user guide, "express mode" and "stack failure options"): a failed
+   * operation is not rolled back. What succeeded stays, a failed Update alone is taken back, while the function keeps its
+   * new code, and what failed to be created is deleted by the next operation. Default: false.
+   */
+  readonly express?: boolean;
 }
 
 /** The settings of one operation. */
@@ -42,9 +48,11 @@ export interface Operation {
   /** The status of the stack after the operation. */
   readonly status:
     | "CREATE_COMPLETE"
+    | "CREATE_FAILED"
     | "ROLLBACK_COMPLETE"
     | "ROLLBACK_FAILED"
     | "UPDATE_COMPLETE"
+    | "UPDATE_FAILED"
     | "UPDATE_ROLLBACK_COMPLETE"
     | "UPDATE_ROLLBACK_FAILED"
     | "DELETE_COMPLETE"
@@ -91,6 +99,8 @@ interface Resource {
 interface Stack extends Sender {
   readonly options: CloudFormationOptions;
   readonly resources: Map<string, Resource>;
+  /** What failed to be created, and waits for the next operation. */
+  readonly failed: Map<string, Omit<Resource, "data">>;
 }
 
 const STACK_NAME = "local";
@@ -105,6 +115,7 @@ export async function startCloudFormation(
     stackId: `arn:aws:cloudformation:eu-central-1:123456789012:stack/${STACK_NAME}/${randomUUID()}`,
     serviceToken: options.serviceToken ?? LOCAL_FUNCTION_ARN,
     resources: new Map(),
+    failed: new Map(),
   };
   const { bucket, resources } = stack;
   return {
@@ -135,13 +146,26 @@ async function create(
   };
   const created = await exchange(stack, change, delivery);
   const physicalId = created.physicalResourceId ?? inventedId(id);
-  if (created.status === "SUCCESS" && !othersFail) {
+  const { express = false } = stack.options;
+  if (created.status === "SUCCESS" && (express || !othersFail)) {
     stack.resources.set(id, { physicalId, properties, data: created.data });
-    return operation("CREATE_COMPLETE", [created]);
+    const cleanedUp = await deleteFailed(stack, id);
+    return operation(othersFail ? "CREATE_FAILED" : "CREATE_COMPLETE", [created, ...cleanedUp]);
+  }
+  if (express) {
+    stack.failed.set(id, { physicalId, properties });
+    return operation("CREATE_FAILED", [created]);
   }
   const undone = await sendDelete(stack, id, { physicalId, properties });
   const status = undone.status === "SUCCESS" ? "ROLLBACK_COMPLETE" : "ROLLBACK_FAILED";
   return operation(status, [created, undone]);
+}
+
+/** Deletes what an earlier operation failed to create. Whether that comes before or after the new one is not documented. */
+async function deleteFailed(stack: Stack, id: string): Promise<readonly Exchange[]> {
+  const failed = stack.failed.get(id);
+  stack.failed.delete(id);
+  return failed === undefined ? [] : [await sendDelete(stack, id, failed)];
 }
 
 async function update(
@@ -154,11 +178,15 @@ async function update(
   const old = existing(stack, id);
   if (isDeepStrictEqual(properties, old.properties)) return operation("UPDATE_COMPLETE", []);
   const updated = await sendUpdate(stack, id, { from: old, to: properties }, delivery);
-  if (updated.status === "FAILED" || othersFail) return rollBack(stack, id, properties, updated);
+  const { express = false } = stack.options;
+  if (updated.status === "FAILED" || (othersFail && !express)) {
+    return rollBack(stack, id, properties, updated);
+  }
   const physicalId = updated.physicalResourceId ?? old.physicalId;
   stack.resources.set(id, { physicalId, properties, data: updated.data });
-  if (physicalId === old.physicalId) return operation("UPDATE_COMPLETE", [updated]);
-  return operation("UPDATE_COMPLETE", [updated, await sendDelete(stack, id, old)]);
+  const status = othersFail ? "UPDATE_FAILED" : "UPDATE_COMPLETE";
+  if (physicalId === old.physicalId) return operation(status, [updated]);
+  return operation(status, [updated, await sendDelete(stack, id, old)]);
 }
 
 /** Rolls an Update back. @param updated the Update to undo; it may still be under way */
@@ -169,13 +197,14 @@ async function rollBack(
   updated: Exchange | Promise<Exchange>,
 ): Promise<Operation> {
   const old = existing(stack, id);
-  await stack.options.restoreCode?.();
+  const { express = false, restoreCode } = stack.options;
+  if (!express) await restoreCode?.();
   const undoing = { from: { physicalId: old.physicalId, properties }, to: old.properties };
   const undone = await sendUpdate(stack, id, undoing);
   const rolledBack = undone.status === "SUCCESS";
   if (rolledBack) stack.resources.set(id, { ...old, data: undone.data });
   const status = rolledBack ? "UPDATE_ROLLBACK_COMPLETE" : "UPDATE_ROLLBACK_FAILED";
-  return operation(status, [await updated, undone]);
+  return operation(express ? "UPDATE_FAILED" : status, [await updated, undone]);
 }
 
 async function remove(stack: Stack, id: string): Promise<Operation> {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Operation } from "../../local/cloudformation/cloudformation.ts";
 import { accounts, booking, broken, slow, WRITTEN, written } from "../setup/bookings.ts";
 import { expectEnd } from "../setup/lifecycle-table.ts";
@@ -307,6 +307,115 @@ describe("a deployment that another resource fails", () => {
       ["Update", "SUCCESS", "skipped", "0"],
     ]);
     expect(await written(stack.database)).toEqual(WRITTEN.upToSlow);
+  });
+});
+
+describe("a function whose code is not that of the deployment", () => {
+  test("The update comes before the function's new code is in force", async () => {
+    await create("first");
+
+    const properties = await stack.useLater("second");
+    const updated = await stack.cloudFormation.update(ID, properties);
+
+    expectEnd(updated);
+    expect(stack.ended.map(({ payload }) => payload)).toMatchObject([
+      { answered: true },
+      { errorType: "BUNDLE_STALE", errorMessage: expect.stringMatching(/ again in a minute\.$/) },
+      { answered: true },
+    ]);
+    expect([logged("run.continues").length, logged("run.failed").length]).toEqual([1, 0]);
+    expect(exchanged(updated)).toEqual([["Update", "SUCCESS", "applied", "1"]]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("The function keeps its old code, and the update names new migrations", async () => {
+    await create("first");
+    const properties = await stack.use("second");
+    await stack.use("first");
+
+    const updated = await stack.cloudFormation.update(ID, properties);
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "FAILED", "failed", "0"],
+      ["Update", "SUCCESS", "up-to-date", "0"],
+    ]);
+    expect(updated.exchanges[0]?.reason).toMatch(/^BUNDLE_STALE: .* deploy again\. .*bundle\.json/);
+    expect(await written(stack.database)).toEqual(there);
+  });
+
+  test("A new stack names other migrations than its function has", async () => {
+    const { MigrationsHash } = await stack.use("second");
+
+    const created = await create("first", { MigrationsHash });
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([
+      ["Create", "FAILED", "failed", "0"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(created.exchanges[0]?.reason).toMatch(/^BUNDLE_STALE: /);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
+  });
+
+  test("a function that Lambda calls only once answers at once that its code is another", async () => {
+    await create("first", { ServiceTimeout: 960 });
+    const properties = { ...(await stack.use("second")), ServiceTimeout: 960 };
+    await stack.use("first");
+
+    const updated = await stack.cloudFormation.update(ID, properties);
+
+    expect(updated.status).toBe("UPDATE_ROLLBACK_COMPLETE");
+    expect(stack.ended.map(({ functionError }) => functionError)).toEqual([null, null, null]);
+    expect(updated.exchanges[0]?.reason).toMatch(/^BUNDLE_STALE: /);
+    expect(await written(stack.database)).toEqual(there);
+  });
+});
+
+describe("in Express mode", () => {
+  beforeEach(() => stack.reset({ express: true }));
+
+  test("A migration fails when the stack is created in Express mode", async () => {
+    const created = await create("broken");
+    const again = await create("second");
+
+    expectEnd(created);
+    expect(exchanged(created)).toEqual([["Create", "FAILED", "failed", "0"]]);
+    expect(again.status).toBe("CREATE_COMPLETE");
+    expect(exchanged(again)).toEqual([
+      ["Create", "SUCCESS", "applied", "2"],
+      ["Delete", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("A migration fails in an update in Express mode", async () => {
+    await create("first");
+    stack.restoreBeforeRollback("first");
+
+    const updated = await update("broken");
+    const again = await update("second");
+
+    expectEnd(updated);
+    expect(exchanged(updated)).toEqual([
+      ["Update", "FAILED", "failed", "0"],
+      ["Update", "SUCCESS", "skipped", "0"],
+    ]);
+    expect(again.status).toBe("UPDATE_COMPLETE");
+    expect(exchanged(again)).toEqual([["Update", "SUCCESS", "applied", "1"]]);
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+  });
+
+  test("Another resource fails after an update in Express mode", async () => {
+    await create("first");
+
+    const updated = await update("second", {}, { othersFail: true });
+    const again = await update("second");
+
+    expectEnd(updated);
+    expect([updated, again].map(exchanged)).toEqual([[["Update", "SUCCESS", "applied", "1"]], []]);
+    expect(again.status).toBe("UPDATE_COMPLETE");
+    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
-import { LOCAL_FUNCTION_ARN } from "../../local/aws/account.ts";
+import { serviceTimeoutOf } from "../../lib/events/redelivery.ts";
 import {
   type CloudFormationOptions,
   type LocalCloudFormation,
@@ -11,7 +11,13 @@ import type { ResourceRequest } from "../../local/cloudformation/response.ts";
 import type { Job, Outcome } from "../../local/lambda/sandbox.ts";
 import { closeGate, type Gate } from "./bookings.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
-import { type AuthoredMigration, type Deployment, prepareDeployment } from "./deployment.ts";
+import {
+  type AuthoredMigration,
+  type Deployment,
+  prepareDeployment,
+  repeated,
+  TIMEOUT_MS,
+} from "./deployment.ts";
 import { untilNobodyIsLeft } from "./scene.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -32,7 +38,9 @@ export interface TestStack<Name extends string> {
   /** Every ended delivery of this test, in the order of the ends. */
   readonly ended: readonly Outcome[];
   /** Makes this version the function's code for later deliveries. Returns the properties of its template. */
-  use(name: Name): Promise<{ readonly MigrationsHash: string }>;
+  use(name: Name): Promise<DeployedProperties>;
+  /** The same, but the present code answers until a call is repeated: a call during the update of a function's code. */
+  useLater(name: Name): Promise<DeployedProperties>;
   /** Returns the version that is the function's code now. */
   current(): Deployment;
   /** Deploys a version for the first time, with more properties. */
@@ -44,7 +52,13 @@ export interface TestStack<Name extends string> {
   /** Sends requests to another function in place of this one; null: to this one again. */
   askInstead(other: Asked | null): void;
   /** Empties the database, and starts another stack. */
-  reset(options?: Partial<Pick<CloudFormationOptions, "serviceToken">>): Promise<void>;
+  reset(options?: Partial<Pick<CloudFormationOptions, "serviceToken" | "express">>): Promise<void>;
+}
+
+/** The properties that the construct gives the custom resource. */
+export interface DeployedProperties {
+  readonly MigrationsHash: string;
+  readonly ServiceTimeout: number;
 }
 
 /** The name of the one resource that `create` and `update` deploy. */
@@ -69,11 +83,17 @@ export function testStack<Name extends string>(
   const running = () => cloudFormation ?? expect.fail("The stack is not there yet.");
 
   const invoke = async (request: ResourceRequest): Promise<void> => {
-    const deployment = started().code.current();
+    const { code } = started();
     if (asked === null) {
-      ended.push(...(await deployment.deliverFromQueue(jobOf(request))));
+      await repeated(async (attempt) => {
+        if (attempt > 0) await code.bringLater();
+        const outcome = await code.current().deliver(jobOf(request));
+        ended.push(outcome);
+        return outcome;
+      });
       return;
     }
+    const deployment = code.current();
     await asked(request, async (event) => {
       const outcome = await deployment.deliver({ requestId: request.RequestId, event });
       ended.push(outcome);
@@ -81,7 +101,7 @@ export function testStack<Name extends string>(
     });
   };
   const use = (name: Name) => started().code.use(name);
-  const reset: TestStack<Name>["reset"] = async ({ serviceToken = LOCAL_FUNCTION_ARN } = {}) => {
+  const reset: TestStack<Name>["reset"] = async (options = {}) => {
     const { database, code } = started();
     await cloudFormation?.stop();
     await code.end();
@@ -92,7 +112,7 @@ export function testStack<Name extends string>(
     [restored, asked] = [null, null];
     ended.length = 0;
     const restoreCode = () => (restored === null ? undefined : use(restored));
-    cloudFormation = await startCloudFormation({ invoke, serviceToken, restoreCode });
+    cloudFormation = await startCloudFormation({ invoke, restoreCode, ...options });
   };
 
   beforeAll(async () => {
@@ -120,6 +140,7 @@ export function testStack<Name extends string>(
     },
     ended,
     use,
+    useLater: (name) => started().code.useLater(name),
     current: () => started().code.current(),
     create: async (name, properties, options) =>
       running().create(ID, { ...(await use(name)), ...properties }, options),
@@ -151,7 +172,9 @@ async function prepare<Name extends string>(
   return { database, gate, code: startCode(versions, own) };
 }
 
-type Code<Name extends string> = Pick<TestStack<Name>, "use" | "current"> & {
+type Code<Name extends string> = Pick<TestStack<Name>, "use" | "useLater" | "current"> & {
+  /** Brings the code that was to come later. */
+  bringLater(): Promise<void>;
   /** Ends every call that a failed test has left, with its repetitions. */
   end(): Promise<void>;
   remove(): Promise<void>;
@@ -164,18 +187,29 @@ function startCode<Name extends string>(
 ): Code<Name> {
   const known = new Map<Name, { readonly deployment: Deployment; readonly hash: string }>();
   let current: Deployment | null = null;
+  let later: Name | null = null;
   const prepare = async (name: Name) => {
+    const found = known.get(name);
+    if (found !== undefined) return found;
     const { migrations, movableClock = false, environment: other = {} } = versions[name];
     const deployment = prepareDeployment({ ...environment, ...other }, { movableClock });
-    const hash = await deployment.deploy(...migrations);
-    return { deployment, hash };
+    const prepared = { deployment, hash: await deployment.deploy(...migrations) };
+    known.set(name, prepared);
+    return prepared;
+  };
+  const use = async (name: Name) => {
+    const { deployment, hash } = await prepare(name);
+    [current, later] = [deployment, null];
+    return propertiesFor(hash);
   };
   return {
-    use: async (name) => {
-      const { deployment, hash } = known.get(name) ?? (await prepare(name));
-      known.set(name, { deployment, hash });
-      current = deployment;
-      return { MigrationsHash: hash };
+    use,
+    useLater: async (name) => {
+      later = name;
+      return propertiesFor((await prepare(name)).hash);
+    },
+    bringLater: async () => {
+      if (later !== null) await use(later);
     },
     current: () => {
       if (current === null) throw new Error("No version of the function is deployed.");
@@ -194,6 +228,10 @@ function startCode<Name extends string>(
       for (const { deployment } of known.values()) await deployment.remove();
     },
   };
+}
+
+function propertiesFor(MigrationsHash: string): DeployedProperties {
+  return { MigrationsHash, ServiceTimeout: serviceTimeoutOf(TIMEOUT_MS / 1_000) };
 }
 
 /** Makes the job of a request. A duplicate in Lambda's queue has the same request id. */

@@ -119,45 +119,84 @@ describe("an HTTP call", () => {
   });
 });
 
-describe("an Update of CloudFormation takes back", () => {
-  const update = (to: unknown, from: unknown, RequestType = "Update") => ({
+const MIGRATIONS = ["first", "second", "third"].map((tag, index) =>
+  makeMigration(tag, index, "select 1"),
+);
+const WHOLE = head(3);
+const EDITED = {
+  MigrationsHash: makeBundle(makeMigration("first", 0, "select 2"), ...MIGRATIONS.slice(1, 2)).hash,
+};
+
+/** The properties of a stack with the first so many of the migrations. */
+function head(count: number): { readonly MigrationsHash: string } {
+  return { MigrationsHash: makeBundle(...MIGRATIONS.slice(0, count)).hash };
+}
+
+function event(RequestType: string, to: unknown, from: unknown): object {
+  return {
     ...{ RequestType, LogicalResourceId: "Run" },
     ...{ ResourceProperties: to, OldResourceProperties: from },
-  });
-  const migrations = ["first", "second", "third"].map((tag, index) =>
-    makeMigration(tag, index, "select 1"),
-  );
-  const head = (count: number) => ({
-    MigrationsHash: makeBundle(...migrations.slice(0, count)).hash,
-  });
-  const whole = head(3);
-  const edited = makeBundle(makeMigration("first", 0, "select 2"), ...migrations.slice(1, 2)).hash;
+  };
+}
+
+describe("an Update of CloudFormation takes back", () => {
+  const update = (to: unknown, from: unknown) => event("Update", to, from);
 
   test.each([
-    ["the migrations that it comes from", update(head(2), whole), "skipped"],
-    ["them where none is left", update(head(0), whole), "skipped"],
-    ["nothing when they stay", update({ ...whole, modified: "error" }, whole), "planned"],
-    ["nothing when they are new", update(whole, head(2)), "planned"],
-    ["nothing where the code is not what it comes from", update(head(1), head(2)), "planned"],
-    ["nothing where the code is behind", update({ MigrationsHash: edited }, whole), "planned"],
-    ["nothing when somebody has typed the hash", update({ MigrationsHash: "2" }, whole), "planned"],
-    ["nothing when the hash is left out", update({}, whole), "planned"],
-    ["nothing when its hash is no text", update({ MigrationsHash: [whole] }, whole), "planned"],
-    ["nothing without old properties", update(head(2), undefined), "planned"],
-    ["nothing when it is a Create", update(head(2), whole, "Create"), "planned"],
-  ])("%s", async (_what, event, status) => {
+    ["the migrations that it comes from", update(head(2), WHOLE), "skipped"],
+    ["them where none is left", update(head(0), WHOLE), "skipped"],
+    ["nothing when they stay", update({ ...WHOLE, modified: "error" }, WHOLE), "planned"],
+    ["nothing when they are new", update(WHOLE, head(2)), "planned"],
+    ["nothing where it leads to the code", update(WHOLE, EDITED), "planned"],
+    ["nothing when somebody has typed the hash", update({ MigrationsHash: "2" }, WHOLE), "planned"],
+    ["nothing when the hash is left out", update({}, WHOLE), "planned"],
+    ["nothing when its hash is no text", update({ MigrationsHash: [WHOLE] }, WHOLE), "planned"],
+    ["nothing without old properties", update(WHOLE, undefined), "planned"],
+    ["nothing when it is a Create", event("Create", WHOLE, undefined), "planned"],
+  ])("%s", async (_what, sent, status) => {
     let reads = 0;
     const handler = handlerWith({
       bundle: () => {
         reads += 1;
-        return makeBundle(...migrations);
+        return makeBundle(...MIGRATIONS);
       },
       run: (_request, { requestId }) => Promise.resolve(buildReport(requestId, "planned", {})),
       logFor: () => silentLog,
     });
 
-    expect(await handler(event, context)).toMatchObject({ Data: { status } });
+    expect(await handler(sent, context)).toMatchObject({ Data: { status } });
     expect(reads).toBe(1);
+  });
+});
+
+describe("an event of CloudFormation for other migrations than ours is refused", () => {
+  test.each([
+    ["of the way back where the code is not what it comes from", event("Update", head(1), head(2))],
+    ["where the code is behind", event("Update", EDITED, WHOLE)],
+    ["where nothing is said of what it comes from", event("Update", head(2), undefined)],
+    ["where both hashes are others", event("Update", head(2), EDITED)],
+    ["where a hash stays that is wrong", event("Update", EDITED, EDITED)],
+    ["with properties that only other code knows", event("Update", { ...EDITED, ahed: "" }, WHOLE)],
+    ["on Create, even where ours begin with them", event("Create", head(2), undefined)],
+  ])("%s", async (_what, refused) => {
+    const handler = handlerWith({
+      bundle: makeBundle(...MIGRATIONS),
+      run: () => expect.fail("It was run."),
+      logFor: () => silentLog,
+    });
+
+    await expect(handler(refused, context)).rejects.toMatchObject({
+      name: "BUNDLE_STALE",
+      message: expect.stringContaining("deploy again"),
+    });
+  });
+
+  test("but a Delete is not", async () => {
+    const handler = handlerWith({ bundle: makeBundle(...MIGRATIONS), logFor: () => silentLog });
+
+    expect(await handler(event("Delete", EDITED, undefined), context)).toMatchObject({
+      Data: { status: "skipped" },
+    });
   });
 });
 

@@ -6,6 +6,7 @@ import { parseRequest, type Request } from "../request.ts";
 import { refuseMistyped } from "../unknown-fields.ts";
 import type { Call, Caller, End, InvocationContext } from "./caller.ts";
 import { withPatience } from "./continuation.ts";
+import { findOther } from "./other-bundle.ts";
 import { put, refuseForeignUrl } from "./response-url.ts";
 import type { Stale } from "./stale.ts";
 import { attributesOf, reasonOf } from "./summary.ts";
@@ -19,9 +20,6 @@ const MAX_RESPONSE_BYTES = 4_096;
 /** The lengths at which the reason is tried, in characters, until the answer as a whole is short enough. */
 const REASON_LENGTHS = [1_000, 500, 200, 50, 0];
 
-/** The form of a bundle's hash. */
-const BUNDLE_HASH = /^[0-9a-f]{64}$/;
-
 /** The properties that CloudFormation and our construct set. Others are left alone: people add some to force an Update. */
 const OWN_PROPERTIES = ["ServiceToken", "ServiceTimeout", "MigrationsHash", "SynthesisedAt"];
 
@@ -33,6 +31,7 @@ export function cloudformation(event: unknown): Caller | null {
   return {
     source: "cloudformation",
     request: async (call) => {
+      if (isDirect(event, call.context)) refuseForeignUrl(asText(event.ResponseURL));
       const other = await otherBundle(event, call);
       if (other === null) return requestIn(event);
       if (other === "taken back") return null;
@@ -51,7 +50,6 @@ export function cloudformation(event: unknown): Caller | null {
 /** @throws MigratorError for a request that cannot be served */
 function requestIn(event: CustomResourceEvent): Request | null {
   const { RequestType, ResourceProperties } = event;
-  if (isDirect(event, call.context)) refuseForeignUrl(asText(event.ResponseURL));
   // Nothing of the event is read on Delete: old properties, invented ids and a database that is gone are fine.
   if (RequestType === "Delete") return null;
   if (RequestType !== "Create" && RequestType !== "Update") {
@@ -77,13 +75,10 @@ function requestIn(event: CustomResourceEvent): Request | null {
 
 /** Looks whether the deployment's bundle is ours. It comes first: code that is behind may not even know the properties. */
 async function otherBundle(event: CustomResourceEvent, call: Call) {
-  const { MigrationsHash } = asRecord(event.ResourceProperties);
   if (event.RequestType !== "Create" && event.RequestType !== "Update") return null;
-  if (!BUNDLE_HASH.test(asText(MigrationsHash))) return null;
-  const hashes = await call.bundleHashes();
-  if (MigrationsHash === hashes.whole) return null;
-  const { readOther } = await import("./on-use.ts");
-  return readOther(event, call.context, hashes, isDirect(event, call.context));
+  const other = await findOther(asRecord(event.ResourceProperties).MigrationsHash, call);
+  const { context } = call;
+  return other?.readOther(event, context, other.ours, isDirect(event, context)) ?? null;
 }
 
 async function respond(event: CustomResourceEvent, { report, call }: End): Promise<object> {

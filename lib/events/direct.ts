@@ -3,9 +3,10 @@ import { asRecord, isRecord } from "../json.ts";
 import { fitReport } from "../report/fit.ts";
 import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
-import { oneLine, printableJson, quoted } from "../text.ts";
+import { oneLine, printableJson } from "../text.ts";
 import { refuseUnknown } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
+import { findOther } from "./other-bundle.ts";
 
 /** The keys that deployment tools add to a payload, or send alone to force a run (Terraform, Pulumi, SST, Step Functions). */
 const TOOL_KEYS = [
@@ -41,9 +42,12 @@ export function direct(event: unknown): Caller | null {
   if (!isOurs(event ?? {})) return null;
   return {
     source: "direct",
-    request() {
+    async request(call) {
       if (isDestruction(event)) return null;
-      refuseTaskToken(event);
+      const { migrationsHash } = asRecord(event);
+      const other = await findOther(migrationsHash, call);
+      if (other !== null) throw other.staleBundle(other.ours.whole, String(migrationsHash));
+      await refuseTaskToken(event);
       refuseUnknown(event ?? {}, toolKeysIn(event));
       return parseRequest(event);
     },
@@ -91,13 +95,11 @@ function isTerraforms(value: unknown): boolean {
 }
 
 /** Refuses a task token: nobody would ever send it back, and the state machine would wait until its time-out. */
-function refuseTaskToken(event: unknown): void {
+async function refuseTaskToken(event: unknown): Promise<void> {
   const key = Object.keys(asRecord(event)).find((each) => /^token$|task[-_]?token$/i.test(each));
   if (key === undefined) return;
-  throw new MigratorError(
-    "REQUEST_INVALID",
-    `The request has a task token (${quoted(key)}), which this function does not send back: Step Functions has the report as the task's result. Take .waitForTaskToken away.`,
-  );
+  const { taskTokenError } = await import("./on-use.ts");
+  throw taskTokenError(key);
 }
 
 /** Makes the error, of which Lambda passes on name and message: a line for people, and behind it the report. */

@@ -90,10 +90,11 @@ function ageOf(url: string): number | null {
   return (Date.now() - Date.parse(`${day}T${hour}:${minute}:${second}Z`)) / 1_000;
 }
 
-function staleBundle(ours: string, wanted: string, again: boolean): MigratorError {
-  const differ = `The function holds other migrations (${ours.slice(0, 12)}) than the deployment names in MigrationsHash (${wanted.slice(0, 12)}). Nothing was run.`;
+/** Makes the error of a function whose migrations are not those that its caller names. */
+export function staleBundle(ours: string, named: string, again = false): MigratorError {
+  const differ = `The function holds other migrations (${ours.slice(0, 12)}) than its caller names by their hash (${named.slice(0, 12)}). Nothing was run.`;
   const wayOut = again
     ? "Its new code may not be in force yet, so Lambda is to deliver the request again in a minute."
-    : "Where the function's new code was not in force yet, deploy again. Otherwise MigrationsHash must be the hash in the bundle.json of the asset that is deployed.";
+    : "Where the function's new code was not in force yet, deploy again. Otherwise the hash must be that in the bundle.json of the asset that is deployed.";
   return new MigratorError("BUNDLE_STALE", `${differ} ${wayOut}`, { retryable: again });
 }

@@ -51,7 +51,7 @@ async function declare(file: string, stage: Stage): Promise<Declared> {
         assumeRolePolicyForPrincipal: () => "",
         getPolicyDocumentOutput: () => ({ json: "" }),
       },
-      lambda: { Function: Resource, Invocation: Resource },
+      lambda: { Function: Resource, FunctionEventInvokeConfig: Resource, Invocation: Resource },
     },
   };
   Object.assign(globalThis, globals);

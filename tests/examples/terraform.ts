@@ -69,6 +69,7 @@ ${given("aws_iam_role.migrations", 'arn = "arn:aws:iam::123456789012:role/migrat
 ${given("aws_iam_role_policy.migrations", 'id = "migrations"')}
 ${given("aws_cloudwatch_log_group.migrations", 'arn = "arn:aws:logs:eu-central-1:123456789012:log-group:migrations"')}
 ${given("aws_lambda_function.migrations", 'arn = "arn:aws:lambda:eu-central-1:123456789012:function:shop-migrations"')}
+${given("aws_lambda_function_event_invoke_config.migrations", 'id = "shop-migrations"')}
 
 run "apply" {
   assert {

@@ -38,10 +38,17 @@ export default $config({
       environment: { variables: { DATABASE_URL_SECRET: secret.arn } },
     });
 
+    // For events that are queued, such as a pipeline's jobs: only a process that died is repeated.
+    new aws.lambda.FunctionEventInvokeConfig("MigrationsRedelivery", {
+      functionName: migrations.name,
+      maximumRetryAttempts: 1,
+      maximumEventAgeInSeconds: 1020,
+    });
+
     // A resource that needs the new schema says `{ dependsOn: [migrated] }`.
     const migrated = new aws.lambda.Invocation("Migrated", {
       functionName: migrations.name,
-      input: JSON.stringify({ action: "up" }),
+      input: JSON.stringify({ action: "up", migrationsHash: hash }),
       triggers: { migrations: hash },
     });
 

@@ -18,6 +18,10 @@ variable "asset" {
   default     = "asset"
 }
 
+locals {
+  hash = jsondecode(file("${var.asset}/bundle.json")).hash
+}
+
 resource "aws_iam_role" "migrations" {
   name_prefix = "neon-migrations-"
   assume_role_policy = jsonencode({
@@ -64,11 +68,18 @@ resource "aws_lambda_function" "migrations" {
   }
 }
 
+# For events that are queued, such as a pipeline's jobs: only a process that died is repeated.
+resource "aws_lambda_function_event_invoke_config" "migrations" {
+  function_name                = aws_lambda_function.migrations.function_name
+  maximum_retry_attempts       = 1
+  maximum_event_age_in_seconds = 1020
+}
+
 # What needs the new schema says `depends_on = [aws_lambda_invocation.migrations]`.
 resource "aws_lambda_invocation" "migrations" {
   function_name = aws_lambda_function.migrations.function_name
-  input         = jsonencode({ action = "up" })
-  triggers      = { migrations = jsondecode(file("${var.asset}/bundle.json")).hash }
+  input         = jsonencode({ action = "up", migrationsHash = local.hash }) # A zip of other migrations is refused.
+  triggers      = { migrations = local.hash }
   depends_on    = [aws_iam_role_policy.migrations]
 }
 

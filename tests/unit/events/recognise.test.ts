@@ -200,6 +200,31 @@ describe("an event of CloudFormation for other migrations than ours is refused",
   });
 });
 
+describe("a direct invocation for other migrations than ours", () => {
+  const { MigrationsHash: ours } = WHOLE;
+  const { MigrationsHash: another } = EDITED;
+
+  test.each([
+    ["is refused", { action: "up", migrationsHash: another }, "BUNDLE_STALE"],
+    ["is refused when it only asks", { action: "plan", migrationsHash: another }, "BUNDLE_STALE"],
+    ["is refused without a request", { tf: {}, migrationsHash: another }, "BUNDLE_STALE"],
+    ["asks for nothing on destroy", { tf: { action: "delete" }, migrationsHash: another }, null],
+    ["is one for ours", { migrationsHash: ours }, "planned"],
+    ["is none that can be told from its text", { migrationsHash: "5f2b8c1e" }, "planned"],
+    ["is none where the key is of a tool", { hash: another }, "planned"],
+  ])("%s", async (_what, sent, status) => {
+    const handler = handlerWith({
+      bundle: makeBundle(...MIGRATIONS),
+      run: (_request, { requestId }) => Promise.resolve(buildReport(requestId, "planned", {})),
+      logFor: () => silentLog,
+    });
+
+    const report: unknown = await handler({ onFailure: "return", ...sent }, context);
+    const { error, status: seen } = Object(report);
+    expect(error?.code ?? seen ?? null).toBe(status);
+  });
+});
+
 describe("a custom resource is answered by us", () => {
   const arn = context.invokedFunctionArn;
 

@@ -8,15 +8,10 @@ import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Endpoint, parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
-import { backoffMs, pause } from "../wait.ts";
+import { pause } from "../wait.ts";
 import type { Connection, SessionOptions, Whereabouts } from "./connection.ts";
-import {
-  connectDeadline,
-  connectError,
-  connectTimeout,
-  mostAttempts,
-  refusesPipelinedLogin,
-} from "./errors.ts";
+import { connectDeadline, connectTimeout, refusesPipelinedLogin } from "./errors.ts";
+import type { Attempts } from "./refusal.ts";
 import { openSession } from "./session.ts";
 
 /** The needs of a connection beside the target. */
@@ -48,7 +43,8 @@ export async function connect<Asked extends string>(
     error.code === "CONNECT_TIMEOUT" && until === options.deadline
       ? connectDeadline(error, endpoint.host)
       : error;
-  for (let attempt = 1, last: MigratorError | null = null; ; attempt += 1) {
+  let attempts: Attempts | null = null;
+  for (let last: MigratorError | null = null; ; ) {
     const timeoutMs = until - Date.now();
     if (timeoutMs <= 0) {
       throw outOfTime(last ?? connectTimeout(endpoint.host, Date.now() - started, null));
@@ -56,10 +52,10 @@ export async function connect<Asked extends string>(
     const outcome = await attemptOnce(endpoint, target, { ...options, until });
     if (!(outcome instanceof MigratorError)) return outcome;
     last = withEarlier(outcome, last, endpoint.host, Date.now() - started);
-    const pauseMs = backoffMs(attempt);
-    if (Date.now() + pauseMs >= until) throw outOfTime(last);
-    if (last.facts.retryable !== true || attempt >= mostAttempts(last)) throw last;
-    options.log("connect.retry", { attempt, code: last.code });
+    attempts ??= new (await import("./refusal.ts")).Attempts();
+    const pauseMs = attempts.pauseMs(last, until - Date.now());
+    if (pauseMs === null) throw outOfTime(last);
+    options.log("connect.retry", { attempt: attempts.count, code: last.code });
     await pause(pauseMs);
   }
 }
@@ -85,7 +81,9 @@ async function attemptOnce<Asked extends string>(
       if (!refusesPipelinedLogin(thrown)) break;
     }
   }
-  return last instanceof MigratorError ? last : connectError(last, endpoint.host);
+  if (last instanceof MigratorError) return last;
+  const { connectError } = await import("./refusal.ts");
+  return connectError(last, endpoint.host);
 }
 
 /** Returns the error that says more: a last attempt of a few ms hears nothing, and an earlier one was told why. */

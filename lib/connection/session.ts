@@ -3,7 +3,7 @@ import { MigratorError, type Warning } from "../errors.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import type { Endpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
-import { within } from "../wait.ts";
+import { pause, within } from "../wait.ts";
 import type {
   Connection,
   DatabaseFacts,
@@ -17,10 +17,14 @@ import { connectionLost, connectTimeout, endsSession } from "./errors.ts";
 import { Notices } from "./notices.ts";
 import { disconnectsUnwatched, type Greeting, greeting, ownSettings } from "./opening.ts";
 import { Pipeline, SendFailure, type Sending } from "./pipeline.ts";
+import type { Attempts } from "./refusal.ts";
 import { createWire, type Wire } from "./websocket.ts";
 
 /** Behind the deadline a living run still cancels, records and looks. So long after it nothing of it lives, in ms. */
 const AFTER_DEADLINE_MS = 30_000;
+
+/** The longest pause before a second session is tried again. Nobody waits for it longer when the first one has ended. */
+const MOST_BESIDE_PAUSE_MS = 500;
 
 /** The time for the goodbye, in ms. */
 const CLOSE_TIMEOUT_MS = 250;
@@ -252,19 +256,42 @@ class Session<Asked extends string> implements Connection<Asked> {
     timeoutMs: number,
     work: (helper: Connection) => Promise<Result>,
   ): Promise<Result | null> {
-    const options = { ...this.#options, timeoutMs, opening: {} };
-    const helper = new Session(this.#endpoint, this.#target, options);
+    const until = Date.now() + timeoutMs;
+    const helpers: Session<never>[] = [];
     try {
-      const working = helper.open().then(work);
+      const working = this.#openBeside(until, helpers).then(work);
       return await within(working, timeoutMs, () => {
-        helper.abort();
+        helpers.at(-1)?.abort();
         return null;
       });
     } catch {
       // Work beside the run is never a reason for the run to fail.
       return null;
     } finally {
-      await helper.close();
+      await helpers.at(-1)?.close();
+    }
+  }
+
+  /** Opens a second session. Whatever refuses it may pass while there is time. */
+  async #openBeside(until: number, helpers: Session<never>[]): Promise<Connection> {
+    let attempts: Attempts | null = null;
+    for (;;) {
+      const timeoutMs = Math.max(until - Date.now(), 0);
+      const options = { ...this.#options, timeoutMs, opening: {} };
+      const helper = new Session<never>(this.#endpoint, this.#target, options);
+      helpers.push(helper);
+      try {
+        return await helper.open();
+      } catch (thrown) {
+        await helper.close();
+        const refusal = await import("./refusal.ts");
+        attempts ??= new refusal.Attempts();
+        const error = refusal.connectError(thrown, this.#endpoint.host);
+        const pauseMs = attempts.pauseMs(error, until - Date.now());
+        if (pauseMs === null) throw error;
+        await pause(Math.min(pauseMs, MOST_BESIDE_PAUSE_MS));
+        if (this.#closed) throw error;
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Connection } from "../connection/connection.ts";
+import { isCutOffFromStorage } from "../connection/errors.ts";
 import { MigratorError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import {
@@ -99,8 +100,19 @@ function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
   if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
   // A statement that may have committed something must not be sent again, whatever it was refused for.
-  if (thrown.code === "STEP_IN_DOUBT" || whyLost(thrown) === undefined) throw thrown;
+  if (thrown.code === "STEP_IN_DOUBT") throw thrown;
+  if (isCutOffFromStorage(thrown)) throw cutOff(thrown);
+  if (whyLost(thrown) === undefined) throw thrown;
   return thrown;
+}
+
+/** The next attempt has another session, and begins where this one has ended. */
+function cutOff({ message, facts }: MigratorError): MigratorError {
+  return new MigratorError(
+    "CONNECTION_LOST",
+    `${message} The compute had lost its storage for a moment. What was not committed is rolled back; run again.`,
+    { ...facts, retryable: true },
+  );
 }
 
 function whyLost({ facts, message }: MigratorError): string | undefined {

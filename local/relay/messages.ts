@@ -89,9 +89,16 @@ export function firstMessage(code: number, body: Buffer): Buffer {
   return Buffer.concat([int32(body.length + 8), int32(code), body]);
 }
 
-/** Builds an ErrorResponse as Neon's proxy sends it: without a useful SQLSTATE, without detail. */
-export function proxyError(sentence: string): Buffer {
-  return message("E", "SERROR", "CXX000", `M${sentence}`, Buffer.from([0]));
+/** Words of Neon's proxy. */
+export interface ProxyWords {
+  readonly text: string;
+  /** The SQLSTATE. Default: XX000. */
+  readonly code?: string;
+}
+
+/** Builds an ErrorResponse as Neon's proxy sends it: severity, SQLSTATE and text, and no other field. */
+export function proxyError({ text: sentence, code = "XX000" }: ProxyWords): Buffer {
+  return message("E", "SERROR", `C${code}`, `M${sentence}`, Buffer.from([0]));
 }
 
 /** Reads the fields of an ErrorResponse, by their letter. */

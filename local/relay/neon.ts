@@ -12,6 +12,7 @@ import {
   int32,
   message,
   PROTOCOL_3,
+  type ProxyWords,
   proxyError,
   readFirstMessage,
   readMessage,
@@ -30,21 +31,27 @@ export interface NeonOptions {
   readonly address: Address;
   readonly keys: KeyRing;
   readonly wakeUpMs: number;
-  /** Returns the message with which every login fails; null lets logins pass. */
-  failure(): string | null;
+  /** Returns the words with which every login fails; null lets logins pass. */
+  failure(): ProxyWords | null;
 }
 
 /** The startup parameters that the proxy forwards; it drops all others (neondatabase/neon, `proxy/src/compute`). */
 const FORWARDED = ["user", "database", "application_name", "replication", "options"];
 
 const AUTHENTICATION = { ok: 0, cleartext: 3, sasl: 10, saslFinal: 12 } as const;
-/** The role does not exist, or the rules admit nobody of that name. */
+/** Among others: the role does not exist, or may not log in. */
 const INVALID_AUTHORIZATION = "28000";
 const INVALID_PASSWORD = "28P01";
 
-/** The proxy's refusal of a login. The client gets only this sentence. */
+/** The proxy's refusal of a login. The client gets only this sentence, and the code. */
 class LoginRefused extends Error {
   override readonly name: string = "LoginRefused";
+  readonly code: string | undefined;
+
+  constructor(sentence: string, { code, cause }: { code?: string; cause?: unknown } = {}) {
+    super(sentence, { cause });
+    this.code = code;
+  }
 }
 
 /** One login: what both sides have sent so far. */
@@ -81,7 +88,8 @@ export async function joinNeon(client: RelayClient, options: NeonOptions): Promi
     await converse(login);
   } catch (thrown) {
     if (!(thrown instanceof LoginRefused)) return client.abort();
-    client.send(proxyError(thrown.message));
+    const { message: text, code } = thrown;
+    client.send(proxyError({ text, ...(code !== undefined && { code }) }));
     client.end("login refused");
     login.server?.destroy();
   }
@@ -129,7 +137,7 @@ async function logIn(login: Login, asked: ReadonlyMap<string, string>): Promise<
   const password = answer.body.toString("utf8", 0, answer.body.length - 1);
   await pause(options.wakeUpMs);
   const failure = options.failure();
-  if (failure !== null) throw new LoginRefused(failure);
+  if (failure !== null) throw new LoginRefused(failure.text, failure);
 
   const server = openServer(login);
   const collect = (bytes: Buffer) => fromServer.push(bytes);
@@ -189,12 +197,18 @@ async function authenticate(
   }
 }
 
-/** Makes the refusal. Neon's proxy has its own sentence for wrong passwords, and passes on every other one. */
+/**
+ * Makes the refusal. Neon's proxy knows passwords and roles, and has its own sentence for a wrong one. It passes on what
+ * the server says to everything else.
+ */
 function refusal(fields: ReadonlyMap<string, string>, user: string): LoginRefused {
   const code = fields.get("C");
-  const login = code === INVALID_PASSWORD || code === INVALID_AUTHORIZATION;
-  if (login) return new LoginRefused(`password authentication failed for user '${user}'`);
-  return new LoginRefused(fields.get("M") ?? "Internal error");
+  const text = fields.get("M") ?? "Internal error";
+  const isUnknown = code === INVALID_AUTHORIZATION && text.endsWith("does not exist");
+  if (code === INVALID_PASSWORD || isUnknown) {
+    return new LoginRefused(`password authentication failed for user '${user}'`);
+  }
+  return new LoginRefused(text);
 }
 
 /** Invents a cancel key, which only this relay knows, for as long as the session lives. */

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "n
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type Cut, RelayClient } from "./client.ts";
+import { type ProxyWords, proxyError } from "./messages.ts";
 import { joinNeon, type KeyRing } from "./neon.ts";
 import { type Address, dial, joinPipe } from "./pipe.ts";
 import { type RelayStats, TrafficCounter, totalTraffic } from "./traffic.ts";
@@ -62,8 +63,13 @@ export interface Relay {
   refuse(status: number | null): void;
   /** Leaves new upgrades unanswered until the returned function is called. */
   pauseNewConnections(): () => void;
-  /** Fails every login with this message of Neon's proxy; null lets them pass. Neon mode only. */
-  failLogins(message: string | null): void;
+  /** Fails every login with this text of Neon's proxy; null lets them pass. Neon mode only. */
+  failLogins(words: string | ProxyWords | null): void;
+  /**
+   * Tells every open connection this, and closes it. What the server says later goes nowhere. It must not be in the middle
+   * of a message.
+   */
+  endAll(words: ProxyWords): void;
   /** Breaks every connection and frees the port. */
   stop(): Promise<void>;
 }
@@ -74,7 +80,7 @@ interface Conditions {
   silent: boolean;
   holding: boolean;
   refusal: number | null;
-  loginFailure: string | null;
+  loginFailure: ProxyWords | null;
   gate: Promise<void> | null;
   readonly cuts: Cut[];
 }
@@ -190,8 +196,14 @@ function controls(state: State, port: number, stop: () => Promise<void>): Relay 
       conditions.refusal = status;
     },
     pauseNewConnections: () => pauseNew(conditions),
-    failLogins: (message) => {
-      conditions.loginFailure = message;
+    failLogins: (words) => {
+      conditions.loginFailure = typeof words === "string" ? { text: words } : words;
+    },
+    endAll: (words) => {
+      for (const client of state.open.keys()) {
+        client.send(proxyError(words));
+        client.end(words.text);
+      }
     },
     stop,
   };

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "../../../lib/connection/connect.ts";
 import type { Target } from "../../../lib/target/target.ts";
+import { REFUSALS } from "../../../local/relay/refusals.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../../local/relay/relay.ts";
 import { stopClock, stopDate } from "../../setup/clock.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
@@ -79,22 +80,61 @@ async function relayOnOwnPort(): Promise<Relay> {
 const to = (relay: Relay, changes: Partial<Target> = {}) =>
   targetOf(database.url, relay.address, changes);
 
-describe("what passes is waited for, before the first statement", () => {
-  test.each([
-    ["Couldn't connect to compute node", "ENDPOINT_UNAVAILABLE"],
-    ["Too many connections attempts", "ENDPOINT_UNAVAILABLE"],
-  ])("a login that fails with %j", async (message, code) => {
-    const relay = await neonRelay();
-    relay.failLogins(message);
+describe("what Neon refuses a login with", () => {
+  /** So many attempts fail before one would be let in. More than are made for what may not pass. */
+  const FAILING = 3;
 
-    const { retries, ended } = start(to(relay));
-    await waitFor(() => retries.length === 2);
-    relay.failLogins(null);
+  test("is waited for where it passes, and for three attempts where nobody knows", async () => {
+    const all = REFUSALS.flatMap((refusal) =>
+      ["XX000", ...(refusal.codes ?? [])].map((code) => ({ ...refusal, code })),
+    ).filter(({ passes }) => passes !== "when another compute sleeps");
 
-    expect(await ended).toBe("connected");
-    expect(new Set(retries)).toEqual(new Set([code]));
+    const seen = all.map(async ({ text, code }) => {
+      const relay = await neonRelay();
+      relay.failLogins({ text, code });
+      let failed = 0;
+      const onRetry = () => {
+        failed += 1;
+        if (failed === FAILING) relay.failLogins(null);
+      };
+      const { ended } = start(to(relay), { onRetry });
+      return [code, text, (await ended) === "connected" ? "passes" : failed + 1];
+    });
+
+    const expected = {
+      yes: "passes",
+      unclear: FAILING,
+      no: 1,
+      "when another compute sleeps": null,
+    };
+    expect(await Promise.all(seen)).toEqual(
+      all.map(({ code, text, passes }) => [code, text, expected[passes]]),
+    );
   });
 
+  test("is waited for with long pauses where another compute has to sleep first", async () => {
+    const slow = REFUSALS.filter(({ passes }) => passes === "when another compute sleeps");
+    const clock = stopClock();
+    const all = await Promise.all(
+      slow.map(async (words) => {
+        const relay = await neonRelay();
+        relay.failLogins(words);
+        return { relay, connecting: start(to(relay)) };
+      }),
+    );
+
+    await clock.until(() => all.every(({ connecting }) => connecting.retries.length === 1));
+    await clock.advance(4_999);
+    for (const { relay } of all) relay.failLogins(null);
+    expect(all.map(({ relay }) => relay.stats().connections)).toEqual(slow.map(() => 1));
+    await clock.advance(1);
+
+    const ended = await Promise.all(all.map(({ connecting }) => connecting.ended));
+    expect(ended).toEqual(slow.map(() => "connected"));
+  });
+});
+
+describe("what passes is waited for, before the first statement", () => {
   test("a proxy that answers 503, a way that breaks in the login, and a host that is not there yet", async () => {
     const refusing = await neonRelay();
     refusing.refuse(503);
@@ -160,35 +200,28 @@ describe("what does not pass is not tried again", () => {
     },
   );
 
-  test("a right that is missing, an endpoint that is disabled, a path that is not there", async () => {
-    const guest = await database.createRole("guest");
+  test("a right or a login that is missing, an endpoint that is disabled, a path that is not there", async () => {
+    const [guest, barred] = [await database.createRole("guest"), await database.createRole("bar")];
     await database.sql(`revoke connect on database ${database.name} from public`);
     const [denying, disabled, lost] = [await neonRelay(), await neonRelay(), await neonRelay()];
+    await database.sql(`alter role ${barred.name} nologin`);
     disabled.failLogins("Control plane request failed: endpoint is disabled");
     lost.refuse(404);
 
     const all = [
       start(targetOf(database.urlOf(guest), denying.address)),
+      start(targetOf(database.urlOf(barred), denying.address)),
       start(to(disabled)),
       start(to(lost)),
     ];
 
     expect(await Promise.all(all.map(({ ended }) => ended))).toEqual([
       "LOGIN_FAILED",
+      "LOGIN_FAILED",
       "ENDPOINT_UNAVAILABLE",
       "UNREACHABLE",
     ]);
     expect(all.flatMap(({ retries }) => retries)).toEqual([]);
-  });
-
-  test("a quota, which looks like maintenance, is tried three times", async () => {
-    const relay = await neonRelay();
-    relay.failLogins(
-      "Control plane request failed: endpoint is temporarily unavailable. Check your quotas",
-    );
-
-    expect(await start(to(relay)).ended).toBe("ENDPOINT_UNAVAILABLE");
-    expect(relay.stats().connections).toBe(3);
   });
 });
 

@@ -103,7 +103,11 @@ describe("a session whose end a proxy tells", () => {
     const running = run(target, each.bundle);
     await waitFor(() => isThere(database, each.stands));
     relay.endAll(each.words);
-    await waitFor(() => relay.stats().connections > 1);
+    let over = false;
+    void running.finally(() => {
+      over = true;
+    });
+    await waitFor(() => over || relay.stats().connections > 1);
     await goOn();
 
     const report = await running;

@@ -290,6 +290,75 @@ describe("a network that swallows everything in the middle of a statement", () =
   });
 });
 
+describe("a process that dies where nobody tells the server", () => {
+  const CASES = [
+    {
+      what: "a transaction",
+      statements: ["update accounts set balance = balance + 1", AT_GATE],
+      begin: async (database: TestDatabase) => {
+        await database.sqlAsOwner("create table gate (id int)");
+        return () => openGate(database);
+      },
+      runs: "state = 'active' and query like '%from gate%'",
+      // Everything was sent, its COMMIT included.
+      next: { status: "up-to-date", warnings: [] },
+      balance: 101,
+    },
+    {
+      what: "a statement that stands alone",
+      statements: ["create index concurrently on accounts (balance)"],
+      begin: async (database: TestDatabase) => {
+        const writer = await database.hold("update accounts set balance = 1");
+        return () => writer.release();
+      },
+      runs: "query like 'create index%' and wait_event_type = 'Lock'",
+      // Its record was not.
+      next: { status: "applied", warnings: [{ code: "STEP_FOUND_DONE" }] },
+      balance: 100,
+    },
+  ];
+
+  test.for(CASES)(
+    "leaves $what to its end, and then the lock to the next run",
+    async (each, { database, relay, target }) => {
+      const scratch = mkdtempSync(join(tmpdir(), "vanished-"));
+      onTestFinished(() => rmSync(scratch, { recursive: true }));
+      const slow = makeMigration("0001_slow", 2_000, ...each.statements);
+      writeJournaledFolder(scratch, [accounts, slow]);
+      await run(target, makeBundle(accounts));
+      const goOn = await each.begin(database);
+      const lives = () => count(database, `${OURS} and ${each.runs}`);
+      const environment = { DATABASE_URL: database.url, NEON_WS_PROXY: relay.address };
+      await neonMigrate(["up", "--folder", scratch], environment, async (kill) => {
+        await waitFor(async () => (await lives()) === 1);
+        relay.swallow();
+        kill("SIGKILL");
+      });
+
+      // While it runs the next run takes nobody for dead, and names it.
+      const next = await connect(target, {
+        ...{ requestId: "next", deadline: Date.now() + TIMEOUT_MS, log: silentLog, opening: {} },
+      });
+      const lock = { deadline: Date.now() + TIMEOUT_MS, log: silentLog, abandonedAfterMs: 200 };
+      const refused = acquireLock(next, DEFAULT_LEDGER, { ...lock, timeoutMs: 3_000 });
+      await expect(refused).rejects.toMatchObject({
+        code: "LOCKED",
+        message: expect.stringContaining("pg_terminate_backend("),
+      });
+      expect(await lives()).toBe(1);
+      await goOn();
+      const warnings = await acquireLock(next, DEFAULT_LEDGER, { ...lock, timeoutMs: TIMEOUT_MS });
+      await next.close();
+
+      expect(warnings.map(({ code }) => code)).toEqual(["ABANDONED_SESSION_ENDED"]);
+      expect(await run(target, makeBundle(accounts, slow))).toMatchObject(each.next);
+      expect(await database.sql("select balance from accounts")).toEqual([
+        { balance: each.balance },
+      ]);
+    },
+  );
+});
+
 describe("a runner that is frozen while it sends", () => {
   test("loses the lock to the next one, and nothing of its transaction stays", async ({
     database,

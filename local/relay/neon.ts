@@ -42,6 +42,8 @@ const AUTHENTICATION = { ok: 0, cleartext: 3, sasl: 10, saslFinal: 12 } as const
 /** Among others: the role does not exist, or may not log in. */
 const INVALID_AUTHORIZATION = "28000";
 const INVALID_PASSWORD = "28P01";
+/** The proxy's client for PostgreSQL, when a server hangs up during the login. */
+const EARLY_EOF = "error communicating with the server: early eof";
 
 /** The proxy's refusal of a login. The client gets only this sentence, and the code. */
 class LoginRefused extends Error {
@@ -62,6 +64,8 @@ interface Login {
   readonly fromServer: ByteQueue;
   /** Null until the server is dialled. */
   server: Socket | null;
+  /** Whether the server has taken the connection. */
+  reached: boolean;
   gone: boolean;
 }
 
@@ -73,6 +77,7 @@ export async function joinNeon(client: RelayClient, options: NeonOptions): Promi
     fromClient: new ByteQueue(),
     fromServer: new ByteQueue(),
     server: null,
+    reached: false,
     gone: false,
   };
   client.deliverTo({
@@ -100,6 +105,9 @@ function openServer(login: Login): Socket {
   if (login.gone) throw new Error("The client left during its login.");
   const server = dial(login.options.address);
   login.server = server;
+  server.once("connect", () => {
+    login.reached = true;
+  });
   server.on("error", () => login.fromServer.end());
   server.on("close", () => login.fromServer.end());
   return server;
@@ -164,17 +172,17 @@ interface Credentials {
 async function untilReady(login: Login, server: Socket, as: Credentials): Promise<void> {
   const { client, options, fromServer } = login;
   for (;;) {
-    const { type, body, whole } = await readMessage(fromServer).catch(unreachable);
+    const { type, body, whole } = await readMessage(fromServer).catch((cause: unknown) => {
+      throw new LoginRefused(login.reached ? EARLY_EOF : "Couldn't connect to compute node", {
+        cause,
+      });
+    });
     if (type === "E") throw refusal(errorFields(body), as.user);
     if (type === "R") await authenticate(login, server, { ...as, code: body.readInt32BE(0) });
     else if (type === "K") client.send(message("K", inventKey(options.keys, body, server)));
     else client.send(whole);
     if (type === "Z") return;
   }
-}
-
-function unreachable(cause: unknown): never {
-  throw new LoginRefused("Couldn't connect to compute node", { cause });
 }
 
 async function authenticate(

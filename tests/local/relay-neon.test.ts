@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { startRelay } from "../../local/relay/relay.ts";
@@ -82,8 +83,9 @@ describe("a relay in neon mode", () => {
   test("fails logins with the message that it was given", async () => {
     const relay = await database.startRelay({ mode: "neon" });
     relay.failLogins("Control plane request failed: endpoint is disabled");
-
     const failed = await firstQuery(open(relay.address));
+    relay.failLogins({ text: "Something else", code: "53000" });
+    const coded = await firstQuery(open(relay.address));
     relay.failLogins(null);
     const passed = await firstQuery(open(relay.address));
 
@@ -91,6 +93,7 @@ describe("a relay in neon mode", () => {
       code: "XX000",
       message: "Control plane request failed: endpoint is disabled",
     });
+    expect(coded).toMatchObject({ code: "53000", message: "Something else" });
     expect(passed).toEqual([{ one: 1 }]);
   });
 
@@ -110,6 +113,44 @@ describe("a relay in neon mode", () => {
     const outcome = await firstQuery(open(relay.address));
 
     expect(outcome).toMatchObject({ message: "Couldn't connect to compute node" });
+  });
+
+  test("says that the compute hung up during the login", async () => {
+    const server = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const bound = server.address();
+    const port = typeof bound === "object" && bound !== null ? bound.port : 0;
+    const relay = await startRelay({ target: { host: "127.0.0.1", port }, mode: "neon" });
+    onTestFinished(() => relay.stop());
+
+    const outcome = await firstQuery(open(relay.address));
+
+    expect(outcome).toMatchObject({
+      message: "error communicating with the server: early eof",
+    });
+  });
+
+  test("tells open sessions why they end, in the words of a proxy", async () => {
+    const relay = await database.startRelay({ mode: "neon" });
+    const client = await checkOut(open(relay.address));
+    const errors: unknown[] = [];
+    client.on("error", (error) => errors.push(error));
+    const asking = client.query("select pg_sleep(600)");
+    asking.catch(() => undefined);
+    await waitFor(async () => {
+      const rows = await database.sql(
+        "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()",
+      );
+      return rows.length === 1;
+    });
+
+    relay.endAll({ text: "server conn crashed?", code: "08P01" });
+
+    await expect(asking).rejects.toMatchObject({
+      ...{ code: "08P01", severity: "ERROR", message: "server conn crashed?", file: undefined },
+    });
+    await waitFor(() => errors.length > 0);
   });
 
   test("reads a login that arrives byte by byte", async () => {

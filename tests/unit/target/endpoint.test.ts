@@ -129,9 +129,10 @@ test.each([
   expect(endpoint).toMatchObject({ host, warnings: [] });
 });
 
-test.each(["EP-COOL-1-POOLER.EU.AWS.NEON.TECH", "ep-cool-1-pooler.eu.aws.neon.build."])(
-  "a pooled host of Neon's is replaced however it is written: %s",
-  (host) => {
-    expect(parseEndpoint(`postgres://u:p@${host}/app`).host).toBe(host.replace(/-pooler/i, ""));
-  },
-);
+test.each([
+  "EP-COOL-1-POOLER.EU.AWS.NEON.TECH",
+  "ep-cool-1-pooler.eu.aws.neon.build.",
+  "ep-cool-1-pooler.c-2.us-east-1.aws.neon.tech",
+])("a pooled host of Neon's is replaced however it is written: %s", (host) => {
+  expect(parseEndpoint(`postgres://u:p@${host}/app`).host).toBe(host.replace(/-pooler/i, ""));
+});

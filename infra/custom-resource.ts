@@ -1,10 +1,13 @@
 import { CustomResource, Duration, Token } from "aws-cdk-lib";
 import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
-import { serviceTimeoutOf } from "../lib/events/redelivery.ts";
+import { MAX_SERVICE_TIMEOUT_S, serviceTimeoutOf } from "../lib/events/redelivery.ts";
 import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
 import { longestSecondsOf } from "./functions.ts";
 import type { NeonMigrationsProps, RunRequest } from "./props.ts";
+
+/** How long before CloudFormation gives a run up its answer is sent. */
+const ANSWER_MARGIN_S = 60;
 
 /** Fields for other callers only: a custom resource always applies, and cannot return a failed report. */
 const NOT_FOR_DEPLOYMENTS = ["action", "onFailure"];
@@ -16,14 +19,13 @@ export function makeRun(
   props: NeonMigrationsProps,
   hash: string,
 ): CustomResource {
+  const seconds = longestSecondsOf(scope, props);
   const run = new CustomResource(scope, "Run", {
     serviceToken: lambda.functionArn,
     resourceType: "Custom::NeonMigrations",
-    serviceTimeout: Duration.seconds(
-      serviceTimeoutOf(longestSecondsOf(scope, props), props.retryAttempts),
-    ),
+    serviceTimeout: Duration.seconds(serviceTimeoutOf(seconds, props.retryAttempts)),
     properties: {
-      ...textsOf(scope, props.request ?? {}),
+      ...textsOf(scope, withinWait(props.request ?? {}, seconds)),
       MigrationsHash: hash,
       ...(props.alwaysRun === true ? { SynthesisedAt: new Date().toISOString() } : {}),
     },
@@ -32,6 +34,15 @@ export function makeRun(
   // Later children of the function are left out: one may be a permission for a service that waits for the run.
   run.node.addDependency(...lambda.node.children);
   return run;
+}
+
+/** Ends a run before CloudFormation has given it up: it would go on behind the rollback. */
+function withinWait(request: RunRequest, seconds: number): RunRequest {
+  const longest = MAX_SERVICE_TIMEOUT_S - ANSWER_MARGIN_S;
+  if (seconds <= longest) return request;
+  const { timeoutMs = longest * 1_000 } = request;
+  const isShorter = Token.isUnresolved(timeoutMs) || timeoutMs <= longest * 1_000;
+  return { ...request, timeoutMs: isShorter ? timeoutMs : longest * 1_000 };
 }
 
 /**

@@ -11,20 +11,23 @@ import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct, IConstruct } from "constructs";
 import { eventAgeOf, RETRY_ATTEMPTS } from "../lib/events/redelivery.ts";
 import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
+import { LEAST_MEMORY_MB, refuseUnfit, runOnInstances } from "./managed-instances.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { acknowledge, allowThemselves, makeRole } from "./role.ts";
 
 /** The runtimes in which the handler is tested. AWS takes no new functions on older ones. */
 const RUNTIMES = [Runtime.NODEJS_24_X, Runtime.NODEJS_22_X];
 
-/** Lambda's limit for a time-out. */
+/** Lambda's limit for the time-out of a standard function. */
 const MAX_TIMEOUT_SECONDS = 900;
+/** Its limit on Managed Instances. It is that of asynchronous calls: any other ends after 900 s there, too. */
+const MAX_INSTANCES_TIMEOUT_SECONDS = 5_400;
 
 /** The deployed functions, with their role and their log. */
 export interface Functions {
   /** The function that answers every caller. */
   readonly main: LambdaFunction;
-  /** The function that streams its answer over HTTP; undefined without `streamingUrl`. */
+  /** The function that streams its answer; undefined without `streamingUrl` and `streamingFunction`. */
   readonly stream: LambdaFunction | undefined;
   readonly role: IRole;
   readonly logGroup: ILogGroup;
@@ -41,6 +44,7 @@ export function makeFunctions(
   given: NeonMigrationsProps,
   asset: string,
 ): Functions {
+  refuseUnfit(scope, given);
   const props = { ...given, databaseUrl: onlyDatabaseUrl(scope, given.databaseUrl) };
   const environment = { ...databaseUrlEnvironment(scope, props.databaseUrl), ...ledgerOf(props) };
   const logGroup = logGroupOf(scope, props);
@@ -52,7 +56,9 @@ export function makeFunctions(
     description: "Applies the Drizzle migrations of this deployment to Neon.",
     ...definedOf({ functionName: props.functionName }),
   });
-  const stream = props.streamingUrl === true ? makeStream(scope, shared, main) : undefined;
+  if (props.capacityProvider !== undefined) runOnInstances(main, props.capacityProvider);
+  const streams = props.streamingUrl === true || props.streamingFunction === true;
+  const stream = streams ? makeStream(scope, shared, main) : undefined;
   if (props.asyncRuns === true) {
     allowThemselves(scope, role, stream === undefined ? [main] : [main, stream]);
   }
@@ -82,7 +88,7 @@ function settingsOf(scope: Construct, props: NeonMigrationsProps, asset: string)
     runtime: runtimeOf(scope, props),
     architecture: props.architecture ?? Architecture.ARM_64,
     code: Code.fromAsset(asset),
-    memorySize: props.memorySize ?? 512,
+    memorySize: props.memorySize ?? (props.capacityProvider === undefined ? 512 : LEAST_MEMORY_MB),
     timeout: timeoutOf(scope, props),
     retryAttempts: props.retryAttempts ?? RETRY_ATTEMPTS,
     ...definedOf({
@@ -122,22 +128,29 @@ function runtimeOf(scope: Construct, { runtime }: NeonMigrationsProps): Runtime 
   throw new Error(`${scope.node.path}: the handler runs on ${names}, not on ${runtime.name}.`);
 }
 
+/** Returns Lambda's limit for the function's time-out, in seconds. */
+function longestTimeoutOf({ capacityProvider }: NeonMigrationsProps): number {
+  return capacityProvider === undefined ? MAX_TIMEOUT_SECONDS : MAX_INSTANCES_TIMEOUT_SECONDS;
+}
+
 /**
  * Returns the longest time that the function may run.
  * @throws Error for more than Lambda allows
  */
-export function timeoutOf(scope: Construct, { timeout }: NeonMigrationsProps): Duration {
-  if (timeout === undefined) return Duration.seconds(MAX_TIMEOUT_SECONDS);
-  if (timeout.isUnresolved() || timeout.toSeconds() <= MAX_TIMEOUT_SECONDS) return timeout;
+export function timeoutOf(scope: Construct, props: NeonMigrationsProps): Duration {
+  const { timeout = Duration.seconds(MAX_TIMEOUT_SECONDS) } = props;
+  const longest = longestTimeoutOf(props);
+  if (timeout.isUnresolved() || timeout.toSeconds() <= longest) return timeout;
+  const more = `, or ${MAX_INSTANCES_TIMEOUT_SECONDS} s with a capacityProvider`;
   throw new Error(
-    `${scope.node.path}: timeout is ${timeout.toSeconds()} s, and a Lambda function may run ${MAX_TIMEOUT_SECONDS} s at most.`,
+    `${scope.node.path}: timeout is ${timeout.toSeconds()} s, and a Lambda function may run ${longest} s at most${props.capacityProvider === undefined ? more : ""}.`,
   );
 }
 
 /** Returns the longest time that the function may run, in seconds; where only the deployment knows it, Lambda's limit. */
 export function longestSecondsOf(scope: Construct, props: NeonMigrationsProps): number {
   const timeout = timeoutOf(scope, props);
-  return timeout.isUnresolved() ? MAX_TIMEOUT_SECONDS : timeout.toSeconds();
+  return timeout.isUnresolved() ? longestTimeoutOf(props) : timeout.toSeconds();
 }
 
 /** An event that nobody waits for any more must not come back. A queued run may wait for as long as Lambda keeps it. */

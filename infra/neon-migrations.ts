@@ -49,6 +49,8 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
   readonly functionUrl: FunctionUrl | undefined;
   /** Present when `streamingUrl` was asked for. */
   readonly streamingUrl: FunctionUrl | undefined;
+  /** Present when `streamingUrl` or `streamingFunction` was asked for. */
+  readonly streamingFunction: LambdaFunction | undefined;
   /** SHA-256 of the migrations, known at synth. It changes when, and only when, the migrations do. */
   readonly migrationsHash: string;
   /** The function's role, so that a grant to the construct is a grant to the function. */
@@ -72,10 +74,11 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     this.logGroup = logGroup;
     this.grantPrincipal = role;
     this.functionUrl = props.functionUrl === true ? main.addFunctionUrl(SIGNED) : undefined;
-    this.streamingUrl = stream?.addFunctionUrl({
-      ...SIGNED,
-      invokeMode: InvokeMode.RESPONSE_STREAM,
-    });
+    this.streamingFunction = stream;
+    this.streamingUrl =
+      props.streamingUrl === true
+        ? stream?.addFunctionUrl({ ...SIGNED, invokeMode: InvokeMode.RESPONSE_STREAM })
+        : undefined;
     this.migrationsHash = summary.hash;
     this.#run = props.runOnDeploy === false ? undefined : makeRun(this, main, props, summary.hash);
   }

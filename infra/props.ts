@@ -89,6 +89,13 @@ export interface NeonMigrationsProps {
   readonly streamingUrl?: boolean;
 
   /**
+   * Whether to add the function that streams a run's progress without an endpoint: for an API of yours, or in a VPC,
+   * where function URLs do not stream. It is `migrations.streamingFunction`.
+   * @default - only with `streamingUrl`
+   */
+  readonly streamingFunction?: boolean;
+
+  /**
    * Whether `POST /migrations` with `Prefer: respond-async` is answered at once, and its run goes on by itself. The
    * function may then invoke itself.
    * @default false
@@ -104,10 +111,16 @@ export interface NeonMigrationsProps {
   /** The architecture of the function. @default Architecture.ARM_64 */
   readonly architecture?: Architecture;
 
-  /** Memory of the function, in MB: 128 is enough for 300 migrations, 512 for 10,000. @default 512 */
+  /**
+   * Memory of the function, in MB: 128 is enough for 300 migrations, 512 for 10,000.
+   * @default 512, or 2048 with a `capacityProvider`, which is the least there
+   */
   readonly memorySize?: number;
 
-  /** How long the function may run, 15 minutes at most. @default Duration.minutes(15) */
+  /**
+   * How long the function may run: 15 minutes at most, or 90 with a `capacityProvider`.
+   * @default Duration.minutes(15)
+   */
   readonly timeout?: Duration;
 
   /**
@@ -116,6 +129,13 @@ export interface NeonMigrationsProps {
    * @default 1
    */
   readonly retryAttempts?: number;
+
+  /**
+   * Lambda Managed Instances for the function: CDK's `CapacityProvider`, or anything else with its ARN. Calls that nobody
+   * waits for, such as a deployment's, may then take longer than 15 minutes. The function's network is the provider's.
+   * @default - a standard function
+   */
+  readonly capacityProvider?: { readonly capacityProviderArn: string };
 
   /** Whether X-Ray traces the function. @default - no tracing */
   readonly tracing?: Tracing;

@@ -120,7 +120,7 @@ describe("GIVEN a function", () => {
 
   test("WHEN it is to run longer than Lambda lets it THEN the synth fails", () => {
     expect(() => scene({ timeout: Duration.minutes(16) })).toThrow(
-      "Shop/Migrations: timeout is 960 s, and a Lambda function may run 900 s at most.",
+      "Shop/Migrations: timeout is 960 s, and a Lambda function may run 900 s at most, or 5400 s with a capacityProvider.",
     );
   });
 });
@@ -173,7 +173,7 @@ describe("GIVEN an HTTP endpoint", () => {
   });
 
   test("WHEN it is to tell how far a run is THEN a function of its own streams, with the same rights and settings", () => {
-    const { stack, migrations } = scene((within) => ({ streamingUrl: true, vpc: ownVpc(within) }));
+    const { stack, migrations } = scene({ streamingUrl: true, memorySize: 1_024 });
     const functions = Template.fromStack(stack).findResources("AWS::Lambda::Function");
     const [main, stream] = Object.values(functions).map(({ Properties }) => Properties);
 
@@ -189,6 +189,29 @@ describe("GIVEN an HTTP endpoint", () => {
     expect(stack.resolve(migrations.streamingUrl?.url)).toEqual({
       "Fn::GetAtt": [url, "FunctionUrl"],
     });
+  });
+
+  test("WHEN it is to stream in a VPC, where function URLs do not THEN the synth fails, and names what does", () => {
+    expect(() => scene((within) => ({ streamingUrl: true, vpc: ownVpc(within) }))).toThrow(
+      /^Shop\/Migrations: streamingUrl does not stream in a vpc.*streamingFunction.*neon-migrate invoke <function> --tail/,
+    );
+  });
+
+  test("WHEN only a function is to stream THEN it is there without an endpoint, also in a VPC with the same way out", () => {
+    const { stack, migrations } = scene((within) => ({
+      streamingFunction: true,
+      vpc: ownVpc(within),
+    }));
+    const functions = Template.fromStack(stack).findResources("AWS::Lambda::Function");
+    const [main, stream] = Object.values(functions).map(({ Properties }) => Properties);
+
+    expect(stream).toEqual({ ...main, Handler: "index.stream", Description: expect.any(String) });
+    expect(stream.VpcConfig).toEqual(expect.any(Object));
+    expect(stack.resolve(migrations.streamingFunction?.functionArn)).toEqual({
+      "Fn::GetAtt": [expect.stringMatching(/Stream/), "Arn"],
+    });
+    expect(migrations.streamingUrl).toBeUndefined();
+    Template.fromStack(stack).resourceCountIs("AWS::Lambda::Url", 0);
   });
 
   const open = { authType: FunctionUrlAuthType.NONE };

@@ -64,8 +64,12 @@ const UNKNOWN: Kind = {
     `The call ended without an answer (${said}). The function may be running still, and was not called again. ${lookWith(name)}`,
 };
 
-/** Lambda's errors that pass by themselves, before the function starts (API reference, `Invoke`). */
-const PASSING = /^(?:TooManyRequests|ResourceConflict|ResourceNotReady)Exception$/;
+/**
+ * Lambda's errors that pass by themselves, before the function starts (API reference, `Invoke`). The last one is that of a
+ * function from a container image, while Lambda prepares the image.
+ */
+const PASSING =
+  /^(?:(?:TooManyRequests|ResourceConflict|ResourceNotReady)Exception|CodeArtifactUserPending(?:Exception)?)$/;
 /** Lambda's other errors from before the start. Their HTTP status is not that of a caller's mistake. */
 const NEVER_STARTED = /^(?:EC2|ENI|EFS|KMS|S3Files|SnapStart|Subnet|Invalid)/;
 

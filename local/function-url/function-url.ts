@@ -26,6 +26,10 @@ export interface FunctionUrlOptions {
 /** The limit of an event, and so of the body, as for a direct invocation. */
 const MAX_BYTES = 6_291_456;
 
+/** What Lambda says to a caller without rights. */
+const FORBIDDEN =
+  "Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html";
+
 /** Starts a stand-in for the Function URL of a function, with payload format 2.0. Its root is the whole URL. */
 export function startFunctionUrl(
   lambda: LocalLambda,
@@ -43,7 +47,7 @@ export function startFunctionUrl(
       // A caller that did not sign at all learns no more than that.
       const unsigned = problem.type.startsWith("MissingAuthentication");
       refuse(response, 403, unsigned ? "AccessDeniedException" : problem.type, {
-        Message: unsigned ? "Forbidden" : problem.message,
+        Message: unsigned ? FORBIDDEN : problem.message,
       });
       return;
     }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LoopbackServer } from "../../local/aws/loopback.ts";
 import { startFunctionUrl } from "../../local/function-url/function-url.ts";
@@ -83,6 +84,39 @@ describe.each(runtimes())("a streamed answer in $name", (runtime) => {
     expect(await rest(linesOf(wrong))).toMatchObject([
       { type: "report", report: { error: { code: "REQUEST_INVALID" } } },
     ]);
+  });
+
+  test("behind a REST API begins with status, headers and eight zero bytes", async () => {
+    await deployment.deploy(accounts, booking);
+    const answers: string[] = [];
+    for (const name of ["post", "get-plan-behind-base-path"]) {
+      const event = JSON.parse(
+        readFileSync(`tests/fixtures/events/http/rest-api-${name}.json`, "utf8"),
+      );
+      let told = "";
+      const onPart = (part: string) => {
+        told += part;
+        return true;
+      };
+      await deployment.deliver({ requestId: name, event: event.event ?? event, onPart });
+      answers.push(told);
+    }
+
+    for (const answer of answers) {
+      // What API Gateway reads before the body: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html
+      const [prelude = "", body = "", ...others] = answer.split("\0".repeat(8));
+      const { statusCode, headers, ...unknown } = JSON.parse(prelude);
+      expect([statusCode, headers["content-type"], unknown, others]).toEqual([
+        200,
+        "application/x-ndjson",
+        {},
+        [],
+      ]);
+      const lines = body.trimEnd().split("\n");
+      expect(expectReport(JSON.parse(lines.at(-1) ?? "").report)).toMatchObject({
+        status: expect.stringMatching(/^(?:applied|up-to-date|planned)$/),
+      });
+    }
   });
 
   test("does not stop the run when nobody listens any more", async () => {

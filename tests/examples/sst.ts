@@ -47,6 +47,8 @@ async function declare(file: string, stage: Stage): Promise<Declared> {
       secretsmanager: { getSecretOutput: () => ({ arn: SECRET_ARN }) },
       iam: {
         Role: Resource,
+        RolePolicy: Resource,
+        RolePolicyAttachment: Resource,
         ManagedPolicy: {},
         assumeRolePolicyForPrincipal: () => "",
         getPolicyDocumentOutput: () => ({ json: "" }),

@@ -75,7 +75,12 @@ describe("who is let in", () => {
     expect((await signed("/", { key: "guessed" })).status).toBe(403);
     const unsigned = await fetch(url.url);
 
-    expect([unsigned.status, await unsigned.json()]).toEqual([403, { Message: "Forbidden" }]);
+    expect([unsigned.status, await unsigned.json()]).toEqual([
+      403,
+      {
+        Message: expect.stringMatching(/^Forbidden\. For troubleshooting .*urls-auth\.html$/),
+      },
+    ]);
   });
 
   test("is everybody where the URL asks for nothing", async () => {

@@ -1,7 +1,7 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
 // neon-migrate bundle --out asset
-// sst deploy --stage production
+// sst deploy --stage production (SST 4; an app that SST 3 made needs `sst refresh` before)
 
 export default $config({
   app: () => ({ name: "shop", home: "aws" }),
@@ -15,21 +15,22 @@ export default $config({
 
     const role = new aws.iam.Role("MigrationsRole", {
       assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" }),
-      managedPolicyArns: [aws.iam.ManagedPolicy.AWSLambdaBasicExecutionRole],
-      inlinePolicies: [
-        {
-          name: "ReadSecret",
-          policy: aws.iam.getPolicyDocumentOutput({
-            statements: [{ actions: ["secretsmanager:GetSecretValue"], resources: [secret.arn] }],
-          }).json,
-        },
-      ],
+    });
+    const log = new aws.iam.RolePolicyAttachment("MigrationsLog", {
+      role: role.name,
+      policyArn: aws.iam.ManagedPolicy.AWSLambdaBasicExecutionRole,
+    });
+    const readSecret = new aws.iam.RolePolicy("MigrationsReadSecret", {
+      role: role.name,
+      policy: aws.iam.getPolicyDocumentOutput({
+        statements: [{ actions: ["secretsmanager:GetSecretValue"], resources: [secret.arn] }],
+      }).json,
     });
 
     const migrations = new aws.lambda.Function("Migrations", {
       description: "Applies the Drizzle migrations of this deployment to Neon.",
       role: role.arn,
-      runtime: "nodejs22.x",
+      runtime: "nodejs24.x",
       architectures: ["arm64"],
       handler: "index.handler",
       code: new $util.asset.FileArchive(asset),
@@ -46,11 +47,15 @@ export default $config({
     });
 
     // A resource that needs the new schema says `{ dependsOn: [migrated] }`.
-    const migrated = new aws.lambda.Invocation("Migrated", {
-      functionName: migrations.name,
-      input: JSON.stringify({ action: "up", migrationsHash: hash }),
-      triggers: { migrations: hash },
-    });
+    const migrated = new aws.lambda.Invocation(
+      "Migrated",
+      {
+        functionName: migrations.name,
+        input: JSON.stringify({ action: "up", migrationsHash: hash }),
+        triggers: { migrations: hash },
+      },
+      { dependsOn: [log, readSecret] },
+    );
 
     return { latestMigration: migrated.result.apply((report) => JSON.parse(report).latest) };
   },

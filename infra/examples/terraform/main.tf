@@ -3,7 +3,7 @@
 
 terraform {
   required_providers {
-    aws = { source = "hashicorp/aws", version = ">= 5.80" }
+    aws = { source = "hashicorp/aws", version = ">= 6.20" }
   }
 }
 
@@ -50,7 +50,7 @@ resource "aws_lambda_function" "migrations" {
   function_name    = "shop-migrations"
   description      = "Applies the Drizzle migrations of this deployment to Neon."
   role             = aws_iam_role.migrations.arn
-  runtime          = "nodejs22.x"
+  runtime          = "nodejs24.x"
   architectures    = ["arm64"]
   handler          = "index.handler"
   filename         = "${var.asset}.zip"
@@ -75,7 +75,8 @@ resource "aws_lambda_function_event_invoke_config" "migrations" {
   maximum_event_age_in_seconds = 1020
 }
 
-# What needs the new schema says `depends_on = [aws_lambda_invocation.migrations]`.
+# A new hash replaces this, which invokes once more. `terraform destroy` does not invoke: that would be `lifecycle_scope = "CRUD"`, and its
+# call on destroy asks for nothing. What needs the new schema says `depends_on = [aws_lambda_invocation.migrations]`.
 resource "aws_lambda_invocation" "migrations" {
   function_name = aws_lambda_function.migrations.function_name
   input         = jsonencode({ action = "up", migrationsHash = local.hash }) # A zip of other migrations is refused.

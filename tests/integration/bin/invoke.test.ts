@@ -250,19 +250,21 @@ test("a call is not known where the function takes longer than it may", async ()
 });
 
 describe("a call that starts nothing", () => {
-  test.each(["TooManyRequestsException", "ResourceConflictException"])(
-    "is repeated after a %s, and runs once",
-    async (type) => {
-      await deploy(ANSWERS);
-      service.refuse(1, type);
+  test.each([
+    "TooManyRequestsException",
+    "ResourceConflictException",
+    "ResourceNotReadyException",
+    "CodeArtifactUserPendingException",
+  ])("is repeated after a %s, and runs once", async (type) => {
+    await deploy(ANSWERS);
+    service.refuse(1, type);
 
-      const { answer, log } = call();
-      await answer;
+    const { answer, log } = call();
+    await answer;
 
-      expect(service.calls).toHaveLength(1);
-      expect(log.mock.calls.map(([event]) => event)).toEqual(["invoke.retry"]);
-    },
-  );
+    expect(service.calls).toHaveLength(1);
+    expect(log.mock.calls.map(([event]) => event)).toEqual(["invoke.retry"]);
+  });
 
   test("is given up when its patience ends", async () => {
     await deploy(ANSWERS);

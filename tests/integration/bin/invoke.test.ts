@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { callFunction, type FunctionCall } from "../../../bin/invoke/call-function.ts";
+import { invokeCommand } from "../../../bin/invoke/command.ts";
 import { reportIn } from "../../../bin/invoke/report-in-answer.ts";
 import { buildReport, failedReport, type Report } from "../../../lib/report/report.ts";
 import { LOCAL_FUNCTION_ARN } from "../../../local/aws/account.ts";
@@ -264,6 +265,21 @@ describe("a call that starts nothing", () => {
 
     expect(service.calls).toHaveLength(1);
     expect(log.mock.calls.map(([event]) => event)).toEqual(["invoke.retry"]);
+  });
+
+  test("is repeated by the command however short the wait for the lock: a function may have to be woken", async () => {
+    await deploy(ANSWERS);
+    service.refuse(1, "ResourceNotReadyException");
+    const printed = vi.spyOn(console, "log").mockReturnValue();
+    onTestFinished(() => printed.mockRestore());
+    const options = {
+      ...{ functionName: "neon-migrations", action: "up", lockTimeoutMs: 0 },
+      ...{ json: true, tail: false, exitCode: false },
+    } as const;
+
+    const code = await invokeCommand(options);
+
+    expect([code, service.calls.length]).toEqual([0, 1]);
   });
 
   test("is given up when its patience ends", async () => {

@@ -31,7 +31,7 @@ function withEverything(app: App): Scene {
       ledger: { table: "migrations" },
       alwaysRun: true,
       functionUrl: true,
-      streamingUrl: true,
+      streamingFunction: true,
       asyncRuns: true,
       runtime: Runtime.NODEJS_22_X,
       tracing: Tracing.ACTIVE,

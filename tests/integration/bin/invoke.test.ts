@@ -272,12 +272,10 @@ describe("a call that starts nothing", () => {
     service.refuse(1, "ResourceNotReadyException");
     const printed = vi.spyOn(console, "log").mockReturnValue();
     onTestFinished(() => printed.mockRestore());
-    const options = {
-      ...{ functionName: "neon-migrations", action: "up", lockTimeoutMs: 0 },
-      ...{ json: true, tail: false, exitCode: false },
-    } as const;
+    const action = "up" as const;
+    const options = { action, functionName: "neon-migrations", lockTimeoutMs: 0 };
 
-    const code = await invokeCommand(options);
+    const code = await invokeCommand({ ...options, json: true, tail: false, exitCode: false });
 
     expect([code, service.calls.length]).toEqual([0, 1]);
   });

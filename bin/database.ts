@@ -1,59 +1,67 @@
-import { type Config, readConfig } from "../lib/target/config.ts";
+import { MigratorError } from "../lib/errors.ts";
+import { readConfig } from "../lib/target/config.ts";
 import { parseEndpoint } from "../lib/target/endpoint.ts";
 import { resolveTarget } from "../lib/target/secret.ts";
 import type { Target } from "../lib/target/target.ts";
+import type { Project, ProjectOptions } from "./project.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
-/** The database that a command line names. */
-export interface Database {
-  /** @throws MigratorError when nothing names a database, or the connection string cannot be read */
-  target(): Promise<Target>;
-  /** Ends the relay, if there is one. */
-  close(): Promise<void>;
-}
-
 /** The options by which a command line names a database. */
-export interface DatabaseOptions {
-  /** The connection string. Default, without `secret` and `parameter`: the settings of the environment. */
-  readonly url?: string;
-  /** Name or ARN of a Secrets Manager secret, read through the usual chain of AWS credentials. */
-  readonly secret?: string;
-  /** The field of a secret that is JSON. */
-  readonly secretField?: string;
-  /** Name or ARN of an SSM parameter. */
-  readonly parameter?: string;
+export interface DatabaseOptions extends ProjectOptions {
   /** Whether the host is an ordinary PostgreSQL that speaks no WebSocket. */
   readonly relay: boolean;
 }
 
-/** Prepares the way to a database. Nothing happens before the target is asked for. */
-export function openDatabase(options: DatabaseOptions): Database {
-  let relay: Relay | null = null;
-  return {
-    target: async () => {
-      const target = withoutAdvice(await resolveTarget(configFor(options)));
-      if (!options.relay) return target;
-      const { host, port } = parseEndpoint(target.url);
-      await relay?.stop();
-      relay = await startRelay({ host, port });
-      return { ...target, relay: relay.address };
-    },
-    close: async () => {
-      await relay?.stop();
-    },
+/**
+ * Does some work with the database of a project, and ends the relay to it, if there is one.
+ * @param work gets the way to find the database, which throws a MigratorError when nothing names one, or the connection
+ *   string cannot be read
+ */
+export async function withDatabase<Result>(
+  project: Project,
+  viaRelay: boolean,
+  work: (target: () => Promise<Target>) => Promise<Result>,
+): Promise<Result> {
+  const relays: Relay[] = [];
+  const stop = async () => {
+    for (const relay of relays.splice(0)) await relay.stop();
   };
+  try {
+    return await work(async () => {
+      const target = withoutAdvice(await targetOf(project));
+      if (!viaRelay) return target;
+      const { host, port } = parseEndpoint(target.url);
+      await stop();
+      const relay = await startRelay({ host, port });
+      relays.push(relay);
+      return { ...target, relay: relay.address };
+    });
+  } finally {
+    await stop();
+  }
 }
 
-/** The command line's place of the connection string replaces all settings of the environment for it. */
-function configFor({ url, secret, secretField, parameter }: DatabaseOptions): Config {
-  if (url === undefined && secret === undefined && parameter === undefined) return readConfig();
-  return readConfig({
-    ...process.env,
-    DATABASE_URL: url,
-    DATABASE_URL_SECRET: secret,
-    DATABASE_URL_SECRET_FIELD: secretField,
-    DATABASE_URL_PARAMETER: parameter,
-  });
+/** Finds the database. A message about its connection string says where that came from. */
+async function targetOf(project: Project): Promise<Target> {
+  const { environment, origin } = project;
+  if (origin === null) throw databaseMissing(project);
+  try {
+    return await resolveTarget(readConfig(environment));
+  } catch (thrown) {
+    if (!(thrown instanceof MigratorError) || thrown.code !== "DATABASE_URL_INVALID") throw thrown;
+    const message = thrown.message.replace(/^The connection string/, `$& of ${origin}`);
+    throw new MigratorError(thrown.code, message, thrown.facts);
+  }
+}
+
+function databaseMissing({ config, envFiles, searched }: Project): MigratorError {
+  const files = ["the environment", ...envFiles.map(({ file }) => file)].join(" and ");
+  const database = config?.database ?? null;
+  const inConfig = database?.url === null ? database.reason : searched("dbCredentials");
+  return new MigratorError(
+    "DATABASE_URL_MISSING",
+    `Nothing says where the database is. Name it with --url, --secret or --parameter, or set DATABASE_URL, DATABASE_URL_SECRET or DATABASE_URL_PARAMETER: ${files} set none of them. ${inConfig}`,
+  );
 }
 
 /** Leaves out a warning that is for functions: a shell has no better place for a connection string. */

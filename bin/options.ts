@@ -2,13 +2,18 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { MigratorError } from "../lib/errors.ts";
 import { parseRequest } from "../lib/request.ts";
 
-/** Adds the options of every command: the folder of the migrations, and the form of the output. */
-export function withFolder(command: Command): Command {
-  return withJson(command).option(
-    "--folder <folder>",
-    "the folder that drizzle-kit generates into",
-    "drizzle",
-  );
+/** Adds the options of every command that reads a project: its folder, its files, and the form of the output. */
+export function withProject(command: Command): Command {
+  return withJson(command)
+    .option("--folder <folder>", "migrations; default: out of the config file, else drizzle")
+    .option("--config <file>", "default: drizzle.config.ts, .js, .json, .mts, .mjs or .cjs")
+    .option("--no-config", "read no drizzle.config file")
+    .option("--env-file <file...>", "files of variables; default: .env")
+    .option("--ledger-schema <name>", "default: LEDGER_SCHEMA, the config file, drizzle")
+    .option(
+      "--ledger-table <name>",
+      "default: LEDGER_TABLE, the config file, __drizzle_migrations",
+    );
 }
 
 /** Adds the option for the form of the output. */
@@ -30,8 +35,8 @@ export function withRequest(command: Command): Command {
 
 /** Adds the options of a command that goes to a database: its place, and how long to wait for other runs. */
 export function withDatabase(command: Command): Command {
-  return withFolder(command)
-    .option("--url <url>", "connection string; default: the environment, such as DATABASE_URL")
+  return withProject(command)
+    .option("--url <url>", "connection string; default: DATABASE_URL …, the config file")
     .addOption(reference("--secret <id>", "Secrets Manager secret that holds it", "parameter"))
     .addOption(reference("--secret-field <name>", "its field, when it is JSON", "parameter"))
     .addOption(reference("--parameter <name>", "SSM parameter that holds it", "secret"))

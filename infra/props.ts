@@ -40,8 +40,18 @@ export interface CheckOptions {
 
 /** The settings of the construct. */
 export interface NeonMigrationsProps {
-  /** Drizzle's folder, relative to the app's working directory. The synth compiles it, and fails for a broken one. */
-  readonly migrations: string;
+  /**
+   * Drizzle's folder, relative to the app's working directory. The synth compiles it, and fails for a broken one.
+   * @default - `out` of the drizzle.config file, else `drizzle`
+   */
+  readonly migrations?: string;
+
+  /**
+   * The drizzle.config file, relative to the app's working directory; false: none. It says where migrations and ledger
+   * are, if other props do not; its `dbCredentials` are never used.
+   * @default - `drizzle.config.ts` (or `.js`, `.json`, `.mts`, `.mjs`, `.cjs`) of the working directory, if it is there
+   */
+  readonly config?: string | false;
 
   /** The database, by reference. */
   readonly databaseUrl: DatabaseUrl;
@@ -53,8 +63,8 @@ export interface NeonMigrationsProps {
   readonly request?: RunRequest;
 
   /**
-   * The place of Drizzle's ledger, as `drizzle.config.ts` names it under `migrations`.
-   * @default - table `__drizzle_migrations` in schema `drizzle`
+   * The place of Drizzle's ledger.
+   * @default - `migrations` of the drizzle.config file, else table `__drizzle_migrations` in schema `drizzle`
    */
   readonly ledger?: { readonly schema?: string; readonly table?: string };
 

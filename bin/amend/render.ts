@@ -30,7 +30,7 @@ function outcome({ changes, written }: Amendment, colors: Colors): string {
 /** Renders a failure as text for a person. Pure. */
 export function renderAmendmentFailure(
   report: Report,
-  { folder, colors }: { readonly folder: string; readonly colors: Colors },
+  { folder, colors }: { readonly folder: string | null; readonly colors: Colors },
 ): string {
   const { error } = report;
   if (error === undefined) return "";

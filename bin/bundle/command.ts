@@ -5,15 +5,22 @@ import {
   type BundleSummary,
   makeAsset,
 } from "../../lib/compile/asset-summary.ts";
+import type { ProjectSummary } from "../../lib/project/names.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
+import { DEFAULT_LEDGER, type LedgerPlace } from "../../lib/target/target.ts";
 import { counted, oneLine, printableJson } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { type Project, type ProjectOptions, readProject } from "../project.ts";
 import { renderReport, warningLines } from "../render/report.ts";
 
 /** The options of `bundle`. */
-export interface BundleOptions extends AssetOptions {
-  readonly json: boolean;
+export interface BundleOptions extends Omit<AssetOptions, "folder">, ProjectOptions {}
+
+/** The output of `bundle --json`. */
+export interface BundleOutput extends BundleSummary {
+  /** Null where no drizzle.config file was read. */
+  readonly project: ProjectSummary | null;
 }
 
 /**
@@ -22,25 +29,34 @@ export interface BundleOptions extends AssetOptions {
  */
 export async function bundleCommand(options: BundleOptions): Promise<number> {
   const outcome = await untilEnded(bundle(options), []);
-  const report = outcome instanceof Ending ? failedReport(randomUUID(), outcome.thrown) : outcome;
-  if ("out" in report) {
-    console.log(options.json ? printableJson(report, 2) : renderSummary(report));
-    return EXIT_CODE.done;
-  }
-  console.log(options.json ? printableJson(report, 2) : renderFailure(report, options));
-  return outcome instanceof Ending ? outcome.exit(report) : EXIT_CODE.failed;
+  if (!(outcome instanceof Ending)) return outcome;
+  const report = failedReport(randomUUID(), outcome.thrown);
+  fail(report, null, options);
+  return outcome.exit(report);
 }
 
-async function bundle(options: BundleOptions): Promise<BundleSummary | Report> {
+async function bundle(options: BundleOptions): Promise<number> {
+  let project: Project | null = null;
   try {
-    return await makeAsset(options);
+    project = await readProject(options, false);
+    const { folder, config } = project;
+    const summary = await makeAsset({ ...options, folder });
+    const output: BundleOutput = {
+      ...summary,
+      project: config === null ? null : { file: config.file, ledger: config.ledger },
+    };
+    console.log(options.json ? printableJson(output, 2) : renderSummary(summary, project));
+    return EXIT_CODE.done;
   } catch (thrown) {
-    return failedReport(randomUUID(), thrown);
+    return fail(failedReport(randomUUID(), thrown), project?.folder ?? null, options);
   }
 }
 
 /** Renders the summary as text for a person. Pure. */
-function renderSummary({ migrations, out, bytes, hash, warnings }: BundleSummary): string {
+function renderSummary(
+  { migrations, out, bytes, hash, warnings }: BundleSummary,
+  { ledger }: Project,
+): string {
   const statements = migrations.reduce((sum, each) => sum + each.statements, 0);
   return [
     ...warningLines(warnings, pc),
@@ -48,9 +64,19 @@ function renderSummary({ migrations, out, bytes, hash, warnings }: BundleSummary
       `${counted(migrations.length, "migration")}, ${counted(statements, "statement")} in ${oneLine(out)}, ${(bytes / 1000).toFixed(0)} kB.`,
     ),
     `Hash ${hash}`,
+    ...ledgerLines(ledger),
   ].join("\n");
 }
 
-function renderFailure(report: Report, { folder }: BundleOptions): string {
-  return renderReport(report, { action: "plan", folder, bundle: null, colors: pc });
+/** The function reads no drizzle.config file: who deploys it tells it of a ledger that is not in the usual place. */
+function ledgerLines({ schema, table }: LedgerPlace): readonly string[] {
+  if (schema === DEFAULT_LEDGER.schema && table === DEFAULT_LEDGER.table) return [];
+  const variables = oneLine(`LEDGER_SCHEMA=${schema} LEDGER_TABLE=${table}`);
+  return [`The ledger has a place of its own. Set in the function's environment: ${variables}`];
+}
+
+function fail(report: Report, folder: string | null, { json }: BundleOptions): number {
+  const text = () => renderReport(report, { action: "plan", folder, bundle: null, colors: pc });
+  console.log(json ? printableJson(report, 2) : text());
+  return EXIT_CODE.failed;
 }

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { withFolder } from "../options.ts";
+import { withProject } from "../options.ts";
 import type { BundleOptions } from "./command.ts";
 
 export function addBundle(program: Command, end: (exitCode: number) => void): void {
-  withFolder(program.command("bundle"))
+  withProject(program.command("bundle"))
     .description("compile the folder into a ready Lambda asset: handler and bundle.json")
     .requiredOption("--out <folder>", "where the asset is written")
     .option("--handler <folder>", "another prebuilt handler than the package's own")

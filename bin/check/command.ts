@@ -9,9 +9,10 @@ import { migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { printableJson } from "../../lib/text.ts";
-import { type DatabaseOptions, openDatabase } from "../database.ts";
+import { type DatabaseOptions, withDatabase } from "../database.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { type Project, readProject } from "../project.ts";
 import { renderReport } from "../render/report.ts";
 import { annotations } from "./annotations.ts";
 import { renderFindings } from "./render.ts";
@@ -20,11 +21,9 @@ import { toSarif } from "./sarif.ts";
 
 /** The options of `check`. */
 export interface CheckOptions extends DatabaseOptions {
-  readonly folder: string;
   /** A migration's tag or a git ref: only migrations that are new since then. */
   readonly since?: string;
   readonly failOn: FailOn;
-  readonly json: boolean;
   readonly sarif: boolean;
 }
 
@@ -36,29 +35,36 @@ export async function checkCommand(options: CheckOptions): Promise<number> {
   const outcome = await untilEnded(checkFolder(options), []);
   if (!(outcome instanceof Ending)) return outcome;
   const report = failedReport(randomUUID(), outcome.thrown);
-  fail(report, null, options);
+  fail(report, { folder: null, bundle: null }, options);
   return outcome.exit(report);
 }
 
 async function checkFolder(options: CheckOptions): Promise<number> {
+  let folder: string | null = null;
   let bundle: Bundle | null = null;
   try {
-    bundle = await compileBundle(normalize(options.folder));
-    const result = await check(options, bundle);
-    if ("status" in result) return fail(result, bundle, options);
+    const project = await readProject(options, namesDatabase(options));
+    folder = normalize(project.folder);
+    bundle = await compileBundle(folder);
+    const result = await check(options, { ...project, folder }, bundle);
+    if ("status" in result) return fail(result, { folder, bundle }, options);
     print(result, bundle, options);
     return result.failed ? EXIT_CODE.failed : EXIT_CODE.done;
   } catch (thrown) {
-    return fail(failedReport(randomUUID(), thrown), bundle, options);
+    return fail(failedReport(randomUUID(), thrown), { folder, bundle }, options);
   }
 }
 
-async function check(options: CheckOptions, bundle: Bundle): Promise<CheckResult | Report> {
-  const folder = normalize(options.folder);
+async function check(
+  options: CheckOptions,
+  project: Project,
+  bundle: Bundle,
+): Promise<CheckResult | Report> {
+  const { folder } = project;
   const since = options.since === undefined ? null : await tagsSince(bundle, folder, options.since);
   const scope: CheckScope = { bundle, folder, since, failOn: options.failOn };
   if (!namesDatabase(options)) return checkBundle(scope);
-  const report = await planWith(options, bundle);
+  const report = await planWith(options, project, bundle);
   if (report.status === "failed") return report;
   const isChecked = (tag: string): boolean => since?.includes(tag) ?? true;
   const tags = report.pending.map(({ tag }) => tag).filter(isChecked);
@@ -66,27 +72,27 @@ async function check(options: CheckOptions, bundle: Bundle): Promise<CheckResult
   return toResult(scope, tags, findings, report.database);
 }
 
-/** Whether the command line names a database. The environment does not count: `check` must not reach it by accident. */
+/** Whether the command line names a database. Neither environment nor config file counts: `check` must not reach it by accident. */
 function namesDatabase({ url, secret, parameter }: CheckOptions): boolean {
   return [url, secret, parameter].some((each) => each !== undefined);
 }
 
-async function planWith(options: CheckOptions, bundle: Bundle): Promise<Report> {
-  const database = openDatabase(options);
+async function planWith(
+  { json, sarif, relay }: CheckOptions,
+  project: Project,
+  bundle: Bundle,
+): Promise<Report> {
   const requestId = randomUUID();
   try {
-    // With its default, `plan` refuses a wrong order, which does not matter to the findings.
-    return await migrate(parseRequest({ action: "plan", outOfOrder: "apply" }), {
-      bundle,
-      requestId,
-      deadline: null,
-      log: options.json || options.sarif ? createLog(requestId) : silentLog,
-      target: database.target,
-    });
+    return await withDatabase(project, relay, (target) =>
+      // With its default, `plan` refuses a wrong order, which does not matter to the findings.
+      migrate(parseRequest({ action: "plan", outOfOrder: "apply" }), {
+        ...{ bundle, requestId, target, deadline: null },
+        log: json || sarif ? createLog(requestId) : silentLog,
+      }),
+    );
   } catch (thrown) {
     return failedReport(requestId, thrown);
-  } finally {
-    await database.close();
   }
 }
 
@@ -103,10 +109,10 @@ function print(result: CheckResult, bundle: Bundle, { json, sarif }: CheckOption
 
 function fail(
   report: Report,
-  bundle: Bundle | null,
-  { folder, json, sarif }: CheckOptions,
+  made: { readonly folder: string | null; readonly bundle: Bundle | null },
+  { json, sarif }: CheckOptions,
 ): number {
-  const text = () => renderReport(report, { action: "plan", folder, bundle, colors: pc });
+  const text = () => renderReport(report, { action: "plan", ...made, colors: pc });
   console.log(json || sarif ? printableJson(report, 2) : text());
   return EXIT_CODE.failed;
 }

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { withFolder } from "../options.ts";
+import { withProject } from "../options.ts";
 import type { LocalOptions } from "./command.ts";
 
 export function addLocal(program: Command, end: (exitCode: number) => void): void {
-  withFolder(program.command("local"))
+  withProject(program.command("local"))
     .description("run a PostgreSQL, a relay and the function on this machine, until Ctrl-C")
     .action(async (options: LocalOptions) => {
       const { localCommand } = await import("./command.ts");

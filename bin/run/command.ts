@@ -7,22 +7,23 @@ import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import { printableJson } from "../../lib/text.ts";
-import { type DatabaseOptions, openDatabase } from "../database.ts";
+import { type DatabaseOptions, withDatabase } from "../database.ts";
 import { Ending, interruption, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
+import { type Project, readProject } from "../project.ts";
 import { progressLog } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
 /** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
 export interface RunOptions extends DatabaseOptions {
   readonly action: "up" | "plan" | "status";
-  readonly folder: string;
-  readonly json: boolean;
   readonly exitCode?: boolean;
 }
 
 interface Outcome {
   readonly report: Report;
+  /** Null when the project could not be read. */
+  readonly folder: string | null;
   /** Null when the folder could not be compiled. */
   readonly bundle: Bundle | null;
 }
@@ -38,9 +39,11 @@ export async function runCommand(options: RunOptions): Promise<number> {
     giveUp = end;
   };
   const outcome = await untilEnded(run(options, requestId, onStart));
-  const { report, bundle } =
-    outcome instanceof Ending ? { report: giveUp(interruption(outcome)), bundle: null } : outcome;
-  print(report, bundle, options);
+  const { report, ...made } =
+    outcome instanceof Ending
+      ? { report: giveUp(interruption(outcome)), folder: null, bundle: null }
+      : outcome;
+  print(report, made, options);
   // Connection and relay may still be open. They end with the process, and the server rolls back.
   if (outcome instanceof Ending) outcome.exit(report);
   return exitCodeFor(report, options.exitCode === true);
@@ -51,30 +54,33 @@ async function run(
   requestId: string,
   onStart: NonNullable<Dependencies["onStart"]>,
 ): Promise<Outcome> {
-  const database = openDatabase(options);
+  let project: Project | null = null;
   let bundle: Bundle | null = null;
   try {
-    bundle = await compileBundle(options.folder);
-    const report = await migrate(parseRequest(options), {
-      bundle,
-      requestId,
-      deadline: null,
-      log: options.json ? createLog(requestId) : progressLog(),
-      target: database.target,
-      onStart,
-    });
-    return { report, bundle };
+    project = await readProject(options, true);
+    const compiled = await compileBundle(project.folder);
+    bundle = compiled;
+    const report = await withDatabase(project, options.relay, (target) =>
+      migrate(parseRequest(options), {
+        ...{ bundle: compiled, requestId, target, deadline: null },
+        log: options.json ? createLog(requestId) : progressLog(),
+        onStart,
+      }),
+    );
+    return { report, folder: project.folder, bundle };
   } catch (thrown) {
-    return { report: failedReport(requestId, thrown), bundle };
-  } finally {
-    await database.close();
+    return { report: failedReport(requestId, thrown), folder: project?.folder ?? null, bundle };
   }
 }
 
-function print(report: Report, bundle: Bundle | null, { action, folder, json }: RunOptions): void {
+function print(
+  report: Report,
+  made: Pick<Outcome, "folder" | "bundle">,
+  { action, json }: RunOptions,
+): void {
   if (json) {
     console.log(printableJson(report, 2));
     return;
   }
-  console.log(renderReport(report, { action, folder, bundle, colors: pc }));
+  console.log(renderReport(report, { action, ...made, colors: pc }));
 }

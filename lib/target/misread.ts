@@ -34,7 +34,10 @@ export function misreadBy(text: string): string | null {
   const signs = isUrl ? AROUND : [...AROUND, ...INSTEAD];
   const sign = signs.find(([pattern]) => pattern.test(text));
   if (sign !== undefined) return `${sign[1]}. Give it as ${EXAMPLE_URL} and nothing around it`;
-  if (!isUrl) return `is not a URL of the form ${EXAMPLE_URL}`;
+  if (!isUrl) {
+    const [scheme] = /^[a-z][a-z\d+.-]{1,15}:\/\//i.exec(text) ?? [];
+    return `${scheme === undefined ? "is not a URL" : `begins with ${scheme}, and is not one`} of the form ${EXAMPLE_URL}`;
+  }
   const [character] = ENDS_LOGIN.exec(loginOf(text)) ?? [];
   if (character !== undefined) {
     const code = encodeURIComponent(character);

@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "lib/postgres": [],
   "lib/bundle": ["lib/postgres"],
   "lib/target": [],
+  "lib/project": [],
   "lib/compile/sql": ["lib/bundle", "lib/postgres"],
   "lib/compile/check": ["lib/compile/check/rules", "lib/compile/sql", "lib/bundle", "lib/postgres"],
   "lib/compile/check/rules": ["lib/compile/check", "lib/compile/sql", "lib/bundle", "lib/postgres"],

@@ -69,8 +69,8 @@ describe("GIVEN the same migrations", () => {
   test("WHEN they are synthesised again THEN they are not compiled again", () => {
     const scope = scene().stack;
 
-    expect(compileFolder(scope, "drizzle", undefined)).toBe(
-      compileFolder(scope, "drizzle", undefined),
+    expect(compileFolder(scope, { migrations: "drizzle" }, undefined)).toBe(
+      compileFolder(scope, { migrations: "drizzle" }, undefined),
     );
   });
 });

@@ -99,7 +99,10 @@ describe("neon-migrate check", () => {
   test("prints what it finds, annotates it in Actions, and ends with 1 for an error", async () => {
     const ended = await check(["--since", "0009_isolate_accounts"], { GITHUB_ACTIONS: "true" });
 
-    expect(ended).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(ended).toMatchObject({
+      exitCode: 1,
+      stderr: "Read drizzle.config.ts (folder ./drizzle).\n",
+    });
     expect(ended.stdout).toContain(" --> drizzle/0010_index_foreign_keys.sql:1:1\n");
     expect(ended.stdout).toContain(
       "\n::error file=drizzle/0010_index_foreign_keys.sql,line=1,col=1,title=index-not-concurrent::",

@@ -31,6 +31,7 @@ const FIELDS = ["dialect", "out", "driver", "migrations", "dbCredentials"];
 const PROGRAM = `
 const [loader, file, cache] = process.argv.slice(1);
 process.once("disconnect", () => process.exit());
+process.channel.unref();
 const answer = (value) => process.send(value, () => process.exit());
 const has = (name) => { try { require("node:module").createRequire(file).resolve(name); return true; } catch { return false; } };
 const virtualModules = has("drizzle-kit") ? {} : { "drizzle-kit": { defineConfig: (config) => config } };
@@ -127,6 +128,8 @@ function reasonOf({ message, code }: Thrown): string {
   if (module !== undefined && code.endsWith("MODULE_NOT_FOUND")) {
     return `imports ${module}, and that cannot be found. Is it installed?`;
   }
+  const [, problem, place] = /^ParseError: (.+?)\s*\n\s*(\S.*:\d+:\d+)/.exec(message) ?? [];
+  if (place !== undefined) return `cannot be parsed: ${problem}, in ${place}.`;
   const [line = ""] = message.trim().split(/\n\s*at |\nRequire stack:/);
   return `throws: ${line.replace(/[.\s]*$/, "")}. Does it need a variable that is not set?`;
 }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { resolve } from "node:path";
 import { inject } from "vitest";
 
 /** The end of a command line. */
@@ -16,8 +17,11 @@ export function neonMigrate(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   whileRunning: (kill: (signal: NodeJS.Signals) => void) => Promise<void> = async () => undefined,
+  cwd: string = process.cwd(),
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [...NODE_FLAGS, inject("cliProgram"), ...words], {
+  const program = resolve(inject("cliProgram"));
+  const child = spawn(process.execPath, [...NODE_FLAGS, program, ...words], {
+    cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -29,12 +33,21 @@ export function neonMigrate(
   child.stderr.on("data", (chunk: Buffer) => {
     stderr += chunk.toString();
   });
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     child.on("error", reject);
-    child.on("close", (exitCode) => resolve({ exitCode, stdout, stderr }));
+    child.on("close", (exitCode) => done({ exitCode, stdout, stderr }));
     whileRunning((signal) => child.kill(signal)).catch((thrown: unknown) => {
       child.kill("SIGKILL");
       reject(thrown);
     });
   });
+}
+
+/** The same in a folder. */
+export function neonMigrateIn(
+  cwd: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return neonMigrate(words, environment, undefined, cwd);
 }

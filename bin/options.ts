@@ -8,12 +8,19 @@ export function withProject(command: Command): Command {
     .option("--folder <folder>", "migrations; default: out of the config file, else drizzle")
     .option("--config <file>", "default: drizzle.config.ts, .js, .json, .mts, .mjs or .cjs")
     .option("--no-config", "read no drizzle.config file")
-    .option("--env-file <file...>", "files of variables; default: .env")
+    .addOption(envFile())
     .option("--ledger-schema <name>", "default: LEDGER_SCHEMA, the config file, drizzle")
     .option(
       "--ledger-table <name>",
       "default: LEDGER_TABLE, the config file, __drizzle_migrations",
     );
+}
+
+/** Makes the option that may be repeated, once for each file. */
+function envFile(): Option {
+  return new Option("--env-file <file>", "variables; may be repeated; default: .env").argParser(
+    (file: string, files: readonly string[] = []) => [...files, file],
+  );
 }
 
 /** Adds the option for the form of the output. */

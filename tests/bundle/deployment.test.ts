@@ -188,7 +188,10 @@ test.each(["Create", "Update", "Delete"])(
 
     const outcome = await other.invoke({ RequestType, ...resource, ResponseURL });
 
-    expect(outcome.payload).toMatchObject({ errorType: "ANSWER_REFUSED" });
+    expect(outcome.payload).toMatchObject({
+      errorType: "ANSWER_REFUSED",
+      errorMessage: expect.stringContaining("Nothing was run, and nothing was sent."),
+    });
     expect(outcome.logs.find((line) => line.includes('"run.failed"'))).toContain("ANSWER_REFUSED");
     expect(outcome.logs.join("\n")).not.toContain(ResponseURL);
     expect(stack.bucket.counts().connections).toBe(0);

@@ -325,6 +325,8 @@ describe("a run", () => {
 
     expect(refused.body.error).toMatchObject({ code: "LEDGER_FOREIGN" });
     expect(refused.body.error.message).toContain(`"${stranger.name}"`);
+    expect(refused.body.error.message).toContain("Nothing of it was read, and nothing was run.");
+    expect(await written(database)).toEqual(WRITTEN.nothing);
     expect(unknown.statusCode).toBe(404);
     expect(await database.sql("select * from seen")).toEqual([]);
   });

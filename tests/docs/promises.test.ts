@@ -11,6 +11,7 @@ const SENTENCES = "tests/integration/report/sentences.test.ts";
 const GUARD = "tests/integration/ledger/guard.test.ts";
 const BLAME = "tests/integration/execute/blame.test.ts";
 const IN_DOUBT = "tests/integration/execute/in-doubt.test.ts";
+const DEPLOYMENT = "tests/bundle/deployment.test.ts";
 const RUNS = "tests/bundle/runs.test.ts";
 const INVOKE = "tests/integration/bin/invoke.test.ts";
 
@@ -55,10 +56,15 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing was written.", WRITTEN, "nothing to resolve"],
   ],
   "lib/connection/errors.ts": [["What was not committed is rolled back;", BACK]],
+  "lib/events/response-url.ts": [["Nothing was run, and nothing was sent.", DEPLOYMENT]],
+  "lib/events/stale.ts": [
+    ["Nothing was run.", "tests/bundle/lifecycle.test.ts", "Nothing was run\\."],
+  ],
   "lib/events/unsupported.ts": [["nothing was run.", RUN, "does not serve; nothing was run."]],
   "lib/execute/contention.ts": [
     ["it is not done.", BACK],
     ["it is rolled back.", BACK],
+    ["What was not committed is rolled back;", "tests/integration/migrate/refused-midway.test.ts"],
   ],
   "lib/execute/standalone.ts": [
     ["so it is not sent again by itself.", IN_DOUBT, "STEP_IN_DOUBT"],
@@ -82,7 +88,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   "lib/ledger/guard.ts": [
     ["so this transaction was not committed.", GUARD],
     ["is rolled back.", GUARD, "is rolled back. A statement of this run gave"],
-    ["The transaction is rolled back.", BACK, "one for each migration. The transaction is rolled"],
+    ["The transaction is rolled back.", BACK, "The transaction is rolled back"],
     ["so the transaction is rolled back.", BACK, "does not have it now, so the transaction is"],
   ],
   "lib/ledger/home.ts": [["Nothing is run with two.", RUN]],
@@ -99,6 +105,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ],
   ],
   "lib/migrate/migrate.ts": [["what was not committed is rolled back.", BACK]],
+  "lib/queued-runs/denied.ts": [["Nothing of it was read, and nothing was run.", RUNS]],
   "lib/queued-runs/invoke-itself.ts": [["and nothing was run:", RUNS]],
   "lib/queued-runs/record.ts": [
     ["What was committed stays, the rest is rolled back.", RUNS],

@@ -187,7 +187,7 @@ describe("GIVEN where the connection string is", () => {
     [{}, /Shop\/Migrations: databaseUrl needs exactly one of .* has none/],
     [{ secret: undefined, parameter: null }, /exactly one of .* has none/],
     [{ parameter: {}, unsafePlainText: "x" }, /exactly one of .* has parameter, unsafePlainText/],
-    [{ unsafePlainText: "mysql://root@host/shop" }, /not a URL of the form postgres:/],
+    [{ unsafePlainText: "mysql://root@host/shop" }, /begins with mysql:.* not one of the form/],
   ])("WHEN it is %j THEN the synth fails", (databaseUrl, message) => {
     expect(() => scene({ databaseUrl: databaseUrl as DatabaseUrl })).toThrow(message);
   });

@@ -57,7 +57,7 @@ describe("GIVEN a capacity provider", () => {
   });
 
   test.each<[string, Partial<NeonMigrationsProps>, object]>([
-    ["of half an hour", { timeout: Duration.minutes(30) }, { ServiceTimeout: "1860" }],
+    ["of twenty minutes", { timeout: Duration.minutes(20) }, { ServiceTimeout: "2520" }],
     [
       "that is known only at deployment",
       { timeout: Duration.seconds(Lazy.number({ produce: () => 5_000 })) },

@@ -340,9 +340,8 @@ describe("a function whose code is not that of the deployment", () => {
       ["Update", "FAILED", "failed", "0"],
       ["Update", "SUCCESS", "up-to-date", "0"],
     ]);
-    expect(updated.exchanges[0]?.reason).toMatch(
-      /^BUNDLE_STALE: .* Nothing was run\. .* deploy again\. .*bundle\.json/,
-    );
+    expect(updated.exchanges[0]?.reason).toMatch(/^BUNDLE_STALE: .* deploy again\. .*bundle\.json/);
+    expect(updated.exchanges[0]?.reason).toContain("Nothing was run.");
     expect(await written(stack.database)).toEqual(there);
   });
 

@@ -28,7 +28,10 @@ export interface Served {
  */
 export async function serve({ folder, handler }: Served): Promise<void> {
   // From here on a signal does not end this process at once: servers and files would be left behind.
-  const ended = untilSignal();
+  let isEnding = false;
+  const ended = untilSignal().then(() => {
+    isEnding = true;
+  });
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
   let postgres: LocalPostgres | undefined;
   try {
@@ -42,6 +45,9 @@ export async function serve({ folder, handler }: Served): Promise<void> {
     await ended;
     console.error("Ending …");
     await stop();
+  } catch (thrown) {
+    // A terminal sends its signal to the programs of PostgreSQL, too.
+    if (!isEnding) throw thrown;
   } finally {
     await postgres?.stop();
     rmSync(scratch, { recursive: true });

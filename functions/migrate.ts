@@ -8,11 +8,14 @@ import type { Bundle } from "../lib/bundle/bundle.ts";
 import { readBundle } from "../lib/bundle/read-bundle.ts";
 import { MigratorError } from "../lib/errors.ts";
 import { createHandler } from "../lib/handler/handler.ts";
+import { refuseTooLarge } from "../lib/handler/refuse-too-large.ts";
 import { createStreamingHandler } from "../lib/handler/streaming-handler.ts";
 
 /** Reads `bundle.json` beside this file. The handler calls it, because an error at import would reach no caller. */
 function bundleBesideHandler(): Bundle {
-  return readBundle(parse(read(new URL("./bundle.json", import.meta.url))));
+  const file = new URL("./bundle.json", import.meta.url);
+  refuseTooLarge(file);
+  return readBundle(parse(read(file)));
 }
 
 function read(file: URL): string {

@@ -1,4 +1,4 @@
-import { Annotations, CfnResource, Duration, Reference, Tokenization } from "aws-cdk-lib";
+import { Annotations, CfnResource, Duration, Reference, Token, Tokenization } from "aws-cdk-lib";
 import type { IRole } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
@@ -10,6 +10,7 @@ import {
 import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct, IConstruct } from "constructs";
 import { eventAgeOf, RETRY_ATTEMPTS } from "../lib/events/redelivery.ts";
+import type { Compiled } from "./compile.ts";
 import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
 import { LEAST_MEMORY_MB, refuseUnfit, runOnInstances } from "./managed-instances.ts";
 import type { NeonMigrationsProps } from "./props.ts";
@@ -36,20 +37,19 @@ export interface Functions {
 /**
  * Makes the functions with their role and their log. The main function's ARN must stay the same from one release of
  * this package to the next: otherwise CloudFormation refuses the custom resource that names it.
- * @param asset the folder with handler and bundle
- * @throws Error for an unsupported runtime, a time-out that is too long, or an invalid database
+ * @throws Error for an unsupported runtime, a time-out that is too long, too little memory, or an invalid database
  */
 export function makeFunctions(
   scope: Construct,
   given: NeonMigrationsProps,
-  asset: string,
+  compiled: Compiled,
 ): Functions {
   refuseUnfit(scope, given);
   const props = { ...given, databaseUrl: onlyDatabaseUrl(scope, given.databaseUrl) };
   const environment = { ...databaseUrlEnvironment(scope, props.databaseUrl), ...ledgerOf(props) };
   const logGroup = logGroupOf(scope, props);
   const role = makeRole(scope, props, logGroup);
-  const shared = { ...settingsOf(scope, props, asset), environment, logGroup, role };
+  const shared = { ...settingsOf(scope, props, compiled), environment, logGroup, role };
   const main = new LambdaFunction(scope, "Function", {
     ...shared,
     handler: "index.handler",
@@ -83,12 +83,12 @@ function makeStream(
   });
 }
 
-function settingsOf(scope: Construct, props: NeonMigrationsProps, asset: string) {
+function settingsOf(scope: Construct, props: NeonMigrationsProps, compiled: Compiled) {
   return {
     runtime: runtimeOf(scope, props),
     architecture: props.architecture ?? Architecture.ARM_64,
-    code: Code.fromAsset(asset),
-    memorySize: props.memorySize ?? (props.capacityProvider === undefined ? 512 : LEAST_MEMORY_MB),
+    code: Code.fromAsset(compiled.asset),
+    memorySize: memoryOf(scope, props, compiled),
     timeout: timeoutOf(scope, props),
     retryAttempts: props.retryAttempts ?? RETRY_ATTEMPTS,
     ...definedOf({
@@ -131,6 +131,18 @@ function runtimeOf(scope: Construct, { runtime }: NeonMigrationsProps): Runtime 
 /** Returns Lambda's limit for the function's time-out, in seconds. */
 function longestTimeoutOf({ capacityProvider }: NeonMigrationsProps): number {
   return capacityProvider === undefined ? MAX_TIMEOUT_SECONDS : MAX_INSTANCES_TIMEOUT_SECONDS;
+}
+
+function memoryOf(
+  scope: Construct,
+  { capacityProvider, ...props }: NeonMigrationsProps,
+  { summary }: Compiled,
+) {
+  const { memorySize = capacityProvider === undefined ? 512 : LEAST_MEMORY_MB } = props;
+  if (Token.isUnresolved(memorySize) || memorySize >= summary.memoryMb) return memorySize;
+  throw new Error(
+    `${scope.node.path}: memorySize is ${memorySize} MB, and the function needs ${summary.memoryMb} MB for its bundle. Raise memorySize, or load data outside of the migrations.`,
+  );
 }
 
 /**

@@ -64,12 +64,13 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     super(scope, id);
     const { check } = props;
     const since = check === false ? undefined : check?.since;
-    const { asset, summary } = compileFolder(this, props, since);
+    const compiled = compileFolder(this, props, since);
+    const { summary } = compiled;
     for (const { code, message } of summary.warnings) {
       Annotations.of(this).addWarningV2(`neon-lambda-migrator:${code}`, message);
     }
     if (check !== false) annotateFindings(this, summary.findings, summary.folder, check?.failOn);
-    this.#functions = makeFunctions(this, withLedger(this, props, summary.project), asset);
+    this.#functions = makeFunctions(this, withLedger(this, props, summary.project), compiled);
     const { main, stream, role, logGroup } = this.#functions;
     this.function = main;
     this.logGroup = logGroup;

@@ -122,7 +122,8 @@ export interface NeonMigrationsProps {
   readonly architecture?: Architecture;
 
   /**
-   * Memory of the function, in MB: 128 is enough for 300 migrations, 512 for 10,000.
+   * Memory of the function, in MB: 128 is enough for 300 migrations, 512 for 10,000 or 80 MB of SQL. Too little for the
+   * bundle is an error at synth.
    * @default 512, or 2048 with a `capacityProvider`, which is the least there
    */
   readonly memorySize?: number;

@@ -52,17 +52,21 @@ async function bundle(options: BundleOptions): Promise<number> {
   }
 }
 
+/** No function has less memory (AWS Lambda quotas). */
+const LEAST_MEMORY_MB = 128;
+
 /** Renders the summary as text for a person. Pure. */
-function renderSummary(
-  { migrations, out, bytes, hash, warnings }: BundleSummary,
-  { ledger }: Project,
-): string {
+function renderSummary(summary: BundleSummary, { ledger }: Project): string {
+  const { migrations, out, bytes, memoryMb, hash, warnings } = summary;
   const statements = migrations.reduce((sum, each) => sum + each.statements, 0);
   return [
     ...warningLines(warnings, pc),
     pc.green(
       `${counted(migrations.length, "migration")}, ${counted(statements, "statement")} in ${oneLine(out)}, ${(bytes / 1000).toFixed(0)} kB.`,
     ),
+    ...(memoryMb > LEAST_MEMORY_MB
+      ? [`The function needs at least ${memoryMb} MB of memory.`]
+      : []),
     `Hash ${hash}`,
     ...ledgerLines(ledger),
   ].join("\n");

@@ -1,4 +1,5 @@
 import { normalize } from "node:path";
+import { memoryFor } from "../bundle/memory.ts";
 import { type AssetFile, portable, writeAsset } from "./asset.ts";
 import { compileBundle } from "./compile.ts";
 import { type FiledFinding, fileFindings, findingsByText } from "./filed-findings.ts";
@@ -28,6 +29,8 @@ export interface BundleSummary {
   }[];
   readonly files: readonly AssetFile[];
   readonly bytes: number;
+  /** The memory that the function needs for this bundle. */
+  readonly memoryMb: number;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   /** The findings of `check` in the migrations. */
   readonly findings: readonly FiledFinding[];
@@ -55,6 +58,7 @@ export async function makeAsset(options: AssetOptions): Promise<BundleSummary> {
     })),
     files,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    memoryMb: memoryFor(files.find(({ name }) => name === "bundle.json")?.bytes ?? 0),
     warnings: bundle.warnings,
     findings: fileFindings(findingsByText(bundle, since), bundle, folder),
   };

@@ -20,13 +20,15 @@ export interface SessionFacts {
   readonly query: string | null;
 }
 
+const QUERY_LENGTH = 200;
+
 /** The columns of `pg_stat_activity a` that make `SessionFacts`, all but the pid. */
-export const SESSION_COLUMNS = `
+export const SESSION_COLUMNS: string = `
   a.usename::pg_catalog.text as "role", a.application_name as "application", a.state,
   pg_catalog.to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as "since",
   extract(epoch from pg_catalog.now() operator(pg_catalog.-) a.xact_start)::pg_catalog.int4 as "transactionSeconds",
   extract(epoch from pg_catalog.now() operator(pg_catalog.-) a.state_change)::pg_catalog.int4 as "stateSeconds",
-  pg_catalog.left(a.query, 200) as "query"`;
+  pg_catalog.left(a.query, ${QUERY_LENGTH}) as "query"`;
 
 /** The same columns, with the pid and the gid in front, of a prepared transaction `p` of `pg_prepared_xacts`. */
 export const PREPARED_COLUMNS = `
@@ -66,5 +68,6 @@ function describeState({ state, stateSeconds }: SessionFacts): string {
 export function describeQuery({ query, state }: SessionFacts): readonly string[] {
   if (query === null || query === "") return [];
   const which = state === "active" ? "runs" : "last statement";
-  return [`${which}: ${query.replace(/\s+/g, " ").trim()}`];
+  const cut = Array.from(query).length < QUERY_LENGTH ? "" : "…";
+  return [`${which}: ${query.replace(/\s+/g, " ").trim()}${cut}`];
 }

@@ -53,6 +53,11 @@ function configuredLedger(schema: string | null, named: string | null): Configur
     : { schema, table, named: true };
 }
 
+/** Returns the memory of the Lambda function in MB; NaN elsewhere. */
+export function memoryOfFunction(environment: Environment = process.env): number {
+  return Number.parseInt(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE ?? "", 10);
+}
+
 function databaseUrlReference(environment: Environment): DatabaseUrlReference | null {
   const secret = setting(environment, "DATABASE_URL_SECRET");
   const parameter = setting(environment, "DATABASE_URL_PARAMETER");

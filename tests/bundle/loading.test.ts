@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
@@ -66,6 +66,34 @@ describe("a function of 128 MB", () => {
     expect(expectReport(second.answer).status).toBe("up-to-date");
     expect(first.peakMb).toBeLessThan(128);
     expect(second.peakMb).toBeLessThan(128);
+  });
+});
+
+describe("a bundle and the memory of the function", () => {
+  // The file has a length and no content: it is refused, or not, before it is read.
+  test.each<[number, string | undefined, string, RegExp]>([
+    [20, "128", "BUNDLE_TOO_LARGE", /has 128 MB .* needs 190 MB for its bundle of 20\.0 MB/],
+    [200, "512", "BUNDLE_TOO_LARGE", /has 512 MB .* needs 1090 MB for its bundle of 200\.0 MB/],
+    [200, "1089", "BUNDLE_TOO_LARGE", /Nothing was run/],
+    [20, "190", "BUNDLE_INVALID", /is not JSON/],
+    [20, undefined, "BUNDLE_INVALID", /is not JSON/],
+  ])("%i MB with a memory of %s MB: %s", async (megabytes, memory, code, message) => {
+    const folder = join(scratch, `${megabytes}-${memory}`);
+    cpSync(inject("assetFolder"), folder, { recursive: true });
+    truncateSync(join(folder, "bundle.json"), megabytes * 1024 ** 2);
+    const own = memory === undefined ? {} : { AWS_LAMBDA_FUNCTION_MEMORY_SIZE: memory };
+
+    const { answer } = await startFunction({
+      folder,
+      environment: { ...environment, ...own },
+      memoryMb: null,
+      event: { onFailure: "return" },
+    });
+
+    expect(expectReport(answer).error).toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { App, Annotations as CdkAnnotations, type Stack } from "aws-cdk-lib";
+import { App, Annotations as CdkAnnotations, type Stack, Token } from "aws-cdk-lib";
 import { Annotations, Match } from "aws-cdk-lib/assertions";
 import { afterAll, describe, expect, test } from "vitest";
 import { compileFolder } from "../../infra/compile.ts";
@@ -88,6 +88,31 @@ describe("GIVEN a folder that does not compile", () => {
       expect(() => scene({ migrations })).toThrow(message);
     },
   );
+});
+
+describe("GIVEN migrations of 20 MB", () => {
+  const large = folderWith("large", (folder) =>
+    edit(join(folder, "0001_add_members.sql"), (text) => `${text}\n/* ${"x".repeat(20e6)} */`),
+  );
+
+  test.each([128, 185])(
+    "WHEN the function has %i MB of memory THEN the synth fails",
+    (memorySize) => {
+      expect(() => scene({ migrations: large, memorySize })).toThrow(
+        `Shop/Migrations: memorySize is ${memorySize} MB, and the function needs 186 MB for its bundle.`,
+      );
+    },
+  );
+
+  test.each([
+    ["just enough", 186],
+    ["what a parameter says", Token.asNumber({ Ref: "Memory" })],
+    ["the default", undefined],
+  ])("WHEN it has %s THEN the synth succeeds", (_name, memorySize) => {
+    const props = memorySize === undefined ? {} : { memorySize };
+
+    expect(() => scene({ migrations: large, ...props })).not.toThrow();
+  });
 });
 
 describe("GIVEN migrations that the rules have something against", () => {

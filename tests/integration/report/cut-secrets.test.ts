@@ -22,8 +22,8 @@ test.for<[string, (before: string) => string, number]>([
   ],
   [
     "PostgreSQL's hint",
-    (before) => `do $$ begin raise 'no' using hint = ${before} || 'password=${PASSWORD} x'; end $$`,
-    OF_POSTGRESQL - "password=".length,
+    (before) => `do $$ begin raise 'no' using hint = ${before} || '${PASSWORD} x'; end $$`,
+    OF_POSTGRESQL,
   ],
 ])(
   "no part of a password is left where the cut of %s goes through it",

@@ -1,0 +1,91 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { type Started, startFunction } from "../../bench/speed/function-process.ts";
+import { memoryFor } from "../../lib/bundle/memory.ts";
+import { writeAsset } from "../../lib/compile/asset.ts";
+import { compileBundle } from "../../lib/compile/compile.ts";
+import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
+import { writeJournaledFolder } from "../setup/folders.ts";
+import { expectReport } from "../setup/report-schema.ts";
+
+const MB = 1024 ** 2;
+
+/** A statement of a length, whose text is in one literal. One character that is no Latin makes all of them twice as long. */
+const insert = (bytes: number, wide = false) =>
+  `insert into big values (length('${wide ? "€" : ""}${"x".repeat(bytes)}'));`;
+
+/** The statements of each migration. */
+const KINDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "a statement of 100 MB": [[insert(100 * MB)]],
+  "a statement of 100 MB, not all Latin": [[insert(100 * MB, true)]],
+  "200 MB in 200 files": Array.from({ length: 200 }, () => Array(10).fill(insert(MB / 10))),
+  "80,000 statements in 20 files": Array.from({ length: 20 }, () =>
+    Array(4_000).fill("insert into big values (1);"),
+  ),
+};
+
+let scratch: string;
+let database: TestDatabase;
+let environment: Record<string, string>;
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "sizes-"));
+});
+
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  environment = await database.functionEnvironment();
+  return () => database.close();
+});
+
+/** Compiles migrations behind one that makes their table. */
+async function assetOf(name: string, statements: readonly (readonly string[])[]): Promise<string> {
+  const [folder, out] = [join(scratch, name, "drizzle"), join(scratch, name, "out")];
+  mkdirSync(folder, { recursive: true });
+  const texts = [["create table big (n integer);"], ...statements];
+  const migrations = texts.map((each, index) => ({
+    tag: `${String(index).padStart(5, "0")}_big`,
+    when: 1_700_000_000_000 + index,
+    sql: each.join("\n"),
+  }));
+  writeJournaledFolder(folder, migrations);
+  await writeAsset(await compileBundle(folder), out, inject("assetFolder"));
+  rmSync(folder, { recursive: true });
+  return out;
+}
+
+describe.each(Object.keys(KINDS))("%s", (kind) => {
+  let folder: string;
+  let memoryMb: number;
+
+  beforeAll(async () => {
+    folder = await assetOf(kind, KINDS[kind] ?? []);
+    memoryMb = memoryFor(statSync(join(folder, "bundle.json")).size);
+    return () => rmSync(folder, { recursive: true });
+  });
+
+  async function started(event: object): Promise<Started> {
+    const own = { ...environment, AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb) };
+    return await startFunction({ folder, environment: own, memoryMb, event });
+  }
+
+  test.each(["drizzle", "statements"])(
+    "is applied by %s within the memory that is asked for, and seen",
+    async (executor) => {
+      const applied = await started({ executor });
+      const seen = await started({ action: "status" });
+
+      const report = expectReport(applied.answer);
+      expect([report.status, report.executor]).toEqual(["applied", executor]);
+      expect(expectReport(seen.answer).pending).toEqual([]);
+      expect(applied.peakMb).toBeLessThan(memoryMb);
+      expect(seen.peakMb).toBeLessThan(memoryMb);
+      const [rows] = await database.sql("select count(*)::int as n from big");
+      expect(rows?.n).toBe(KINDS[kind]?.flat().length);
+    },
+  );
+});

@@ -82,9 +82,14 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
       facts,
     );
   }
+  const place = `${path}, line ${line}, column ${column}`;
+  if (problem.beyond !== undefined) {
+    const message = `${place}: ${problem.message}. ${WAYS_OUT[problem.beyond]}`;
+    return new MigratorError("SQL_INVALID", message, facts);
+  }
   return new MigratorError(
     "SQL_INVALID",
-    `${path}, line ${line}, column ${column}: ${problem.message}. Correct this statement${torn ? ", or move the statement breakpoint out of it" : ""}.`,
+    `${place}: ${problem.message}. Correct this statement${torn ? ", or move the statement breakpoint out of it" : ""}.`,
     { ...facts, hint: hintOf(problem) },
   );
 }
@@ -109,18 +114,19 @@ function lineOf(sql: string, place: Position): string {
   return `${shown}\n${indent}${carets}`;
 }
 
-function hintOf({ torn, beyond, message }: SqlProblem): string {
+function hintOf({ torn, message }: SqlProblem): string {
   if (torn) return TORN_HINT;
-  if (beyond !== undefined) return LIMIT_HINTS[beyond];
   return message.startsWith("memory exhausted") ? GRAMMAR_HINT : NEWER_HINT;
 }
 
-const LIMIT_HINTS: Readonly<Record<Limit, string>> = {
-  depth:
-    'PostgreSQL refuses most such statements, too (54001, with its default max_stack_depth). Write the chain in brackets of some hundred parts each, or as several statements. If your server takes it as it is, let it through: "-- neon-migrate: unparsed" on the line above.',
-  length:
-    "Write it as several statements of fewer rows each, or load its data outside of the migrations.",
-  size: 'Write it as several statements of fewer values each. Or let it through as it is: "-- neon-migrate: unparsed" on the line above.',
+const UNPARSED_WAY =
+  'let it through as it is: "-- neon-migrate: unparsed" on the line above, and a statement breakpoint behind it.';
+
+/** Such a statement need not be wrong: the limit is that of the parser here, and not always one of the server. */
+const WAYS_OUT: Readonly<Record<Limit, string>> = {
+  depth: `PostgreSQL refuses most such statements, too (54001, with its default max_stack_depth). Write the chain in brackets of some hundred parts each, or as several statements. If your server takes it as it is, ${UNPARSED_WAY}`,
+  length: `Write it as several statements of fewer rows each, load its data outside of the migrations, or ${UNPARSED_WAY}`,
+  size: `Write it as several statements of fewer values each, or ${UNPARSED_WAY}`,
 };
 
 const GRAMMAR_HINT =

@@ -89,3 +89,34 @@ describe.each(Object.keys(KINDS))("%s", (kind) => {
     },
   );
 });
+
+describe("a statement beyond the parser's memory", () => {
+  const LONG = "x".repeat(151_000_000);
+
+  test.each([
+    ["a comment", `select 1 /* ${LONG} */ + 1`],
+    ["the body of a function", `do $$ begin perform '${LONG}'; end $$`],
+    ["line breaks", `insert into t values ('${"a\n".repeat(60_000_000)}')`],
+  ])("is named with its file and the way out: %s", async (_name, statement) => {
+    const compiled = assetOf("beyond", [[`select 1;\n${statement};\n`]]);
+
+    await expect(compiled).rejects.toMatchObject({
+      code: "SQL_INVALID",
+      message: expect.stringMatching(/line 2, column 1: this statement is longer .* unparsed/),
+      facts: { migration: "00001_big", statement: { index: 2 } },
+    });
+  });
+
+  test("is let through unparsed, and applied", async () => {
+    const folder = await assetOf("unparsed", [
+      ["-- neon-migrate: unparsed", `insert into big values (length('${LONG}'));`],
+    ]);
+    const memoryMb = memoryFor(statSync(join(folder, "bundle.json")).size);
+
+    const { answer, peakMb } = await startFunction({ folder, environment, memoryMb });
+
+    expect(expectReport(answer).status).toBe("applied");
+    expect(peakMb).toBeLessThan(memoryMb);
+    expect(await database.sql("select n from big")).toEqual([{ n: LONG.length }]);
+  });
+});

@@ -105,17 +105,15 @@ test.each([
   },
 );
 
-// PostgreSQL's parser alone takes minutes to find out that its memory does not hold these.
-test.each([
-  ["a literal", (text: string) => `insert into t values ('${text}')`],
-  ["a comment", (text: string) => `select 1 /* ${text} */ + 1`],
-  ["the body of a function", (text: string) => `do $$ begin perform '${text}'; end $$`],
-])("a statement beyond the parser's memory is named with its file: %s", async (_name, write) => {
-  const sql = `select 1;\n${write("x".repeat(151_000_000))};\n`;
+// PostgreSQL's parser alone takes minutes to find out that its memory does not hold it.
+test("a statement beyond the parser's memory is named at once, with the way out", async () => {
+  const sql = `select 1;\ninsert into t values ('${"x".repeat(151_000_000)}');\n`;
 
   await expect(compiled(sql)).rejects.toMatchObject({
     code: "SQL_INVALID",
-    message: expect.stringMatching(/0000_long\.sql, line 2, column 1: this statement is longer/),
+    message: expect.stringMatching(
+      /0000_long\.sql, line 2, column 1: this statement is longer .* let it through as it is: "-- neon-migrate: unparsed"/,
+    ),
     facts: { migration: "0000_long", statement: { index: 2 } },
   });
 });

@@ -1,6 +1,7 @@
-import { type ObjectName, quoteName } from "../../../postgres/names.ts";
+import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/names.ts";
 import { clauseAt } from "../../sql/clause.ts";
 import {
+  type AlterCommand,
   addedColumn,
   addedConstraint,
   alterCommands,
@@ -19,10 +20,19 @@ export interface Added {
   readonly name: string;
   readonly columns: readonly string[];
   readonly at: number;
-  /** The statement that adds the new column without this constraint; null for a constraint that stands alone. */
+  /**
+   * What must come first: the statements that add its columns, without the constraints that the rules are about, or a word
+   * that the rewrite of an earlier constraint adds them. Null where the columns are there.
+   */
   readonly addColumn: string | null;
-  /** The new column's name; empty for a constraint that stands alone. */
+  /** The name of the new column whose definition holds it; empty for a constraint that stands alone. */
   readonly column: string;
+}
+
+/** A constraint, and the definition of the new column that holds it. */
+interface Found {
+  readonly constraint: Node;
+  readonly column: Node | null;
 }
 
 /**
@@ -30,16 +40,48 @@ export interface Added {
  * or made from an index is left out.
  */
 export function addedConstraints(node: Node, sql: string, table: ObjectName): readonly Added[] {
-  return alterCommands(node).flatMap((command) => {
-    const single = addedConstraint(command);
-    const column = addedColumn(command);
-    const constraints =
-      single === null ? (column === null ? [] : columnConstraints(column)) : [single];
-    return constraints
-      .filter((each) => each.skip_validation !== true && each.indexname === undefined)
-      .filter((each) => column === null || readsRows(each, column))
-      .map((constraint) => describeAdded(constraint, column, sql, table));
-  });
+  const commands = alterCommands(node);
+  const adding = adder(commands, sql, table);
+  return commands.flatMap(constraintsOf).map((found) => adding(describeAdded(found, sql, table)));
+}
+
+function constraintsOf(command: AlterCommand): readonly Found[] {
+  const single = addedConstraint(command);
+  const column = addedColumn(command);
+  const constraints = single ?? (column === null ? [] : columnConstraints(column));
+  return [constraints]
+    .flat()
+    .filter((each) => each.skip_validation !== true && each.indexname === undefined)
+    .filter((each) => SUFFIXES[text(each.contype)] !== undefined)
+    .filter((each) => column === null || readsRows(each, column))
+    .map((constraint) => ({ constraint, column }));
+}
+
+/** Each new column is added once, by the rewrite of the first constraint that needs it. */
+function adder(
+  commands: readonly AlterCommand[],
+  sql: string,
+  table: ObjectName,
+): (described: Omit<Added, "addColumn">) => Added {
+  const added = new Set<string>();
+  const definitions = new Map(
+    commands.flatMap((command) => {
+      const column = addedColumn(command);
+      if (column === null) return [];
+      return [[text(column.colname), () => addStatement(command, column, sql, table)] as const];
+    }),
+  );
+  return (described) => {
+    const names = described.column === "" ? described.columns : [described.column];
+    const before = names.flatMap((name) => {
+      const statement = definitions.get(name);
+      if (statement === undefined) return [];
+      if (added.has(name)) return [`-- Behind the statement that adds ${quoteIdentifier(name)}:`];
+      added.add(name);
+      return [statement()];
+    });
+    return { ...described, addColumn: before.length === 0 ? null : before.join("\n") };
+  };
 }
 
 /** Whether PostgreSQL reads the rows. The foreign key of a new column without a default is not compared. */
@@ -56,36 +98,44 @@ const SUFFIXES: Readonly<Record<string, string>> = {
   CONSTR_EXCLUSION: "excl",
 };
 
+const NAMED = /^constraint\s+(?:"(?:[^"]|"")+"|\S+)\s+/i;
+
 function describeAdded(
-  constraint: Node,
-  column: Node | null,
+  { constraint, column }: Found,
   sql: string,
   table: ObjectName,
-): Added {
+): Omit<Added, "addColumn"> {
   const inline = column === null ? [] : [text(column.colname)];
   const keys = [...strings(constraint.keys), ...strings(constraint.fk_attrs)];
   const columns = keys.length > 0 ? keys : inline;
   const kind = text(constraint.contype);
   const parts = [table.name, ...(kind === "CONSTR_PRIMARY" ? [] : columns), SUFFIXES[kind] ?? ""];
   const at = Number(constraint.location ?? 0);
-  const clause = clauseAt(sql, at).replace(/^constraint\s+(?:"(?:[^"]|"")+"|\S+)\s+/i, "");
+  const clause = inlineClause(clauseAt(sql, at).replace(NAMED, ""), column);
   const name = text(constraint.conname) || parts.join("_");
-  const own = inlineClause(clause, column);
-  const described = { constraint, clause: own, name, columns, at, column: inline[0] ?? "" };
-  return {
-    ...described,
-    addColumn: column === null ? null : withoutClause(column, own, sql, table),
-  };
+  return { constraint, clause, name, columns, at, column: inline[0] ?? "" };
 }
 
-function withoutClause(column: Node, clause: string, sql: string, table: ObjectName): string {
-  const source = clauseAt(sql, Number(column.location ?? 0));
-  const start = source.indexOf(clause);
-  const rest = `${source
-    .slice(0, start)
-    .replace(/\bconstraint\s+\S+\s*$/i, "")
-    .trimEnd()}${source.slice(start + clause.length)}`;
-  return `ALTER TABLE ${quoteName(table)} ADD COLUMN ${start < 0 ? source : rest};`;
+/** Writes the statement that adds a column without the constraints that the rules are about. */
+function addStatement(command: AlterCommand, column: Node, sql: string, table: ObjectName): string {
+  let definition = clauseAt(sql, Number(column.location ?? 0));
+  const { length } = definition;
+  // From the last one to the first, so that the places before stay.
+  for (const { constraint } of constraintsOf(command).toReversed()) {
+    const behind = clauseAt(sql, Number(constraint.location ?? 0));
+    const named = NAMED.exec(behind)?.[0] ?? "";
+    const own = inlineClause(behind.slice(named.length), column);
+    const start = length - behind.length;
+    const around = [
+      definition.slice(0, start),
+      definition.slice(start + named.length + own.length),
+    ];
+    definition = around
+      .map((part) => part.trim())
+      .join(" ")
+      .trim();
+  }
+  return `ALTER TABLE ${quoteName(table)} ADD COLUMN ${definition};`;
 }
 
 /** UNIQUE or PRIMARY KEY of a column, with all words that belong to it. */

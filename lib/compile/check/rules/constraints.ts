@@ -38,22 +38,14 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
       "Adding a foreign key compares all rows while writes to both tables are blocked, unless it is added NOT VALID and validated later.",
     kinds: ["AlterTableStmt"],
     check: (statement) =>
-      constraintProblems(
-        statement,
-        "CONSTR_FOREIGN",
-        (table, { constraint, clause, name, at, addColumn, column }) => ({
-          message: `Neither ${quoteName(table)} nor ${quoteName(relation(constraint.pktable))} takes writes while all rows are compared for ${quoteIdentifier(name)}.`,
-          rewrite: apart(
-            addColumn,
-            notValid(
-              table,
-              name,
-              addColumn === null ? clause : `FOREIGN KEY (${quoteIdentifier(column)}) ${clause}`,
-            ),
-          ),
-          at,
-        }),
-      ),
+      constraintProblems(statement, "CONSTR_FOREIGN", (table, added) => ({
+        message: `Neither ${quoteName(table)} nor ${quoteName(relation(added.constraint.pktable))} takes writes while all rows are compared for ${quoteIdentifier(added.name)}.`,
+        rewrite: apart(
+          added.addColumn,
+          foreignKey(table, added, statement.history.isPartitioned(table)),
+        ),
+        at: added.at,
+      })),
   },
   {
     id: "unique-constraint-without-index",
@@ -116,6 +108,20 @@ function constraintProblems(
     .map((added) => ({ table, asks: SCAN, ...describe(table, added) }));
 }
 
+/** Before version 18, PostgreSQL refuses NOT VALID for the foreign key of a partitioned table. */
+function foreignKey(
+  table: ObjectName,
+  { name, column, clause }: Added,
+  partitioned: boolean,
+): string {
+  const key = column === "" ? clause : `FOREIGN KEY (${quoteIdentifier(column)}) ${clause}`;
+  if (!partitioned) return notValid(table, name, key);
+  const constraint = `ADD CONSTRAINT ${quoteIdentifier(name)} ${key}`;
+  return `-- First for each partition: ${constraint} NOT VALID, and VALIDATE CONSTRAINT. PostgreSQL takes them over here, and reads no rows.
+-- neon-migrate: allow foreign-key-without-not-valid
+ALTER TABLE ${quoteName(table)} ${constraint};`;
+}
+
 function uniqueRewrite(table: ObjectName, added: Added, partitioned: boolean): string {
   const { constraint, columns, name, clause } = added;
   if (constraint.without_overlaps === true) {
@@ -149,8 +155,8 @@ function settings({ options }: Node): string {
 }
 
 /** In a new column's definition these words are constraints of their own to the parser. */
-function deferred({ constraint, clause, addColumn }: Added): string {
-  const words = addColumn === null ? "" : clause;
+function deferred({ constraint, clause, column }: Added): string {
+  const words = column === "" ? "" : clause;
   const late = constraint.initdeferred === true || /\binitially\s+deferred\b/i.test(words);
   const can = constraint.deferrable === true || /(?<!\bnot\s+)\bdeferrable\b/i.test(words);
   if (late) return " DEFERRABLE INITIALLY DEFERRED";

@@ -139,7 +139,11 @@ describe("startCheck", () => {
     ],
     [
       'alter table "t" add "c" integer default 1 constraint "positive" check (("c") > 0) references "u" ("id") on delete set null;',
-      '-- neon-migrate: no-transaction\nALTER TABLE "t" ADD COLUMN "c" integer default 1 references "u" ("id") on delete set null;\nALTER TABLE "t" ADD CONSTRAINT "positive" check (("c") > 0) NOT VALID;\nALTER TABLE "t" VALIDATE CONSTRAINT "positive";',
+      '-- neon-migrate: no-transaction\nALTER TABLE "t" ADD COLUMN "c" integer default 1;\nALTER TABLE "t" ADD CONSTRAINT "positive" check (("c") > 0) NOT VALID;\nALTER TABLE "t" VALIDATE CONSTRAINT "positive";',
+    ],
+    [
+      'alter table "t" add "c" integer default 1 constraint "positive" check (("c") > 0) references "u" ("id") on delete set null;',
+      '-- neon-migrate: no-transaction\n-- Behind the statement that adds "c":\nALTER TABLE "t" ADD CONSTRAINT "t_c_fkey" FOREIGN KEY ("c") references "u" ("id") on delete set null NOT VALID;\nALTER TABLE "t" VALIDATE CONSTRAINT "t_c_fkey";',
     ],
     [
       'alter table "s"."t" add "c" integer unique;',

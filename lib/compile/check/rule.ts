@@ -52,3 +52,9 @@ export interface Problem {
   /** Default: the severity of the rule. */
   readonly severity?: Severity;
 }
+
+/** Says what to do instead where a table that no migration has made is partitioned: the rules cannot know it. */
+export function ifPartitioned(history: History, table: ObjectName | null, instead: string): string {
+  if (table !== null && history.createdIn(table) !== null) return "";
+  return `\n-- If the table is partitioned, PostgreSQL refuses this. Then: ${instead}.`;
+}

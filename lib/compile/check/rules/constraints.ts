@@ -1,5 +1,6 @@
 import type { Question } from "../../../bundle/finding.ts";
 import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/names.ts";
+import type { History } from "../../sql/history.ts";
 import {
   addedConstraint,
   alterCommands,
@@ -11,7 +12,7 @@ import {
   strings,
   text,
 } from "../../sql/tree.ts";
-import type { Checked, Problem, Rule } from "../rule.ts";
+import { type Checked, ifPartitioned, type Problem, type Rule } from "../rule.ts";
 import { type Added, addedConstraints } from "./added-constraints.ts";
 
 const SCAN: Question = { kind: "scan", index: null };
@@ -40,10 +41,7 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
     check: (statement) =>
       constraintProblems(statement, "CONSTR_FOREIGN", (table, added) => ({
         message: `Neither ${quoteName(table)} nor ${quoteName(relation(added.constraint.pktable))} takes writes while all rows are compared for ${quoteIdentifier(added.name)}.`,
-        rewrite: apart(
-          added.addColumn,
-          foreignKey(table, added, statement.history.isPartitioned(table)),
-        ),
+        rewrite: apart(added.addColumn, foreignKey(table, added, statement.history)),
         at: added.at,
       })),
   },
@@ -57,7 +55,7 @@ export const CONSTRAINT_RULES: readonly Rule[] = [
       ["CONSTR_UNIQUE", "CONSTR_PRIMARY"].flatMap((contype) =>
         constraintProblems(statement, contype, (table, added) => ({
           message: `${quoteName(table)} is locked against reads and writes while the index of ${quoteIdentifier(added.name)} is built.`,
-          rewrite: `${added.addColumn === null ? "" : `${added.addColumn}\n`}${uniqueRewrite(table, added, statement.history.isPartitioned(table))}`,
+          rewrite: `${added.addColumn === null ? "" : `${added.addColumn}\n`}${uniqueRewrite(table, added, statement.history)}`,
           at: added.at,
         })),
       ),
@@ -109,20 +107,18 @@ function constraintProblems(
 }
 
 /** Before version 18, PostgreSQL refuses NOT VALID for the foreign key of a partitioned table. */
-function foreignKey(
-  table: ObjectName,
-  { name, column, clause }: Added,
-  partitioned: boolean,
-): string {
+function foreignKey(table: ObjectName, { name, column, clause }: Added, history: History): string {
   const key = column === "" ? clause : `FOREIGN KEY (${quoteIdentifier(column)}) ${clause}`;
-  if (!partitioned) return notValid(table, name, key);
+  if (!history.isPartitioned(table)) {
+    return `${notValid(table, name, key)}${ifPartitioned(history, table, "the foreign key NOT VALID, and VALIDATE CONSTRAINT, for each partition, and then for all of it without NOT VALID")}`;
+  }
   const constraint = `ADD CONSTRAINT ${quoteIdentifier(name)} ${key}`;
   return `-- First for each partition: ${constraint} NOT VALID, and VALIDATE CONSTRAINT. PostgreSQL takes them over here, and reads no rows.
 -- neon-migrate: allow foreign-key-without-not-valid
 ALTER TABLE ${quoteName(table)} ${constraint};`;
 }
 
-function uniqueRewrite(table: ObjectName, added: Added, partitioned: boolean): string {
+function uniqueRewrite(table: ObjectName, added: Added, history: History): string {
   const { constraint, columns, name, clause } = added;
   if (constraint.without_overlaps === true) {
     return `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${quoteIdentifier(name)} ${clause};\n-- PostgreSQL has no online form of WITHOUT OVERLAPS: a quiet moment, or a new table that takes the name.`;
@@ -131,12 +127,12 @@ function uniqueRewrite(table: ObjectName, added: Added, partitioned: boolean): s
   const named = `ADD CONSTRAINT ${quoteIdentifier(name)} ${what}`;
   const keys = `(${columns.map(quoteIdentifier).join(", ")})`;
   const nulls = constraint.nulls_not_distinct === true ? " NULLS NOT DISTINCT" : "";
-  if (partitioned) {
+  if (history.isPartitioned(table)) {
     const distinct = what === "UNIQUE" ? nulls : "";
     return `ALTER TABLE ONLY ${quoteName(table)} ${named}${distinct} ${keys}${included(constraint)}${settings(constraint)}${deferred(added)};\n-- Then for each partition: CREATE UNIQUE INDEX CONCURRENTLY on it, ADD CONSTRAINT … USING INDEX, and ALTER INDEX ${quoteName({ ...table, name })} ATTACH PARTITION.`;
   }
   return `CREATE UNIQUE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${quoteName(table)} ${keys}${included(constraint)}${nulls}${settings(constraint)};
-ALTER TABLE ${quoteName(table)} ${named} USING INDEX ${quoteIdentifier(name)}${deferred(added)};`;
+ALTER TABLE ${quoteName(table)} ${named} USING INDEX ${quoteIdentifier(name)}${deferred(added)};${ifPartitioned(history, table, "the constraint ON ONLY it, an index CONCURRENTLY for each partition, and ATTACH PARTITION")}`;
 }
 
 function included({ including }: Node): string {

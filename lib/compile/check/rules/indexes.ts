@@ -1,6 +1,6 @@
 import { type ObjectName, quoteName } from "../../../postgres/names.ts";
 import { dropped, type Node, record, relation, text } from "../../sql/tree.ts";
-import type { Checked, Problem, Rule } from "../rule.ts";
+import { type Checked, ifPartitioned, type Problem, type Rule } from "../rule.ts";
 
 const CREATE_INDEX = /^(create\s+(?:unique\s+)?index)\b/i;
 
@@ -23,7 +23,7 @@ export const INDEX_RULES: readonly Rule[] = [
           message: `${quoteName(table)} takes no writes while this index is built.`,
           rewrite: partitioned
             ? `${sql.replace(/\bon\s+(?!only\b)/i, "ON ONLY ")};\n-- Then for each partition: CREATE INDEX CONCURRENTLY on it, and ALTER INDEX … ATTACH PARTITION.`
-            : `${sql.replace(CREATE_INDEX, "$1 CONCURRENTLY")};`,
+            : `${sql.replace(CREATE_INDEX, "$1 CONCURRENTLY")};${ifPartitioned(history, table, "CREATE INDEX … ON ONLY it, one CONCURRENTLY for each partition, and ATTACH PARTITION")}`,
           table,
           asks: { kind: "scan", index: null },
         },
@@ -70,7 +70,7 @@ function droppedIndexes({ node, history, isNew, tag }: Checked): readonly Proble
     return [
       {
         message: `${of} is locked against reads and writes until ${quoteName(index)} is gone, and that waits for every query that runs on it.`,
-        rewrite: dropRewrite(node, index, table !== null && history.isPartitioned(table)),
+        rewrite: `${dropRewrite(node, index, table !== null && history.isPartitioned(table))}${ifPartitioned(history, table, "DROP INDEX without it, alone in a file, with a short lock-timeout")}`,
         ...(table === null ? {} : { table }),
         asks: { kind: "scan", index },
       } satisfies Problem,

@@ -150,9 +150,32 @@ describe("startCheck", () => {
       'ALTER TABLE "s"."t" ADD COLUMN "c" integer;\nCREATE UNIQUE INDEX CONCURRENTLY "t_c_key" ON "s"."t" ("c");\nALTER TABLE "s"."t" ADD CONSTRAINT "t_c_key" UNIQUE USING INDEX "t_c_key";',
     ],
   ])("keeps what %s says in the SQL that it proposes", (statement, rewrite) => {
-    const [findings] = checkAll([makeMigration("0000", 0, statement)]);
+    const made = makeMigration("0000", 0, 'create table "t" (); create table "s"."t" ();');
+    const [, findings] = checkAll([made, makeMigration("0001", 1, statement)]);
 
     expect(findings?.map((each) => each.rewrite)).toContain(rewrite);
+  });
+
+  test.each([
+    ["create index on t (a)", /ON ONLY it/],
+    ["drop index t_a_idx", /DROP INDEX without it/],
+    ["alter table t add unique (a)", /the constraint ON ONLY it/],
+    ["alter table t add foreign key (a) references u", /for each partition, and then/],
+  ])("says of %s what to do if its table is partitioned, where it cannot know", (sql, instead) => {
+    const table = "create table t (a integer); create index t_a_idx on t (a);";
+    const rewrites = ["select 1;", table].map((before) => {
+      const [, findings] = checkAll([
+        makeMigration("0000", 0, before),
+        makeMigration("0001", 1, sql),
+      ]);
+      return findings?.[0]?.rewrite;
+    });
+
+    expect(rewrites[0]).toMatch(
+      /\n-- If the table is partitioned, PostgreSQL refuses this\. Then: /,
+    );
+    expect(rewrites[0]).toMatch(instead);
+    expect(rewrites[1]).not.toContain("If the table is partitioned");
   });
 
   test("knows that a partitioned table takes its index on its partitions", () => {

@@ -1,9 +1,20 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App, Annotations as CdkAnnotations, type Stack, Token } from "aws-cdk-lib";
 import { Annotations, Match } from "aws-cdk-lib/assertions";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { compileFolder } from "../../infra/compile.ts";
 import type { CheckOptions } from "../../infra/neon-migrations.ts";
 import { scene } from "../setup/synthesis.ts";
@@ -17,6 +28,43 @@ function folderWith(name: string, change: (folder: string) => void = () => undef
   cpSync("drizzle", folder, { recursive: true });
   change(folder);
   return folder;
+}
+
+/** A copy of the example's folder whose files were made in the opposite order, with other modes. */
+function backwards(name: string): string {
+  const folder = join(scratch, name, "drizzle");
+  mkdirSync(join(folder, "meta"), { recursive: true });
+  for (const file of readdirSync("drizzle", { recursive: true, encoding: "utf8" })
+    .sort()
+    .reverse()) {
+    const from = join("drizzle", file);
+    if (statSync(from).isFile()) writeFileSync(join(folder, file), readFileSync(from));
+  }
+  return folder;
+}
+
+function umask(mask: number): () => void {
+  const before = process.umask(mask);
+  return () => process.umask(before);
+}
+
+function setting(name: string, value: string): () => void {
+  vi.stubEnv(name, value);
+  return () => vi.unstubAllEnvs();
+}
+
+/** The files of the asset as a zip has them: names, modes, contents. */
+function filesOf(folder: string): readonly unknown[] {
+  const { asset } = compileFolder(scene().stack, folder, undefined);
+  return readdirSync(asset)
+    .sort()
+    .map((name) => [
+      name,
+      statSync(join(asset, name)).mode,
+      createHash("sha256")
+        .update(readFileSync(join(asset, name)))
+        .digest("hex"),
+    ]);
 }
 
 function edit(file: string, change: (text: string) => string): void {
@@ -53,6 +101,22 @@ describe("GIVEN the same migrations", () => {
 
     expect(deployed(moved)).toEqual(first);
   });
+
+  test.each<[string, () => () => void]>([
+    ["umask 077", () => umask(0o077)],
+    ["another time zone", () => setting("TZ", "Pacific/Kiritimati")],
+    ["another language", () => setting("LC_ALL", "tr_TR.UTF-8")],
+  ])(
+    "WHEN they are made anew, the last file first, with %s THEN asset, modes and hash are the same",
+    (name, change) => {
+      const back = change();
+      onTestFinished(back);
+      const other = backwards(name);
+
+      expect(deployed(other)).toEqual(first);
+      expect(filesOf(other)).toEqual(filesOf("drizzle"));
+    },
+  );
 
   test.each<[string, (text: string) => string]>([
     ["another statement", (text) => `${text}\nSELECT 1;`],

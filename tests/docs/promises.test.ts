@@ -77,6 +77,9 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   "lib/handler/handler.ts": [
     ["what was not committed is rolled back.", "tests/integration/handler/late-answers.test.ts"],
   ],
+  "lib/handler/refuse-too-large.ts": [
+    ["Nothing was run.", "tests/bundle/loading.test.ts", "Nothing was run"],
+  ],
   "lib/handler/streaming-handler.ts": [["Nothing was run.", RUN]],
   "lib/ledger/denied.ts": [
     ["Nothing is read from it, and nothing is run with it.", RUN],

@@ -1,11 +1,21 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  onTestFinished,
+  test,
+} from "vitest";
 import { type Started, startFunction } from "../../bench/speed/function-process.ts";
 import { memoryFor } from "../../lib/bundle/memory.ts";
 import { writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
+import { startLambda } from "../../local/lambda/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { writeJournaledFolder } from "../setup/folders.ts";
 import { expectReport } from "../setup/report-schema.ts";
@@ -88,6 +98,36 @@ describe.each(Object.keys(KINDS))("%s", (kind) => {
       expect(rows?.n).toBe(KINDS[kind]?.flat().length);
     },
   );
+});
+
+test("20,000 migrations are planned, applied and listed beside 200,000 rows of others, within Lambda's 6 MB", async () => {
+  const folder = await assetOf(
+    "many",
+    Array.from({ length: 19_999 }, (_, index) => [`insert into big values (${index});`]),
+  );
+  const lambda = startLambda({ handlerDirectory: folder, environment });
+  onTestFinished(() => lambda.stop());
+  const call = async (event: object) => {
+    const { payload } = await lambda.invoke(event);
+    expect(Buffer.byteLength(JSON.stringify(payload))).toBeLessThan(6 * MB);
+    const { status, applied, pending, drift, error } = expectReport(payload);
+    expect(error).toBeUndefined();
+    return [status, applied.length, pending.length, drift.unknown.length];
+  };
+
+  expect(await call({ action: "plan" })).toEqual(["planned", 0, 20_000, 0]);
+  expect(await call({})).toEqual(["applied", 20_000, 0, 0]);
+  expect(await call({ action: "status" })).toEqual(["up-to-date", 20_000, 0, 0]);
+  await database.sql(
+    `insert into drizzle.__drizzle_migrations (hash, created_at)
+     select md5(n::text) || md5(n::text), 1600000000000 + n from generate_series(1, 200000) n`,
+  );
+  // Of lists that are too long for an answer, a hundred entries each are told.
+  expect(await call({ action: "plan" })).toEqual(["up-to-date", 0, 0, 100]);
+  expect(await call({ action: "status" })).toEqual(["up-to-date", 100, 0, 100]);
+  expect(await call({})).toEqual(["up-to-date", 0, 0, 100]);
+  const { peakMb } = await startFunction({ folder, environment, memoryMb: 512 });
+  expect(peakMb).toBeLessThan(512);
 });
 
 describe("a statement beyond the parser's memory", () => {

@@ -55,7 +55,7 @@ function setting(name: string, value: string): () => void {
 
 /** The files of the asset as a zip has them: names, modes, contents. */
 function filesOf(folder: string): readonly unknown[] {
-  const { asset } = compileFolder(scene().stack, folder, undefined);
+  const { asset } = compileFolder(scene().stack, { migrations: folder }, undefined);
   return readdirSync(asset)
     .sort()
     .map((name) => [

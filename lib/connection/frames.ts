@@ -14,22 +14,35 @@ export class Frames {
   #tail = 0;
 
   /**
-   * Takes the next byte.
-   * @throws Error where it ends no message of PostgreSQL
+   * Takes the next bytes, and passes over those of a content but its last two.
+   * @throws Error where they end no message of PostgreSQL
    */
-  take(byte: number): void {
-    if (this.#known < HEAD_BYTES) {
-      this.#head[this.#known] = byte;
-      this.#known += 1;
-      if (this.#known < HEAD_BYTES) return;
-      this.#left = this.#head.readUInt32BE(1) - 4;
-      // An empty list is one zero. No content at all is no list.
-      this.#tail = this.#left === 0 ? 1 : 0;
-    } else {
-      this.#left -= 1;
-      this.#tail = ((this.#tail << 8) | byte) & 0xffff;
+  take(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#known < HEAD_BYTES) {
+        this.#begin(bytes[at] ?? 0);
+        at += 1;
+      } else {
+        const count = Math.min(this.#left, bytes.length - at);
+        at += count;
+        this.#left -= count;
+        const before = count > 1 ? (bytes[at - 2] ?? 0) : this.#tail & 0xff;
+        this.#tail = (before << 8) | (bytes[at - 1] ?? 0);
+      }
+      if (this.#known === HEAD_BYTES && this.#left <= 0) this.#end();
     }
-    if (this.#left > 0) return;
+  }
+
+  #begin(byte: number): void {
+    this.#head[this.#known] = byte;
+    this.#known += 1;
+    if (this.#known < HEAD_BYTES) return;
+    this.#left = this.#head.readUInt32BE(1) - 4;
+    // An empty list is one zero. No content at all is no list.
+    this.#tail = this.#left === 0 ? 1 : 0;
+  }
+
+  #end(): void {
     this.#known = 0;
     const isCut = this.#tail !== 0 && LISTS.includes(this.#head[0]);
     if (this.#left !== 0 || isCut) throw new Error("it has no end");

@@ -92,8 +92,7 @@ export function createWire(onFailure: (error: Error) => void): Wire {
     override emit(event: string | symbol, ...args: unknown[]): boolean {
       try {
         // An ArrayBuffer or a Buffer, as the driver asks for it.
-        if (event === "message")
-          for (const byte of Buffer.from(Object(args[0]))) this.#frames.take(byte);
+        if (event === "message") this.#frames.take(Buffer.from(Object(args[0])));
         return super.emit(event, ...args);
       } catch (thrown) {
         if (event !== "message") throw thrown;

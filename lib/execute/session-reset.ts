@@ -1,6 +1,6 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
 import { quoteIdentifier } from "../postgres/names.ts";
-import { lockTimeoutPart, type Part } from "./transaction.ts";
+import type { Part } from "./transaction.ts";
 
 /**
  * Kinds of statements that run no code but the server's own, or run it under a nest of settings that the server takes
@@ -41,7 +41,7 @@ const ENDED_BY: Readonly<Record<string, string>> = {
  * Returns the parts that put the session back into its state after the login. So a file means the same whatever was
  * deployed along with it: a `set_config('search_path', '', false)` as pg_dump writes it, a SET ROLE or a temporary
  * table ends with its file. The parts come before the ledger row, which our own role must write.
- * @param ownSettings makes our own settings again
+ * @param ownSettings the SELECT that makes our own settings again
  */
 export function sessionResetParts(
   migration: Migration,
@@ -51,18 +51,18 @@ export function sessionResetParts(
   const { statements, sql } = migration;
   const traces = statements.some((each) => mayLeaveTraces(migration, each)) || /temp/i.test(sql);
   if (!traces) return [];
+  // Each statement has its price, and nearly every file needs these. Without a value, set_config resets a setting.
+  const resets = [
+    ...["session_authorization", "role"].map((name) => `set_config('${name}', null, false)`),
+    `set_config('lock_timeout', '${lockTimeoutMs}ms', true)`,
+  ];
   const texts = [
-    "reset session authorization",
-    "reset role",
     "reset all",
-    ownSettings,
+    [ownSettings, ...resets.map((call) => `pg_catalog.${call}`)].join(", "),
     "discard temp",
     ...new Set(statements.flatMap(({ kind }) => ENDED_BY[kind] ?? [])),
   ];
-  return [
-    ...texts.map((text): Part => ({ kind: "setting", text, mayLag: true })),
-    lockTimeoutPart(lockTimeoutMs),
-  ];
+  return texts.map((text): Part => ({ kind: "setting", text, mayLag: true }));
 }
 
 /** Constraints go back to what they were made as: only those that check at once get their check here. */

@@ -26,15 +26,17 @@ const WORD = /^(?=.{0,12}$)[A-Za-z]?[a-z]+(?:[_-][a-z]+)*$|^(?=.{0,12}$)[A-Z]+(?
 export function redact<Value>(value: Value, secrets: readonly string[]): Value {
   const all = new Set(secrets.flatMap((secret) => [secret, ...passwordIn(secret)]));
   const known = [...all].filter(({ length }) => length >= SHORTEST_SECRET);
-  // A fresh process takes milliseconds to look for whole secrets. Mostly the texts hold not even the ends of them.
-  const ends = known.map((secret) =>
-    patternOf(Array.from(secret).slice(-SHORTEST_SECRET).join("")),
-  );
   const texts = textsIn(value).join("\n");
   // Most texts are whole, and in those no beginning of a secret is looked for.
   const cut = CUT.test(texts) ? known.map(cutPatternOf) : [];
-  const signs = [...ends, ...cut, URL_PASSWORD, PASSWORD_PARAMETER, CUT_URL_PASSWORD];
-  if (!signs.some((pattern) => texts.search(pattern) >= 0)) return value;
+  // A fresh process takes milliseconds for the pattern of a whole secret. Mostly the texts hold not even the end of it.
+  const mayHold = (secret: string) =>
+    texts.includes("%") || secret.includes(" ")
+      ? patternOf(Array.from(secret).slice(-SHORTEST_SECRET).join("")).test(texts)
+      : texts.includes(secret);
+  const signs = [...cut, URL_PASSWORD, PASSWORD_PARAMETER, CUT_URL_PASSWORD];
+  const inPlaces = signs.some((pattern) => texts.search(pattern) >= 0);
+  if (!inPlaces && !known.some(mayHold)) return value;
   const patterns = [...known.map(patternOf), ...cut];
   // The result has the shape of the value: only texts inside are replaced.
   return replaceTexts(value, (text) => {

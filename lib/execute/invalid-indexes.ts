@@ -1,8 +1,8 @@
-import type { Connection } from "../connection/connection.ts";
+import type { Connection, Rows } from "../connection/connection.ts";
 import type { Warning } from "../errors.ts";
 import type { Before, WantedIndex } from "../ledger/checkpoints.ts";
 import { postgresFacts } from "../postgres/errors.ts";
-import { type ObjectName, quoteIdentifier, quoteName } from "../postgres/names.ts";
+import { type ObjectName, quoteIdentifier, quoteLiteral, quoteName } from "../postgres/names.ts";
 
 /** The facts about an index that tell whether it is a leftover, and whose. */
 export interface IndexFacts {
@@ -33,6 +33,8 @@ const INDEXES = `
 /** A table, by its object id, with all its indexes. Of a partitioned one it has none. */
 export interface TableIndexes {
   readonly table: number;
+  /** Its name, quoted, while somebody else builds an index of it; null otherwise. */
+  readonly built: string | null;
   readonly indexes: readonly IndexFacts[];
 }
 
@@ -43,14 +45,16 @@ export async function indexesOf(
 ): Promise<TableIndexes | null> {
   const which =
     typeof of === "number" ? "$1::pg_catalog.text::pg_catalog.oid" : "pg_catalog.to_regclass($1)";
-  const rows = await connection.query<IndexFacts & { readonly of: number | null }>(
-    `select o.oid${AS_NUMBER} as "of", x.*
+  const rows = await connection.query<
+    IndexFacts & { readonly of: number | null; readonly built: string | null }
+  >(
+    `select o.oid${AS_NUMBER} as "of", ${builtTable("o.oid")} as "built", x.*
      from (select ${which}::pg_catalog.oid as oid) o
      left join lateral (${INDEXES} where i.indrelid operator(pg_catalog.=) o.oid) x on true`,
     [typeof of === "number" ? of : quoteName(of)],
   );
-  const table = rows[0]?.of ?? null;
-  return table === null ? null : { table, indexes: rows.filter(({ id }) => id !== null) };
+  const { of: table = null, built = null } = rows[0] ?? {};
+  return table === null ? null : { table, built, indexes: rows.filter(({ id }) => id !== null) };
 }
 
 /**
@@ -126,14 +130,66 @@ async function staysInvalid(
   connection: Connection,
   { id, table, lockable }: IndexFacts,
 ): Promise<boolean> {
-  const lock = lockable ? [`lock table only ${table} in share update exclusive mode`] : [];
   const look = `select from pg_catalog.pg_index where indexrelid operator(pg_catalog.=) ${id} and not (indisvalid and indisready)`;
+  const lock = lockable ? lockedFromBuilders(table) : ["begin"];
+  return (await together(connection, [...lock, look, "commit"])).length > 0;
+}
+
+/** Returns the answer to the last statement but one. Without an answer nothing stays of the transaction. */
+async function together(connection: Connection, statements: readonly string[]): Promise<Rows> {
   try {
-    const rows = await connection.batch(["begin", ...lock, look, "commit"]);
-    return (rows.at(-2) ?? []).length > 0;
+    return (await connection.batch(statements)).at(-2) ?? [];
   } catch (thrown) {
     await connection.cleanUp("rollback").catch(() => undefined);
     throw thrown;
+  }
+}
+
+/**
+ * Returns the statements that begin a transaction and wait for everybody who builds an index of the table. Who builds
+ * one waits for all older snapshots, and would wait for ours: a deadlock, and PostgreSQL ends *their* statement. LOCK
+ * itself has no snapshot, but to look up the name takes one, unless the session knows the name already. The first look
+ * may let go of what it knew, the second does not.
+ */
+function lockedFromBuilders(table: string): readonly string[] {
+  const know = `select pg_catalog.has_table_privilege(pg_catalog.to_regclass(${quoteLiteral(table)}), 'UPDATE')`;
+  const lock = `lock table only ${table} in share update exclusive mode`;
+  return ["begin isolation level read committed", know, know, lock];
+}
+
+/**
+ * Returns an expression: the quoted name of a table while another session works at its indexes, and null otherwise. VACUUM
+ * by itself, which has no user, gives way to who waits.
+ */
+export function builtTable(oid: string): string {
+  return `(
+    select pg_catalog.format('%I.%I', bn.nspname, b.relname)
+    from pg_catalog.pg_class b join pg_catalog.pg_namespace bn on bn.oid operator(pg_catalog.=) b.relnamespace
+    where b.oid operator(pg_catalog.=) ${oid} and b.relkind operator(pg_catalog.=) 'r' and exists (
+      select from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) l.pid
+      where l.relation operator(pg_catalog.=) b.oid and a.datname operator(pg_catalog.=) pg_catalog.current_database()
+        and l.granted and l.mode operator(pg_catalog.=) 'ShareUpdateExclusiveLock'
+        and a.usesysid is not null and l.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+    )
+  )`;
+}
+
+/**
+ * Waits until nobody works at the indexes of the table any more.
+ * @param boundMs the longest wait; null keeps the session's own setting
+ */
+export async function awaitBuilders(
+  connection: Connection,
+  table: string,
+  boundMs: number | null,
+): Promise<void> {
+  const [begin = "", ...lock] = lockedFromBuilders(table);
+  const bound = boundMs === null ? [] : [`set local lock_timeout = ${boundMs}`];
+  try {
+    await together(connection, [begin, ...bound, ...lock, "commit"]);
+  } catch (thrown) {
+    // What cannot be locked is left to the statement itself, and to its own words.
+    if (!isRefusedAsWritten(thrown)) throw thrown;
   }
 }
 
@@ -183,7 +239,7 @@ export async function isWanted(
 ): Promise<boolean> {
   const copy = quoteIdentifier(tableName);
   try {
-    const answers = await connection.batch([
+    const [row] = await together(connection, [
       "begin",
       `create temporary table ${copy} (like ${table})`,
       `create ${unique ? "unique " : ""}index ${WANTED} on pg_temp.${copy} ${definition}`,
@@ -192,9 +248,8 @@ export async function isWanted(
          and i.indisunique operator(pg_catalog.=) w.indisunique and ${definitionOf("i")} operator(pg_catalog.=) ${definitionOf("w")}`,
       "rollback",
     ]);
-    return Number(answers.at(-2)?.[0]?.same) === 1;
+    return Number(row?.same) === 1;
   } catch (thrown) {
-    await connection.cleanUp("rollback").catch(() => undefined);
     if (isRefusedAsWritten(thrown)) return false;
     throw thrown;
   }

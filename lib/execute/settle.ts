@@ -10,7 +10,9 @@ import type { Before, Checkpoint, WantedIndex } from "../ledger/checkpoints.ts";
 import { type ObjectName, quoteName } from "../postgres/names.ts";
 import {
   AS_NUMBER,
+  awaitBuilders,
   brokenTwins,
+  builtTable,
   dropInvalid,
   type IndexFacts,
   indexesOf,
@@ -49,6 +51,8 @@ export interface Unsettled {
   readonly effect: Effect;
   /** The record of a run that began this very statement and never saw its end, maybe empty; null without such a run. */
   readonly interrupted: Before | null;
+  /** Longest wait for a lock, in ms; null keeps the session's own setting. */
+  readonly boundMs: number | null;
   /** The table of the index that it builds, as `settle` has seen it. */
   readonly seen: { table: TableIndexes | null };
 }
@@ -87,6 +91,7 @@ export async function recordBefore({
   alone: { connection, migration },
   statement,
   effect,
+  boundMs,
   seen,
 }: Unsettled): Promise<Before | null> {
   switch (effect.kind) {
@@ -98,14 +103,17 @@ export async function recordBefore({
       return { there, table, index: effect.index, ...(wanted === undefined ? {} : { wanted }) };
     }
     case "drops-indexes": {
-      const ids = await idsOf(connection, effect);
+      const ids = await idsOf(connection, effect, boundMs);
       return { there: ids, left: ids };
     }
     case "creates":
     case "drops":
       return { there: await idsOf(connection, effect) };
-    case "rebuilds-indexes":
+    case "rebuilds-indexes": {
+      const found = effect.of === null ? undefined : await find(connection, effect.of);
+      if (found?.built) await awaitBuilders(connection, found.built, boundMs);
       return { there: (await brokenTwins(connection, effect.of)).map(({ id }) => id) };
+    }
     default:
       return null;
   }
@@ -137,12 +145,17 @@ function wantedBy(
 }
 
 async function settleIndex(
-  { alone, statement, interrupted, seen }: Unsettled,
+  { alone, statement, interrupted, boundMs, seen }: Unsettled,
   effect: Of<"builds-index">,
   warnings: Warning[],
 ): Promise<Outcome> {
   const { connection, migration } = alone;
-  seen.table = await indexesOf(connection, interrupted?.table ?? effect.table);
+  const look = () => indexesOf(connection, interrupted?.table ?? effect.table);
+  seen.table = await look();
+  if (seen.table !== null && seen.table.built !== null) {
+    await awaitBuilders(connection, seen.table.built, boundMs);
+    seen.table = await look();
+  }
   if (seen.table === null) return "run";
   const { indexes } = seen.table;
   const named = indexes.filter(({ name }) => name === effect.index);
@@ -209,12 +222,17 @@ const CATALOGS = {
   subscription: { from: "pg_catalog.pg_subscription", name: "subname" },
 };
 
+/** @param boundMs also waits, no longer than that, for who works at the tables of indexes to drop */
 async function idsOf(
   connection: Connection,
   effect: Of<"creates" | "drops" | "drops-indexes">,
+  boundMs?: number | null,
 ): Promise<readonly number[]> {
   if (effect.kind === "drops-indexes") {
-    const ids = await Promise.all(effect.indexes.map((index) => idOf(connection, index)));
+    const found = await Promise.all(effect.indexes.map((index) => find(connection, index)));
+    const built = new Set(boundMs === undefined ? [] : found.flatMap((each) => each?.built ?? []));
+    for (const table of built) await awaitBuilders(connection, table, boundMs ?? null);
+    const ids = found.map((each) => each?.id ?? null);
     return ids.filter((id) => id !== null);
   }
   const { from, name } = CATALOGS[effect.object];
@@ -239,13 +257,18 @@ async function exist(
   return rows.length > 0;
 }
 
-/** Returns the id of a table or an index; null where the name leads to nothing. */
-async function idOf(connection: Connection, name: ObjectName): Promise<number | null> {
-  const [row] = await connection.query<{ id: number | null }>(
-    `select pg_catalog.to_regclass($1)::pg_catalog.oid${AS_NUMBER} as "id"`,
+/** Returns the id of an index or a table, and the table while somebody works at its indexes. */
+async function find(
+  connection: Connection,
+  name: ObjectName,
+): Promise<{ readonly id: number | null; readonly built: string | null } | undefined> {
+  const [row] = await connection.query<{ id: number | null; built: string | null }>(
+    `select o.oid${AS_NUMBER} as "id",
+       ${builtTable("coalesce((select i.indrelid from pg_catalog.pg_index i where i.indexrelid operator(pg_catalog.=) o.oid), o.oid)")} as "built"
+     from (select pg_catalog.to_regclass($1)::pg_catalog.oid as oid) o`,
     [quoteName(name)],
   );
-  return row?.id ?? null;
+  return row;
 }
 
 function inDoubt({ migration, index }: Alone): MigratorError {

@@ -21,7 +21,7 @@ interface Ran {
  * @throws MigratorError `MIGRATION_FAILED`, or `STEP_IN_DOUBT` where nobody but a person can tell
  */
 export async function runAlone(alone: Alone): Promise<Ran> {
-  const { connection, migration, index, checkpoint } = alone;
+  const { connection, migration, index, checkpoint, lockTimeoutMs } = alone;
   const statement = migration.statements[index];
   if (statement === undefined) throw new Error(`${migration.tag} has no statement ${index}.`);
   const started = performance.now();
@@ -29,7 +29,10 @@ export async function runAlone(alone: Alone): Promise<Ran> {
   const wasBegun = interruptedStatement(migration, checkpoint) === index;
   const interrupted = wasBegun ? (checkpoint?.before ?? {}) : null;
   const effect = effectOf(statement.effect, statement.kind);
-  const unsettled = { alone, statement, effect, interrupted, seen: { table: null } };
+  const mayWait = UNHURRIED.includes(effect.kind) || setsLockTimeout(migration, index);
+  const asIs = mayWait && statement.directives?.lockTimeoutMs === undefined;
+  const boundMs = asIs ? null : lockTimeoutMs;
+  const unsettled = { alone, statement, effect, interrupted, boundMs, seen: { table: null } };
   connection.turnTo({ migration: migration.tag, index });
   try {
     const outcome = await settle(unsettled, warnings);
@@ -57,16 +60,15 @@ const UNHURRIED: readonly Effect["kind"][] = ["builds-index", "drops-indexes", "
  * of its own bounds any statement.
  */
 async function send(unsettled: Unsettled, text: string): Promise<void> {
-  const { alone, statement, effect } = unsettled;
-  const { connection, lockTimeoutMs, migration, index } = alone;
+  const { alone, boundMs } = unsettled;
+  const { connection, index } = alone;
   const before = await recordBefore(unsettled);
   await alone.record(index, before);
-  const mayWait = UNHURRIED.includes(effect.kind) || setsLockTimeout(migration, index);
-  if (mayWait && statement.directives?.lockTimeoutMs === undefined) {
+  if (boundMs === null) {
     await sendAsIs(unsettled, text, before);
     return;
   }
-  await connection.query(`set lock_timeout = ${lockTimeoutMs}`);
+  await connection.query(`set lock_timeout = ${boundMs}`);
   try {
     await sendAsIs(unsettled, text, before);
   } finally {

@@ -152,7 +152,8 @@ export function explainGuard(
   const server = postgresFacts(thrown);
   const [, signal, rank = ""] = SIGNAL.exec(server?.message ?? "") ?? [];
   const migration = written[Math.max(Number(rank) - 1, 0)]?.tag;
-  const facts = { cause: thrown, ...(migration === undefined ? {} : { migration }) };
+  // The error that the guard has raised itself is no cause: nobody shall read our signal.
+  const facts = migration === undefined ? {} : { migration };
   const what = migration === undefined ? "the transaction" : `migration ${migration}`;
   switch (signal) {
     case "lock":

@@ -42,6 +42,18 @@ const untilItWaits = (database: TestDatabase, statement: string) =>
     return rows.length > 0;
   });
 
+/** Waits until a run has waited for a table longer than PostgreSQL takes to look for a deadlock, in which it would lose. */
+const untilWaitsFor = (database: TestDatabase, table: string) =>
+  waitFor(async () => {
+    const rows = await database.sql(
+      `select from pg_locks l join pg_stat_activity a using (pid)
+       where not l.granted and l.relation = $1::regclass and a.application_name like 'neon-migrate/%'
+         and l.waitstart < clock_timestamp() - interval '200 ms'`,
+      [table],
+    );
+    return rows.length > 0;
+  });
+
 describe("a statement that the server refuses is not done, however often it is run", () => {
   test.for<[string, string, string, string]>([
     [
@@ -299,6 +311,35 @@ describe("an INVALID index of a statement that was corrected since", () => {
     expect(await indexes(database)).toEqual([
       "CREATE INDEX u_idx ON public.users USING btree (name)",
     ]);
+  });
+});
+
+describe("somebody else's build of an index ends well beside a run that", () => {
+  test.for<[string, string]>([
+    ["builds another one", "create index concurrently ours on users (email)"],
+    ["builds one without a name", "create index concurrently on users (email)"],
+    [
+      "may wait so long",
+      "-- neon-migrate: lock-timeout 100s\ncreate index concurrently ours on users (email)",
+    ],
+    ["drops one", "drop index concurrently old"],
+    ["rebuilds one", "reindex index concurrently old"],
+    ["rebuilds them all", "reindex table concurrently users"],
+  ])("%s", async ([_what, statement], { database, target }) => {
+    await database.sql(`alter role ${database.owner.name} set deadlock_timeout = '50ms'`);
+    await run(target, makeBundle(users));
+    await database.sqlAsOwner("create index old on users (id)");
+    const writer = await database.hold("update users set name = name");
+    const theirs = database.sqlAsOwner("create index concurrently theirs on users (name)");
+    theirs.catch(() => undefined);
+    await waitFor(async () => JSON.stringify(await indexes(database)).includes("theirs"));
+    const running = run(target, change(statement));
+    await untilWaitsFor(database, "users");
+    await writer.release();
+
+    expect(await theirs).toBeDefined();
+    expect(await running).toMatchObject({ status: "applied", warnings: [] });
+    expect(JSON.stringify(await indexes(database))).not.toContain("INVALID");
   });
 });
 

@@ -432,8 +432,9 @@ test.for([
 
     expect(report.error).toMatchObject({
       ...{ code: "LEDGER_CHANGED", migration: "0001_a", retryable: false },
-      message: expect.stringContaining("has itself changed the ledger"),
+      ...{ message: expect.stringContaining("has itself changed the ledger"), sqlstate: null },
     });
+    expect(JSON.stringify(report.error)).not.toContain("guard");
     expect(await notesIn(database)).toBe(0);
     expect(await rowsIn(database)).toEqual([tables.hash]);
   },

@@ -15,6 +15,7 @@ import { constraintsParts, releaseParts, sessionResetParts } from "./session-res
 import { bookkeepingFailed } from "./statement-errors.ts";
 import {
   beginParts,
+  guardParts,
   type Part,
   RUN_DEFERRED,
   recordedIn,
@@ -110,14 +111,11 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
       if (query.text !== "commit") throw surprise(ledger, query);
       const written = recordedIn(parts);
       const { role } = connection.database;
-      const opening = openingGuard(guarded, known).map(
-        (each): Part => ({ kind: "guard", ...each }),
-      );
       const all: readonly Part[] = [
         ...begin,
-        ...opening,
+        ...guardParts(openingGuard(guarded, known)),
         ...parts,
-        { kind: "guard", ...closingGuard(guarded, known, written) },
+        ...guardParts(closingGuard(guarded, known, written)),
         { kind: "commit", text: query.text },
       ];
       const durationsMs = await sendTransaction(connection, all, (thrown, kind) =>

@@ -39,6 +39,7 @@ import {
 import { expectTemporary } from "./temporary.ts";
 import {
   beginParts,
+  guardParts,
   knownAfter,
   type Part,
   RUN_DEFERRED,
@@ -86,14 +87,14 @@ export function createStatementsExecutor(
   ): Promise<void> {
     const rows = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
-    const opening = openingGuard(guarded, known).map((each): Part => ({ kind: "guard", ...each }));
+    const opening = guardParts(openingGuard(guarded, known));
     const all: readonly Part[] = [
       ...begin,
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
       // A transaction with one snapshot must see the ledger as the lock leaves it: that comes first wherever it can.
       ...(within === null ? opening : asOurselves(within, role, opening)),
       ...parts,
-      { kind: "guard", ...closingGuard(guarded, known, rows) },
+      ...guardParts(closingGuard(guarded, known, rows)),
       COMMIT,
     ];
     const took = await sendTransaction(connection, all, (thrown, kind) => {

@@ -78,6 +78,11 @@ export function lockTimeoutPart(ms: number): Part {
   return { kind: "setting", text: `set local lock_timeout = ${ms}` };
 }
 
+/** Returns the parts that guard a transaction, from their statements. */
+export function guardParts(statements: readonly Sending[]): readonly Part[] {
+  return statements.map((each) => ({ kind: "guard", ...each }));
+}
+
 /** Returns the migrations whose ledger rows are among these parts. */
 export function recordedIn(parts: readonly Part[]): readonly Migration[] {
   return parts.flatMap((each) => (each.kind === "ledger-row" ? [each.migration] : []));

@@ -1,7 +1,8 @@
 import type { Migration } from "../bundle/bundle.ts";
 import type { Sending } from "../connection/pipeline.ts";
 import { type ErrorFacts, MigratorError } from "../errors.ts";
-import { postgresFacts } from "../postgres/errors.ts";
+import { LOCK_NOT_AVAILABLE, postgresFacts } from "../postgres/errors.ts";
+import { quoteLiteral } from "../postgres/names.ts";
 import type { LedgerPlace } from "../target/target.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
 import type { Ledger } from "./ledger.ts";
@@ -48,7 +49,7 @@ export interface Guarded {
   readonly checkpointsExist: boolean;
   /** Every place of the ledger: each has a lock. */
   readonly places: readonly LedgerPlace[];
-  /** Whether our role may lock the table. Without that right the guard counts only. */
+  /** Whether our role may lock the table. Without that right the guard looks who writes it, and counts. */
   readonly mayLock: boolean;
 }
 
@@ -68,12 +69,32 @@ export function openingGuard(guarded: Guarded, known: Known): readonly Sending[]
   ];
 }
 
-/** Returns the statement that goes ahead of the COMMIT. @param written the migrations that have got their rows */
+/** Returns the statements that go ahead of the COMMIT. @param written the migrations that have got their rows */
 export function closingGuard(
   guarded: Guarded,
   known: Known,
   written: readonly Migration[],
-): Sending {
+): readonly Sending[] {
+  const read = rowsRead(guarded, known, written);
+  return guarded.mayLock ? [read] : [nobodyWrites(guarded), read];
+}
+
+/**
+ * Everybody may see who holds a lock, also who may not take one. The statement behind it takes its snapshot later, and so
+ * sees the rows of who has ended meanwhile.
+ */
+function nobodyWrites({ place }: Guarded): Sending {
+  const text = `
+    select case when exists (
+      select from pg_catalog.pg_locks l where l.granted and l.mode operator(pg_catalog.~) '^(RowE|ShareRow|E|AccessE)'
+        and l.relation operator(pg_catalog.=) ${quoteLiteral(quotePlace(place))}::pg_catalog.regclass
+        and l.database operator(pg_catalog.=) (select d.oid from pg_catalog.pg_database d where d.datname operator(pg_catalog.=) pg_catalog.current_database())
+        and l.pid is distinct from pg_catalog.pg_backend_pid()
+    ) then ${raise("writing")} end`;
+  return { text };
+}
+
+function rowsRead(guarded: Guarded, known: Known, written: readonly Migration[]): Sending {
   const held = `not (${tryLocks("pg_try_advisory_lock", guarded.places)})`;
   if (written.length === 0) return { text: `select case when ${held} then ${raise("lock")} end` };
   const ledger = quotePlace(guarded.place);
@@ -127,10 +148,10 @@ function checkpointsDiffer(
   ];
 }
 
-const SIGNAL = /neon-migrate guard: (lock|changed|own|missing) ?(\d*)/;
+const SIGNAL = /neon-migrate guard: (lock|changed|own|missing|writing) ?(\d*)/;
 
 /** Returns an expression that raises an error with this text in it: no number looks like that. */
-function raise(signal: "lock" | "changed" | "own" | "missing", value = "''"): string {
+function raise(signal: "lock" | "changed" | "own" | "missing" | "writing", value = "''"): string {
   return `pg_catalog.concat('neon-migrate guard: ${signal} ', ${value})::int`;
 }
 
@@ -161,6 +182,13 @@ export function explainGuard(
         "LOCK_LOST",
         `Another run has the migration lock, so the transaction of ${what} is rolled back. A statement of this run gave the lock away: DISCARD ALL and pg_advisory_unlock_all() release every lock of the session. Take that statement out of its migration, or run again when the other run has ended.`,
         { ...facts, retryable: true },
+      );
+    case "writing":
+      // As with a lock that was not to be had: tried again as a whole, until the deadline.
+      return new MigratorError(
+        "LEDGER_CHANGED",
+        `Somebody without the migration lock is writing the ledger ${quotePlace(place)}, so the transaction of ${what} was not committed. Drizzle's own migrator takes no lock. Let only one of the two migrate.`,
+        { ...facts, sqlstate: LOCK_NOT_AVAILABLE, retryable: true },
       );
     case "changed":
       return ledgerChanged(place, facts);

@@ -1,4 +1,5 @@
 import { describe, expect } from "vitest";
+import type { Migration } from "../../../lib/bundle/bundle.ts";
 import { lockKey } from "../../../lib/ledger/lock.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import type { TestDatabase } from "../../setup/database.ts";
@@ -350,6 +351,55 @@ describe.each(["drizzle", "statements"])("somebody without the lock, beside %s,"
 
     expect(await running).toMatchObject({ status: "up-to-date", applied: [] });
     expect(await notesIn(database)).toBe(1);
+  });
+});
+
+describe("a row that somebody has not committed yet is waited for by a role that may not lock the ledger:", () => {
+  const insert = (when: number, hash: string) =>
+    `insert into ${LEDGER} (hash, created_at) values ('${hash}', ${when})`;
+  const file = makeMigration("0001_file", 2_000, NOTE);
+  const still = "set transaction isolation level repeatable read";
+  const frozen = makeMigration("0001_file", 2_000, still, NOTE);
+
+  test.for<[string, Migration, string, string, number]>([
+    ["the row of what is pending", file, insert(file.when, file.hash), "commit", 0],
+    ["one that is taken back", file, insert(file.when, file.hash), "rollback", 1],
+    ["of another folder", file, insert(5, "another"), "commit", 1],
+    ["beside a file with one snapshot", frozen, insert(frozen.when, frozen.hash), "commit", 0],
+  ])("%s", async ([_what, migration, write, end, notes], { database, relay, target }) => {
+    await run(target, makeBundle(tables));
+    const guest = await mayInsertOnly(database, relay.address);
+    const other = await database.hold(write);
+
+    const running = run(guest, makeBundle(tables, migration), {
+      ...{ executor: "statements", ddlLockTimeoutMs: 50 },
+    });
+    await waitFor(async () => {
+      const rows = await database.sql(
+        "select from pg_stat_activity where datname = current_database() and application_name like 'neon-migrate/%' and query = 'rollback'",
+      );
+      return rows.length > 0;
+    });
+    await other.sql(end);
+    await other.release();
+
+    expect((await running).error).toBeUndefined();
+    expect(await notesIn(database)).toBe(notes);
+  });
+
+  test("until the deadline, which the report says", async ({ database, relay, target }) => {
+    await run(target, makeBundle(tables));
+    const guest = await mayInsertOnly(database, relay.address);
+    const other = await database.hold(insert(file.when, file.hash));
+
+    const report = await run(guest, makeBundle(tables, file), {
+      ...{ executor: "statements", ddlLockTimeoutMs: 50, timeoutMs: 3_000 },
+    });
+    await other.release();
+
+    expect(report.error).toMatchObject({ code: "LOCK_TIMEOUT", migration: "0001_file" });
+    expect(report.error?.message).toContain("Somebody without the migration lock is writing");
+    expect(await notesIn(database)).toBe(0);
   });
 });
 

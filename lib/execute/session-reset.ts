@@ -94,25 +94,57 @@ const SAVEPOINT = /^(savepoint|release|rollback)\b.*?("(?:[^"]|"")+"|[^\s"]+)$/i
 export function releaseParts(migration: Migration, indexes: readonly number[]): readonly Part[] {
   const open = indexes
     .flatMap((index) => migration.statements[index] ?? [])
-    .filter(({ kind }) => kind === "TransactionStmt")
-    .reduce<readonly string[]>(
-      (names, each) => savepointsAfter(names, statementText(migration, each)),
-      [],
-    );
+    .reduce<readonly Savepoint[]>((all, each) => savepointsAfter(all, migration, each, []), []);
   // A name may stand twice; then the newer one hides the older.
-  return open.toReversed().map((name) => ({ kind: "setting", text: `release savepoint ${name}` }));
+  const names = open.map(({ name }) => name).reverse();
+  return names.map((name) => ({ kind: "setting", text: `release savepoint ${name}` }));
 }
 
-function savepointsAfter(open: readonly string[], text: string): readonly string[] {
-  const [, verb = "", written = ""] = SAVEPOINT.exec(text) ?? [];
-  const name = written.startsWith('"') ? written : `"${written.toLowerCase()}"`;
-  if (verb.toLowerCase() === "savepoint") return [...open, name];
-  const at = open.lastIndexOf(name);
-  if (at < 0) return open;
-  return open.slice(0, verb.toLowerCase() === "release" ? at : at + 1);
+/** A savepoint that is set. */
+interface Savepoint {
+  /** As SQL writes it, quoted. */
+  readonly name: string;
+  /** The settings that ROLLBACK TO brings back. */
+  readonly settings: readonly Statement[];
+}
+
+/** @param settings those in force at the statement */
+function savepointsAfter(
+  open: readonly Savepoint[],
+  migration: Migration,
+  statement: Statement,
+  settings: readonly Statement[],
+): readonly Savepoint[] {
+  if (statement.kind !== "TransactionStmt") return open;
+  if (statement.mode !== "transactional") return [];
+  const [, written = "", as = ""] = SAVEPOINT.exec(statementText(migration, statement)) ?? [];
+  const name = as.startsWith('"') ? as : `"${as.toLowerCase()}"`;
+  const verb = written.toLowerCase();
+  if (verb === "savepoint") return [...open, { name, settings }];
+  const at = open.findLastIndex((each) => each.name === name);
+  return at < 0 ? open : open.slice(0, verb === "release" ? at : at + 1);
 }
 
 const RESET_ALL = /^reset\s+all$/i;
+
+/** Whether it is a ROLLBACK TO SAVEPOINT. */
+function isRollbackTo(migration: Migration, statement: Statement): boolean {
+  const isOfTransactions = statement.kind === "TransactionStmt";
+  if (!isOfTransactions || statement.mode !== "transactional") return false;
+  return /^rollback\b/i.test(statementText(migration, statement));
+}
+
+/** Returns what is in force behind a statement. It sets something itself, or ends what others have set. */
+function settingsBehind(
+  migration: Migration,
+  statement: Statement,
+  kept: readonly Statement[],
+  saved: readonly Savepoint[],
+): readonly Statement[] {
+  if (statement.kind === "DiscardStmt" && statement.mode === "alone") return [];
+  if (isRollbackTo(migration, statement)) return saved.at(-1)?.settings ?? kept;
+  return statement.effect?.kind === "sets" ? [...kept, statement] : kept;
+}
 
 /** Whether each statement is a transaction of its own behind one of this mode. */
 function autocommitsAfter(mode: Statement["mode"], before: boolean): boolean {
@@ -126,11 +158,13 @@ function autocommitsAfter(mode: Statement["mode"], before: boolean): boolean {
 export function settingsIn(migration: Migration, before: number): readonly Statement[] {
   let kept: readonly Statement[] = [];
   let atBegin = kept;
+  let saved: readonly Savepoint[] = [];
   let autocommits = migration.directives?.noTransaction === true;
   for (const each of migration.statements.slice(0, before)) {
-    if (each.kind === "DiscardStmt" && each.mode === "alone") kept = [];
-    if (each.effect?.kind === "sets") kept = [...kept, each];
-    if (each.mode.startsWith("rollback")) kept = atBegin;
+    saved = savepointsAfter(saved, migration, each, kept);
+    kept = each.mode.startsWith("rollback")
+      ? atBegin
+      : settingsBehind(migration, each, kept, saved);
     autocommits = autocommitsAfter(each.mode, autocommits);
     if (autocommits || each.mode !== "transactional") atBegin = kept;
   }

@@ -91,6 +91,23 @@ describe("a run that goes on in a file makes again what is set, and nothing else
     [["begin", "set search_path = other", "commit"], "other.t_u"],
     [["commit", "set search_path = other", "rollback"], "other.t_u"],
     [["set search_path = public", "discard all", "set search_path = other"], "other.t_u"],
+    [["savepoint a", "set search_path = other", "rollback to a"], "public.t_u"],
+    [["savepoint a", "set search_path = other", "release a"], "other.t_u"],
+    [
+      [
+        "set search_path = other",
+        'savepoint "a"',
+        "savepoint b",
+        "set search_path = public",
+      ].concat("rollback work to savepoint A"),
+      "other.t_u",
+    ],
+    [
+      ["savepoint a", "set search_path = other", "savepoint a", "set search_path = public"].concat(
+        "rollback transaction to a",
+      ),
+      "other.t_u",
+    ],
   ] satisfies [string[], string][])("%j", async ([sets, index], { database, target }) => {
     await run(target, makeBundle(first));
     await database.sqlAsOwner(

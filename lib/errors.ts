@@ -93,6 +93,10 @@ export interface ErrorFacts {
   readonly detail?: string;
   readonly hint?: string;
   readonly where?: string;
+  /** The next step of the reader, in this case. It quotes no data. */
+  readonly advice?: string;
+  /** A query that shows the rows in the way. It may quote data. */
+  readonly query?: string;
   /** The parts of the message that quote the statements of other sessions, which may hold data. */
   readonly withheld?: readonly string[];
   /** Whether the server has not said how the last statement ended: then only the ledger knows. Default: false. */

@@ -32,7 +32,7 @@ export function renderError(
     ...(detail === null || compiling ? [] : [`Detail: ${indented(detail)}`]),
     ...(hint === null ? [] : [`Hint: ${indented(hint)}`]),
     ...(where === null ? [] : [`Where: ${indented(where)}`]),
-    ...advice(report, error),
+    ...nextSteps(report, error),
     "",
   ];
 }
@@ -64,12 +64,14 @@ function caretLines(sql: string, place: StatementPlace): readonly string[] {
   return [`${label}${shown}`, `${" ".repeat(label.length)}${indent}${carets}`];
 }
 
-function advice(report: Report, { code, statement, retryable }: ReportedError): readonly string[] {
-  const again = retryable ? ["The same call may succeed later, as it is."] : [];
-  if (code === "MIGRATION_FAILED" && statement !== null) {
-    again.push("Correct the statement, then run again.");
-  }
-  return [...leftBehind(report), ...again];
+/** Says what is left, and what to do next. A report of an earlier function has no advice. */
+function nextSteps(report: Report, { advice, query, retryable }: ReportedError): readonly string[] {
+  return [
+    ...leftBehind(report),
+    ...(retryable ? ["The same call may succeed later, as it is."] : []),
+    ...(typeof advice === "string" ? [indented(advice)] : []),
+    ...(typeof query === "string" ? [`    ${indented(query)}`] : []),
+  ];
 }
 
 /** Failures after which only the ledger may know what was committed. */

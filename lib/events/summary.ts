@@ -37,6 +37,7 @@ export function reasonOf(
 ): string {
   const { error } = report;
   if (error === undefined) return "INTERNAL";
-  const shown = shortened(oneLine(error.publicMessage.replace(/\s+/g, " ")), maxLength);
+  const said = [error.publicMessage, ...(error.advice === null ? [] : [error.advice])].join(" ");
+  const shown = shortened(oneLine(said.replace(/\s+/g, " ")), maxLength);
   return `${error.code}: ${shown} The report is in the function's log, request ${awsRequestId}.`;
 }

@@ -187,6 +187,9 @@ async function attempt<Asked extends string>(
         // A login may end so late that the deadline has passed meanwhile.
         if (Date.now() >= progress.deadline) throw options.reason;
         return await work({ request, target, bundle, connection, progress, log });
+      } catch (thrown) {
+        const { withAdvice } = await import("../execute/advice.ts");
+        throw await withAdvice(thrown, { bundle, connection });
       } finally {
         progress.closed();
       }

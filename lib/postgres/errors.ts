@@ -17,6 +17,11 @@ export interface PostgresFacts {
   readonly position: number | null;
   /** The file of the server's source that raised the error; null from a proxy, which gives none. */
   readonly file: string | null;
+  /** The schema of the table; null where the error is about none. So with the next three. */
+  readonly schema: string | null;
+  readonly table: string | null;
+  readonly column: string | null;
+  readonly constraint: string | null;
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
@@ -43,6 +48,10 @@ export function postgresFacts(thrown: unknown): PostgresFacts | null {
         where: text(error, "where"),
         position: Number(text(error, "position")) || null,
         file: text(error, "file"),
+        schema: text(error, "schema"),
+        table: text(error, "table"),
+        column: text(error, "column"),
+        constraint: text(error, "constraint"),
       };
     }
     error = Reflect.get(error, "cause");

@@ -93,6 +93,10 @@ export interface ReportedError {
   readonly detail: string | null;
   readonly hint: string | null;
   readonly where: string | null;
+  /** The next step of the reader; null where the message has it. It quotes no data. */
+  readonly advice: string | null;
+  /** A query that shows the rows that contradict the statement; null where there is none. It may quote data. */
+  readonly query: string | null;
   readonly retryable: boolean;
 }
 
@@ -146,7 +150,7 @@ function reportedError(thrown: unknown): ReportedError {
   const error = toMigratorError(thrown);
   const { code, message, facts } = error;
   const server = postgresFacts(facts.cause);
-  const { migration, statement, sqlstate, detail, hint, where, retryable } = {
+  const { migration, statement, sqlstate, detail, hint, where, advice, query, retryable } = {
     ...server,
     ...facts,
   };
@@ -163,6 +167,8 @@ function reportedError(thrown: unknown): ReportedError {
     detail: detail ?? null,
     hint: hint ?? null,
     where: where ?? null,
+    advice: advice ?? null,
+    query: query ?? null,
     retryable: retryable ?? false,
   };
 }

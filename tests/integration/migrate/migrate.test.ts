@@ -113,6 +113,8 @@ describe.each(EXECUTORS)("migrate by %s", (executor) => {
       detail: "Key (id)=(1) already exists.",
       hint: null,
       where: null,
+      advice: expect.stringMatching(/^The statement writes a key that a row has already/),
+      query: null,
       retryable: false,
     });
     expect([await exists(database, "notes"), await exists(database, "later")]).toEqual([

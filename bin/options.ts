@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { MigratorError } from "../lib/errors.ts";
 import { parseRequest } from "../lib/request.ts";
+import { inFlags } from "./render/in-flags.ts";
 
 /** Adds the options of every command that reads a project: its folder, its files, and the form of the output. */
 export function withProject(command: Command): Command {
@@ -73,7 +74,7 @@ export function duration(name: string, key: string, description: string): Option
       parseRequest({ [key]: value });
       return value;
     } catch (thrown) {
-      if (thrown instanceof MigratorError) throw new InvalidArgumentError(thrown.message);
+      if (thrown instanceof MigratorError) throw new InvalidArgumentError(inFlags(thrown.message));
       throw thrown;
     }
   });

@@ -94,3 +94,12 @@ export function hidePasswords(text: string): string {
 export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;
 }
+
+/** The largest time that JavaScript can write, in epoch milliseconds. A ledger may hold any number. */
+const MAX_TIME = 8.64e15;
+
+/** Writes epoch milliseconds as `2026-11-28 15:05 UTC`. */
+export function minuteOf(when: number): string {
+  const written = new Date(Math.max(-MAX_TIME, Math.min(when, MAX_TIME))).toISOString();
+  return `${written.replace(/:\d\d\.\d+Z$/, "").replace("T", " ")} UTC`;
+}

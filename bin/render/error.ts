@@ -5,6 +5,7 @@ import { excerpt } from "../../lib/bundle/text-position.ts";
 import type { StatementPlace } from "../../lib/errors.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
 import { oneLine, printable } from "../../lib/text.ts";
+import { forCommand } from "./in-flags.ts";
 import type { RenderOptions } from "./options.ts";
 import { indented, printableTexts } from "./printable.ts";
 
@@ -19,7 +20,8 @@ export function renderError(
 ): readonly string[] {
   const { colors } = options;
   const error = printableTexts(raw);
-  const { code, message, statement, sqlstate, detail, hint, where } = error;
+  const { code, statement, sqlstate, detail, hint, where } = error;
+  const hasFolder = options.folder !== null;
   const place = raw.migration === null ? null : oneLine(placeOf(options, raw.migration, statement));
   const compiling = sqlstate === null && statement !== null && detail !== null;
   const label = `${code}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`;
@@ -27,12 +29,12 @@ export function renderError(
   return [
     "",
     `${colors.red(colors.bold(label))}${place === null ? "" : `  ${colors.cyan(place)}`}`,
-    indented(message),
+    indented(forCommand(error.message, hasFolder)),
     ...(shown.length === 0 ? [] : ["", ...shown.map((line) => `    ${line}`), ""]),
     ...(detail === null || compiling ? [] : [`Detail: ${indented(detail)}`]),
     ...(hint === null ? [] : [`Hint: ${indented(hint)}`]),
     ...(where === null ? [] : [`Where: ${indented(where)}`]),
-    ...nextSteps(report, error),
+    ...nextSteps(report, error, hasFolder),
     "",
   ];
 }
@@ -65,11 +67,15 @@ function caretLines(sql: string, place: StatementPlace): readonly string[] {
 }
 
 /** Says what is left, and what to do next. A report of an earlier function has no advice. */
-function nextSteps(report: Report, { advice, query, retryable }: ReportedError): readonly string[] {
+function nextSteps(
+  report: Report,
+  { advice, query, retryable }: ReportedError,
+  hasFolder: boolean,
+): readonly string[] {
   return [
     ...leftBehind(report),
     ...(retryable ? ["The same call may succeed later, as it is."] : []),
-    ...(typeof advice === "string" ? [indented(advice)] : []),
+    ...(typeof advice === "string" ? [indented(forCommand(advice, hasFolder))] : []),
     ...(typeof query === "string" ? [`    ${indented(query)}`] : []),
   ];
 }

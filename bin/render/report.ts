@@ -1,11 +1,11 @@
 import type { Colors } from "picocolors/types.js";
 import type { Notice } from "../../lib/connection/connection.ts";
 import type { AppliedMigration } from "../../lib/execute/executor.ts";
-import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
-import { counted, oneLine, printable } from "../../lib/text.ts";
+import { counted, minuteOf, oneLine, printable } from "../../lib/text.ts";
 import { renderError } from "./error.ts";
 import { findingLines } from "./findings.ts";
+import { forCommand } from "./in-flags.ts";
 import type { RenderOptions } from "./options.ts";
 import { indented, lineTexts, printableTexts } from "./printable.ts";
 
@@ -21,9 +21,15 @@ export function renderReport(raw: Report, options: RenderOptions): string {
     ...applied.map((each) => appliedLine(each, width, colors)),
     ...pending.map((each) => pendingLine(each, width, error?.migration ?? null, colors)),
     ...(action === "plan" ? cutLines(report.cuts, colors) : []),
-    ...driftLines(report.drift, colors),
+    ...driftLines(report, colors),
     ...(action === "status" ? [] : findingLines(report.findings, colors)),
-    ...warningLines(report.warnings, colors),
+    ...warningLines(
+      warnings.map(({ code, message }) => ({
+        code,
+        message: forCommand(message, options.folder !== null),
+      })),
+      colors,
+    ),
     ...report.notices.map((notice) => noticeLine(notice, colors)),
     ...(error === undefined ? [] : renderError(raw, error, options)),
     `${outcome(raw, options)}${timing(report, colors)}`,
@@ -90,18 +96,24 @@ function cutLines(cuts: Report["cuts"], colors: Colors): readonly string[] {
   );
 }
 
-function driftLines({ modified, unknown, outOfOrder }: Drift, colors: Colors): readonly string[] {
+function driftLines({ drift, pending }: Report, colors: Colors): readonly string[] {
+  const { modified, unknown, outOfOrder } = drift;
   const changed = modified.map(
     ({ tag, ledgerHash, bundleHash }) =>
       `${colors.yellow("~")} ${tag}  was changed after it was applied (hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the folder)`,
   );
-  const ahead = unknown.map(({ name, hash }) => {
-    const row = name === null ? `hash ${short(hash)}` : `${name} (hash ${short(hash)})`;
+  const ahead = unknown.map(({ name, hash, when }) => {
+    const made = when === null ? "" : `, made on ${minuteOf(when)}`;
+    const row = name === null ? `hash ${short(hash)}${made}` : `${name} (hash ${short(hash)})`;
     return `${colors.yellow("?")} ${row}  is in the ledger, not in the folder`;
   });
-  const late = outOfOrder.map(
-    ({ tag }) => `${colors.yellow("<")} ${tag}  is pending, and older than the newest applied one`,
-  );
+  // The plan found them before the run, which may have applied them since.
+  const late = outOfOrder
+    .filter(({ tag }) => pending.some((each) => each.tag === tag))
+    .map(
+      ({ tag }) =>
+        `${colors.yellow("<")} ${tag}  is pending, and older than the newest applied one`,
+    );
   return [...changed, ...ahead, ...late];
 }
 

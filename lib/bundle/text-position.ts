@@ -53,9 +53,9 @@ function bytesOf(point: number): number {
 
 /** The part of a line that an excerpt shows. */
 interface Extent {
-  /** Units before the place. Default: 60. */
+  /** Units before the place. Default: 60. The text from the place on gets those that a short line leaves. */
   readonly before?: number;
-  /** Units from the place on. Default: 60. */
+  /** Units from the place on. Default: 60. The text before the place gets those that a short line leaves. */
   readonly behind?: number;
   /** Text at the end of the line that is left out. Default: a carriage return. */
   readonly tail?: RegExp;
@@ -71,18 +71,25 @@ export interface Excerpt {
   readonly carets: string;
 }
 
-/** Returns the line of a place, shortened around it, with carets under the text that begins there. */
+/**
+ * Returns the line of a place, with carets under the text that begins there. A long line is cut around the place, and an
+ * ellipsis stands where something is left out.
+ */
 export function excerpt(text: string, place: Position, extent: Extent = {}): Excerpt {
   const { before = 60, behind = 60, tail = /\r$/, end = place } = extent;
   const line = (text.split("\n", place.line)[place.line - 1] ?? "").replace(tail, "");
   const at = place.column - 1;
-  const from = Math.max(0, at - before);
-  const shown = line.slice(from, at + behind);
-  const shownEnd = from + shown.length;
-  const to = end.line === place.line ? Math.min(end.column - 1, shownEnd) : shownEnd;
+  const from = Math.max(0, Math.min(at - before, line.length - before - behind));
+  const to = from + before + behind;
+  const head = from === 0 ? line.slice(0, at) : `…${line.slice(from + 1, at).replace(HALF, "")}`;
+  const rest = to >= line.length ? line.slice(at) : `${line.slice(at, to - 1).replace(HALF, "")}…`;
+  const wanted = end.line === place.line ? end.column - place.column : rest.length;
   return {
-    shown,
-    indent: line.slice(from, at).replace(/[^\t]/gu, " "),
-    carets: "^".repeat(Math.max(1, to - at)),
+    shown: `${head}${rest}`,
+    indent: head.replace(/[^\t]/gu, " "),
+    carets: "^".repeat(Math.max(1, Math.min(wanted, rest.length))),
   };
 }
+
+/** Half a character, where a cut has come between its two units. */
+const HALF = /^[\udc00-\udfff]|[\ud800-\udbff]$/g;

@@ -141,7 +141,7 @@ export function outOfTime(error: unknown, blockers: readonly SessionFacts[]): un
   if (blockers.length === 0 || !(error instanceof MigratorError)) return error;
   return new MigratorError(
     error.code,
-    `${error.message} It was waiting for others. ${blockedBy(blockers)} ${wayOut(blockers)}`,
+    `${error.message} It was waiting for others. ${blockedBy(blockers)}\n${wayOut(blockers)}`,
     { ...error.facts, cause: error, withheld: blockers.flatMap(describeQuery) },
   );
 }
@@ -156,10 +156,10 @@ async function lockTimeout(
   const often = attempts === 1 ? "once" : `${attempts} times`;
   const found = seen.length > 0 ? [] : await findHolders(connection, lost.facts.statement?.excerpt);
   const lostAlone = patience.alone === true && lost.facts.statement !== undefined;
-  const who = found.length > 0 ? `${NOT_SEEN} ${named(found)}.` : blockedBy(seen);
+  const who = found.length > 0 ? `${NOT_SEEN}\n${listOf(found)}` : blockedBy(seen);
   return new MigratorError(
     "LOCK_TIMEOUT",
-    `${lost.message} ${whatLost(lostAlone, `${why}, ${often} until the time was over`)} ${who} ${wayOut([...seen, ...found])}`,
+    `${lost.message} ${whatLost(lostAlone, `${why}, ${often} until the time was over`)} ${who}\n${wayOut([...seen, ...found])}`,
     {
       ...lost.facts,
       cause: lost,
@@ -182,19 +182,20 @@ function whatLost(alone: boolean, how: string): string {
 function blockedBy(blockers: readonly SessionFacts[]): string {
   return blockers.length === 0
     ? "Who they are could not be seen."
-    : `Blocked by: ${named(blockers)}.`;
+    : `Blocked by:\n${listOf(blockers)}`;
 }
 
 /** Some of these sessions may not have stood in the way. */
 const NOT_SEEN = "Nobody came to see it wait. Locks on what it names have now:";
 
-function named(sessions: readonly SessionFacts[]): string {
-  return sessions.map(describeSession).join("; ");
+/** Lists sessions, a line for each, with the statement that ends it in the next line. */
+function listOf(sessions: readonly SessionFacts[]): string {
+  return sessions
+    .map((each) => `- ${describeSession(each)}\n  To end it: ${endStatement(each)}`)
+    .join("\n");
 }
 
 function wayOut(blockers: readonly SessionFacts[]): string {
-  const end = blockers.map(endStatement).join(" ");
-  return end === ""
-    ? "Run again at a quieter time."
-    : `Run again at a quieter time, or end them with: ${end}`;
+  const those = blockers.length === 0 ? "" : `, or end ${blockers.length === 1 ? "it" : "them"}`;
+  return `Run again at a quieter time${those}.`;
 }

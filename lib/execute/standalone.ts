@@ -149,7 +149,7 @@ function mayHaveCommitted(error: MigratorError, { tag }: Migration): MigratorErr
 
 function leftSentence(left: readonly { readonly schema: string; readonly name: string }[]): string {
   const names = left.map(quoteName).join(", ");
-  return `It has left INVALID: ${names}. The next run drops that.`;
+  return `It has left INVALID: ${names}. Each write to the table pays for that, and no query uses it. The next run drops it.`;
 }
 
 function more(error: MigratorError, sentence: string, code = error.code): MigratorError {

@@ -23,6 +23,7 @@ import type { Log } from "../log.ts";
 import {
   describeQuery,
   describeSession,
+  endStatement,
   SESSION_COLUMNS,
   type SessionFacts,
 } from "../postgres/activity.ts";
@@ -195,14 +196,13 @@ async function locked(
   waitedMs: number,
 ): Promise<MigratorError> {
   const holder = await findHolder(connection, ledger, ABANDONED_AFTER_MS);
-  const who = holder === undefined ? "It has just ended" : `It is ${describeSession(holder)}`;
-  const wayOut =
+  const who =
     holder === undefined
-      ? "Try again."
-      : `Wait for it, raise lockTimeoutMs, or end it with: select pg_terminate_backend(${holder.pid});`;
+      ? " It has just ended. Try again."
+      : `\n- ${describeSession(holder)}\n  To end it: ${endStatement(holder)}\nWait for it, raise lockTimeoutMs, or end it.`;
   return new MigratorError(
     "LOCKED",
-    `Another run holds the migration lock and did not release it within ${waitedMs} ms. ${who}. ${wayOut}`,
+    `Another run holds the migration lock and did not release it within ${waitedMs} ms.${who}`,
     { retryable: true, withheld: holder === undefined ? [] : describeQuery(holder) },
   );
 }

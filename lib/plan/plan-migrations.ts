@@ -19,7 +19,7 @@ import type { Request } from "../request.ts";
 import { findDrift } from "./drift.ts";
 import { warnOfNames } from "./drizzle-names.ts";
 import { type Lessons, NO_LESSONS } from "./lessons.ts";
-import { matchRows, toSecond } from "./match.ts";
+import { type Matching, matchRows, toSecond } from "./match.ts";
 import type { ExecutorReason, Plan } from "./plan.ts";
 import {
   cosmeticEdits,
@@ -109,9 +109,14 @@ export function planMigrations(
       policy,
       necessity: pending.length > 0 ? necessity : null,
       separation: isOne ? null : (cuts[0] ?? null),
-      future: newest > now ? newest : null,
+      newest: { when: newest, isFuture: newest > now, tag: tagOf(matching, newest) },
     }),
   };
+}
+
+/** Returns the tag of the applied migration with this time; null where the bundle has none. */
+function tagOf({ rowOf }: Matching, when: number): string | null {
+  return Array.from(rowOf.keys()).find((migration) => migration.when === when)?.tag ?? null;
 }
 
 /** Returns the reason why Drizzle's migrator, with its one transaction, cannot apply a migration; none where it can. */

@@ -5,6 +5,7 @@ import { MigratorError, type Warning } from "../errors.ts";
 import { editedStatements, nameOf } from "../ledger/checkpoints.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Request } from "../request.ts";
+import { minuteOf } from "../text.ts";
 import { isEdited } from "./drift.ts";
 import type { Matching } from "./match.ts";
 import type { Drift, ExecutorReason, PlannedMigration } from "./plan.ts";
@@ -15,6 +16,16 @@ export type Policy = Pick<
   "transaction" | "outOfOrder" | "modified" | "ahead" | "executor"
 >;
 
+/** The newest ledger row: newer migrations come behind it. */
+export interface Newest {
+  /** Its time, in epoch milliseconds. */
+  readonly when: number;
+  /** Whether its time is in the future. */
+  readonly isFuture: boolean;
+  /** The tag of its migration; null where no migration of the bundle has that row. */
+  readonly tag: string | null;
+}
+
 /** The facts that decide on a refusal. */
 interface Judged {
   readonly drift: Drift;
@@ -24,8 +35,7 @@ interface Judged {
   readonly necessity: ExecutorReason | null;
   /** The first statement that keeps the pending migrations from sharing one transaction; null without one. */
   readonly separation: Cut | null;
-  /** Time of the newest applied migration, if it is in the future; epoch milliseconds. */
-  readonly future: number | null;
+  readonly newest: Newest;
 }
 
 /** Returns the error of the first policy that forbids the plan; null when the plan may be carried out. */
@@ -46,7 +56,7 @@ function refuseEdited(pending: readonly PlannedMigration[]): MigratorError | nul
   );
 }
 
-function refuseDrift({ drift, policy, future }: Judged): MigratorError | null {
+function refuseDrift({ drift, policy, newest, pending }: Judged): MigratorError | null {
   const { modified, unknown, outOfOrder } = drift;
   const [changed] = modified;
   if (changed !== undefined && policy.modified === "error") {
@@ -59,25 +69,28 @@ function refuseDrift({ drift, policy, future }: Judged): MigratorError | null {
   if (unknown.length > 0 && policy.ahead === "error") {
     return new MigratorError(
       "AHEAD",
-      `The database is ahead: ${rows(unknown)} to no migration of this bundle. Deploy the code that has them, or send "ahead": "warn".`,
+      `${aheadOf(unknown)} ${pending.length > 0 ? MERGE : "Deploy the code that has them"}, or send "ahead": "warn".`,
     );
   }
   const [late] = outOfOrder;
   if (late !== undefined && policy.outOfOrder === "error") {
     return new MigratorError(
       "OUT_OF_ORDER",
-      `${list(outOfOrder.map(({ tag }) => tag))} pending, but older than the newest applied one; Drizzle would skip this in silence. ${lastPlace(future)}, or apply it where it is with "outOfOrder": "apply".`,
+      `${list(outOfOrder.map(({ tag }) => tag))} pending, but older than the newest applied one (${named(newest)}). Drizzle would skip this in silence. ${lastPlace(newest)}, or apply it where it is with "outOfOrder": "apply".`,
       { migration: late.tag },
     );
   }
   return null;
 }
 
+function named({ tag, when }: Newest): string {
+  return tag ?? `made on ${minuteOf(when)}, not in this bundle`;
+}
+
 /** Says how a migration becomes the last one. drizzle-kit dates a migration by its clock. */
-function lastPlace(future: number | null): string {
-  if (future === null) return "Generate it again so that it comes last";
-  const date = new Date(Math.min(future, 8.64e15)).toISOString().slice(0, 10);
-  return `The newest is dated ${date}, in the future, so that generating it again does not help before that day: give it a later time by hand ("when" in the journal above ${future}, or the time in its folder's name)`;
+function lastPlace({ when, isFuture }: Newest): string {
+  if (!isFuture) return "Generate it again so that it comes last";
+  return `The newest is dated ${minuteOf(when).replace(/ .*/, "")}, in the future, so that generating it again does not help before that day: give it a later time by hand ("when" in the journal above ${when}, or the time in its folder's name)`;
 }
 
 /** Refuses a transaction mode or an executor that the request asks for and the pending migrations rule out. */
@@ -87,7 +100,7 @@ function refuseManner({ policy, necessity, separation }: Judged): MigratorError 
     const line = migration.statements[index]?.line ?? 1;
     return new MigratorError(
       "NOT_ATOMIC",
-      `What is pending cannot share one transaction, as "transaction": "all" asks: statement ${index + 1} of ${migration.tag} (line ${line}) ends it (${reason}). Send "auto", or ship that statement in a deployment of its own.`,
+      `What is pending cannot share one transaction, as "transaction": "all" asks: statement ${index + 1} of ${migration.tag} (line ${line}) ends it (${reason}). Send "transaction": "auto", or ship that statement in a deployment of its own.`,
       { migration: migration.tag },
     );
   }
@@ -118,7 +131,10 @@ export function toleratedDrift(
   if (unknown.length > 0 && policy.ahead === "warn") {
     warnings.push({
       code: "AHEAD",
-      message: `The database is ahead: ${rows(unknown)} to no migration of this bundle. That is as it should be after a rollback.`,
+      message:
+        pending.length === 0
+          ? `${aheadOf(unknown)} That is as it should be after a rollback.`
+          : `${aheadOf(unknown)} Something is pending, too, so this is no rollback: a branch was applied that is not merged here. ${MERGE}.`,
     });
   }
   return warnings;
@@ -159,9 +175,19 @@ function hashes({ ledgerHash, bundleHash }: Drift["modified"][number]): string {
   return `hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the bundle`;
 }
 
+const MERGE = "Merge the branch that has them";
+
+function aheadOf(unknown: Drift["unknown"]): string {
+  return `The database is ahead: ${rows(unknown)} to no migration of this bundle.`;
+}
+
+/** A row of Drizzle 0.x has no name. Its time is that of the journal, by which a person finds its migration. */
 function rows(unknown: Drift["unknown"]): string {
-  const names = unknown.map(({ name, hash }) => name ?? `hash ${short(hash)}`);
-  const shown = names.slice(0, 5).join(", ");
+  const names = unknown.map(
+    ({ name, hash, when }) =>
+      name ?? `hash ${short(hash)}${when === null ? "" : `, made on ${minuteOf(when)}`}`,
+  );
+  const shown = names.slice(0, 5).join("; ");
   if (names.length === 1) return `1 ledger row (${shown}) belongs`;
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   return `${names.length} ledger rows (${shown}${more}) belong`;

@@ -244,7 +244,7 @@ describe("a run whose time ends while it waits for others", () => {
     });
     expect(report.error?.message).toMatch(
       new RegExp(
-        `Blocked by: [^;]*\\(pid ${reader.pid}, role \\S+, connected since \\S+ \\S+ UTC, in a transaction for \\d+ s, idle in transaction for \\d+ s, last statement: select from accounts\\)`,
+        `Blocked by:\\n- [^;]*\\(pid ${reader.pid}, role \\S+, connected since \\S+ \\S+ UTC, in a transaction for \\d+ s, idle in transaction for \\d+ s, last statement: select from accounts\\)`,
       ),
     );
     expect(report.error?.message).toContain(`select pg_terminate_backend(${reader.pid});`);
@@ -280,7 +280,7 @@ describe("a run whose time ends while it waits for others", () => {
     const report = await running.untilOver(clock);
 
     expect(report.error).toMatchObject({ code: "LOCK_TIMEOUT", statement: { index: 1 } });
-    expect(report.error?.message).toContain(`Locks on what it names have now: `);
+    expect(report.error?.message).toContain(`Locks on what it names have now:\n- `);
     expect(report.error?.message).toContain(`select pg_terminate_backend(${reader.pid});`);
     expect(report.error?.message).not.toContain(`pid ${bystander.pid}`);
   });

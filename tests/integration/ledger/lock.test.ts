@@ -151,7 +151,7 @@ describe("LOCKED", () => {
     expect(pid).toBe(holder.backendPid);
     expect(message).toMatch(
       new RegExp(
-        `It is neon-migrate/deploy-7 \\(pid ${pid}, role ${database.owner.name}, connected since ${since} UTC, in a transaction for \\d+ s, active for \\d+ s, runs: select pg_sleep\\(3600\\)\\)\\. `,
+        `\\n- neon-migrate/deploy-7 \\(pid ${pid}, role ${database.owner.name}, connected since ${since} UTC, in a transaction for \\d+ s, active for \\d+ s, runs: select pg_sleep\\(3600\\)\\)\\n  To end it: `,
       ),
     );
     const [end = ""] = /select pg_terminate_backend\(\d+\);/.exec(message) ?? [];

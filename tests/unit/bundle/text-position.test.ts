@@ -72,8 +72,32 @@ describe("excerpt", () => {
 
     const cut = excerpt(line, place, { before: 3, behind: 5, end: { line: 2, column: 1 } });
 
-    expect(cut).toEqual({ shown: "aaabbbbb", indent: "   ", carets: "^^^^^" });
+    expect(cut).toEqual({ shown: "…aabbbb…", indent: "   ", carets: "^^^^^" });
     expect(excerpt(line, place, { end: { line: 1, column: 104 } }).carets).toBe("^^^");
-    expect(excerpt(line, place).shown).toBe(`${"a".repeat(60)}${"b".repeat(60)}`);
+    expect(excerpt(line, place).shown).toBe(`…${"a".repeat(59)}${"b".repeat(59)}…`);
+  });
+
+  test.for([
+    [1, `${"x".repeat(119)}…`],
+    [130, `…${"x".repeat(119)}`],
+  ] as const)("gives the room that one side leaves to the other: column %i", ([column, shown]) => {
+    const cut = excerpt("x".repeat(130), { line: 1, column });
+
+    expect(cut.shown).toBe(shown);
+  });
+
+  test("leaves a line of a moderate length whole, wherever its place is", () => {
+    const line =
+      "CREATE UNIQUE INDEX CONCURRENTLY organisations_name_unique ON organisations (lower(name)) WHERE active;";
+
+    const shown = [1, 33, line.length].map((column) => excerpt(line, { line: 1, column }).shown);
+
+    expect(new Set(shown)).toEqual(new Set([line]));
+  });
+
+  test("cuts no character in two", () => {
+    for (let column = 1; column < 400; column += 2) {
+      expect(excerpt("𝄞".repeat(200), { line: 1, column }).shown).toMatch(/^…?𝄞+…?$/u);
+    }
   });
 });

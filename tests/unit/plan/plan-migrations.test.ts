@@ -59,8 +59,33 @@ describe("planMigrations", () => {
     const plan = planMigrations(makeBundle(first, second, third), ledger, policy());
 
     expect(plan.refusal?.code).toBe("OUT_OF_ORDER");
-    expect(plan.refusal?.message).toContain("0001_second");
+    expect(plan.refusal?.message).toContain(
+      "0001_second is pending, but older than the newest applied one (0002_third).",
+    );
     expect(plan.drift.outOfOrder).toEqual([{ tag: second.tag, hash: second.hash, when: 2_000 }]);
+  });
+
+  test("names a newest applied one that the folder does not have by the time of its making", () => {
+    const ledger = makeLedger(rowOf(first, 1), rowOf(third, 2));
+
+    const plan = planMigrations(makeBundle(first, second), ledger, policy());
+
+    expect(plan.refusal?.message).toContain("(made on 1970-01-01 00:00 UTC, not in this bundle)");
+  });
+
+  test("calls it no rollback where the database is ahead and something is pending", () => {
+    const ahead = rowOf(second, 2, { when: Date.UTC(2026, 10, 28, 15, 5) });
+    const newer = makeMigration("0003_newer", Date.UTC(2026, 10, 29), "create table d ()");
+    const warningsOf = (bundle: ReturnType<typeof makeBundle>) =>
+      planMigrations(bundle, makeLedger(rowOf(first, 1), ahead), policy()).warnings;
+
+    const [unmerged] = warningsOf(makeBundle(first, newer));
+    const [rolledBack] = warningsOf(makeBundle(first));
+
+    expect(unmerged?.message).toMatch(
+      /, made on 2026-11-28 15:05 UTC\) .* this is no rollback.*Merge/,
+    );
+    expect(rolledBack?.message).toMatch(/made on 2026-11-28 15:05 UTC\) .* after a rollback\.$/);
   });
 
   test("applies an out-of-order migration by statements on request, because Drizzle would skip it", () => {

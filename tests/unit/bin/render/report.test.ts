@@ -33,12 +33,14 @@ describe("renderReport", () => {
 
   test("shows the rows that the folder does not know, by name and hash", () => {
     const unknown = [
-      { hash: "c".repeat(64), when: 1, name: null },
+      { hash: "c".repeat(64), when: Date.UTC(2026, 10, 28, 15, 5), name: null },
+      { hash: "e".repeat(64), when: null, name: null },
       { hash: "d".repeat(64), when: 2, name: "20260101_d" },
     ];
 
     expect(lines({ unknown })).toEqual([
-      "? hash cccccccccccc…  is in the ledger, not in the folder",
+      "? hash cccccccccccc…, made on 2026-11-28 15:05 UTC  is in the ledger, not in the folder",
+      "? hash eeeeeeeeeeee…  is in the ledger, not in the folder",
       "? 20260101_d (hash dddddddddddd…)  is in the ledger, not in the folder",
     ]);
   });
@@ -62,9 +64,25 @@ describe("renderReport", () => {
     ]);
   });
 
-  test("shows what came late", () => {
-    expect(lines({ outOfOrder: [{ tag: "0001_late", hash: "e".repeat(64), when: 1 }] })).toEqual([
-      "< 0001_late  is pending, and older than the newest applied one",
-    ]);
+  test("shows what came late, for as long as it is pending", () => {
+    const late = { tag: "0001_late", hash: "e".repeat(64), when: 1 };
+    const drift = { modified: [], unknown: [], outOfOrder: [late] };
+    const pending = [{ ...late, statements: 1, done: 0, reasons: [] }];
+    const words = "< 0001_late  is pending, and older than the newest applied one";
+
+    expect(renderReport(buildReport("test", "planned", { drift, pending }), plain)).toContain(
+      words,
+    );
+    expect(renderReport(buildReport("test", "applied", { drift }), plain)).not.toContain("<");
+  });
+
+  test("speaks of flags and the folder", () => {
+    const warnings = [
+      { code: "AHEAD", message: 'In the bundle of this bundle: send "ahead": "warn".' },
+    ];
+    const report = buildReport("test", "up-to-date", { warnings });
+
+    expect(renderReport(report, plain)).toContain("of this folder: pass --ahead warn.");
+    expect(renderReport(report, { ...plain, folder: null })).toContain("this bundle: pass --ahead");
   });
 });

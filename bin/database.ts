@@ -13,6 +13,16 @@ export interface DatabaseOptions extends ProjectOptions {
 }
 
 /**
+ * Hosts that are never Neon's. They are reached through a relay without being asked. Any other host that is not Neon's needs
+ * `--relay`: the password passes in clear text there, and here it does not leave the machine.
+ */
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/i;
+const OVER_TCP = "its PostgreSQL is reached over TCP, as with --relay, on port";
+
+/** Somebody waits at the terminal: a host that is not there ends the command early, unless the environment says how long. */
+const GONE_AFTER_MS = 5_000;
+
+/**
  * Does some work with the database of a project, and ends the relay to it, if there is one.
  * @param work gets the way to find the database, which throws a MigratorError when nothing names one, or the connection
  *   string cannot be read
@@ -23,22 +33,30 @@ export async function withDatabase<Result>(
   work: (target: () => Promise<Target>) => Promise<Result>,
 ): Promise<Result> {
   const relays: Relay[] = [];
+  let told = viaRelay;
   const stop = async () => {
     for (const relay of relays.splice(0)) await relay.stop();
   };
   try {
     return await work(async () => {
-      const target = withoutAdvice(await targetOf(project));
-      if (!viaRelay) return target;
+      const target = patient(withoutAdvice(await targetOf(project)), project);
       const { host, port } = parseEndpoint(target.url);
+      const isHere = target.relay === null && LOOPBACK.test(host);
+      if (!viaRelay && !isHere) return target;
+      if (!told) console.error(`${host} is this machine: ${OVER_TCP} ${port}.`);
+      told = true;
       await stop();
-      const relay = await startRelay({ host, port });
+      const relay = await startRelay({ host: host.replace(/^\[|\]$/g, ""), port });
       relays.push(relay);
       return { ...target, relay: relay.address };
     });
   } finally {
     await stop();
   }
+}
+
+function patient(target: Target, { environment }: Project): Target {
+  return environment.CONNECT_TIMEOUT_MS ? target : { ...target, goneAfterMs: GONE_AFTER_MS };
 }
 
 /** Finds the database. A message about its connection string says where that came from. */

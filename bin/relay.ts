@@ -47,9 +47,23 @@ function join(client: WebSocket, { host, port }: Address): void {
   const stream = createWebSocketStream(client);
   server.pipe(stream);
   stream.pipe(server);
-  // The client sees a connection that breaks, as without a relay.
-  server.on("error", () => client.terminate());
+  server.on("error", ({ message }) => {
+    // The client would see only that a connection has ended, and not why there is none.
+    if (server.connecting || server.bytesRead === 0) client.send(refusal(message));
+    client.terminate();
+  });
   // The server still gets everything that the client has sent.
   stream.on("end", () => server.destroySoon());
   stream.on("error", () => server.destroySoon());
+}
+
+/** The SQLSTATE of a client that cannot connect: sqlclient_unable_to_establish_sqlconnection. */
+const UNABLE_TO_CONNECT = "08001";
+
+/** Makes PostgreSQL's message ErrorResponse (its documentation, "Message Formats"). */
+function refusal(message: string): Buffer {
+  const fields = `SFATAL\0VFATAL\0C${UNABLE_TO_CONNECT}\0M${message}\0\0`;
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(Buffer.byteLength(fields) + length.length);
+  return Buffer.concat([Buffer.from("E"), length, Buffer.from(fields)]);
 }

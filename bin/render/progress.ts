@@ -5,7 +5,8 @@ import { lineTexts } from "./printable.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
-  "connect.retry": ({ code }) => `The database does not answer yet (${code}). Trying again.`,
+  "connect.retry": ({ code, reason, attempt }) =>
+    `${reason ?? `The database does not answer yet (${code})`}. Trying again (${attempt}).`,
   "rights.denied": ({ denied }) =>
     `AWS does not allow it yet: ${denied}. Trying again, for a minute at most.`,
   "lock.waiting": () => "Another run holds the migration lock. Waiting for it.",

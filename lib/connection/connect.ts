@@ -52,10 +52,15 @@ export async function connect<Asked extends string>(
     const outcome = await attemptOnce(endpoint, target, { ...options, until });
     if (!(outcome instanceof MigratorError)) return outcome;
     last = withEarlier(outcome, last, endpoint.host, Date.now() - started);
-    attempts ??= new (await import("./refusal.ts")).Attempts();
+    const { Attempts: Counted, brieflyOf } = await import("./refusal.ts");
+    attempts ??= new Counted(target.goneAfterMs);
     const pauseMs = attempts.pauseMs(last, until - Date.now());
     if (pauseMs === null) throw outOfTime(last);
-    options.log("connect.retry", { attempt: attempts.count, code: last.code });
+    options.log("connect.retry", {
+      attempt: attempts.count,
+      code: last.code,
+      reason: brieflyOf(last),
+    });
     await pause(pauseMs);
   }
 }
@@ -83,7 +88,7 @@ async function attemptOnce<Asked extends string>(
   }
   if (last instanceof MigratorError) return last;
   const { connectError } = await import("./refusal.ts");
-  return connectError(last, endpoint.host);
+  return connectError(last, endpoint.host, target.relay !== null);
 }
 
 /** Returns the error that says more: a last attempt of a few ms hears nothing, and an earlier one was told why. */

@@ -92,6 +92,18 @@ const NETWORK: Verdict = {
   advice: "Check the host in the connection string and the way out of the network.",
 };
 
+const OVER_TCP: Verdict = {
+  ...NETWORK,
+  advice: "Check host and port in the connection string, and whether a PostgreSQL listens there.",
+};
+
+/** A host that is not Neon's may be a PostgreSQL that speaks no WebSocket. */
+const NEON_HOST = /\.neon\.(?:tech|build)$/i;
+
+function elsewhere(host: string): string {
+  return `${host} is no host of Neon's, which is reached by WebSocket on port 443, whatever port the connection string has. A PostgreSQL elsewhere is reached over TCP: use --relay of the command line.`;
+}
+
 type Texts = readonly (readonly [RegExp, Verdict])[];
 
 /** A pooler remembers why its own login failed. Its words are those of the server. */
@@ -116,6 +128,8 @@ const WITH_NAMES: Texts = [
  * other codes since, also with codes of what passes (sources: `local/relay/refusals.ts`). The first match wins.
  */
 const TELLING: Texts = [
+  // The relay of the command line passes on what the network has said.
+  [/^(?:connect|getaddrinfo) E[A-Z]+/, OVER_TCP],
   [/^unsupported XML feature/i, WITHOUT_XML],
   [/is temporarily unavailable/i, MAINTENANCE],
   [/limit of (concurrently )?active endpoints|active endpoints limit/i, SLOTS],
@@ -170,11 +184,21 @@ const SLOW_MAX_MS = 30_000;
 /** Room for a last attempt behind a long pause. */
 const LAST_ATTEMPT_MS = 2_000;
 
+/** No host has this name, or nothing listens there. */
+const GONE = /\b(?:ENOTFOUND|ECONNREFUSED)\b/;
+
 /** Counts the attempts to connect that were refused, and says when the next one is due. */
 export class Attempts {
+  readonly #goneAfterMs: number;
+  readonly #started: number = Date.now();
   #all = 0;
   #doubtful = 0;
   #slow = 0;
+
+  /** @param goneAfterMs time after which a host is gone that has no name or refuses connections. Default: never */
+  constructor(goneAfterMs: number = Number.POSITIVE_INFINITY) {
+    this.#goneAfterMs = goneAfterMs;
+  }
 
   get count(): number {
     return this.#all;
@@ -193,7 +217,13 @@ export class Attempts {
     if (passes === "maybe") this.#doubtful += 1;
     if (this.#doubtful >= MAYBE_ATTEMPTS) return null;
     const pauseMs = passes === "slowly" ? this.#slowPauseMs(leftMs) : backoffMs(this.#all);
-    return pauseMs < leftMs ? pauseMs : null;
+    return pauseMs < Math.min(leftMs, this.#hopeMs(error)) ? pauseMs : null;
+  }
+
+  /** Returns the time in which a host that is not there may still come, in ms. */
+  #hopeMs({ message }: MigratorError): number {
+    const waitedMs = Date.now() - this.#started;
+    return GONE.test(message) ? this.#goneAfterMs - waitedMs : Number.POSITIVE_INFINITY;
   }
 
   #slowPauseMs(leftMs: number): number {
@@ -206,12 +236,23 @@ export class Attempts {
 /** An attempt to connect that failed: the error to report, and whether the next one may be let in. */
 class Refusal extends MigratorError {
   readonly passes: Passes;
+  readonly brief: string;
 
-  constructor(verdict: Verdict, message: string, cause: unknown, sqlstate: string | undefined) {
-    const { code, passes, retryable = passes !== "never" } = verdict;
-    super(code, message, { cause, retryable, ...(sqlstate !== undefined && { sqlstate }) });
+  constructor(verdict: Verdict, brief: string, cause: unknown, sqlstate: string | undefined) {
+    const { code, passes, advice, retryable = passes !== "never" } = verdict;
+    super(code, `${brief}. ${advice}`, {
+      cause,
+      retryable,
+      ...(sqlstate !== undefined && { sqlstate }),
+    });
     this.passes = passes;
+    this.brief = brief;
   }
+}
+
+/** Says why an attempt failed, without the advice. */
+export function brieflyOf(error: MigratorError): string {
+  return error instanceof Refusal ? error.brief : (error.message.split(/\.\s/)[0] ?? "");
 }
 
 /**
@@ -219,15 +260,18 @@ class Refusal extends MigratorError {
  * password would look like a failed statement.
  * @param thrown the driver's error, an `ErrorEvent` of the WebSocket included
  * @param host the host that was tried, for the message
+ * @param relayed whether a relay stands between. Default: true
  */
-export function connectError(thrown: unknown, host: string): MigratorError {
+export function connectError(thrown: unknown, host: string, relayed = true): MigratorError {
   const server = postgresFacts(thrown);
   const text = server?.message ?? toError(thrown).message;
   const verdict = server === null ? byTransport(text) : byServer(server.sqlstate, text);
   const what = verdict.code === "UNREACHABLE" ? "could not be reached" : "did not let us in";
   const reason = text === "" ? "no reason was given" : text;
-  const message = `${host} ${what}: ${reason.replace(/\.$/, "")}. ${verdict.advice}`;
-  return new Refusal(verdict, message, thrown, server?.sqlstate);
+  const brief = `${host} ${what}: ${reason.replace(/\.$/, "")}`;
+  const isElsewhere = server === null && !relayed && !NEON_HOST.test(host);
+  const told = isElsewhere ? { ...verdict, advice: elsewhere(host) } : verdict;
+  return new Refusal(told, brief, thrown, server?.sqlstate);
 }
 
 function byServer(sqlstate: string, text: string): Verdict {

@@ -27,6 +27,8 @@ export interface Target {
   readonly relay: string | null;
   readonly ledger: ConfiguredLedger;
   readonly connectTimeoutMs: number;
+  /** Time after which nobody waits for a host that has no name or refuses connections. Default: as long as for others. */
+  readonly goneAfterMs?: number;
   /** Oddities of the settings that named the target, for the report. */
   readonly warnings: readonly Warning[];
 }

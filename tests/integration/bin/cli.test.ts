@@ -251,6 +251,29 @@ describe("up, plan and status", () => {
     expect(secrets.accessKeys).toEqual(new Set(["AKIAPROFILE"]));
   });
 
+  test("reach a PostgreSQL on this machine by themselves, and say so", async () => {
+    const ended = await neonMigrate(["status", ...good, "--json", "--url", database.url]);
+
+    expect(ended.stderr).toContain("is this machine: its PostgreSQL is reached over TCP");
+    expect(ended.exitCode).toBe(0);
+    expect(reportOf(ended).database).toMatchObject({ name: database.name });
+  });
+
+  test.each([["--relay"], []])(
+    "say why nobody answers, with host and port %s",
+    async (...relay) => {
+      const nobody = "postgres://u:pw@127.0.0.1:1/nowhere";
+
+      const ended = await neonMigrate(["status", ...good, ...relay, "--url", nobody]);
+
+      expect(ended.exitCode).toBe(1);
+      const reason = "127.0.0.1 could not be reached: connect ECONNREFUSED 127.0.0.1:1.";
+      expect(ended.stderr).toContain(`${reason} Trying again (1).`);
+      expect(`${ended.stdout}${ended.stderr}`).toContain(`${reason} Check host and port`);
+      expect(`${ended.stdout}${ended.stderr}`).not.toContain("Connection terminated");
+    },
+  );
+
   test("go through the relay that NEON_WS_PROXY names", async () => {
     const relay = await database.startRelay({ mode: "neon" });
 

@@ -134,6 +134,45 @@ describe("connectError", () => {
     expect(error.facts.retryable).toBe(true);
   });
 
+  test.for([
+    ["getaddrinfo ENOTFOUND db.example", true],
+    ["connect ECONNREFUSED 1.2.3.4:443", true],
+    ["getaddrinfo EAI_AGAIN db.example", false],
+    ["connect ETIMEDOUT 1.2.3.4:443", false],
+    ["Unexpected server response: 503", false],
+  ] as const)("gives up a host that is not there where somebody waits: %s", ([text, isGone]) => {
+    const error = connectError(new Error(text), "db.example");
+
+    expect(new Attempts(0).pauseMs(error, LEFT_MS) === null).toBe(isGone);
+    expect(new Attempts(LEFT_MS).pauseMs(error, LEFT_MS)).not.toBeNull();
+    expect(new Attempts().pauseMs(error, LEFT_MS)).not.toBeNull();
+  });
+
+  test.for([
+    ["db.example", false, true],
+    ["rds.amazonaws.com", false, true],
+    ["db.example", true, false],
+    ["ep-x.eu-central-1.aws.neon.tech", false, false],
+    ["ep-x.vpce.eu-central-1.aws.neon.tech", false, false],
+  ] as const)(
+    "names --relay for %s where no relay stands between: %s",
+    ([host, relayed, named]) => {
+      const { message } = connectError(new Error(`getaddrinfo ENOTFOUND ${host}`), host, relayed);
+
+      expect(message.includes("--relay")).toBe(named);
+      expect(message.includes("port 443")).toBe(named);
+    },
+  );
+
+  test("takes the words of a relay for those of the network", () => {
+    const error = connectError(serverError("08001", "connect ECONNREFUSED 127.0.0.1:1"), "h");
+
+    expect(error).toMatchObject({ code: "UNREACHABLE", facts: { retryable: true } });
+    expect(error.message).toMatch(
+      /^h could not be reached: .*127\.0\.0\.1:1\. Check host and port/,
+    );
+  });
+
   test("does not try again after a 4xx answer to the upgrade, but after a 5xx", () => {
     const verdicts = ["404", "503"].map(
       (status) =>

@@ -92,7 +92,9 @@ function leftBehind({ database, error, atomic, applied, pending }: Report): read
   const half = pending.find(({ done }) => done > 0);
   const lines = [
     ...(applied.length > 0 && next !== undefined
-      ? [`What is ticked above stays applied. The next run goes on with ${oneLine(next.tag)}.`]
+      ? [
+          `The migrations ticked above stay applied. The next run goes on with ${oneLine(next.tag)}.`,
+        ]
       : []),
     ...(half === undefined
       ? []

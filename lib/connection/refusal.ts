@@ -42,14 +42,14 @@ const MAINTENANCE: Verdict = {
   ...WAKING,
   passes: "maybe",
   advice:
-    "That is maintenance, which passes, or a quota, which does not. Look at the project in the Neon console.",
+    "It is maintenance, which passes, or a quota, which does not pass. Look at the project in the Neon console.",
 };
 const UNKNOWN: Verdict = {
   ...WAKING,
   passes: "maybe",
   retryable: false,
   advice:
-    "What that means is not known here, and it was tried no more than 3 times. Look at the project in the Neon console, and at neonstatus.com.",
+    "This refusal is not known here, so it was tried no more than 3 times. Look at the project in the Neon console, and at neonstatus.com.",
 };
 const SLOTS: Verdict = {
   ...WAKING,

@@ -27,7 +27,11 @@ export function queriesFor(refused: Refused, definition: string | null): readonl
   if (make === undefined) return [];
   const texts = [refused.text, ...(definition === null ? [] : [definition])];
   const found = texts.map((text) => make(refused, text, relationOf(refused.server)));
-  return [...new Set([...found, withSameKey(refused)].filter((each) => each !== null))];
+  return [
+    ...new Set(
+      [...found, withSameKey(refused), unfitByWords(refused)].filter((each) => each !== null),
+    ),
+  ];
 }
 
 type Maker = (refused: Refused, definition: string, relation: string) => string | null;
@@ -120,27 +124,75 @@ function inConflict({ server }: Refused, _definition: string, relation: string):
   return `select * from ${relation} where ${hasKey(columns, [one, other])};`;
 }
 
-/** `ALTER TABLE … ALTER COLUMN … TYPE … USING …`, with one action. */
+const ALTER_TABLE = new RegExp(
+  String.raw`^\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(${QUALIFIED})\s+(.*?)[\s;]*$`,
+  "is",
+);
 const RETYPE = new RegExp(
-  String.raw`^\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(${QUALIFIED})\s+alter\s+(?:column\s+)?(${NAME})\s+(?:set\s+data\s+)?type\s+(.+?)(?:\s+collate\s+${QUALIFIED})?(?:\s+using\s+(.+?))?[\s;]*$`,
+  String.raw`^\s*alter\s+(?:column\s+)?(${NAME})\s+(?:set\s+data\s+)?type\s+((?:[^,()]|\([\d\s,]*\))+?)(?:\s+collate\s+${QUALIFIED})?(?:\s+using\s+(.+))?$`,
   "is",
 );
 
-/** Enum types are often made anew by the same migration: then only the value tells. */
-const ENUMS = "enum.c";
+/** A column that gets another type: the text that it becomes a value of that type from. */
+interface Retyped {
+  readonly value: string;
+  readonly type: string;
+}
 
+/** Finds rows by the new type, which has to be there. Servers of version 16 and newer can be asked so. */
 function unfit({ server, text }: Refused): string | null {
-  const [, relation, column, type, using] = RETYPE.exec(text) ?? [];
-  if (relation === undefined || column === undefined || type === undefined) return null;
-  const source = (using ?? column).replace(/\s*::\s*[^:()']+(?:\([\d\s,]*\))?\s*(?:\[\])?$/, "");
-  const value = `(${source})::text`;
-  if (server.file !== ENUMS) {
-    return `select * from ${relation} where not pg_input_is_valid(${value}, ${quoteLiteral(type)});`;
+  // Enum types are often made anew by the same migration: then only the value tells.
+  if (server.file === "enum.c") return null;
+  return rowsWhere(
+    text,
+    ({ value, type }) => `not pg_input_is_valid(${value}, ${quoteLiteral(type)})`,
+  );
+}
+
+/** Finds rows by the value in the server's words, or by their length. */
+function unfitByWords({ server, text }: Refused): string | null {
+  if (server.sqlstate === "22001") {
+    return rowsWhere(text, ({ value, type }) => {
+      const [, length] = /\(\s*(\d+)\s*\)$/.exec(type) ?? [];
+      return length === undefined ? null : `char_length(${value}) > ${length}`;
+    });
   }
   const [, said] = /:\s*["«„]\s?(.*?)\s?["»“]$/s.exec(server.message) ?? [];
-  return said === undefined
-    ? null
-    : `select * from ${relation} where ${value} = ${quoteLiteral(said)};`;
+  if (said === undefined || !/^22(?:P02|007|008)/.test(server.sqlstate)) return null;
+  return rowsWhere(text, ({ value }) => `${value} = ${quoteLiteral(said)}`);
+}
+
+function rowsWhere(text: string, condition: (column: Retyped) => string | null): string | null {
+  const [, relation, actions = ""] = ALTER_TABLE.exec(text) ?? [];
+  const conditions = partsOf(actions)
+    .flatMap(retyped)
+    .map(condition)
+    .filter((each) => each !== null);
+  if (relation === undefined || conditions.length === 0) return null;
+  return `select * from ${relation} where ${conditions.join(" or ")};`;
+}
+
+function retyped(action: string): readonly Retyped[] {
+  const [, column, type, using = column] = RETYPE.exec(action) ?? [];
+  if (type === undefined || using === undefined) return [];
+  const source = using.trim().replace(/\s*::\s*[^:()']+(?:\([\d\s,]*\))?\s*(?:\[\])?$/, "");
+  return [{ value: `(${source})::text`, type: type.trim() }];
+}
+
+/** Splits a text at its commas outside of brackets. */
+function partsOf(text: string): readonly string[] {
+  const bare = blanked(text);
+  const parts: string[] = [];
+  let depth = 0;
+  let from = 0;
+  for (let at = 0; at < bare.length; at += 1) {
+    if (bare[at] === "(") depth += 1;
+    if (bare[at] === ")") depth -= 1;
+    if (bare[at] !== "," || depth > 0) continue;
+    parts.push(text.slice(from, at));
+    from = at + 1;
+  }
+  return [...parts, text.slice(from)];
 }
 
 /** The key in the detail of an error, `Key (a, b)=(1, 2) …`, in any language. Columns are as the server wrote them. */

@@ -100,14 +100,14 @@ function refuseManner({ policy, necessity, separation }: Judged): MigratorError 
     const line = migration.statements[index]?.line ?? 1;
     return new MigratorError(
       "NOT_ATOMIC",
-      `What is pending cannot share one transaction, as "transaction": "all" asks: statement ${index + 1} of ${migration.tag} (line ${line}) ends it (${reason}). Send "transaction": "auto", or ship that statement in a deployment of its own.`,
+      `The pending migrations cannot share one transaction, as "transaction": "all" asks: statement ${index + 1} of ${migration.tag} (line ${line}) ends it (${reason}). Send "transaction": "auto", or ship that statement in a deployment of its own.`,
       { migration: migration.tag },
     );
   }
   if (policy.executor === "drizzle" && necessity !== null) {
     return new MigratorError(
       "EXECUTOR_UNSUITABLE",
-      `Drizzle's own migrator cannot apply what is pending (${necessity}). Send "executor": "auto".`,
+      `Drizzle's own migrator cannot apply the pending migrations (${necessity}). Send "executor": "auto".`,
     );
   }
   return null;

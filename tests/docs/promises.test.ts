@@ -37,7 +37,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   ],
   "bin/render/error.ts": [
     ["No pending migration has left anything behind.", BACK],
-    ["What is ticked above stays applied.", RUN],
+    ["The migrations ticked above stay applied.", RUN],
     ["are done, and stay done.", RUN],
     ["Nothing was applied.", SENTENCES],
   ],

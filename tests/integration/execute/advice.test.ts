@@ -162,6 +162,14 @@ const CASES: Readonly<Record<string, Case>> = {
     sqlstate: "22003",
     rows: ['{"id":2,"age":"o\'ld","score":"99999"}'],
   },
+  "two columns that change at once": {
+    before: AGES,
+    statements: [
+      "alter table users alter score type numeric(4, 0), alter age set data type int using (nullif(age, ','))::int",
+    ],
+    sqlstate: "22003",
+    rows: ['{"id":2,"age":"o\'ld","score":"99999"}', '{"id":4,"age":"seventeen","score":"4"}'],
+  },
   "texts that are no dates": {
     before: "create table t (d text); insert into t values ('2026-01-31'), ('2026-02-31')",
     statements: ["alter table t alter d type date using (trim(d))::date"],

@@ -145,7 +145,7 @@ describe("a ledger that nothing is run with", () => {
       colors: pc.createColors(false),
     });
     expect(report.error).toMatchObject({ code: "LEDGER_DENIED" });
-    expect(text).toContain("What is ticked above stays applied.");
+    expect(text).toContain("The migrations ticked above stay applied.");
     // The VACUUM is done. Its record was to travel with the transaction that was lost.
     expect(text).toMatch(/1 to 3 of 4 are done and stay done; the ledger says where the next/);
     expect(text).toContain("2 of 4 statements of 0001_apart are done, and stay done.");

@@ -27,7 +27,7 @@ export async function withAdvice(thrown: unknown, atHand: AtHand): Promise<unkno
   const query = DATA.test(server.sqlstate) ? await queryFor(refused, atHand.connection) : null;
   const advice = adviceFor(refused, query !== null);
   return new MigratorError(thrown.code, thrown.message, {
-    advice: advice.replace("TAG", thrown.facts.migration ?? "TAG"),
+    ...(advice === "" ? {} : { advice: advice.replace("TAG", thrown.facts.migration ?? "TAG") }),
     ...thrown.facts,
     ...(query === null ? {} : { query }),
   });
@@ -101,7 +101,7 @@ async function canBeRead(query: string, connection: Connection): Promise<boolean
 type Row = readonly [
   sqlstate: RegExp,
   when: (refused: Refused, hasQuery: boolean) => boolean,
-  advice: string,
+  advice: string | ((refused: Refused) => string),
 ];
 
 const ALWAYS = (): boolean => true;
@@ -197,7 +197,7 @@ const TABLE: readonly Row[] = [
     from("acl.c", "user.c"),
     "The role is not there. Roles belong to the whole server and not to one database: create it (on Neon in the console or with CREATE ROLE), then run again.",
   ],
-  [/^(?:42704|42883|42P01|3F000|42703)/, (of) => extensionOf(of) !== undefined, ""],
+  [/^(?:42704|42883|42P01|3F000|42703)/, (of) => extensionOf(of) !== undefined, missingExtension],
   [
     /^42P01/,
     ALWAYS,
@@ -291,13 +291,9 @@ const TABLE: readonly Row[] = [
   ],
 
   // rights
-  [/^42501/, ALWAYS, ""],
-  [
-    /^25006/,
-    ALWAYS,
-    "The transaction is read-only. Take out the statement that makes it so, then run again.",
-  ],
-
+  [/^42501/, ALWAYS, rightsFor],
+  // The message names the statement that makes transactions read-only, and what to do.
+  [/^25006/, ALWAYS, ""],
   // it is the statement
   [
     /^2BP01/,
@@ -321,13 +317,12 @@ const TABLE: readonly Row[] = [
   ],
 ];
 
-/** Says what to do about a statement that was refused. It quotes no data. */
+/** Says what to do about a statement that was refused. It quotes no data. Empty where the message says it. */
 function adviceFor(refused: Refused, hasQuery: boolean): string {
   const { sqlstate } = refused.server;
-  const row = TABLE.find(([of, when]) => of.test(sqlstate) && when(refused, hasQuery));
-  if (row === undefined) return CORRECT;
-  if (row[2] !== "") return row[2];
-  return sqlstate === "42501" ? rightsFor(refused) : missingExtension(refused);
+  const [, , advice = CORRECT] =
+    TABLE.find(([of, when]) => of.test(sqlstate) && when(refused, hasQuery)) ?? [];
+  return typeof advice === "string" ? advice : advice(refused);
 }
 
 function missingExtension(refused: Refused): string {

@@ -1,79 +1,152 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { expect, onTestFinished, test } from "vitest";
-import { compileBundle } from "../../lib/compile/compile.ts";
-import type { Report } from "../../lib/report/report.ts";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectReport } from "../setup/report-schema.ts";
 
-/** What `npm start` prints of one step. */
-interface Step {
-  readonly caller: string;
-  readonly answer: unknown;
+/** All that `npm start -- --json` prints of one chapter. */
+interface Chapter {
+  readonly operation: {
+    readonly status: string;
+    readonly problems: readonly string[];
+    readonly exchanges: readonly {
+      readonly status: string;
+      readonly reason: string | null;
+      readonly data: Readonly<Record<string, string>>;
+    }[];
+  };
+  readonly report: unknown;
+  readonly reports: readonly unknown[];
+  readonly theirs: { readonly exitCode: number; readonly output: string };
+  readonly ours: Chapter["theirs"];
+  readonly before: Chapter["theirs"];
+  readonly after: Chapter["theirs"];
 }
 
-/** Plays the deployment as somebody does who types `npm start -- --json`. */
-async function start(): Promise<{ readonly exitCode: unknown; readonly steps: readonly Step[] }> {
-  const scratch = mkdtempSync(join(tmpdir(), "start-"));
+let scratch = "";
+let exitCode: unknown;
+let chapters: readonly Chapter[] = [];
+let story = "";
+
+/** Plays the story as somebody does who types `npm start` on a terminal with colours. */
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), "start-"));
   // PostgreSQL runs as another user where we are root.
   chmodSync(scratch, 0o711);
-  onTestFinished(() => rmSync(scratch, { recursive: true, force: true }));
   const program = spawn(process.execPath, ["--import", "tsx", "local/start.ts", "--json"], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, TMPDIR: scratch },
+    stdio: ["ignore", "pipe", "pipe"],
+    // What somebody has in a shell is not for the story.
+    env: { ...process.env, TMPDIR: scratch, FORCE_COLOR: "1", DATABASE_URL_SECRET: "no-such" },
   });
-  onTestFinished(() => void program.kill());
-  const [output, [exitCode]] = await Promise.all([text(program.stdout), once(program, "close")]);
-  return { exitCode, steps: JSON.parse(output) };
+  const [output, errors, [code]] = await Promise.all([
+    text(program.stdout),
+    text(program.stderr),
+    once(program, "close"),
+  ]);
+  exitCode = code;
+  story = stripVTControlCharacters(errors);
+  chapters = JSON.parse(output);
+});
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+function chapter(number: number): Chapter {
+  const found = chapters[number - 1];
+  if (found === undefined) throw new Error(`There is no chapter ${number}:\n${story}`);
+  return found;
 }
 
-const operation = (status: string, data: object) => ({
-  status,
+const updated = (data: object) => ({
+  status: "UPDATE_COMPLETE",
   problems: [],
-  exchanges: [{ status: "SUCCESS", problems: [], data }],
+  exchanges: [{ status: "SUCCESS", reason: null, data }],
 });
-const tagsOf = ({ applied }: Pick<Report, "applied">) => applied.map(({ tag }) => tag);
 
-test("npm start plays a whole deployment, ends with 0, and prints reports on request", async () => {
-  const example = (await compileBundle("drizzle")).migrations.map(({ tag }) => tag);
-  const [latest] = example.slice(-1);
-
-  const { exitCode, steps } = await start();
-
-  expect(exitCode).toBe(0);
-  const answers = new Map(steps.map(({ caller, answer }) => [caller, answer]));
-  const report = (caller: string) => expectReport(answers.get(caller));
-  expect(answers.get("CloudFormation creates the stack")).toMatchObject(
-    operation("CREATE_COMPLETE", {
-      ...{ status: "applied", executor: "drizzle", latest },
-      ...{ appliedCount: String(example.length), pendingCount: "0" },
-    }),
-  );
-  expect(report("The pipeline invokes the function")).toMatchObject({
-    ...{ status: "up-to-date", applied: [], pending: [], latest },
+describe("GIVEN the story that npm start tells", () => {
+  test("WHEN it has ended THEN all came out as it is told, and nothing is left of it", () => {
+    expect(exitCode).toBe(0);
+    expect(chapters).toHaveLength(7);
+    // The loader keeps what it has compiled, and whoever runs as root a copy of PostgreSQL's programs.
+    const kept = /^tsx-|programs|binaries/;
+    expect(readdirSync(scratch).filter((name) => !kept.test(name))).toEqual([]);
   });
-  expect(answers.get("A new migration arrives, Update")).toMatchObject(
-    operation("UPDATE_COMPLETE", {
-      status: "applied",
-      appliedCount: "1",
-      latest: "0011_add_notes",
-    }),
-  );
-  expect(report("HTTP GET /migrations/plan")).toMatchObject({ status: "up-to-date", pending: [] });
-  expect(tagsOf(report("HTTP GET /migrations"))).toEqual([...example, "0011_add_notes"]);
-  const guarded = report("A role that may not create schemas");
-  expect(guarded).toMatchObject({ status: "applied", ledger: { schema: "public" } });
-  expect(tagsOf(guarded)).toEqual(example);
-  expect(report("A broken migration")).toMatchObject({
-    ...{ status: "failed", atomic: true, applied: [], latest: "0011_add_notes" },
-    pending: [{ tag: "0012_broken", done: 0 }],
-    error: { code: "MIGRATION_FAILED", migration: "0012_broken", statement: { index: 2 } },
+
+  test("WHEN the stack is created, and a pipeline calls once more THEN all is applied once", () => {
+    expect(chapter(1).operation).toMatchObject({
+      status: "CREATE_COMPLETE",
+      exchanges: [{ data: { status: "applied", executor: "drizzle", appliedCount: "11" } }],
+    });
+    expect(expectReport(chapter(2).report)).toMatchObject({ status: "up-to-date", roundTrips: 2 });
   });
-  expect(answers.get("CloudFormation deletes the stack")).toMatchObject(
-    operation("DELETE_COMPLETE", { status: "skipped", appliedCount: "0" }),
-  );
-  expect(answers.size).toBe(8);
+
+  test("WHEN two deploy at once THEN one of them applies", () => {
+    const { operation, reports } = chapter(3);
+    const ends = [
+      operation.exchanges[0]?.data.status,
+      ...reports.map((each) => expectReport(each).status),
+    ];
+
+    expect(operation.status).toBe("UPDATE_COMPLETE");
+    expect(ends.toSorted()).toEqual(["applied", "up-to-date"]);
+  });
+
+  test("WHEN check has found something THEN what it says instead passes, and is deployed", () => {
+    const { before, after, operation } = chapter(4);
+
+    expect(before).toMatchObject({ exitCode: 1 });
+    expect(before.output).toContain("CREATE INDEX CONCURRENTLY");
+    expect(after).toMatchObject({ exitCode: 0 });
+    expect(operation).toMatchObject(updated({ latest: "0012_search_accounts" }));
+  });
+
+  test("WHEN a migration is broken THEN the stack goes back with its reason, and the old code answers", () => {
+    const { status, exchanges } = chapter(5).operation;
+
+    expect(status).toBe("UPDATE_ROLLBACK_COMPLETE");
+    expect(exchanges).toMatchObject([
+      { status: "FAILED", reason: expect.stringContaining("0013_start_trials, statement 2") },
+      { status: "SUCCESS", data: { status: "up-to-date", latest: "0012_search_accounts" } },
+    ]);
+    expect(story).toMatch(/ROLLBACK_COMPLETE.*version 3 is live.*no table is left of it/s);
+  });
+
+  test("WHEN drizzle-kit has run the same THEN both have failed, and ours names place and column", () => {
+    const { theirs, ours } = chapter(6);
+
+    expect(theirs.exitCode).toBe(1);
+    expect(theirs.output).toContain("applying migrations");
+    expect(ours.exitCode).toBe(1);
+    expect(stripVTControlCharacters(ours.output)).toMatch(/drizzle\/0013_start_trials\.sql:4:\d+/);
+    expect(ours.output).toContain("a.created_at");
+  });
+
+  test("WHEN it is corrected THEN it is deployed", () => {
+    expect(chapter(7).operation).toMatchObject(updated({ latest: "0013_start_trials" }));
+    expect(story).toContain("version 5 is live");
+  });
+
+  test("WHEN it is read THEN no line is longer than 100 columns, and none is ticked off as good", () => {
+    const lines = story.split("\n");
+
+    expect(lines.filter((line) => line.length > 100)).toEqual([]);
+    expect(story).not.toContain("✓");
+  });
+
+  test("WHEN it says where to go next THEN all of that is there", () => {
+    const [, next = ""] = story.split("Where to go next");
+    const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
+    const paths = Array.from(
+      next.matchAll(/(?:docs|infra)\/[\w./-]+\w|README\.md/g),
+      ([path]) => path,
+    );
+
+    expect(paths.length).toBeGreaterThan(4);
+    expect(paths.filter((path) => !existsSync(path))).toEqual([]);
+    for (const [, script] of next.matchAll(/npm run (\w+)/g))
+      expect(scripts).toHaveProperty([script ?? ""]);
+  });
 });

@@ -6,6 +6,7 @@ import { DISABLE_ASSET_STAGING_CONTEXT } from "aws-cdk-lib/cx-api";
 import type { Construct } from "constructs";
 import type { BundleSummary } from "../lib/compile/asset-summary.ts";
 import { CONFIG_NAMES, type ProjectSummary } from "../lib/project/names.ts";
+import type { ReportedError } from "../lib/report/report.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 
 /** The asset to deploy: the prebuilt handler with the bundle beside it. */
@@ -62,8 +63,8 @@ export function compileFolder(
     namedFolders.set(project, made.summary.folder);
     compiled.set(key, made);
     return made;
-  } catch (cause) {
-    throw new Error(`${scope.node.path}: ${reasonOf(cause)}`, { cause });
+  } catch (thrown) {
+    throw failedSynth(`${scope.node.path}: ${reasonOf(thrown)}`, "node-do-not-add-exception-line");
   }
 }
 
@@ -102,19 +103,44 @@ function runBundleCommand(
 /** The flags that a message of the command names, and the props of the construct that they stand for. */
 const PROPS = { "--folder": "migrations", "--no-config": "config: false", "--config": "config" };
 
+/** Matches a frame of a stack that is no line of the app: one of a package, of Node, or of the construct. */
+const FOREIGN_FRAME = /node_modules|\(?node:|\/infra\/(?:compile|neon-migrations)\.[jt]s/;
+
+/**
+ * Makes the error of a failed synth. It has no cause, which Node would print with all the JSON of the command, and its
+ * stack names the app's own lines only.
+ * @param _silent a text in the line of a `throw` that keeps Node from printing that line, which is the whole of a built file
+ */
+function failedSynth(message: string, _silent: string): Error {
+  const error = new Error(message);
+  const frames = (error.stack ?? "").slice(`Error: ${message}`.length).split("\n");
+  const own = frames.filter((frame) => frame !== "" && !FOREIGN_FRAME.test(frame));
+  error.stack = [`Error: ${message}`, ...own].join("\n");
+  return error;
+}
+
 /** Returns the reason of a failure. The command prints a report when it fails; when it breaks, only Node says why. */
 function reasonOf(thrown: unknown): string {
   const printed: unknown =
     typeof thrown === "object" && thrown !== null ? Reflect.get(thrown, "stdout") : "";
   try {
-    const { error } = JSON.parse(String(printed));
-    const excerpt = error.statement?.excerpt;
+    const { error }: { readonly error: ReportedError } = JSON.parse(String(printed));
     const message = Object.entries(PROPS).reduce(
       (text, [flag, prop]) => text.replaceAll(flag, prop),
-      `${error.code}: ${error.message}`,
+      error.message,
     );
-    return [message, ...(excerpt ? [excerpt] : [])].join("\n\n");
+    // The compiler's messages begin with the place, and their detail is the line with its caret.
+    if (error.statement === null) return `${error.code}: ${message}`;
+    return [`${error.code} ${message}`, "", ...linesOf(error), ""].join("\n");
   } catch {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }
+}
+
+/** Returns a statement's line with the caret below it, as `check` shows it, or else how it begins. */
+function linesOf({ statement, detail }: ReportedError): readonly string[] {
+  const [shown = "", caret = ""] = String(detail ?? statement?.excerpt).split("\n");
+  const line = String(statement?.line);
+  if (detail === null) return [`${line} | ${shown}`];
+  return [`${line} | ${shown}`, `${" ".repeat(line.length)} | ${caret}`];
 }

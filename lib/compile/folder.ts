@@ -184,7 +184,7 @@ function decode(bytes: Buffer, tag: string, path: string): string {
   const defect = defectOf(bytes);
   if (defect === null) return bytes.toString("utf8");
   const { code = "MIGRATION_FILE_UNREADABLE", line = 1, column = 1, reason } = defect;
-  const message = `${path}, line ${line}, column ${column}: ${reason}`;
+  const message = `${path}:${line}:${column}: ${reason}`;
   throw new MigratorError(code, message, { migration: tag });
 }
 

@@ -29,7 +29,7 @@ export function refuseWhatIsNotSql(file: MigrationFile, { statements, problem }:
 export function conflictWarning({ path, sql }: MigrationFile): readonly Warning[] {
   const conflict = conflictIn(sql);
   if (conflict === null) return [];
-  const message = `${path}, line ${positionAt(sql, conflict.from).line}: a merge conflict lies in a literal or a comment. PostgreSQL takes its markers for a part of that text. If nobody wants them there, remove them before this migration is applied anywhere.`;
+  const message = `${path}:${positionAt(sql, conflict.from).line}: a merge conflict lies in a literal or a comment. PostgreSQL takes its markers for a part of that text. If nobody wants them there, remove them before this migration is applied anywhere.`;
   return [{ code: "MERGE_CONFLICT", message }];
 }
 
@@ -44,7 +44,7 @@ interface Refusal extends Position {
 function refuse({ tag, path, sql }: MigrationFile, refusal: Refusal): never {
   const { code, line, column, index, text, reason, hint } = refusal;
   const { shown, indent, carets } = excerpt(sql, { line, column });
-  throw new MigratorError(code, `${path}, line ${line}, column ${column}: ${reason}`, {
+  throw new MigratorError(code, `${path}:${line}:${column}: ${reason}`, {
     migration: tag,
     statement: { index, line, column, excerpt: text.slice(0, 500) },
     detail: `${shown}\n${indent}${carets}`,

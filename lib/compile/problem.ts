@@ -78,11 +78,11 @@ export function sqlError(file: MigrationFile, problem: SqlProblem): MigratorErro
   if (whole?.ok === true && whole.ranges.length === 0) {
     return new MigratorError(
       "PULL_BASELINE",
-      `${path}, line ${line}, column ${column}: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
+      `${path}:${line}:${column}: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
       facts,
     );
   }
-  const place = `${path}, line ${line}, column ${column}`;
+  const place = `${path}:${line}:${column}`;
   if (problem.beyond !== undefined) {
     const message = `${place}: ${problem.message}. ${WAYS_OUT[problem.beyond]}`;
     return new MigratorError("SQL_INVALID", message, facts);
@@ -104,7 +104,7 @@ export function directiveError(
   const statement = { index, line, column, excerpt: text };
   return new MigratorError(
     "DIRECTIVE_INVALID",
-    `${path}, line ${line}, column ${column}: this directive cannot be followed: ${message}.`,
+    `${path}:${line}:${column}: this directive cannot be followed: ${message}.`,
     { migration: tag, statement, detail: lineOf(sql, problem) },
   );
 }

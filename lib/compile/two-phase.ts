@@ -21,7 +21,7 @@ export function refuseTwoPhaseCommit(
   const words = excerpt.split(/\s+/, 2).join(" ").toUpperCase();
   throw new MigratorError(
     "TWO_PHASE_COMMIT",
-    `${path}, line ${line}, column ${column}: ${words} hands a transaction over to two-phase commit, and a migration cannot: its transaction holds its ledger row, and ends with the run. Write COMMIT in the place of PREPARE TRANSACTION, and leave COMMIT PREPARED and ROLLBACK PREPARED out; where the transaction is another program's, end it there.`,
+    `${path}:${line}:${column}: ${words} hands a transaction over to two-phase commit, and a migration cannot: its transaction holds its ledger row, and ends with the run. Write COMMIT in the place of PREPARE TRANSACTION, and leave COMMIT PREPARED and ROLLBACK PREPARED out; where the transaction is another program's, end it there.`,
     { migration: tag, statement: { index: index + 1, line, column, excerpt } },
   );
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   cpSync,
@@ -12,11 +13,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { App, Annotations as CdkAnnotations, type Stack, Token } from "aws-cdk-lib";
 import { Annotations, Match } from "aws-cdk-lib/assertions";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { compileFolder } from "../../infra/compile.ts";
-import type { CheckOptions } from "../../infra/neon-migrations.ts";
+import type { CheckOptions, NeonMigrationsProps } from "../../infra/neon-migrations.ts";
+import { writeJournaledFolder } from "../setup/folders.ts";
 import { scene } from "../setup/synthesis.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "compile-"));
@@ -139,19 +142,102 @@ describe("GIVEN the same migrations", () => {
   });
 });
 
+/** Writes a folder of one migration. */
+function folderOf(name: string, sql: string): string {
+  const folder = join(scratch, name);
+  writeJournaledFolder(folder, [{ tag: "0000_seed", sql, when: 1 }]);
+  return folder;
+}
+
+/** Returns what Node prints of the error that a synth throws. */
+function failureOf(props: Partial<NeonMigrationsProps>): string {
+  try {
+    scene(props);
+  } catch (thrown) {
+    return inspect(thrown);
+  }
+  throw new Error("The synth did not fail.");
+}
+
 describe("GIVEN a folder that does not compile", () => {
   test.each([
     [
-      "tests/fixtures/folders/sql-invalid",
-      /^Shop\/Migrations: SQL_INVALID: .*0001_typo\.sql, line 5, column 2: .*SELEC count/s,
+      "SQL that PostgreSQL cannot read",
+      "CREATE TABEL a ();",
+      'SQL_INVALID PATH:1:8: syntax error at or near "TABEL". Correct this statement.\n\n1 | CREATE TABEL a ();\n  |        ^\n',
     ],
-    ["no/such/folder", /^Shop\/Migrations: FOLDER_NOT_FOUND: .*no\/such\/folder/s],
+    [
+      "a command of psql in its tenth line",
+      `${"\n".repeat(9)}\\connect shop`,
+      /^PSQL_ONLY PATH:10:1: .*\n\n10 \| \\connect shop\n {3}\| \^\n$/,
+    ],
+    [
+      "a directive that does not exist",
+      "SELECT 1;\n-- neon-migrate: alow all\nSELECT 2;",
+      /^DIRECTIVE_INVALID PATH:2:\d+: .*\n\n2 \| -- neon-migrate: alow all\n {2}\| +\^\n$/,
+    ],
+    [
+      "a two-phase commit",
+      "PREPARE TRANSACTION 'a';",
+      /^TWO_PHASE_COMMIT PATH:1:1: .*\n\n1 \| PREPARE TRANSACTION 'a';?\n$/,
+    ],
+    [
+      "an SQL file with Windows' old letters",
+      Buffer.from([0x53, 0xe4]),
+      /^[A-Z_]+: PATH:1:2: [^\n]*$/,
+    ],
   ])(
-    "WHEN it is %s THEN the synth fails with the construct, the file and the line",
-    (migrations, message) => {
-      expect(() => scene({ migrations })).toThrow(message);
+    "WHEN it has %s THEN a sentence, the place and the line is all that Node prints",
+    (name, sql, expected) => {
+      const folder = folderOf(name, "");
+      const path = join(folder, "0000_seed.sql");
+      writeFileSync(path, sql);
+
+      const [message = "", ...frames] = failureOf({ migrations: folder }).split(/\n {4}at /);
+
+      expect(message).toMatch(/^Error: Shop\/Migrations: /);
+      expect(message.slice("Error: Shop/Migrations: ".length).replaceAll(path, "PATH")).toEqual(
+        typeof expected === "string" ? expected : expect.stringMatching(expected),
+      );
+      expect(frames.join()).not.toMatch(/cause|stdout|compile\.ts:|node:/);
     },
   );
+
+  test("WHEN there is none THEN the synth says so, and names the prop", () => {
+    expect(failureOf({ migrations: "no/such/folder" })).toMatch(
+      /^Error: Shop\/Migrations: FOLDER_NOT_FOUND: .*no\/such\/folder[^\n]*\n {4}at [^{]*$/,
+    );
+  });
+
+  test("WHEN an app synthesises it THEN its whole output is this, and ends with its own line", () => {
+    const folder = folderOf("app", "CREATE TABEL a ();");
+    const { pathname } = new URL("../../infra/neon-migrations.ts", import.meta.url);
+    const app = join(scratch, "app.mts");
+    const text = `import { App, Stack } from ${JSON.stringify(import.meta.resolve("aws-cdk-lib"))};
+import { NeonMigrations } from ${JSON.stringify(pathname)};
+const stack = new Stack(new App(), "Shop");
+new NeonMigrations(stack, "Migrations", { migrations: ${JSON.stringify(folder)} });`;
+    writeFileSync(app, text);
+
+    const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", app], {
+      encoding: "utf8",
+      env: { PATH: process.env.PATH, TMPDIR: scratch },
+    });
+
+    expect(stdout).toBe("");
+    const [before = "", printed = ""] = stderr.split(/(?=Error: )/);
+    expect(before).not.toContain("infra");
+    expect(printed.trimEnd().split("\n")).toEqual([
+      `Error: Shop/Migrations: SQL_INVALID ${folder}/0000_seed.sql:1:8: syntax error at or near "TABEL". Correct this statement.`,
+      "",
+      "1 | CREATE TABEL a ();",
+      "  |        ^",
+      "",
+      expect.stringMatching(/^ {4}at .*app\.mts:4:1\)?$/),
+      "",
+      `Node.js ${process.version}`,
+    ]);
+  });
 });
 
 describe("GIVEN migrations of 20 MB", () => {

@@ -130,7 +130,7 @@ describe("bundle", () => {
       status: "failed",
       error: { code: "SQL_INVALID", migration: "0001_typo", statement: { line: 5, column: 2 } },
     });
-    expect(reportOf(ended).error?.message).toContain("0001_typo.sql, line 5, column 2");
+    expect(reportOf(ended).error?.message).toContain("0001_typo.sql:5:2");
   });
 
   test("says how to get the prebuilt handler where it is missing", async () => {

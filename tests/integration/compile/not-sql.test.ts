@@ -144,7 +144,7 @@ async function refusesAsDrizzle(content: string | Buffer): Promise<readonly stri
   expect(await interop.ledger()).toEqual([]);
   expect(facts.migration).toBe(tag);
   expect(`${message} ${facts.hint}`).not.toMatch(/unparsed|this parser|generate/);
-  const [, line, column] = /0000_init\.sql, line (\d+), column (\d+): /.exec(message) ?? [];
+  const [, line, column] = /0000_init\.sql:(\d+):(\d+): /.exec(message) ?? [];
   return [code, `${line}:${column}`, message];
 }
 
@@ -176,7 +176,7 @@ test.each([
   expect(warnings).toEqual([
     {
       code: "MERGE_CONFLICT",
-      message: expect.stringMatching(/0000_init\.sql, line 3: a merge conflict lies in a literal/),
+      message: expect.stringMatching(/0000_init\.sql:3: a merge conflict lies in a literal/),
     },
   ]);
 });
@@ -209,7 +209,7 @@ test("names the place of a letter in Latin-1, and says what becomes of the file 
 
   expect(code).toBe("MIGRATION_FILE_UNREADABLE");
   expect(message).toMatch(
-    /line 2, column 32: .* not valid UTF-8 .* reported as modified after that/,
+    /:2:32: .* not valid UTF-8 .* reported as modified after that/,
   );
   expect(report).toMatchObject({ status: "up-to-date", drift: { modified: [{}] } });
   expect(await interop.database.sql("select name from a")).toEqual([

@@ -166,7 +166,7 @@ describe("the transaction that a file begins", () => {
 
       await expect(compileBundle(folder)).rejects.toMatchObject({
         code: "TWO_PHASE_COMMIT",
-        message: expect.stringMatching(/0000_two\.sql, line 2, column 3: .* Write COMMIT/),
+        message: expect.stringMatching(/0000_two\.sql:2:3: .* Write COMMIT/),
         facts: { migration: "0000_two", statement: { index: 2, line: 2, column: 3 } },
       });
     },

@@ -155,7 +155,7 @@ describe("compileBundle refuses", () => {
 
     expect({ code, message, facts }).toEqual({
       code: "SQL_INVALID",
-      message: `${FOLDERS}/sql-invalid/0001_typo.sql, line 5, column 2: syntax error at or near "SELEC". Correct this statement.`,
+      message: `${FOLDERS}/sql-invalid/0001_typo.sql:5:2: syntax error at or near "SELEC". Correct this statement.`,
       facts: {
         migration: "0001_typo",
         statement: {
@@ -178,7 +178,7 @@ describe("compileBundle refuses", () => {
 
     expect({ code, message, facts }).toEqual({
       code: "SQL_INVALID",
-      message: `${FOLDERS}/breakpoint-inside-literal/0000_init.sql, line 6, column 38: unterminated quoted string at or near "'a…. Correct this statement, or move the statement breakpoint out of it.`,
+      message: `${FOLDERS}/breakpoint-inside-literal/0000_init.sql:6:38: unterminated quoted string at or near "'a…. Correct this statement, or move the statement breakpoint out of it.`,
       facts: {
         migration: "0000_init",
         statement: {
@@ -204,7 +204,7 @@ describe("compileBundle refuses", () => {
 
     expect([code, message, facts.migration]).toEqual([
       "PULL_BASELINE",
-      `${FOLDERS}/pull-baseline/0000_quiet_baseline.sql, line 3, column 1: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
+      `${FOLDERS}/pull-baseline/0000_quiet_baseline.sql:3:1: all SQL of this file lies in one comment that holds statement breakpoints, as "drizzle-kit pull" writes its baseline, and split there it is no valid SQL. Remove the comment's text if the database already has these tables, or the marks /* and */ if the migration shall create them.`,
       "0000_quiet_baseline",
     ]);
   });

@@ -106,7 +106,7 @@ test("a directive that cannot be followed fails the build with its place", async
   expect({ code, message, facts }).toEqual({
     code: "DIRECTIVE_INVALID",
     message: expect.stringMatching(
-      /0000_notes\.sql, line 3, column 1: this directive cannot be followed: there is no rule "none"/,
+      /0000_notes\.sql:3:1: this directive cannot be followed: there is no rule "none"/,
     ),
     facts: {
       migration: "0000_notes",

@@ -112,7 +112,7 @@ test("a statement beyond the parser's memory is named at once, with the way out"
   await expect(compiled(sql)).rejects.toMatchObject({
     code: "SQL_INVALID",
     message: expect.stringMatching(
-      /0000_long\.sql, line 2, column 1: this statement is longer .* let it through as it is: "-- neon-migrate: unparsed"/,
+      /0000_long\.sql:2:1: this statement is longer .* let it through as it is: "-- neon-migrate: unparsed"/,
     ),
     facts: { migration: "0000_long", statement: { index: 2 } },
   });

@@ -1,6 +1,6 @@
 import { type ObjectName, quoteIdentifier, quoteName } from "../../../postgres/names.ts";
 import { type ColumnType, isKeptAsItIs, type TypeReference } from "../../../postgres/types.ts";
-import { clauseAt } from "../../sql/clause.ts";
+import { clauseAt, placeIn } from "../../sql/clause.ts";
 import {
   addedColumn,
   alterCommands,
@@ -61,6 +61,8 @@ interface NewColumn {
   readonly constraints: readonly Node[];
   /** The column as it was written. */
   readonly source: string;
+  /** Where each constraint begins in it. */
+  readonly begins: readonly number[];
   readonly at: number;
 }
 
@@ -72,10 +74,48 @@ function newColumns({ node, isNew, text: sql }: Checked): readonly NewColumn[] {
     if (column === null) return [];
     const at = Number(column.location ?? 0);
     const constraints = columnConstraints(column);
-    return [
-      { table, name: text(column.colname), column, constraints, source: clauseAt(sql, at), at },
-    ];
+    const name = text(column.colname);
+    const unitsOf = (place: unknown) => placeIn(sql, Number(place ?? 0)).units;
+    const begins = constraints.map(({ location }) => unitsOf(location) - unitsOf(at));
+    return [{ table, name, column, constraints, source: clauseAt(sql, at), begins, at }];
   });
+}
+
+const NOT_NULL = /^(?:constraint\s+(?:"(?:[^"]|"")+"|\S+)\s+)?not\s+null(?:\s+no\s+inherit)?\s*/i;
+
+/** Returns the column as it was written, but for its constraints of some kinds: all others stay. */
+function without(
+  { source, constraints, begins }: NewColumn,
+  ...contypes: readonly string[]
+): string {
+  const kept = constraints.map(({ contype }, index) => {
+    const [begin, end] = [begins[index] ?? 0, Math.min(...laterThan(begins, index), source.length)];
+    const clause = source.slice(begin, end);
+    if (!contypes.includes(text(contype))) return clause;
+    // A collation may stand behind the words, and is no constraint.
+    return contype === "CONSTR_NOTNULL" ? clause.replace(NOT_NULL, "") : "";
+  });
+  return `${source.slice(0, Math.min(...begins, source.length))}${kept.join("")}`.trim();
+}
+
+function laterThan(begins: readonly number[], index: number): readonly number[] {
+  return begins.filter((each) => each > (begins[index] ?? 0));
+}
+
+/** Makes the statements that forbid nulls in a column which is filled, without a scan under a strong lock. */
+function requiredAtLast(table: ObjectName, name: string): string {
+  const alter = `ALTER TABLE ${quoteName(table)}`;
+  const check = quoteIdentifier(`${table.name}_${name}_not_null`);
+  const quoted = quoteIdentifier(name);
+  return `${alter} ADD CONSTRAINT ${check} CHECK (${quoted} IS NOT NULL) NOT VALID;\n${alter} VALIDATE CONSTRAINT ${check};\n${alter} ALTER COLUMN ${quoted} SET NOT NULL;\n${alter} DROP CONSTRAINT ${check};`;
+}
+
+/** Makes the statements that turn a column without nulls into the primary key. */
+function keyAtLast(table: ObjectName, { constraints, name }: NewColumn): string {
+  const key = constraints.find(({ contype }) => contype === "CONSTR_PRIMARY");
+  if (key === undefined) return "";
+  const named = quoteIdentifier(text(key.conname) || `${table.name}_pkey`);
+  return `\nCREATE UNIQUE INDEX CONCURRENTLY ${named} ON ${quoteName(table)} (${quoteIdentifier(name)});\nALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${named} PRIMARY KEY USING INDEX ${named};`;
 }
 
 function has({ constraints }: NewColumn, ...contypes: readonly string[]): boolean {
@@ -87,13 +127,11 @@ function requiredColumn(added: NewColumn): readonly Problem[] {
   const filled = has(added, "CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED");
   const { table, name, column, at } = added;
   if (!required || filled || serialInteger(typeOf(column.typeName)) !== null) return [];
-  const quoted = quoteIdentifier(name);
-  const alter = `ALTER TABLE ${quoteName(table)}`;
-  const check = quoteIdentifier(`${table.name}_${name}_not_null`);
+  const optional = without(added, "CONSTR_NOTNULL", "CONSTR_PRIMARY");
   return [
     {
-      message: `${quoted} cannot be added to ${quoteName(table)} once that has a row: the row would have a null in it.`,
-      rewrite: `-- neon-migrate: no-transaction\n${alter} ADD COLUMN ${quoted} ${sqlType(typeOf(column.typeName))};\n-- Fill it in batches, then:\n${alter} ADD CONSTRAINT ${check} CHECK (${quoted} IS NOT NULL) NOT VALID;\n${alter} VALIDATE CONSTRAINT ${check};\n${alter} ALTER COLUMN ${quoted} SET NOT NULL;\n${alter} DROP CONSTRAINT ${check};`,
+      message: `${quoteIdentifier(name)} cannot be added to ${quoteName(table)} once that has a row: the row would have a null in it.`,
+      rewrite: `-- neon-migrate: no-transaction\nALTER TABLE ${quoteName(table)} ADD COLUMN ${optional};\n-- Fill it in batches, then:\n${requiredAtLast(table, name)}${keyAtLast(table, added)}`,
       table,
       asks: { kind: "loss" },
       at,
@@ -103,28 +141,22 @@ function requiredColumn(added: NewColumn): readonly Problem[] {
 
 function volatileDefault(added: NewColumn): readonly Problem[] {
   const { table, name, column, constraints, at } = added;
-  const quoted = quoteIdentifier(name);
-  const type = sqlType(typeOf(column.typeName));
-  const alter = `ALTER TABLE ${quoteName(table)}`;
-  const fill = `-- Fill the rows that are there in batches:\nUPDATE ${quoteName(table)} SET ${quoted} = DEFAULT WHERE ${quoted} IS NULL AND /* a batch */ false;`;
-  const serial = serialInteger(typeOf(column.typeName));
-  if (serial !== null || has(added, "CONSTR_IDENTITY")) {
-    const integer = serial ?? type;
-    const sequence = quoteName({ ...table, name: `${table.name}_${name}_seq` });
-    const message = `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock to number its rows in ${quoted}.`;
-    const rewrite = `-- neon-migrate: no-transaction\nCREATE SEQUENCE ${sequence};\n${alter} ADD COLUMN ${quoted} ${integer};\n${alter} ALTER COLUMN ${quoted} SET DEFAULT nextval('${sequence}');\n${fill}`;
+  if (serialInteger(typeOf(column.typeName)) !== null || has(added, "CONSTR_IDENTITY")) {
+    const message = `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock to number its rows in ${quoteIdentifier(name)}.`;
+    const rewrite = numberedLater(added);
     return [{ message, rewrite, table, asks: { kind: "scan", index: null }, at }];
   }
-  const expression = constraints.find(({ contype }) => contype === "CONSTR_DEFAULT");
-  const call = expression === undefined ? null : volatileCall(expression.raw_expr);
-  if (expression === undefined || call === null) return [];
-  const source = added.source.slice(defaultStart(added.source));
+  const index = constraints.findIndex(({ contype }) => contype === "CONSTR_DEFAULT");
+  const call = volatileCall(constraints[index]?.raw_expr);
+  if (call === null) return [];
+  const end = Math.min(...laterThan(added.begins, index), added.source.length);
+  const clause = added.source.slice(added.begins[index], end).trim();
   return [
     {
       message: call.known
         ? `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock, because ${quoteName(call.routine)}() differs for each row.`
         : `${quoteName(table)} is written anew under an ACCESS EXCLUSIVE lock if ${quoteName(call.routine)}() is volatile, as functions are unless they say otherwise.`,
-      rewrite: `-- neon-migrate: no-transaction\n${alter} ADD COLUMN ${quoted} ${type};\n${alter} ALTER COLUMN ${quoted} SET ${defaultClause(source)};\n${fill}`,
+      rewrite: `-- neon-migrate: no-transaction\nALTER TABLE ${quoteName(table)} ADD COLUMN ${without(added, "CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_PRIMARY")};\n${filledLater(added, clause)}`,
       table,
       asks: call.known
         ? { kind: "scan", index: null }
@@ -135,16 +167,28 @@ function volatileDefault(added: NewColumn): readonly Problem[] {
   ];
 }
 
-function defaultStart(source: string): number {
-  return Math.max(0, source.search(/\bdefault\b/i));
+/** Makes the statements that give a column its default, fill it, and then forbid nulls in it, if it forbids them. */
+function filledLater(added: NewColumn, clause: string): string {
+  const { table, name, column } = added;
+  const quoted = quoteIdentifier(name);
+  const required =
+    serialInteger(typeOf(column.typeName)) !== null ||
+    has(added, "CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY");
+  const last = required
+    ? `\n-- When no row is left without:\n${requiredAtLast(table, name)}${keyAtLast(table, added)}`
+    : "";
+  return `ALTER TABLE ${quoteName(table)} ALTER COLUMN ${quoted} SET ${clause};\n-- Fill the rows that are there in batches:\nUPDATE ${quoteName(table)} SET ${quoted} = DEFAULT WHERE ${quoted} IS NULL AND /* a batch */ false;${last}`;
 }
 
-/** Returns the default alone, without the other constraints behind it in the column. */
-function defaultClause(source: string): string {
-  return source.replace(
-    /\s+(?:not\s+null|null|unique|primary\s+key|references|check|constraint|collate)\b[\s\S]*$/i,
-    "",
-  );
+/** Makes the statements that number the rows by a sequence of the column's own, as `serial` does. */
+function numberedLater(added: NewColumn): string {
+  const { table, name, column } = added;
+  const integer = serialInteger(typeOf(column.typeName));
+  const sequence = quoteName({ ...table, name: `${table.name}_${name}_seq` });
+  const source = without(added, "CONSTR_IDENTITY", "CONSTR_NOTNULL", "CONSTR_PRIMARY");
+  const plain =
+    integer === null ? source : source.replace(/\b(?:big|small)?serial\d?\b(?!")/i, integer);
+  return `-- neon-migrate: no-transaction\nCREATE SEQUENCE ${sequence};\nALTER TABLE ${quoteName(table)} ADD COLUMN ${plain};\nALTER SEQUENCE ${sequence} OWNED BY ${quoteName(table)}.${quoteIdentifier(name)};\n${filledLater(added, `DEFAULT nextval('${sequence}')`)}`;
 }
 
 function storedColumn(added: NewColumn): readonly Problem[] {

@@ -27,6 +27,7 @@ const BEFORE: Partial<Record<RuleId, string>> = {
   "validated-in-same-transaction":
     'alter table orders add constraint "orders_total_positive" check (total > 0) not valid',
   "required-column-without-default": "delete from orders",
+  "volatile-default": "delete from orders",
   "backfill-with-ddl": "alter table orders add column currency text",
 };
 
@@ -211,6 +212,56 @@ describe("what a rule proposes instead loses nothing", () => {
     ]),
   )("on a plain table: %s", async (statement, expected) => {
     expect(await definitionsAfter(statement)).toEqual([M_V_IDX, ...expected].sort());
+  });
+});
+
+describe("what a rule proposes instead of a new column keeps all that the column says", () => {
+  test.each([
+    ["integer not null references other", ["FOREIGN KEY (x) REFERENCES other(id)", "NOT NULL x"]],
+    [
+      "integer constraint needed not null constraint one references other on delete cascade unique",
+      ["FOREIGN KEY (x) REFERENCES other(id) ON DELETE CASCADE", "NOT NULL x", "UNIQUE (x)"],
+    ],
+    [
+      "text not null collate \"C\" check (x <> 'not null')",
+      ["CHECK ((x <> 'not null'::text))", "NOT NULL x"],
+    ],
+    [
+      "integer primary key references other",
+      ["FOREIGN KEY (x) REFERENCES other(id)", "NOT NULL x", "PRIMARY KEY (x)"],
+    ],
+    [
+      "integer not null default (random() * 0)::integer + 1 references other check (x > 0)",
+      ["CHECK ((x > 0))", "FOREIGN KEY (x) REFERENCES other(id)", "NOT NULL x"],
+    ],
+    ["serial check (x > 0)", ["CHECK ((x > 0))", "NOT NULL x"]],
+    ["bigserial primary key", ["NOT NULL x", "PRIMARY KEY (x)"]],
+    ["integer generated always as identity unique", ["NOT NULL x", "UNIQUE (x)"]],
+  ])("x %s", async (column, expected) => {
+    await database.sqlAsOwner(PARTITIONED);
+    await database.sqlAsOwner("create table empty (y integer)");
+    const made = PARTITIONED.slice(PARTITIONED.indexOf("create table other"));
+    const [, findings = []] = checkAll([
+      makeMigration("0000", 0, `${made} create table empty (y integer);`),
+      makeMigration("0001", 1, `alter table empty add column x ${column}`),
+    ]);
+    const found = findings.find(({ rule }) =>
+      ["required-column-without-default", "volatile-default"].includes(rule),
+    );
+    const parsed = parseRanges(found?.rewrite ?? "");
+    if (!parsed.ok || found === undefined)
+      throw new Error(`Nothing is proposed: ${found?.rewrite}`);
+    for (const { start, end } of parsed.ranges) {
+      await database.sqlAsOwner(found.rewrite.slice(start, end));
+    }
+    const rows = await database.sqlAsOwner(`
+      select pg_get_constraintdef(oid) as def from pg_constraint
+        where conrelid = 'empty'::regclass and contype <> 'n'
+      union select 'NOT NULL ' || attname from pg_attribute
+        where attrelid = 'empty'::regclass and attnotnull and attnum > 0 order by 1
+    `);
+
+    expect(rows.map(({ def }) => def)).toEqual(expected);
   });
 });
 

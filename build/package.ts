@@ -1,5 +1,5 @@
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { noticesOf } from "./notices.ts";
@@ -55,7 +55,7 @@ export async function buildPackage(dist: string): Promise<void> {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
     },
   });
-  assertClientsFound(metafile);
+  assertClientsFound(metafile, dist);
   for (const path of PROCESSES) await cp(join(ROOT, path), join(dist, "shared", nameOf(path)));
   await buildConstruct(dist);
   await writeFile(join(dist, "third-party-notices.txt"), await noticesOf(packagesIn(metafile)));
@@ -75,10 +75,10 @@ const sharedClients: Plugin = {
 };
 
 /** @throws Error where the clients are not beside a file that asks for them */
-function assertClientsFound({ outputs }: Metafile): void {
+function assertClientsFound({ outputs }: Metafile, dist: string): void {
   for (const [path, { imports }] of Object.entries(outputs)) {
     if (!imports.some((each) => each.path.startsWith("../lambda/"))) continue;
-    if (!/^dist\/[^/]+\/[^/]+$/.test(path))
+    if (!/^[^/]+\/[^/]+$/.test(relative(dist, join(ROOT, path)).replaceAll("\\", "/")))
       throw new Error(`${path} does not find the AWS clients.`);
   }
 }

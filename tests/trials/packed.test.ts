@@ -1,12 +1,14 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, statSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase } from "../setup/database.ts";
+import { writeJournaledFolder } from "../setup/folders.ts";
+import { installPackage, linkPackages, TSC } from "../setup/packed.ts";
 import { appOf, snippetsOf } from "../setup/snippets.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
@@ -16,9 +18,7 @@ const node = (...words: readonly string[]) =>
     stdout,
     stderr,
   }));
-const TSC = resolve("node_modules/typescript/bin/tsc");
 const CLI = "node_modules/neon-lambda-migrator/dist/bin/neon-migrate.js";
-const TSX = ["--import", resolve("node_modules/tsx/dist/loader.mjs")];
 
 /** Nothing of this process but the way to its programs: no loader, no account, no colours. CDK leaves folders behind. */
 const environment = () => ({
@@ -60,50 +60,13 @@ const SNIPPETS = ["README.md", "docs/construct.md"].flatMap(snippetsOf);
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "packed-"));
   app = join(scratch, "app");
-  const source = join(scratch, "source");
-  await mkdir(source);
-  await cp("package.json", join(source, "package.json"));
-  for (const folder of ["docs", "infra/examples"]) {
-    await cp(folder, join(source, folder), { recursive: true });
-  }
-  await cp("README.md", join(source, "README.md"));
-  await build(join(source, "dist"));
-  await run(process.execPath, [...TSX, resolve("build/manifest.ts"), "strip"], { cwd: source });
-  await run("npm", ["pack", "--ignore-scripts", "--offline"], { cwd: source });
-  const [tarball = ""] = (await readdir(source)).filter((name) => name.endsWith(".tgz"));
-  const installed = join(app, "node_modules", "neon-lambda-migrator");
-  await mkdir(installed, { recursive: true });
-  await run("tar", ["-xzf", join(source, tarball), "--strip-components=1", "-C", installed]);
-  await linkDependencies();
+  await installPackage(join(scratch, "source"), app);
+  await linkPackages(app, "aws-cdk-lib", "constructs");
   await cp("drizzle", join(app, "drizzle"), { recursive: true });
   compiled = await compileApps();
 });
 
 afterAll(() => rm(scratch, { recursive: true, force: true }));
-
-/** What `npm ci` has built will do, unless a source is newer. The handler is tried elsewhere: any will do. */
-async function build(dist: string): Promise<void> {
-  const sources = ["bin", "infra", "lib"].flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: "utf8" }).map((path) => join(folder, path)),
-  );
-  const timeOf = (path: string) => statSync(path).mtimeMs;
-  const built = timeOf("dist/infra/neon-migrations.js");
-  if ([...sources, "tsconfig.build.json"].every((path) => timeOf(path) < built)) {
-    await cp("dist", dist, { recursive: true });
-    return;
-  }
-  await cp("dist/lambda", join(dist, "lambda"), { recursive: true });
-  await run(process.execPath, [TSC, "-p", "tsconfig.build.json", "--outDir", dist]);
-  await run(process.execPath, [...TSX, "build/package-main.ts", dist]);
-}
-
-async function linkDependencies(): Promise<void> {
-  const { dependencies } = JSON.parse(await readFile("package.json", "utf8"));
-  const names = Object.keys(dependencies).concat("aws-cdk-lib", "constructs", "@types");
-  for (const name of new Set(names.map((each) => each.split("/", 1)[0] ?? each))) {
-    await symlink(resolve("node_modules", name), join(app, "node_modules", name));
-  }
-}
 
 /** Compiles an app for CommonJS, and one for ESM of all snippets. */
 async function compileApps(): Promise<unknown> {
@@ -136,6 +99,24 @@ describe("GIVEN the package as npm would install it", () => {
       stderr: "",
     });
     expect(imported).toEqual(required);
+  });
+
+  test("WHEN a CommonJS app has a folder that does not compile THEN it prints a sentence, the place and the line alone", async () => {
+    const broken = join(app, "broken");
+    writeJournaledFolder(broken, [{ tag: "0000_seed", sql: "CREATE TABEL a ();", when: 1 }]);
+    const text = await readFile(join(app, "app.cjs"), "utf8");
+    await writeFile(join(app, "broken.cjs"), text.replace('"drizzle"', '"broken"'));
+
+    const { stderr } = await node("broken.cjs");
+
+    expect(stderr.slice(stderr.indexOf("Error: ")).split("\n").filter(Boolean)).toEqual([
+      'Error: Shop/Migrations: SQL_INVALID broken/0000_seed.sql:1:8: syntax error at or near "TABEL". Correct this statement.',
+      "1 | CREATE TABEL a ();",
+      "  |        ^",
+      expect.stringMatching(/^ {4}at .*broken\.cjs:\d+:\d+\)$/),
+      `Node.js ${process.version}`,
+    ]);
+    expect(stderr.length).toBeLessThan(1_000);
   });
 
   test("WHEN its command line migrates a database THEN Drizzle's migrator and the driver are inside", async () => {

@@ -208,9 +208,7 @@ test("names the place of a letter in Latin-1, and says what becomes of the file 
   const report = await interop.byUs(folder);
 
   expect(code).toBe("MIGRATION_FILE_UNREADABLE");
-  expect(message).toMatch(
-    /:2:32: .* not valid UTF-8 .* reported as modified after that/,
-  );
+  expect(message).toMatch(/:2:32: .* not valid UTF-8 .* reported as modified after that/);
   expect(report).toMatchObject({ status: "up-to-date", drift: { modified: [{}] } });
   expect(await interop.database.sql("select name from a")).toEqual([
     { name: "Z\ufffdrich \ufffd" },

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { buildLambda } from "../build/lambda.ts";
 import { readCommandLine } from "./command-line.ts";
 import { serve } from "./serve.ts";
@@ -14,18 +11,8 @@ const folder = readCommandLine(
   ({ positionals }) => positionals[0] ?? "drizzle",
 );
 
-/** `npm run local [-- <folder>]`: `neon-migrate local` of a clone, with a handler that is built anew. */
-async function main(): Promise<void> {
-  const handler = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
-  try {
-    await buildLambda(handler);
-    await serve({ folder, handler });
-  } finally {
-    rmSync(handler, { recursive: true });
-  }
-}
-
-await main().catch((thrown: unknown) => {
+// `neon-migrate local` of a clone, with a handler that is built anew.
+await serve({ folder, build: buildLambda }).catch((thrown: unknown) => {
   console.error(thrown instanceof Error ? thrown.message : thrown);
   process.exitCode = 1;
 });

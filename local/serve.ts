@@ -16,8 +16,8 @@ import { startRelay } from "./relay/relay.ts";
 export interface Served {
   /** The folder of the migrations. */
   readonly folder: string;
-  /** The folder of the prebuilt handler. Default: the one that the package ships. */
-  readonly handler?: string;
+  /** Builds the handler into a folder. Default: the prebuilt one that the package ships. */
+  readonly build?: (folder: string) => Promise<unknown>;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface Served {
  * @throws MigratorError for a folder that does not compile
  * @throws Error where PostgreSQL's programs are not installed, with the line that installs them
  */
-export async function serve({ folder, handler }: Served): Promise<void> {
+export async function serve({ folder, build }: Served): Promise<void> {
   // From here on a signal does not end this process at once: servers and files would be left behind.
   let isEnding = false;
   const ended = untilSignal().then(() => {
@@ -36,6 +36,8 @@ export async function serve({ folder, handler }: Served): Promise<void> {
   let postgres: LocalPostgres | undefined;
   try {
     const bundle = await compileBundle(folder);
+    const handler = build === undefined ? undefined : join(scratch, "handler");
+    if (handler !== undefined) await build?.(handler);
     console.error("PostgreSQL is being started …");
     postgres = await startPostgres();
     const asset = join(scratch, "asset");

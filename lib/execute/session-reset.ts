@@ -1,5 +1,5 @@
 import { type Migration, type Statement, statementText } from "../bundle/bundle.ts";
-import { quoteIdentifier } from "../postgres/names.ts";
+import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
 import type { Part } from "./transaction.ts";
 
 /**
@@ -198,23 +198,37 @@ function setsAuthorization({ sql }: Migration): boolean {
   return /session[\s_]+authorization/i.test(sql);
 }
 
-/** Returns these parts as our own role sends them. Behind them the role is again the one that the file has set. */
+/** The roles that a session works as: its authorization too, where a file may have set that. */
+export type Roles = Readonly<Record<string, string>>;
+
+/** Returns the names of the settings that `asOurselves` brings back; none where the file sets no role. */
+export function rolesOf(migration: Migration, role: string): readonly string[] {
+  if (ownRoleParts(migration, role).length === 0) return [];
+  return setsAuthorization(migration) ? ["session_authorization", "role"] : ["role"];
+}
+
+/**
+ * Returns these parts as our own role sends them. Behind them the role is again the one that the file has set.
+ * @param known the roles, where that was asked before the transaction. To ask in it takes a snapshot
+ */
 export function asOurselves(
   migration: Migration,
   role: string,
   parts: readonly Part[],
+  known: Roles | null = null,
 ): readonly Part[] {
-  const own = ownRoleParts(migration, role);
-  if (own.length === 0) return parts;
+  const kept = rolesOf(migration, role);
   const set = (name: string, value: string): Part => ({
     kind: "setting",
-    text: `select pg_catalog.set_config('${name}', pg_catalog.current_setting('${value}'), true)`,
+    text: `select pg_catalog.set_config('${name}', ${value}, true)`,
   });
-  const kept = setsAuthorization(migration) ? ["session_authorization", "role"] : ["role"];
+  const current = (name: string) => `pg_catalog.current_setting('${name}')`;
   return [
-    ...kept.map((name) => set(`neon_migrate.${name}`, name)),
-    ...own,
+    ...(known === null ? kept.map((name) => set(`neon_migrate.${name}`, current(name))) : []),
+    ...ownRoleParts(migration, role),
     ...parts,
-    ...kept.map((name) => set(name, `neon_migrate.${name}`)),
+    ...kept.map((name) =>
+      set(name, known === null ? current(`neon_migrate.${name}`) : quoteLiteral(known[name] ?? "")),
+    ),
   ];
 }

@@ -22,12 +22,15 @@ import {
   asOurselves,
   constraintsParts,
   ownRoleParts,
+  type Roles,
   releaseParts,
+  rolesOf,
   sessionResetParts,
   settingsIn,
 } from "./session-reset.ts";
 import { migrationFailed } from "./statement-errors.ts";
 import {
+  hasOneSnapshot,
   headOf,
   isAtHead,
   isFindable,
@@ -88,11 +91,12 @@ export function createStatementsExecutor(
     const rows = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
     const opening = guardParts(openingGuard(guarded, known));
+    const roles = within !== null && hasOneSnapshot(begin, within) ? await askRoles(within) : null;
     const all: readonly Part[] = [
       ...begin,
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),
       // A transaction with one snapshot must see the ledger as the lock leaves it: that comes first wherever it can.
-      ...(within === null ? opening : asOurselves(within, role, opening)),
+      ...(within === null ? opening : asOurselves(within, role, opening, roles)),
       ...parts,
       ...guardParts(closingGuard(guarded, known, rows)),
       COMMIT,
@@ -108,6 +112,15 @@ export function createStatementsExecutor(
     known = knownAfter(known, parts);
     target = { ...target, createSchema: false, createTable: false };
     for (const [migration, ms] of took) addDuration(migration, ms);
+  }
+
+  /** Asks for the roles of the session ahead of a transaction whose one snapshot must not come before its lock. */
+  async function askRoles(within: Migration): Promise<Roles> {
+    const names = rolesOf(within, role);
+    if (names.length === 0) return {};
+    const asked = names.map((name) => `pg_catalog.current_setting('${name}') as "${name}"`);
+    const [roles] = await connection.query<Roles>(`select ${asked.join(", ")}`);
+    return roles ?? {};
   }
 
   function addDuration(migration: Migration, ms: number): void {

@@ -1,5 +1,6 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
 import { type Slice, type Step, setsTransaction } from "../bundle/steps.ts";
+import type { Sending } from "../connection/pipeline.ts";
 import { MigratorError } from "../errors.ts";
 import { setsLockTimeout } from "./session-reset.ts";
 
@@ -56,6 +57,15 @@ export function isReadOnly(
       : [statementText(first.migration, statement)];
   });
   return [begin, ...texts].some((text) => /\bread\s+only\b/i.test(text));
+}
+
+/** Whether a transaction, or a file with its default for all, may have one snapshot from beginning to end. */
+export function hasOneSnapshot(begin: readonly Sending[], { sql }: Migration): boolean {
+  const [first] = begin;
+  if (first?.text.includes("read committed")) return false;
+  return /\brepeatable\s+read\b|\bserializable\b/i.test(
+    [sql, ...begin.map(({ text }) => text)].join(" "),
+  );
 }
 
 /** Adds the statements that stay done to the error of a migration whose earlier steps are committed. */

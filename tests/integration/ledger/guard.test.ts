@@ -403,6 +403,40 @@ describe("a row that somebody has not committed yet is waited for by a role that
   });
 });
 
+describe("a row that is committed while the lock is waited for is seen in the middle of a file that", () => {
+  test.for([
+    ["set role ROLE", "commit", "begin isolation level repeatable read"],
+    ["set role ROLE", "commit", "begin", "set transaction isolation level serializable"],
+    ["set default_transaction_isolation = 'repeatable read'", "set role ROLE", "commit", "begin"],
+    ["begin", "set role ROLE", "commit", "begin transaction isolation level serializable"],
+  ])("%j", async (statements, { database, target }) => {
+    const { name } = await database.createRole("builder");
+    await run(target, makeBundle(tables));
+    await database.sql(`
+      grant ${name} to ${database.owner.name};
+      create table ready (id int); grant select on ready to ${name}; grant insert on notes to ${name}`);
+    const file = makeMigration(
+      ...(["0001_file", 2_000] as const),
+      ...statements.map((each) => each.replace("ROLE", name)),
+      ...["select 1 / count(*) from ready", NOTE, "commit"],
+    );
+    const halfway = await run(target, makeBundle(tables, file));
+    expect(halfway.error?.sqlstate).toBe("22012");
+    await database.sql("insert into ready values (1)");
+    const other = await database.hold(
+      `insert into ${LEDGER} (hash, created_at) values ('${file.hash}', ${file.when})`,
+    );
+
+    const running = run(target, makeBundle(tables, file), PATIENT);
+    await untilHeldUp(database);
+    await other.sql("commit");
+    await other.release();
+
+    expect((await running).error).toBeUndefined();
+    expect(await notesIn(database)).toBe(0);
+  });
+});
+
 describe("the settings at the head of a file come first:", () => {
   test.for([
     ["set transaction isolation level serializable", "serializable"],

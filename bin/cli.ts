@@ -1,7 +1,7 @@
 /*
  * The command line. Words come in, and an exit code goes out. A command turns its flags into a request, calls `lib/`,
- * and prints the answer: reports to standard output, everything else to standard error. Nothing here decides how to
- * migrate. Each folder holds one command or a group of them, and `render/` makes text for a person.
+ * and prints the answer: results to standard output, failures and everything else to standard error. Nothing here decides
+ * how to migrate. Each folder holds one command or a group of them, and `render/` makes text for a person.
  */
 
 import { Command, CommanderError } from "commander";
@@ -17,7 +17,7 @@ import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
 import type { RunOptions } from "./run/command.ts";
 
 /**
- * Runs one command line. Reports go to standard output, everything else to standard error.
+ * Runs one command line. Results go to standard output, failures and everything else to standard error.
  * @param words the words behind the program's name
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 pending (`--exit-code`)
  */

@@ -1,7 +1,9 @@
+import { constants } from "node:os";
 import { MigratorError, toError } from "../lib/errors.ts";
 import { catchUncaught } from "../lib/handler/uncaught.ts";
 import type { Report } from "../lib/report/report.ts";
 import { oneLine, printable } from "../lib/text.ts";
+import { within } from "../lib/wait.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 
 /** The end of a command that its work has not come to: a signal, or an error that nobody caught. */
@@ -22,15 +24,15 @@ export class Ending {
 
   /**
    * Ends the process, and what may still be open with it. An error that nobody caught is told in one line on standard
-   * error, where JSON has standard output.
+   * error, where JSON has standard output. After a signal the exit code is that of a shell: 130 for SIGINT.
    */
   exit({ error }: Report): never {
-    if (this.signal === null && error !== undefined) {
-      const said = oneLine(`${error.code}: ${error.message}`);
-      console.error(`${said} Exit code ${EXIT_CODE.failed}. NEON_MIGRATE_DEBUG=1 shows the stack.`);
-      const { stack } = toError(this.thrown);
-      if (process.env.NEON_MIGRATE_DEBUG === "1") console.error(printable(stack ?? ""));
-    }
+    if (error === undefined) process.exit(EXIT_CODE.done);
+    if (this.signal !== null) process.exit(128 + constants.signals[this.signal]);
+    const said = oneLine(`${error.code}: ${error.message}`);
+    console.error(`${said} Exit code ${EXIT_CODE.failed}. NEON_MIGRATE_DEBUG=1 shows the stack.`);
+    const { stack } = toError(this.thrown);
+    if (process.env.NEON_MIGRATE_DEBUG === "1") console.error(printable(stack ?? ""));
     process.exit(EXIT_CODE.failed);
   }
 }
@@ -65,12 +67,41 @@ export async function untilEnded<Result>(
   }
 }
 
-/** Makes the failure of a command that goes to a database itself. */
-export function interruption({ signal, thrown }: Ending): unknown {
-  if (signal === null) return thrown;
+/** The ways in which a run can be ended from outside. */
+export interface WaysToEnd {
+  /** Drops the connection, and makes the report of how far the run is. */
+  readonly giveUp: (reason: unknown) => Report;
+  /** Has the statement that runs cancelled. Returns false where there is no session. */
+  readonly stop: (reason: MigratorError) => boolean;
+}
+
+/** The time for the server to cancel and roll back, and to be asked about a last transaction without an answer. */
+const STOP_MS = 10_000;
+
+/**
+ * Ends the work of a command that goes to a database itself. After a signal the server has some time to say that it has
+ * rolled back.
+ * @returns the end of the work, or the report of a run that was given up
+ */
+export async function endWork<Result>(
+  ending: Ending,
+  work: Promise<Result>,
+  { giveUp, stop }: WaysToEnd,
+): Promise<Result | Report> {
+  if (ending.signal === null) return giveUp(ending.thrown);
+  const reason = interrupted(ending.signal);
+  return stop(reason) ? await within(work, STOP_MS, () => giveUp(reason)) : giveUp(reason);
+}
+
+/** Makes the failure of a command whose work is dropped. */
+export function reasonOf({ signal, thrown }: Ending): unknown {
+  return signal === null ? thrown : interrupted(signal);
+}
+
+function interrupted(signal: NodeJS.Signals): MigratorError {
   return new MigratorError(
-    "CONNECTION_LOST",
-    `${signal} ended this run. PostgreSQL rolls back what was not committed. Run it again: the ledger says what is done.`,
+    "INTERRUPTED",
+    `${signal} stopped this command; what was not committed is rolled back. The next run goes on with what is pending.`,
     { retryable: true },
   );
 }

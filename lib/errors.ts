@@ -69,8 +69,12 @@ export const ERROR_CODES = [
   "STEP_IN_DOUBT",
   "LOCK_TIMEOUT",
   "DEADLINE",
+  "INTERRUPTED",
   "INTERNAL",
 ] as const;
+
+/** Codes of a run that was stopped, and did not fail by itself. */
+export const STOPS: readonly string[] = ["DEADLINE", "INTERRUPTED"];
 
 /** One of the closed set of codes that others script against. */
 export type ErrorCode = (typeof ERROR_CODES)[number];

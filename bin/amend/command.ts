@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import pc from "picocolors";
 import { type Amendment, amendLedger } from "../../lib/amend/amend.ts";
 import type { AmendmentRequest } from "../../lib/amend/changes.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
@@ -7,12 +6,12 @@ import { createLog } from "../../lib/log.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, withDatabase } from "../database.ts";
-import { Ending, interruption, untilEnded } from "../endings.ts";
+import { Ending, reasonOf, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
-import { progressLog } from "../render/progress.ts";
+import { type Shown, startProgress } from "../render/progress.ts";
 import { renderAmendment, renderAmendmentFailure } from "./render.ts";
 
 /** The options of `baseline` and `repair`. */
@@ -31,9 +30,11 @@ export interface AmendCommandOptions extends DatabaseOptions {
 export async function amendCommand(options: AmendCommandOptions): Promise<number> {
   const requestId = randomUUID();
   const secrets: string[] = [];
-  const outcome = await untilEnded(amend(options, requestId, secrets));
+  const shown = options.json ? null : await startProgress("Connecting");
+  const outcome = await untilEnded(amend(options, { requestId, secrets, shown }));
+  shown?.end();
   if (outcome instanceof Ending) {
-    const report = redact(failedReport(requestId, interruption(outcome)), secrets);
+    const report = redact(failedReport(requestId, reasonOf(outcome)), secrets);
     print(report, null, options);
     // Connection and relay may still be open. They end with the process, and the server rolls back.
     return outcome.exit(report);
@@ -48,16 +49,21 @@ interface Outcome {
   readonly folder: string | null;
 }
 
-/** @param secrets gets the texts that must not be printed, as soon as they are known */
-async function amend(
-  options: AmendCommandOptions,
-  requestId: string,
-  secrets: string[],
-): Promise<Outcome> {
+/** One call of the command. */
+interface Call {
+  readonly requestId: string;
+  /** Gets the texts that must not be printed, as soon as they are known. */
+  readonly secrets: string[];
+  /** Null with `--json`. */
+  readonly shown: Shown | null;
+}
+
+async function amend(options: AmendCommandOptions, call: Call): Promise<Outcome> {
+  const { requestId, secrets } = call;
   let project: Project | null = null;
   try {
     project = await readProject(options, true);
-    const value = await amendWith(options, project, requestId, secrets);
+    const value = await amendWith(options, project, call);
     return { value: redact(value, secrets), folder: project.folder };
   } catch (thrown) {
     const value = redact(failedReport(requestId, thrown), secrets);
@@ -66,10 +72,9 @@ async function amend(
 }
 
 async function amendWith(
-  { request, json, yes, relay, ...options }: AmendCommandOptions,
+  { request, yes, relay, ...options }: AmendCommandOptions,
   project: Project,
-  requestId: string,
-  secrets: string[],
+  { requestId, secrets, shown }: Call,
 ): Promise<Amendment> {
   const { lockTimeoutMs } = parseRequest({ lockTimeoutMs: options.lockTimeoutMs });
   const bundle = await compileBundle(project.folder);
@@ -78,7 +83,8 @@ async function amendWith(
     secrets.push(target.url);
     return amendLedger(request, {
       ...{ bundle, target, requestId, lockTimeoutMs, write: yes },
-      log: json ? createLog(requestId) : progressLog(),
+      log: shown?.log ?? createLog(requestId),
+      ...(shown === null ? {} : { onWait: (found) => shown.waits(redact(found, secrets)) }),
     });
   });
 }
@@ -88,7 +94,11 @@ function print(
   folder: string | null,
   { json }: AmendCommandOptions,
 ): void {
-  if (json) console.log(printableJson(value, 2));
-  else if ("changes" in value) console.log(renderAmendment(value, pc));
-  else console.log(renderAmendmentFailure(value, { folder, colors: pc }));
+  printAnswer(json, {
+    ...{ value, failed: !("changes" in value) },
+    text: (colors) =>
+      "changes" in value
+        ? renderAmendment(value, colors)
+        : renderAmendmentFailure(value, { folder, colors }),
+  });
 }

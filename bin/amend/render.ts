@@ -41,7 +41,7 @@ export function renderAmendmentFailure(
 }
 
 /** Failures that may come behind a COMMIT whose answer was lost: then only the ledger knows. */
-const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERNAL"];
+const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERRUPTED", "INTERNAL"];
 
 /** Says whether the changes last. */
 function lasting(code: string): string {

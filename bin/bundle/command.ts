@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import pc from "picocolors";
+import type { Colors } from "picocolors/types.js";
 import {
   type AssetOptions,
   type BundleSummary,
@@ -8,9 +8,10 @@ import {
 import type { ProjectSummary } from "../../lib/project/names.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { DEFAULT_LEDGER, type LedgerPlace } from "../../lib/target/target.ts";
-import { counted, oneLine, printableJson } from "../../lib/text.ts";
+import { counted, oneLine } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { printAnswer } from "../print.ts";
 import { type Project, type ProjectOptions, readProject } from "../project.ts";
 import { renderReport, warningLines } from "../render/report.ts";
 
@@ -38,14 +39,18 @@ export async function bundleCommand(options: BundleOptions): Promise<number> {
 async function bundle(options: BundleOptions): Promise<number> {
   let project: Project | null = null;
   try {
-    project = await readProject(options, false);
-    const { folder, config } = project;
+    const settled = await readProject(options, false);
+    project = settled;
+    const { folder, config } = settled;
     const summary = await makeAsset({ ...options, folder });
     const output: BundleOutput = {
       ...summary,
       project: config === null ? null : { file: config.file, ledger: config.ledger },
     };
-    console.log(options.json ? printableJson(output, 2) : renderSummary(summary, project));
+    printAnswer(options.json, {
+      ...{ value: output, failed: false },
+      text: (colors) => renderSummary(summary, settled, colors),
+    });
     return EXIT_CODE.done;
   } catch (thrown) {
     return fail(failedReport(randomUUID(), thrown), project?.folder ?? null, options);
@@ -56,12 +61,12 @@ async function bundle(options: BundleOptions): Promise<number> {
 const LEAST_MEMORY_MB = 128;
 
 /** Renders the summary as text for a person. Pure. */
-function renderSummary(summary: BundleSummary, { ledger }: Project): string {
+function renderSummary(summary: BundleSummary, { ledger }: Project, colors: Colors): string {
   const { migrations, out, bytes, memoryMb, hash, warnings } = summary;
   const statements = migrations.reduce((sum, each) => sum + each.statements, 0);
   return [
-    ...warningLines(warnings, pc),
-    pc.green(
+    ...warningLines(warnings, colors),
+    colors.green(
       `${counted(migrations.length, "migration")}, ${counted(statements, "statement")} in ${oneLine(out)}, ${(bytes / 1000).toFixed(0)} kB.`,
     ),
     ...(memoryMb > LEAST_MEMORY_MB
@@ -80,7 +85,9 @@ function ledgerLines({ schema, table }: LedgerPlace): readonly string[] {
 }
 
 function fail(report: Report, folder: string | null, { json }: BundleOptions): number {
-  const text = () => renderReport(report, { action: "plan", folder, bundle: null, colors: pc });
-  console.log(json ? printableJson(report, 2) : text());
+  printAnswer(json, {
+    ...{ value: report, failed: true },
+    text: (colors) => renderReport(report, { action: "plan", folder, bundle: null, colors }),
+  });
   return EXIT_CODE.failed;
 }

@@ -12,6 +12,7 @@ import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, withDatabase } from "../database.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
 import { renderReport } from "../render/report.ts";
 import { annotations } from "./annotations.ts";
@@ -112,7 +113,9 @@ function fail(
   made: { readonly folder: string | null; readonly bundle: Bundle | null },
   { json, sarif }: CheckOptions,
 ): number {
-  const text = () => renderReport(report, { action: "plan", ...made, colors: pc });
-  console.log(json || sarif ? printableJson(report, 2) : text());
+  printAnswer(json || sarif, {
+    ...{ value: report, failed: true },
+    text: (colors) => renderReport(report, { action: "plan", ...made, colors }),
+  });
   return EXIT_CODE.failed;
 }

@@ -1,17 +1,17 @@
 import { randomUUID } from "node:crypto";
-import pc from "picocolors";
 import { MigratorError } from "../../lib/errors.ts";
-import { createLog, type Log } from "../../lib/log.ts";
+import { createLog } from "../../lib/log.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
-import { printable, printableJson } from "../../lib/text.ts";
+import { printable } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
-import { progressLog } from "../render/progress.ts";
+import { printAnswer } from "../print.ts";
+import { type Shown, startProgress } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 import { callFunction } from "./call-function.ts";
 import { lookWith } from "./errors.ts";
-import { eventIn, renderLogLine, tailLines } from "./function-log.ts";
+import { eventIn, showLogLine, tailLines } from "./function-log.ts";
 import { reportIn } from "./report-in-answer.ts";
 
 /** The options of `invoke`. `parseRequest` reads the fields of the request. */
@@ -20,9 +20,12 @@ export interface InvokeOptions {
   readonly functionName: string;
   readonly action: "up" | "plan" | "status";
   readonly json: boolean;
-  readonly tail: boolean;
+  /** Whether to follow the function's log. Default: on a terminal, and without the lines of its end that are not ours. */
+  readonly tail?: boolean;
   readonly exitCode: boolean;
 }
+
+type LogDisplay = Pick<Shown, "log" | "say" | "end">;
 
 /** Some build servers end a job that writes nothing for ten minutes. */
 const SIGN_OF_LIFE_MS = 60_000;
@@ -35,15 +38,10 @@ const LEAST_PATIENCE_MS = 120_000;
  */
 export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const requestId = randomUUID();
-  const log = options.json ? createLog(requestId) : progressLog();
-  const started = Date.now();
-  const alive = setInterval(
-    () => log("invoke.waiting", { seconds: Math.round((Date.now() - started) / 1_000) }),
-    SIGN_OF_LIFE_MS,
-  );
-  const running = run(options, log).catch((thrown) => failedReport(requestId, thrown));
+  const shown = options.json ? jsonLines(requestId) : await startProgress("The function runs");
+  const running = run(options, shown).catch((thrown) => failedReport(requestId, thrown));
   const outcome = await untilEnded(running);
-  clearInterval(alive);
+  shown.end();
   if (!(outcome instanceof Ending)) return finish(outcome, options);
   const report = failedReport(requestId, interruption(outcome, options.functionName));
   finish(report, options);
@@ -51,13 +49,25 @@ export async function invokeCommand(options: InvokeOptions): Promise<number> {
   return outcome.exit(report);
 }
 
-async function run(options: InvokeOptions, log: Log): Promise<Report> {
+/** Shows lines of JSON, and a sign of life. */
+function jsonLines(requestId: string): LogDisplay {
+  const log = createLog(requestId);
+  const started = Date.now();
+  const alive = setInterval(
+    () => log("invoke.waiting", { seconds: Math.round((Date.now() - started) / 1_000) }),
+    SIGN_OF_LIFE_MS,
+  ).unref();
+  return { log, say: (line) => console.error(printable(line)), end: () => clearInterval(alive) };
+}
+
+async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   const { functionName, tail, json } = options;
   const request = parseRequest(options);
   const named = REQUEST_KEYS.filter((key) => Reflect.get(options, key) !== undefined);
+  const follows = tail ?? (!json && process.stderr.isTTY === true);
   const show = (line: string) => {
-    const text = json ? printable(line) : renderLogLine(line);
-    if (text !== null) console.error(json ? text : pc.dim(text));
+    if (json) shown.say(line);
+    else showLogLine(line, shown);
   };
   let live = false;
   const onLine = (line: string) => {
@@ -70,19 +80,19 @@ async function run(options: InvokeOptions, log: Log): Promise<Report> {
     functionName,
     payload: JSON.stringify(request, [...named]),
     patienceMs: Math.max(request.lockTimeoutMs, LEAST_PATIENCE_MS),
-    log,
-    ...(tail ? { onLine } : {}),
+    log: shown.log,
+    ...(follows ? { onLine } : {}),
   });
   // A stream has shown these lines already, while the function ran.
-  if (!live) tailLines(answer.logTail).forEach(show);
+  if (!live && tail === true) tailLines(answer.logTail).forEach(show);
   return reportIn(answer, functionName);
 }
 
 function finish(report: Report, { action, json, exitCode }: InvokeOptions): number {
-  const text = json
-    ? printableJson(report, 2)
-    : renderReport(report, { action, folder: null, bundle: null, colors: pc });
-  console.log(text);
+  printAnswer(json, {
+    ...{ value: report, failed: report.status === "failed" },
+    text: (colors) => renderReport(report, { action, folder: null, bundle: null, colors }),
+  });
   return exitCodeFor(report, exitCode);
 }
 

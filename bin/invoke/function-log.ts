@@ -1,9 +1,9 @@
 import { RUN_ENDS } from "../../lib/log.ts";
 import { oneLine, printableJson } from "../../lib/text.ts";
-import { renderProgress } from "../render/progress.ts";
+import { isTold, type Shown } from "../render/progress.ts";
 
-/** Events that are not shown: the report says the ends of a run better, and `alive` says nothing. */
-const UNTOLD: readonly string[] = [...RUN_ENDS, "alive"];
+/** Events that are not shown: the report says the ends of a run better, and the others say nothing. */
+const UNTOLD: readonly string[] = [...RUN_ENDS, "alive", "run.started"];
 
 /** One event of the migrator's log. */
 export interface LoggedEvent {
@@ -34,12 +34,19 @@ export function tailLines(tail: string): readonly string[] {
   return tail.startsWith("START ") ? lines : lines.slice(1);
 }
 
-/** Makes a line of a function's log readable for a person. Returns null where there is nothing to say. */
-export function renderLogLine(line: string): string | null {
+/** Shows a line of a function's log to a person, if it says something. */
+export function showLogLine(line: string, { log, say }: Pick<Shown, "log" | "say">): void {
   const found = eventIn(line);
-  if (found === null) return oneLine(line);
+  if (found === null) {
+    say(oneLine(line));
+    return;
+  }
   const { event, fields } = found;
-  if (UNTOLD.includes(event)) return null;
+  if (UNTOLD.includes(event)) return;
+  if (isTold(event)) {
+    log(event, fields);
+    return;
+  }
   const facts = Object.entries(fields).map(([name, value]) => `${name}=${printableJson(value)}`);
-  return renderProgress(event, fields) ?? [oneLine(event), ...facts.map(oneLine)].join(" ");
+  say([event, ...facts].map(oneLine).join(" "));
 }

@@ -13,7 +13,8 @@ export function addInvoke(program: Command, end: (exitCode: number) => void): vo
     .description("let a deployed function do it: its name or ARN, with :alias where it has one")
     .addOption(choice("--action", ["up", "plan", "status"], "what it is to do").default("up"))
     .addOption(lockTimeout())
-    .option("--tail", "show the function's progress, and the end of its log", false)
+    .option("--tail", "show the function's progress, and the end of its log")
+    .option("--no-tail", "do not follow the function's log, as is the default on a terminal")
     .addOption(exitCodeWhenPending())
     .addHelpText("after", HELP)
     .action(async (functionName: string, options: Omit<InvokeOptions, "functionName">) => {

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
-import pc from "picocolors";
 import { failedReport } from "../../lib/report/report.ts";
-import { printableJson } from "../../lib/text.ts";
 import { serve } from "../../local/serve.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { printAnswer } from "../print.ts";
 import { type Project, type ProjectOptions, readProject } from "../project.ts";
 import { renderReport } from "../render/report.ts";
 
@@ -22,16 +21,16 @@ export async function localCommand(options: LocalOptions): Promise<number> {
     return EXIT_CODE.done;
   } catch (thrown) {
     const report = failedReport(randomUUID(), thrown);
-    console.error(
-      options.json
-        ? printableJson(report, 2)
-        : renderReport(report, {
-            action: "plan",
-            folder: project?.folder ?? null,
-            bundle: null,
-            colors: pc,
-          }),
-    );
+    printAnswer(options.json, {
+      ...{ value: report, failed: true },
+      text: (colors) =>
+        renderReport(report, {
+          action: "plan",
+          folder: project?.folder ?? null,
+          bundle: null,
+          colors,
+        }),
+    });
     return EXIT_CODE.failed;
   }
 }

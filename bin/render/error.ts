@@ -81,7 +81,7 @@ function nextSteps(
 }
 
 /** Failures after which only the ledger may know what was committed. */
-const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERNAL"];
+const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERRUPTED", "INTERNAL"];
 
 /** Says which state a failure has left the database in: a reader asks for that first. */
 function leftBehind({ database, error, atomic, applied, pending }: Report): readonly string[] {

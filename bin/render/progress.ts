@@ -1,10 +1,13 @@
-import pc from "picocolors";
 import type { Log } from "../../lib/log.ts";
+import type { SessionFacts } from "../../lib/postgres/activity.ts";
+import { errorColors } from "../print.ts";
 import { lineTexts } from "./printable.ts";
+import { type RunPlace, RunView } from "./run-view.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
 const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
+  connected: () => "Connected, reading the ledger",
   "connect.retry": ({ code, reason, attempt }) =>
     `${reason ?? `The database does not answer yet (${code})`}. Trying again (${attempt}).`,
   "rights.denied": ({ denied }) =>
@@ -19,7 +22,117 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "invoke.waiting": ({ seconds }) => `Still waiting for the function, ${seconds} s so far.`,
   "invoke.retry": ({ message }) => `${message} Trying again.`,
   "run.again": () => "The connection was lost. Connecting again and reading the ledger.",
+  "run.stopping": () =>
+    "Stopping, and waiting for the word of the server. Another signal ends this at once.",
 };
+
+/** Events that only a picture of the moment shows: a log would be longer by them, and say no more. */
+const FLEETING: readonly string[] = ["connected"];
+
+/** Some build servers end a job that is silent for a few minutes, and people sooner. */
+export const SIGN_OF_LIFE_MS = 30_000;
+/** A picture that counts seconds is late by no more than this. */
+const FRAME_MS = 250;
+
+/** The display of a command while it works, on standard error. */
+export interface Shown {
+  /** Hears what the work tells. */
+  readonly log: Log;
+  /** The server has turned to this statement. */
+  reached(place: RunPlace): void;
+  /** The work waits for these sessions. */
+  waits(sessions: readonly SessionFacts[]): void;
+  /** Shows a line that is no event of ours. */
+  say(line: string): void;
+  /** Ends the display: the report says everything that it has said. */
+  end(): void;
+}
+
+/** The places to which lines go. */
+interface Sink {
+  /** Takes lines, one after the other. */
+  write(lines: readonly string[]): void;
+  end(): void;
+}
+
+/**
+ * Begins to show how a command goes on: a picture of the moment on a terminal, which is rewritten in place, and elsewhere a
+ * line for each migration, and a sign of life where nothing else was said for 30 s.
+ * @param doing what the command does first
+ */
+export async function startProgress(doing: string): Promise<Shown> {
+  const colors = errorColors();
+  const view = new RunView(doing, colors);
+  const sink = isLive(process.stderr, process.env)
+    ? await screen(view)
+    : lines(view, (line) => console.error(colors.dim(line)));
+  return {
+    log: (event, fields = {}) => sink.write(hear(view, event, fields)),
+    reached: (place) => sink.write(view.reached(place)),
+    waits: (sessions) => sink.write(view.waits(sessions)),
+    say: (line) => sink.write([line]),
+    end: () => sink.end(),
+  };
+}
+
+/** Whether somebody looks, at a device that can rewrite a line. The logs of build servers keep every line. */
+function isLive({ isTTY }: Pick<NodeJS.WriteStream, "isTTY">, env: NodeJS.ProcessEnv): boolean {
+  return isTTY === true && env.TERM !== "dumb" && (env.CI ?? "") === "";
+}
+
+async function screen(view: RunView): Promise<Sink> {
+  // A terminal alone needs it.
+  const { createLogUpdate } = await import("log-update");
+  const update = createLogUpdate(process.stderr, { showCursor: true });
+  const draw = () => update(view.frame(process.stderr.columns ?? 80).join("\n"));
+  const drawing = setInterval(draw, FRAME_MS).unref();
+  draw();
+  return {
+    write: draw,
+    end: () => {
+      clearInterval(drawing);
+      // The report goes to standard output. Where that is a file, the terminal keeps the last picture.
+      if (process.stdout.isTTY === true) update.clear();
+      else update.done();
+    },
+  };
+}
+
+/** Makes the display of a log. */
+export function lines(view: RunView, write: (line: string) => void): Sink {
+  const alive = setInterval(() => write(view.signOfLife()), SIGN_OF_LIFE_MS).unref();
+  return {
+    write: (texts) => {
+      if (texts.length > 0) alive.refresh();
+      for (const text of texts) write(text);
+    },
+    end: () => clearInterval(alive),
+  };
+}
+
+/** Whether the display has words for an event. */
+export function isTold(event: string): boolean {
+  return event in SENTENCES || ["planned", "migration.applied", "waiting"].includes(event);
+}
+
+/** Tells an event to the view. @returns the lines that a log has for it */
+export function hear(view: RunView, event: string, fields: Fields): readonly string[] {
+  switch (event) {
+    case "planned":
+      return view.planned(fields);
+    case "migration.applied":
+      return view.applied(String(fields.tag), Number(fields.durationMs ?? 0));
+    case "waiting":
+      return view.waits(sessionsIn(fields.blockers));
+    case "statement":
+      return view.counted(String(fields.migration), Number(fields.done));
+    default: {
+      const text = renderProgress(event, fields);
+      const told = text === null ? [] : view.notes(text);
+      return FLEETING.includes(event) ? [] : told;
+    }
+  }
+}
 
 /**
  * Renders an event of a run for a person at a terminal.
@@ -29,10 +142,17 @@ export function renderProgress(event: string, fields: Fields): string | null {
   return SENTENCES[event]?.(lineTexts(fields)) ?? null;
 }
 
-/** Makes a log that tells a person on standard error how a run goes on. */
-export function progressLog(): Log {
-  return (event, fields = {}) => {
-    const line = renderProgress(event, fields);
-    if (line !== null) console.error(pc.dim(line));
-  };
+/** Reads the sessions of an event that came through the log of a function. */
+function sessionsIn(value: unknown): readonly SessionFacts[] {
+  const text = (each: unknown) => (typeof each === "string" ? each : null);
+  const number = (each: unknown) => (typeof each === "number" ? each : null);
+  return (Array.isArray(value) ? value : []).map((session) => {
+    const { pid, gid, role, application, state, since, transactionSeconds, stateSeconds } =
+      Object(session);
+    return {
+      ...{ pid: Number(pid), gid: text(gid), role: text(role), application: text(application) },
+      ...{ state: text(state), since: text(since), query: null },
+      ...{ transactionSeconds: number(transactionSeconds), stateSeconds: number(stateSeconds) },
+    };
+  });
 }

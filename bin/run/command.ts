@@ -1,17 +1,17 @@
 import { randomUUID } from "node:crypto";
-import pc from "picocolors";
-import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { type Bundle, statementText } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { createLog } from "../../lib/log.ts";
 import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
+import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { printableJson } from "../../lib/text.ts";
 import { type DatabaseOptions, withDatabase } from "../database.ts";
-import { Ending, interruption, untilEnded } from "../endings.ts";
+import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
+import { printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
-import { progressLog } from "../render/progress.ts";
+import { type Shown, startProgress } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
 /** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
@@ -34,18 +34,28 @@ interface Outcome {
  */
 export async function runCommand(options: RunOptions): Promise<number> {
   const requestId = randomUUID();
-  let giveUp = (reason: unknown): Report => failedReport(requestId, reason);
-  const onStart = (end: typeof giveUp) => {
-    giveUp = end;
+  const shown = options.json ? null : await startProgress("Connecting");
+  let ways: WaysToEnd = {
+    giveUp: (reason) => failedReport(requestId, reason),
+    stop: () => false,
   };
-  const outcome = await untilEnded(run(options, requestId, onStart));
+  const onStart: NonNullable<Dependencies["onStart"]> = (giveUp, stop) => {
+    const tellingStop: WaysToEnd["stop"] = (reason) => {
+      const isStopping = stop(reason);
+      if (isStopping) shown?.log("run.stopping");
+      return isStopping;
+    };
+    ways = { giveUp, stop: tellingStop };
+  };
+  const running = run(options, requestId, onStart, shown);
+  const ended = await untilEnded(running);
+  const outcome = ended instanceof Ending ? await endWork(ended, running, ways) : ended;
+  shown?.end();
   const { report, ...made } =
-    outcome instanceof Ending
-      ? { report: giveUp(interruption(outcome)), folder: null, bundle: null }
-      : outcome;
+    "report" in outcome ? outcome : { report: outcome, folder: null, bundle: null };
   print(report, made, options);
   // Connection and relay may still be open. They end with the process, and the server rolls back.
-  if (outcome instanceof Ending) outcome.exit(report);
+  if (ended instanceof Ending) ended.exit(report);
   return exitCodeFor(report, options.exitCode === true);
 }
 
@@ -53,18 +63,24 @@ async function run(
   options: RunOptions,
   requestId: string,
   onStart: NonNullable<Dependencies["onStart"]>,
+  shown: Shown | null,
 ): Promise<Outcome> {
   let project: Project | null = null;
   let bundle: Bundle | null = null;
+  const secrets: string[] = [];
   try {
     project = await readProject(options, true);
     const compiled = await compileBundle(project.folder);
     bundle = compiled;
-    const report = await withDatabase(project, options.relay, (target) =>
+    const report = await withDatabase(project, options.relay, (findTarget) =>
       migrate(parseRequest(options), {
-        ...{ bundle: compiled, requestId, target, deadline: null },
-        log: options.json ? createLog(requestId) : progressLog(),
-        onStart,
+        ...{ bundle: compiled, requestId, deadline: null, onStart },
+        target: async () => {
+          const target = await findTarget();
+          secrets.push(target.url);
+          return target;
+        },
+        ...(shown === null ? { log: createLog(requestId) } : telling(shown, compiled, secrets)),
       }),
     );
     return { report, folder: project.folder, bundle };
@@ -73,14 +89,38 @@ async function run(
   }
 }
 
+/** No terminal has more room for one line of a statement. */
+const MAX_TEXT = 500;
+
+/** What a run tells, for a display. Statements hold secrets at times. */
+function telling(
+  shown: Shown,
+  { migrations }: Bundle,
+  secrets: readonly string[],
+): Pick<Dependencies, "log" | "onProgress" | "onWait"> {
+  return {
+    log: shown.log,
+    onWait: (sessions) => shown.waits(redact(sessions, secrets)),
+    onProgress: (_, { migration, index }) => {
+      const found = migrations.find(({ tag }) => tag === migration);
+      const statement = found?.statements[index];
+      const isThrough = found === undefined || statement === undefined;
+      shown.reached({
+        migration,
+        statement: isThrough ? null : index + 1,
+        text: isThrough ? "" : redact(statementText(found, statement).slice(0, MAX_TEXT), secrets),
+      });
+    },
+  };
+}
+
 function print(
   report: Report,
   made: Pick<Outcome, "folder" | "bundle">,
   { action, json }: RunOptions,
 ): void {
-  if (json) {
-    console.log(printableJson(report, 2));
-    return;
-  }
-  console.log(renderReport(report, { action, ...made, colors: pc }));
+  printAnswer(json, {
+    ...{ value: report, failed: report.status === "failed" },
+    text: (colors) => renderReport(report, { action, ...made, colors }),
+  });
 }

@@ -9,6 +9,7 @@ import type { Connection, DatabaseFacts } from "../connection/connection.ts";
 import type { Sending } from "../connection/pipeline.ts";
 import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
+import type { OnWait } from "../execute/blockers.ts";
 import { retryOnContention } from "../execute/contention.ts";
 import { beginParts, type Part, RUN_DEFERRED, sendTransaction } from "../execute/transaction.ts";
 import { deniedAmendment, isPrivilegeError, readOnly } from "../ledger/denied.ts";
@@ -33,6 +34,7 @@ export interface AmendOptions {
   /** How long to wait for another run, in ms. */
   readonly lockTimeoutMs: number;
   readonly log: Log;
+  readonly onWait?: OnWait;
 }
 
 /** The changes that were written, or would be. */
@@ -118,7 +120,7 @@ function describeAmendment(
 /** Makes sure of the lock. A lock that came with the login counts only where it outlasts the first message. */
 async function takeLock(
   connection: Connection<"lock">,
-  { target, lockTimeoutMs, log }: AmendOptions,
+  { target, lockTimeoutMs, log, onWait }: AmendOptions,
   deadline: number,
 ): Promise<readonly Warning[]> {
   if (connection.readOnly) {
@@ -128,7 +130,10 @@ async function takeLock(
   }
   await refusePooler(connection);
   if (readLockAnswer(connection.opening.lock) === "kept") return [];
-  return await acquireLock(connection, target.ledger, { timeoutMs: lockTimeoutMs, deadline, log });
+  return await acquireLock(connection, target.ledger, {
+    ...{ timeoutMs: lockTimeoutMs, deadline, log },
+    ...(onWait === undefined ? {} : { onWait }),
+  });
 }
 
 async function propose(

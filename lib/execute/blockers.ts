@@ -2,6 +2,9 @@ import type { Connection } from "../connection/connection.ts";
 import { PREPARED_COLUMNS, SESSION_COLUMNS, type SessionFacts } from "../postgres/activity.ts";
 import { within } from "../wait.ts";
 
+/** Told for whom a session waits, at each look. */
+export type OnWait = (blockers: readonly SessionFacts[]) => void;
+
 /** The sessions that stand in the way of another one. */
 export interface Blockers {
   /** The sessions that it waited for at the last look. Empty when it did not wait, or once `stop` was called. */
@@ -22,6 +25,7 @@ export interface WatchOptions {
   readonly lockTimeoutMs: number;
   /** Epoch ms after which nobody looks. */
   readonly deadline: number;
+  readonly onWait?: OnWait;
 }
 
 const MAX_INTERVAL_MS = 1_000;
@@ -67,7 +71,7 @@ export async function findHolders(
  */
 export function watchBlockers(
   connection: Connection,
-  { lockTimeoutMs, deadline }: WatchOptions,
+  { lockTimeoutMs, deadline, onWait }: WatchOptions,
 ): Blockers {
   const intervalMs = Math.min(lockTimeoutMs / 4, MAX_INTERVAL_MS);
   let present: readonly SessionFacts[] = [];
@@ -87,7 +91,9 @@ export function watchBlockers(
 
   async function look(helper: Connection): Promise<void> {
     present = await helper.query<SessionFacts>(QUESTION, [connection.backendPid]);
-    if (present.length > 0) lastSeen = present;
+    if (present.length === 0) return;
+    lastSeen = present;
+    onWait?.(present);
   }
 
   async function lookFrom(helper: Connection): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Connection } from "../connection/connection.ts";
 import { isCutOffFromStorage } from "../connection/errors.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, STOPS } from "../errors.ts";
 import type { Log } from "../log.ts";
 import {
   describeQuery,
@@ -10,7 +10,7 @@ import {
 } from "../postgres/activity.ts";
 import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
 import { backoffMs, pause } from "../wait.ts";
-import { type Blockers, findHolders, watchBlockers } from "./blockers.ts";
+import { type Blockers, findHolders, type OnWait, watchBlockers } from "./blockers.ts";
 
 /** The patience of a transaction with the locks of other sessions. */
 export interface Patience {
@@ -21,6 +21,7 @@ export interface Patience {
   readonly log: Log;
   /** Whether it is a statement that stands alone, outside any transaction. */
   readonly alone?: boolean;
+  readonly onWait?: OnWait;
   /** Receives the watch, which says at any time for whom the transaction waits. */
   onWatch?(blockers: Blockers): void;
 }
@@ -98,7 +99,7 @@ function stopBetweenAttempts(connection: Connection, blockers: Blockers): void {
  */
 function lostAgainstOthers(thrown: unknown, blockers: Blockers): MigratorError {
   if (!(thrown instanceof MigratorError)) throw thrown;
-  if (thrown.code === "DEADLINE") throw outOfTime(thrown, blockers.present());
+  if (STOPS.includes(thrown.code)) throw outOfTime(thrown, blockers.present());
   // A statement that may have committed something must not be sent again, whatever it was refused for.
   if (thrown.code === "STEP_IN_DOUBT") throw thrown;
   if (isCutOffFromStorage(thrown)) throw cutOff(thrown);

@@ -86,6 +86,7 @@ export async function executePlan(plan: Plan, dependencies: RunDependencies): Pr
   };
 
   onStart(result);
+  tellPlan(plan, dependencies);
   try {
     for (const step of plan.steps) {
       const chosen: Executor = executor ?? (await createExecutor(plan, dependencies));
@@ -106,6 +107,26 @@ export async function executePlan(plan: Plan, dependencies: RunDependencies): Pr
     keep(await settleOf(executor).catch(() => undefined));
     return result({ thrown });
   }
+}
+
+function tellPlan(
+  { pending, atomic }: Plan,
+  { connection, ledger, patience }: RunDependencies,
+): void {
+  const { name, ...database } = connection.database;
+  patience.log("planned", {
+    ...{
+      database: name,
+      ...database,
+      ledger: `${ledger.place.schema}.${ledger.place.table}`,
+      atomic,
+    },
+    pending: pending.map(({ migration, checkpoint }) => ({
+      tag: migration.tag,
+      statements: migration.statements.length,
+      done: checkpoint?.done ?? 0,
+    })),
+  });
 }
 
 async function settleOf(executor: Executor | null): Promise<AppliedStep | undefined> {

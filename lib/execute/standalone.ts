@@ -1,7 +1,7 @@
 import { type Effect, type Migration, statementText } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
 import { endsSession } from "../connection/errors.ts";
-import { MigratorError, toError, type Warning } from "../errors.ts";
+import { MigratorError, STOPS, toError, type Warning } from "../errors.ts";
 import { type Before, interruptedStatement } from "../ledger/checkpoints.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import { quoteName } from "../postgres/names.ts";
@@ -143,7 +143,7 @@ function mayHaveCommitted(error: MigratorError, { tag }: Migration): MigratorErr
   return more(
     error,
     `The statement may have committed a part of its work before, so it is not sent again by itself. Look, and then say so: "neon-migrate repair --resolve ${tag} --as done" or "--as undone".`,
-    error.code === "DEADLINE" ? "DEADLINE" : "STEP_IN_DOUBT",
+    STOPS.includes(error.code) ? error.code : "STEP_IN_DOUBT",
   );
 }
 

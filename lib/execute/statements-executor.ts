@@ -1,7 +1,7 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
 import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
-import { MigratorError, type Warning } from "../errors.ts";
+import { MigratorError, STOPS, type Warning } from "../errors.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -328,7 +328,7 @@ export function createStatementsExecutor(
     try {
       await writeOwed();
     } catch (thrown) {
-      if (!(thrown instanceof MigratorError) || thrown.code !== "DEADLINE") throw thrown;
+      if (!(thrown instanceof MigratorError) || !STOPS.includes(thrown.code)) throw thrown;
       await connection.lastWords(writeOwed);
     }
   }

@@ -6,6 +6,8 @@ import type { ResponseStream } from "./streaming-runtime.ts";
 export interface Lines {
   /** Tells an event. */
   tell(fact: { readonly event: string } & Readonly<Record<string, unknown>>): void;
+  /** Tells an event together with the next line, if there is one. */
+  tellWithNext(fact: object): void;
   /** Notes how far the run is, and tells it at the next opportunity. */
   progress(done: Milestone): void;
   /** Writes the last text, whatever is told later. `open` begins an answer that has not begun yet. */
@@ -31,6 +33,7 @@ export function startLines(stream: ResponseStream, open: () => ResponseStream): 
   let wroteAt = Date.now();
   let untold: Milestone | null = null;
   let finished = false;
+  const held: object[] = [];
   stream.on("error", (error) => errors.push(error));
 
   function write(text: string, opener: () => ResponseStream = open): void {
@@ -41,6 +44,7 @@ export function startLines(stream: ResponseStream, open: () => ResponseStream): 
   }
 
   function say(fact: object): void {
+    held.splice(0).forEach(say);
     write(`${printableJson({ type: "progress", ...fact })}\n`);
   }
 
@@ -60,6 +64,7 @@ export function startLines(stream: ResponseStream, open: () => ResponseStream): 
       sayHowFar();
       say(fact);
     },
+    tellWithNext: (fact) => held.push(fact),
     progress: (done) => {
       untold = done;
     },

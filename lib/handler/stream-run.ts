@@ -19,6 +19,7 @@ const TOLD = [
   "rights.denied",
   "connect.retry",
   "lock.waiting",
+  "waiting",
   "lock.abandoned-session-ended",
   "transaction.retry",
   "executor.fallback",
@@ -67,6 +68,8 @@ function tellingLog(log: Log, lines: Lines): Log {
     log(event, fields);
     running ||= event === "run.started";
     if (running && TOLD.includes(event)) lines.tell({ event, ...fields });
+    // A run that fails at once keeps its own status.
+    if (running && event === "planned") lines.tellWithNext({ event, ...fields });
   };
 }
 

@@ -45,6 +45,8 @@ export interface LockOptions {
   readonly abandonedAfterMs?: number;
   /** Told who holds the lock, at each look. */
   onHolder?(holder: string): void;
+  /** The same. */
+  onWait?(holders: readonly SessionFacts[]): void;
 }
 
 /** The session that holds the lock. */
@@ -55,6 +57,8 @@ interface Holder extends SessionFacts {
 
 const POLL_MIN_MS = 50;
 const POLL_MAX_MS = 1_000;
+/** Behind a pause that is longer somebody asks who holds the lock, which is in the second second of the wait. */
+const LOOK_BEHIND_MS = 400;
 const ABANDONED_AFTER_MS = 30_000;
 /** Room before the deadline for the question who holds the lock. */
 const ANSWER_MARGIN_MS = 1_000;
@@ -134,7 +138,7 @@ export async function acquireLock(
     await pause(Math.min(jitteredMs, leftMs));
     const answer = readLockAnswer(await connection.query(lockQuestion(ledger)));
     if (answer === "kept") return warnings;
-    if (pauseMs === POLL_MAX_MS)
+    if (pauseMs > LOOK_BEHIND_MS)
       warnings.push(...(await endAbandoned(connection, ledger, options)));
   }
 }
@@ -179,7 +183,10 @@ async function endAbandoned(
 ): Promise<readonly Warning[]> {
   const afterMs = options.abandonedAfterMs ?? ABANDONED_AFTER_MS;
   const holder = await findHolder(connection, ledger, afterMs);
-  if (holder !== undefined) options.onHolder?.(describeSession(holder));
+  if (holder !== undefined) {
+    options.onHolder?.(describeSession(holder));
+    options.onWait?.([holder]);
+  }
   if (holder?.abandoned !== true) return [];
   await connection.query("select pg_catalog.pg_terminate_backend($1::int)", [holder.pid]);
   options.log("lock.abandoned-session-ended", {

@@ -1,5 +1,7 @@
 import type { Bundle } from "../bundle/bundle.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { Connection, Whereabouts } from "../connection/connection.ts";
+import type { MigratorError } from "../errors.ts";
+import type { OnWait } from "../execute/blockers.ts";
 import type { Log } from "../log.ts";
 import type { Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
@@ -22,12 +24,22 @@ export interface Dependencies {
   readonly dropBy?: number;
   readonly log: Log;
   /** Told how far the run is, statement by statement. Must be quick, and must not throw. */
-  readonly onProgress?: (done: Milestone) => void;
+  readonly onProgress?: (done: Milestone, place: Whereabouts) => void;
+  /**
+   * Told for whom the run waits, about once a second, with their statements. Must be quick, and must not throw. Default:
+   * those whom it waits for are logged, without their statements.
+   */
+  readonly onWait?: OnWait;
   /**
    * Called as soon as the run begins, with a function that ends the run from outside: it drops the connection, and makes
-   * the report of how far the run is. It waits for nothing.
+   * the report of how far the run is. It waits for nothing. The second function has the statement that runs cancelled, so
+   * that the run itself ends, and says what the server has made of it; without a session there is nothing to cancel, and
+   * the function returns false.
    */
-  readonly onStart?: (giveUp: (reason: unknown) => Report) => void;
+  readonly onStart?: (
+    giveUp: (reason: unknown) => Report,
+    stop: (reason: MigratorError) => boolean,
+  ) => void;
 }
 
 /** The end of an attempt that does not fail. */
@@ -41,4 +53,6 @@ export interface Attempt<Asked extends string = never> {
   readonly connection: Connection<Asked>;
   readonly progress: Progress;
   readonly log: Log;
+  /** Told for whom the run waits. */
+  readonly onWait: OnWait;
 }

@@ -9,6 +9,7 @@ import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { openingLockQuestion } from "../ledger/pooler.ts";
 import { ledgerQuestion } from "../ledger/question.ts";
+import type { Log } from "../log.ts";
 import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
@@ -45,7 +46,10 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
   const secrets: string[] = [];
   const failed = (thrown: unknown) =>
     redact(failedReport(requestId, progress.located(thrown), progress.facts()), secrets);
-  dependencies.onStart?.((reason) => failed(progress.gaveUp(reason)));
+  dependencies.onStart?.(
+    (reason) => failed(progress.gaveUp(reason)),
+    (reason) => progress.stopped(reason, CANCEL_GRACE_MS),
+  );
   try {
     const findTarget = async () => {
       const target = await dependencies.target();
@@ -167,13 +171,14 @@ async function attempt<Asked extends string>(
   work: (self: Attempt<Asked>) => Promise<Status>,
 ): Promise<Status> {
   const { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY } = dependencies;
+  const onWait = dependencies.onWait ?? waitLog(log);
   const options = {
     ...{ requestId, deadline: progress.deadline, log, opening },
     ...{ reason: deadlinePassed(request), graceMs: CANCEL_GRACE_MS, dropBy },
     beforeCancel: (helper: Connection) => progress.lookForBlockers(helper),
     onTurn: (place: Whereabouts) => {
       const milestone = progress.reached(place);
-      onProgress?.(milestone);
+      onProgress?.(milestone, place);
     },
   };
   progress.began("connecting");
@@ -186,7 +191,7 @@ async function attempt<Asked extends string>(
       try {
         // A login may end so late that the deadline has passed meanwhile.
         if (Date.now() >= progress.deadline) throw options.reason;
-        return await work({ request, target, bundle, connection, progress, log });
+        return await work({ request, target, bundle, connection, progress, log, onWait });
       } catch (thrown) {
         const { withAdvice } = await import("../execute/advice.ts");
         throw await withAdvice(thrown, { bundle, connection });
@@ -197,6 +202,17 @@ async function attempt<Asked extends string>(
   } finally {
     stopClock();
   }
+}
+
+/** Logs for whom a run waits, once for as long as they are the same. Their statements may hold data. */
+function waitLog(log: Log): Attempt["onWait"] {
+  let told = "";
+  return (sessions) => {
+    const blockers = sessions.map(({ query: _, ...facts }) => facts);
+    const names = blockers.map(({ pid, gid }) => gid ?? pid).join();
+    if (names !== told) log("waiting", { blockers });
+    told = names;
+  };
 }
 
 function deadlinePassed({ timeoutMs }: Request): MigratorError {

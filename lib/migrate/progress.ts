@@ -1,7 +1,7 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
 import type { Connection, Whereabouts } from "../connection/connection.ts";
-import { type ErrorCode, MigratorError, type Warning } from "../errors.ts";
+import { MigratorError, STOPS, type Warning } from "../errors.ts";
 import type { Blockers } from "../execute/blockers.ts";
 import { outOfTime } from "../execute/contention.ts";
 import { interruptedAt } from "../execute/error-place.ts";
@@ -25,7 +25,7 @@ type Facts = RunFacts &
   Required<Pick<RunFacts, "applied" | "pending" | "warnings" | "notices" | "roundTrips">>;
 
 /** Errors that come from outside of the statement that they interrupt. */
-const FROM_OUTSIDE: readonly ErrorCode[] = ["DEADLINE", "CONNECTION_LOST", "INTERNAL"];
+const FROM_OUTSIDE: readonly string[] = [...STOPS, "CONNECTION_LOST", "INTERNAL"];
 
 /**
  * All that a run has learned so far, over all its attempts. Each thing that it learns has a verb here, and whatever
@@ -296,6 +296,17 @@ export class Progress {
     this.#isUnknown ||= this.#update !== null;
     this.#connection?.abort();
     return outOfTime(reason, this.#blockers?.present() ?? []);
+  }
+
+  /**
+   * Somebody stops the run, but waits for its report: the statement that runs is cancelled, and nothing more is begun.
+   * @param graceMs the time for that, before the connection is dropped
+   * @returns whether there is a session that can be stopped so
+   */
+  stopped(reason: MigratorError, graceMs: number): boolean {
+    this.#deadline = 0;
+    void this.#connection?.interrupt(reason, graceMs, (helper) => this.lookForBlockers(helper));
+    return this.#connection !== null;
   }
 
   /** Adds to an error what the run was doing, where the error does not say that itself. */

@@ -63,6 +63,7 @@ async function readUnderLock(self: Attempt): Promise<Rows> {
   progress.began("waiting for the migration lock");
   const options = {
     ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },
+    onWait: self.onWait,
     onHolder: (holder: string) => progress.began(`waiting for the migration lock of ${holder}`),
   };
   await endLostSession(self);
@@ -153,7 +154,7 @@ async function planAgain(
 }
 
 async function carryOut(
-  { request, connection, progress, log }: Attempt,
+  { request, connection, progress, log, onWait }: Attempt,
   plan: Plan,
   ledger: Ledger,
 ): Promise<RunResult["failure"]> {
@@ -164,7 +165,7 @@ async function carryOut(
     ledger,
     mayFallBack: request.executor !== "drizzle",
     patience: {
-      ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log },
+      ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log, onWait },
       onWatch: (blockers) => progress.watched(blockers),
     },
     onStart: (soFar) => progress.carriesOut(soFar),

@@ -54,6 +54,7 @@ describe.each(runtimes())("a streamed answer in $name", (runtime) => {
     const response = await fetch(`${url.url}/migrations`, { method: "POST" });
     const lines = linesOf(response);
     const first = await lines.next();
+    const second = await lines.next();
     // It is not over before the gate is open.
     await gate.reached();
     await gate.open();
@@ -63,7 +64,8 @@ describe.each(runtimes())("a streamed answer in $name", (runtime) => {
       200,
       "application/x-ndjson",
     ]);
-    expect(first.value).toMatchObject({ type: "progress", event: "statement", total: 6 });
+    expect(first.value).toMatchObject({ type: "progress", event: "planned", atomic: true });
+    expect(second.value).toMatchObject({ type: "progress", event: "statement", total: 6 });
     expect(others.slice(0, -1).map(({ type }) => type)).not.toContain("report");
     expect(expectReport(others.at(-1)?.report)).toMatchObject({ status: "applied" });
     expect(await written(database)).toEqual(WRITTEN.upToSlow);

@@ -25,7 +25,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing was written.", WRITTEN, "Failed. Nothing was written."],
   ],
   "bin/endings.ts": [
-    ["PostgreSQL rolls back what was not committed.", "tests/integration/bin/cli.test.ts"],
+    ["what was not committed is rolled back.", "tests/integration/bin/cli.test.ts"],
   ],
   "bin/invoke/errors.ts": [
     ["Nothing was run.", INVOKE, "name the function by its ARN. Nothing was run."],

@@ -30,15 +30,17 @@ afterAll(() => {
 
 /** Runs the command line in this process, which takes a tenth of the time; without the colours that a build server gets. */
 async function inProcess(words: readonly string[]): Promise<Ended> {
-  const printed: unknown[] = [];
-  const output = vi
-    .spyOn(console, "log")
-    .mockImplementation((text) => printed.push(stripVTControlCharacters(text)));
+  const printed = { log: "", error: "" };
+  const spies = (["log", "error"] as const).map((name) =>
+    vi.spyOn(console, name).mockImplementation((text) => {
+      printed[name] += `${stripVTControlCharacters(text)}\n`;
+    }),
+  );
   try {
     const exitCode = await runCli(words);
-    return { exitCode, stdout: printed.map((text) => `${text}\n`).join(""), stderr: "" };
+    return { exitCode, stdout: printed.log, stderr: printed.error };
   } finally {
-    output.mockRestore();
+    for (const spy of spies) spy.mockRestore();
   }
 }
 
@@ -79,6 +81,35 @@ describe("a wrong command line", () => {
     ]) {
       expect(ended.stdout).toContain(`--${flag} `);
     }
+  });
+});
+
+describe("a failure is on standard error for a person, and on standard output as JSON:", () => {
+  const broken = ["--folder", `${FOLDERS}/journal-missing`];
+  const nowhere = [...broken, "--url", "postgres://a:b@nowhere.invalid/c"];
+
+  test.each([
+    ["JOURNAL_MISSING", "up", ...nowhere],
+    ["JOURNAL_MISSING", "plan", ...nowhere],
+    ["JOURNAL_MISSING", "status", ...nowhere],
+    ["JOURNAL_MISSING", "baseline", "--to", "0000_init", ...nowhere],
+    ["JOURNAL_MISSING", "repair", "--merge-ledgers", ...nowhere],
+    ["JOURNAL_MISSING", "bundle", "--out", "nowhere", ...broken],
+    ["JOURNAL_MISSING", "check", ...broken],
+    ["JOURNAL_MISSING", "local", ...broken],
+    ["AWS_SETTINGS_MISSING", "invoke", "neon-migrations"],
+  ])("%s %s", async (code, ...words) => {
+    const environment = { AWS_EC2_METADATA_DISABLED: "true", AWS_CONFIG_FILE: "/nowhere" };
+
+    const [shown, json] = await Promise.all([
+      neonMigrate(words, environment),
+      neonMigrate([...words, "--json"], environment),
+    ]);
+
+    expect(shown).toMatchObject({ exitCode: 1, stdout: "", stderr: expect.stringContaining(code) });
+    expect(json.exitCode).toBe(1);
+    expect(reportOf(json).error?.code).toBe(code);
+    expect(json.stderr).not.toContain("Failed.");
   });
 });
 
@@ -165,8 +196,8 @@ describe("up, plan and status", () => {
       {},
     );
 
-    expect(ended.exitCode).toBe(1);
-    expect(ended.stdout).toContain("JOURNAL_MISSING");
+    expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(ended.stderr).toContain("JOURNAL_MISSING");
   });
 
   test("fail with a report when nothing names a database", async () => {
@@ -299,47 +330,65 @@ describe("up, plan and status", () => {
       DATABASE_URL: database.url,
     });
 
-    expect(ended.exitCode).toBe(1);
-    expect(ended.stdout).toContain(
+    expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(ended.stderr).toContain(
       `MIGRATION_FAILED (SQLSTATE 42703)  ${join(folder, "0002_bad.sql")}:2:8`,
     );
-    expect(ended.stdout).toContain("    2 | select b from t;\n               ^\n");
-    expect(ended.stdout).toContain("No pending migration has left anything behind.");
-    expect(ended.stdout).not.toContain(database.owner.password);
+    expect(ended.stderr).toContain("    2 | select b from t;\n               ^\n");
+    expect(ended.stderr).toContain("No pending migration has left anything behind.");
+    expect(ended.stderr).not.toContain(database.owner.password);
     expect(await database.sql("select to_regclass('t') as t")).toEqual([{ t: null }]);
   });
 
-  test("end with a report when a signal comes", async () => {
-    const folder = join(scratch, "slow");
-    cpSync(`${FOLDERS}/good`, folder, { recursive: true });
-    writeFileSync(
-      join(folder, "meta/_journal.json"),
-      JSON.stringify({
-        version: "7",
-        dialect: "postgresql",
-        entries: [{ idx: 0, version: "7", when: 1_950_000_000_000, tag: "0000_slow" }],
-      }),
-    );
-    writeFileSync(
-      join(folder, "0000_slow.sql"),
-      "create table s (a int); select pg_sleep(3600);\n",
-    );
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)(
+    "are stopped by %s: the server rolls back, and the report says where it was",
+    async (signal, exitCode) => {
+      const folder = join(scratch, `slow-${signal}`);
+      cpSync(`${FOLDERS}/good`, folder, { recursive: true });
+      writeFileSync(
+        join(folder, "meta/_journal.json"),
+        JSON.stringify({
+          version: "7",
+          dialect: "postgresql",
+          entries: [{ idx: 0, version: "7", when: 1_950_000_000_000, tag: "0000_slow" }],
+        }),
+      );
+      writeFileSync(
+        join(folder, "0000_slow.sql"),
+        "create table s (a int); select pg_sleep(3600);\n",
+      );
 
-    const ended = await neonMigrate(
-      ["up", "--folder", folder, "--relay", "--json", "--url", database.url],
-      {},
-      async (kill) => {
-        await untilSleeping(database);
-        kill("SIGINT");
-      },
-    );
+      const ended = await neonMigrate(
+        ["up", "--folder", folder, "--relay", "--json", "--url", database.url],
+        {},
+        async (kill) => {
+          await untilSleeping(database);
+          kill(signal);
+        },
+      );
 
-    expect(ended.exitCode).toBe(1);
-    expect(reportOf(ended).error?.message).toMatch(
-      /^SIGINT ended this run\. PostgreSQL rolls back what was not committed\./,
-    );
-    expect(await database.sql("select to_regclass('s') as s")).toEqual([{ s: null }]);
-  });
+      expect(ended.exitCode).toBe(exitCode);
+      expect(reportOf(ended)).toMatchObject({
+        error: { code: "INTERRUPTED", migration: "0000_slow", statement: { index: 2, line: 1 } },
+        atomic: true,
+        pending: [{ tag: "0000_slow", done: 0 }],
+      });
+      expect(reportOf(ended).error?.message).toBe(
+        `${signal} stopped this command; what was not committed is rolled back. The next run goes on with what is pending. It came in migration 0000_slow, statement 2 (line 1). PostgreSQL: canceling statement due to user request (57014).`,
+      );
+      await waitFor(async () => {
+        const sessions = await database.sql(
+          "select from pg_stat_activity where datname = $1 and application_name like 'neon-migrate%'",
+          [database.name],
+        );
+        return sessions.length === 0;
+      });
+      expect(await database.sql("select to_regclass('s') as s")).toEqual([{ s: null }]);
+    },
+  );
 });
 
 describe("baseline and repair", () => {
@@ -365,10 +414,10 @@ describe("baseline and repair", () => {
     const ended = await inProcess([...baseline, ...words, "--yes"]);
     const report = reportOf(await inProcess([...baseline, ...words, "--yes", "--json"]));
 
-    expect(ended.exitCode).toBe(1);
-    expect(ended.stdout).toContain("BASELINE_MISMATCH");
-    expect(ended.stdout).toContain("users (0000_init)");
-    expect(ended.stdout).toMatch(/Failed\. Nothing was written\.\n$/);
+    expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(ended.stderr).toContain("BASELINE_MISMATCH");
+    expect(ended.stderr).toContain("users (0000_init)");
+    expect(ended.stderr).toMatch(/Failed\. Nothing was written\.\n$/);
     expect(report.error).toMatchObject({ code: "BASELINE_MISMATCH", migration: "0000_init" });
     expect(await database.sql("select to_regnamespace('drizzle') as drizzle")).toEqual([
       { drizzle: null },
@@ -409,9 +458,9 @@ describe("baseline and repair", () => {
 
     expect(ended).toMatchObject({
       exitCode: 1,
-      stdout: expect.stringContaining("LOGIN_FAILED"),
+      ...{ stdout: "", stderr: expect.stringContaining("LOGIN_FAILED") },
     });
-    expect(ended.stdout).not.toMatch(/Marker/);
+    expect(ended.stderr).not.toMatch(/Marker/);
   });
 
   test("show both hashes of a changed file, and end that drift", async () => {
@@ -426,7 +475,7 @@ describe("baseline and repair", () => {
 
     const hashes = `hash ${String(before?.hash).slice(0, 12)}… in the ledger, ${changed?.hash.slice(0, 12)}… in the`;
     expect(status.stdout).toContain(`~ 0000_init  was changed after it was applied (${hashes}`);
-    expect(refused).toMatchObject({ exitCode: 1, stdout: expect.stringContaining(hashes) });
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(hashes) });
     expect(accepted).toMatchObject({ exitCode: 0 });
     expect(accepted.stdout).toContain(`hash ${before?.hash} becomes ${changed?.hash}`);
     expect(accepted.stdout).toContain("Written: 1 change, in one transaction.");

@@ -15,6 +15,7 @@ import type { LambdaOptions } from "../../../local/lambda/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../../local/lambda/service.ts";
 import { stopDate } from "../../setup/clock.ts";
 import { deploySource } from "../../setup/local-function.ts";
+import { runOnTerminal } from "../../setup/terminal.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const KEEP_ALIVE_TIMER = "02";
@@ -131,6 +132,31 @@ describe("a call that gets its answer", () => {
       undefined,
     ]);
     expect([report, atOnce]).toEqual([REPORT, REPORT]);
+  });
+
+  test("follows a stream on a terminal, unless it is told not to", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "gate-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const gate = join(folder, "open");
+    const source = `
+      import { existsSync } from "node:fs";
+      import { setTimeout } from "node:timers/promises";
+      export const stream = awslambda.streamifyResponse(async (event, stream) => {
+        stream.write('{"type":"progress","event":"lock.waiting"}\\n');
+        while (!existsSync(${JSON.stringify(gate)})) await setTimeout(5);
+        stream.end(${JSON.stringify(`${JSON.stringify({ type: "report", report: REPORT })}\n`)});
+      });`;
+    await deploy(source, { environment: { _HANDLER: "index.stream" } });
+    const words = ["invoke", "neon-migrations"];
+
+    const following = runOnTerminal(words, service.environment);
+    await following.sees(/▸ Another run holds the migration lock\. Waiting for it\. {2}\d+ s/);
+    writeFileSync(gate, "");
+    const silent = runOnTerminal([...words, "--no-tail"], service.environment);
+
+    expect([await following.ended(), await silent.ended()]).toEqual([0, 0]);
+    expect(silent.written()).toContain("▸ The function runs");
+    expect(silent.written()).not.toContain("Another run");
   });
 
   test("finds the report in a stream that is marked as failed, and takes one without for unknown", async () => {

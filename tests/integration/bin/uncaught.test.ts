@@ -79,8 +79,8 @@ test("the stack is shown where somebody asks for it, and a person gets the text"
     environment,
   );
 
-  expect(ended.exitCode).toBe(1);
-  expect(ended.stdout).toMatch(/INTERNAL\nThe migrator met something .*odd bytes/);
+  expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(ended.stderr).toMatch(/INTERNAL\nThe migrator met something .*odd bytes/);
   expect(ended.stderr).toMatch(/^Error: odd bytes\n +at /m);
 });
 

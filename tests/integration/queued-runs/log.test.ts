@@ -48,7 +48,13 @@ test("the log of a handler of one's own hears all of a queued run, and standard 
   ]);
   expect(lines).toEqual([
     ...["begin: run.finished", "begin: run.queued"],
-    ...["run: run.started", "run: connected", "run: migration.applied", "run: run.finished"],
+    ...[
+      "run: run.started",
+      "run: connected",
+      "run: planned",
+      "run: migration.applied",
+      "run: run.finished",
+    ],
     ...["again: run.started", "again: run.not-ours", "again: run.finished"],
   ]);
   expect(elsewhere).not.toHaveBeenCalled();

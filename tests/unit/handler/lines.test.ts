@@ -34,6 +34,7 @@ afterEach(() => {
 test("how far a run is, is told four times a second at most, and before what happens next", () => {
   const lines = startLines(stream, open);
 
+  lines.tellWithNext({ event: "planned" });
   for (let done = 1; done <= 900; done += 1) {
     lines.progress(milestone(done));
     vi.advanceTimersByTime(1);
@@ -42,6 +43,7 @@ test("how far a run is, is told four times a second at most, and before what hap
   lines.finish("the end\n", open);
 
   expect(written.map((line) => (line.startsWith("{") ? JSON.parse(line) : line))).toEqual([
+    { type: "progress", event: "planned" },
     { type: "progress", event: "statement", ...milestone(250) },
     { type: "progress", event: "statement", ...milestone(500) },
     { type: "progress", event: "statement", ...milestone(750) },

@@ -1,7 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { eventIn, renderLogLine, tailLines } from "../../../../bin/invoke/function-log.ts";
+import { eventIn, showLogLine, tailLines } from "../../../../bin/invoke/function-log.ts";
 
 const LINE = JSON.stringify({ event: "migration.applied", requestId: "1", tag: "0001_a" });
+/** Returns what is shown of a line: a text, or the event that the display words. */
+function shown(line: string): readonly unknown[] {
+  const told: unknown[] = [];
+  showLogLine(line, {
+    log: (event, fields) => told.push([event, fields]),
+    say: (text) => told.push(text),
+  });
+  return told;
+}
+
 const FOUND = { event: "migration.applied", fields: { tag: "0001_a" } };
 
 describe("a line of a function's log", () => {
@@ -17,19 +27,20 @@ describe("a line of a function's log", () => {
     "is none of ours: %j",
     (line) => {
       expect(eventIn(line)).toBeNull();
-      expect(renderLogLine(line)).toBe(line);
+      expect(shown(line)).toEqual([line]);
     },
   );
 
-  test("is a sentence where there is one, and its facts otherwise", () => {
+  test("is an event for the display where that has words for it, and its facts otherwise", () => {
     const waiting = JSON.stringify({ event: "lock.waiting", requestId: "1", timeoutMs: 5 });
 
-    expect(renderLogLine(waiting)).toBe("Another run holds the migration lock. Waiting for it.");
-    expect(renderLogLine(LINE)).toBe('migration.applied tag="0001_a"');
+    expect(shown(waiting)).toEqual([["lock.waiting", { timeoutMs: 5 }]]);
+    expect(shown(LINE)).toEqual([["migration.applied", { tag: "0001_a" }]]);
+    expect(shown('{"event":"plan.again","outrun":1}')).toEqual(["plan.again outrun=1"]);
   });
 
   test("says nothing where the report follows", () => {
-    expect(renderLogLine('{"event":"run.finished","report":{}}')).toBeNull();
+    expect(shown('{"event":"run.finished","report":{}}')).toEqual([]);
   });
 });
 

@@ -7,9 +7,10 @@ import { annotations } from "../../../../bin/check/annotations.ts";
 import { renderFindings } from "../../../../bin/check/render.ts";
 import type { CheckResult } from "../../../../bin/check/result.ts";
 import { toSarif } from "../../../../bin/check/sarif.ts";
-import { renderLogLine } from "../../../../bin/invoke/function-log.ts";
-import { renderProgress } from "../../../../bin/render/progress.ts";
+import { showLogLine } from "../../../../bin/invoke/function-log.ts";
+import { hear, renderProgress } from "../../../../bin/render/progress.ts";
 import { renderReport } from "../../../../bin/render/report.ts";
+import { RunView } from "../../../../bin/render/run-view.ts";
 import type { ReportedFinding } from "../../../../lib/bundle/finding.ts";
 import { MigratorError } from "../../../../lib/errors.ts";
 import { httpAnswer } from "../../../../lib/events/http/answer.ts";
@@ -148,7 +149,25 @@ const RENDERERS: Readonly<Record<string, Renderer>> = {
       )
       .join("\n"),
   "a line of a function's log": (text) =>
-    `${renderLogLine(text)}\n${renderLogLine(JSON.stringify({ event: text, [text]: text }))}`,
+    [text, JSON.stringify({ event: text, [text]: text })]
+      .map((line) => collected((say) => showLogLine(line, { log: (event) => say(event), say })))
+      .join("\n"),
+  "the picture of a run": (text) => {
+    const view = new RunView("Connecting", colors);
+    const session = { ...{ pid: 1, role: text, application: text }, query: text };
+    const facts = { ...session, ...{ state: text, since: text } };
+    const told = [
+      ...hear(view, "planned", {
+        ...{ database: text, host: text, serverVersion: text, role: text, ledger: text },
+        pending: [text, "0002"].map((tag) => ({ tag, statements: 2 })),
+      }),
+      ...view.reached({ migration: text, statement: 1, text }),
+      ...hear(view, "waiting", { blockers: [facts] }),
+      ...view.waits([{ ...facts, pid: 2, transactionSeconds: 1, stateSeconds: 1 }]),
+    ];
+    const frame = [view.signOfLife(), ...view.frame(80), ...view.frame(1_000)];
+    return [...told, ...frame, ...hear(view, "migration.applied", { tag: text })].join("\n");
+  },
   "a line of our log": (text) => collected((keep) => createLog(text, keep)(text, { [text]: text })),
   "a line of a stream": streamed,
   "an answer over HTTP": (text) =>

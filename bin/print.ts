@@ -1,0 +1,33 @@
+import pc from "picocolors";
+import type { Colors } from "picocolors/types.js";
+import { printableJson } from "../lib/text.ts";
+
+/** The answer of a command. */
+interface Answer {
+  readonly value: object;
+  /** Whether it is a failure, and no result. */
+  readonly failed: boolean;
+  /** Makes the text for a person. */
+  readonly text: (colors: Colors) => string;
+}
+
+/**
+ * Prints the answer of a command. A result goes to standard output, and a failure to standard error, where it is seen though
+ * somebody keeps the results in a file. JSON is for programs, which read both from standard output.
+ */
+export function printAnswer(json: boolean, { value, failed, text }: Answer): void {
+  if (json) console.log(printableJson(value, 2));
+  else if (failed) console.error(text(errorColors()));
+  else console.log(text(pc));
+}
+
+/** Returns the colours for standard error, which picocolors does not look at. */
+export function errorColors(): Colors {
+  return pc.createColors(hasColors(process.stderr.isTTY === true, process.env));
+}
+
+function hasColors(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
+  const isSet = (name: string) => (env[name] ?? "") !== "";
+  if (isSet("NO_COLOR")) return false;
+  return isSet("FORCE_COLOR") || isSet("CI") || (isTerminal && env.TERM !== "dumb");
+}

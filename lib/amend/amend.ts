@@ -13,6 +13,7 @@ import type { OnWait } from "../execute/blockers.ts";
 import { retryOnContention } from "../execute/contention.ts";
 import { beginParts, type Part, RUN_DEFERRED, sendTransaction } from "../execute/transaction.ts";
 import { deniedAmendment, isPrivilegeError, readOnly } from "../ledger/denied.ts";
+import { elsewhereQuestion, readElsewhere } from "../ledger/elsewhere.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { openingLockQuestion, refusePooler } from "../ledger/pooler.ts";
@@ -21,7 +22,13 @@ import { readPlaces } from "../ledger/read.ts";
 import type { Log } from "../log.ts";
 import type { Target } from "../target/target.ts";
 import { checkBaseline } from "./baseline.ts";
-import { type AmendmentRequest, type Change, missingChanges, type Proposal } from "./changes.ts";
+import {
+  type AmendmentRequest,
+  type Change,
+  missingChanges,
+  type Proposal,
+  upTo,
+} from "./changes.ts";
 import { proposeChanges } from "./propose.ts";
 
 /** The needs of an amendment from outside. */
@@ -70,7 +77,7 @@ const CANCEL_GRACE_MS = 2_000;
 /**
  * Puts a ledger right, without running anything. Shows the changes by a ledger that it reads without the lock, as `plan`
  * does. Writes only when told to: then it decides the changes under the migration lock, and writes them in one transaction.
- * @throws MigratorError `BASELINE_MISMATCH` where the database lacks tables that a baseline claims, and as
+ * @throws MigratorError `BASELINE_MISMATCH` where the database lacks tables that a baseline claims, `LEDGER_ELSEWHERE`, and as
  *   `connect`, `acquireLock`, `retryOnContention` and `proposeChanges`
  */
 export async function amendLedger(
@@ -146,12 +153,16 @@ async function propose(
   const proposal = proposeChanges(request, bundle, readPlaces(answer, role, bundle), role);
   if (request.kind !== "baseline" || proposal.changes.length === 0) return proposal;
   const tags = new Set(proposal.changes.flatMap(({ migration }) => migration ?? []));
+  // With nothing of it in this ledger, it may be in another one.
+  const [ledgers = []] = await connection.batch([elsewhereQuestion()]);
+  const isFirst = tags.size === upTo(bundle, request.to).length;
+  const closed = isFirst ? readElsewhere(ledgers, target.ledger, bundle) : [];
   const warnings = await checkBaseline(connection, bundle, {
     to: request.to,
     tags,
     gone: request.gone ?? [],
   });
-  return { ...proposal, warnings: [...proposal.warnings, ...warnings] };
+  return { ...proposal, warnings: [...proposal.warnings, ...closed, ...warnings] };
 }
 
 /** Writes the changes, and reads them back before the COMMIT: a failure leaves the ledger as it was. */

@@ -6,6 +6,7 @@ import { checkpointDelete, checkpointPlace, findCheckpoint } from "../ledger/che
 import { chooseWritePlace } from "../ledger/home.ts";
 import { quotePlace } from "../ledger/place.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
+import { tablesQuestion } from "../postgres/find-tables.ts";
 import type { ObjectName } from "../postgres/names.ts";
 import { type Change, type Here, hasNoCheckpoint, hasRow, upTo } from "./changes.ts";
 
@@ -46,28 +47,13 @@ export async function checkBaseline(
   return early.length === 0 ? [] : [tooShort(early, to)];
 }
 
-/**
- * Finds tables in the catalog, because `to_regclass` raises an error for a schema that is closed to us. A name
- * without a schema is looked for along the search path, as the migration's own statement did.
- */
+/** Returns those of these tables that exist. A name without a schema is looked for along the search path. */
 async function findTables(
   connection: Connection,
   tables: readonly MadeTable[],
 ): Promise<ReadonlySet<MadeTable>> {
-  const rows = await connection.query<{ rank: number }>(
-    `
-    select t.rank::int as "rank"
-    from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) with ordinality as t (schema, name, rank)
-    where exists (
-      select from pg_catalog.pg_class c
-      join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
-      where c.relname operator(pg_catalog.=) t.name::pg_catalog.name
-        and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}'::pg_catalog."char"[])
-        and case when t.schema is null then pg_catalog.pg_table_is_visible(c.oid) else n.nspname operator(pg_catalog.=) t.schema::pg_catalog.name end
-    )
-    `,
-    [tables.map(({ table }) => table.schema), tables.map(({ table }) => table.name)],
-  );
+  const names = tables.map(({ table }) => table);
+  const rows = await connection.query<{ rank: number }>(tablesQuestion(names, "along-the-path"));
   const ranks = new Set(rows.map(({ rank }) => rank));
   return new Set(tables.filter((_table, index) => ranks.has(index + 1)));
 }

@@ -27,6 +27,8 @@ export interface Ledger {
   readonly checkpoints: readonly Checkpoint[];
   /** In the order in which they were written. */
   readonly rows: readonly LedgerRow[];
+  /** Whether there is no ledger yet, and no table either: then nothing can be applied already. Default: false. */
+  readonly isBlank?: boolean;
   readonly warnings: readonly Warning[];
   /** Whether the server would let Drizzle's migrator run its own `CREATE SCHEMA` and `CREATE TABLE`. */
   readonly mayBootstrap: boolean;

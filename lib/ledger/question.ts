@@ -29,6 +29,7 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
       case when l.answer::pg_catalog.text operator(pg_catalog.~~) '%"id":%'
         then pg_catalog.has_sequence_privilege(pg_catalog.pg_get_serial_sequence(h.ledger, 'id'), 'USAGE') end as "mayCount",
       l.answer as "ledger",
+      case when l.oid is null and h.schema operator(pg_catalog.=) ${quoteLiteral(configured.schema)} then ${IS_BLANK} end as "isBlank",
       k.oid is not null as "checkpointsExist",
       ${may("k.oid", "SELECT")} as "mayReadCheckpoints",
       ${may("k.oid", "INSERT")} and ${may("k.oid", "UPDATE")}
@@ -49,6 +50,13 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
     cross join lateral (select case when n.open then pg_catalog.to_regclass(h.checkpoints)::pg_catalog.oid end as oid) as k
   `;
 }
+
+/**
+ * Whether nobody has made a table yet. Where somebody has, and there is no ledger, a run looks further before it begins. The
+ * objects of PostgreSQL itself have lower numbers. As a text it costs a database that has its ledger no planning.
+ */
+const IS_BLANK = `pg_catalog.query_to_xml('select from pg_catalog.pg_class where oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+  and relkind operator(pg_catalog.=) any (''{r,p}''::pg_catalog."char"[]) limit 1', false, true, '')::pg_catalog.text operator(pg_catalog.=) ''`;
 
 function may(oid: string, right: string): string {
   return `pg_catalog.has_table_privilege(${oid}, '${right}')`;
@@ -143,6 +151,8 @@ export interface Answer {
   readonly mayCount: boolean | null;
   /** XML with whose the table is, and its rows. In a closed schema: whether it has the ledger (`true`) and the checkpoints (`false`). */
   readonly ledger: string | null;
+  /** Null where there is a ledger, and for the fallback place. */
+  readonly isBlank: boolean | null;
   readonly checkpointsExist: boolean;
   readonly mayReadCheckpoints: boolean | null;
   readonly mayWriteCheckpoints: boolean | null;

@@ -20,6 +20,8 @@ export interface Places {
   /** The configured place first. */
   readonly homes: readonly Home[];
   readonly found: readonly FoundLedger[];
+  /** Whether there is no ledger in the configured place, and no other table in the database. */
+  readonly isBlank: boolean;
   /** A table in the fallback place that was not taken for the ledger. */
   readonly warnings: readonly Warning[];
 }
@@ -49,13 +51,14 @@ export function readPlaces(rows: Rows, role: string, bundle: Explaining): Places
   const first = configured.home.tableExists ? foundAt(configured, role) : null;
   const homes = [configured.home];
   const found = first === null ? [] : [first];
-  if (fallback === undefined) return { homes, found, warnings: [] };
+  const isBlank = configured.answer.isBlank === true;
+  if (fallback === undefined) return { homes, found, isBlank, warnings: [] };
   homes.push(fallback.home);
   const isFirstWritten = first !== null && isWritten(first);
   const second = adopt(fallback, role, bundle, isFirstWritten);
   if (second !== null) found.push(second);
   const ignored = second === null && fallback.home.tableExists && !isFirstWritten;
-  return { homes, found, warnings: ignored ? [notAdopted(fallback.home)] : [] };
+  return { homes, found, isBlank, warnings: ignored ? [notAdopted(fallback.home)] : [] };
 }
 
 /** Whether the table in the fallback place can be a ledger of ours at all. */
@@ -93,9 +96,9 @@ export function readLedger(
   role: string,
   bundle: Explaining & Pick<Bundle, "layout">,
 ): Ledger {
-  const { homes, found, warnings } = readPlaces(rows, role, bundle);
+  const { homes, found, isBlank, warnings } = readPlaces(rows, role, bundle);
   const ledger = identified(chooseHome(homes, found, bundle.layout), bundle);
-  return { ...ledger, warnings: [...warnings, ...ledger.warnings] };
+  return { ...ledger, isBlank, warnings: [...warnings, ...ledger.warnings] };
 }
 
 function homeOf(answer: Answer, columns: readonly string[]): Home {
@@ -182,8 +185,8 @@ const ESCAPED: Readonly<Record<string, string>> = {
   "&#x0d;": "\r",
 };
 
-/** Returns the rows that `everyRow` has made, without the XML around them. */
-function jsonIn(xml: string | null): readonly Row[] {
+/** Returns the rows that a statement of ours has made as JSON, without the XML around them. */
+export function jsonIn(xml: string | null): readonly Row[] {
   const text = field(xml, "rows");
   return text === null ? [] : JSON.parse(text);
 }

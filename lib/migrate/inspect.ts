@@ -2,6 +2,7 @@ import { toError } from "../errors.ts";
 import { gradedFindings } from "../grade/grade-findings.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";
+import { meetDatabase } from "./contact.ts";
 import { makePlan } from "./make-plan.ts";
 
 /**
@@ -10,7 +11,9 @@ import { makePlan } from "./make-plan.ts";
  */
 export async function inspect(self: Attempt<"ledger">): Promise<Status> {
   const { request, connection, progress } = self;
-  const { plan, ledger } = progress.planned(() => makePlan(self, connection.opening.ledger));
+  const planned = progress.planned(() => makePlan(self, connection.opening.ledger));
+  const { plan, ledger } = planned;
+  await meetDatabase(self, planned);
   if (request.action === "status") {
     progress.listed(plan.applied);
   } else {

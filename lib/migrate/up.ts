@@ -11,6 +11,7 @@ import { askForLedger } from "../ledger/question.ts";
 import { type Lessons, learnFrom, NO_LESSONS } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";
+import { adviseOn, meetDatabase } from "./contact.ts";
 import { makePlan, type Planned } from "./make-plan.ts";
 
 /**
@@ -19,9 +20,13 @@ import { makePlan, type Planned } from "./make-plan.ts";
  */
 export async function up(self: Attempt<"lock" | "ledger">): Promise<Status> {
   const { progress } = self;
-  const { ledger, plan } = await planUnderLock(self);
+  const planned = await planUnderLock(self);
+  const { ledger, plan } = planned;
+  await meetDatabase(self, planned);
   if (plan.pending.length > 0) {
-    await progress.timed("executeMs", () => execute(self, plan, ledger));
+    await progress.timed("executeMs", () =>
+      execute(self, plan, ledger).catch(adviseOn(self, planned)),
+    );
   }
   return progress.hasApplied ? "applied" : "up-to-date";
 }

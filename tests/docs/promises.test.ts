@@ -86,6 +86,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing is run without one.", RUN],
     ["Nothing was written.", WRITTEN, "Nothing was written. Use"],
   ],
+  "lib/ledger/elsewhere.ts": [["Nothing was run.", "tests/integration/ledger/elsewhere.test.ts"]],
   "lib/ledger/guard.ts": [
     ["so this transaction was not committed.", GUARD],
     ["is rolled back.", GUARD, "is rolled back. A statement of this run gave"],
@@ -107,6 +108,9 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   ],
   "lib/migrate/migrate.ts": [["what was not committed is rolled back.", BACK]],
   "lib/queued-runs/denied.ts": [["Nothing of it was read, and nothing was run.", RUNS]],
+  "lib/plan/first-tables.ts": [
+    ["Nothing was run.", "tests/integration/migrate/first-contact.test.ts"],
+  ],
   "lib/queued-runs/invoke-itself.ts": [["and nothing was run:", RUNS]],
   "lib/queued-runs/record.ts": [
     ["What was committed stays, the rest is rolled back.", RUNS],

@@ -227,7 +227,7 @@ describe("a ledger that the caller named is the ledger, alone:", () => {
 
     const report = await run(drizzle, bundle);
 
-    expect(report.error?.message).toContain(`relation "notes" already exists`);
+    expect(report.error?.code).toBe("NOT_BASELINED");
     expect(await hashesIn("public")).toHaveLength(2);
   });
 

@@ -35,7 +35,7 @@ function places(configured: LedgerOf | null, fallback: LedgerOf | null = null): 
   const homes = ["drizzle", "public"].map(
     (schema) => found.find(({ home }) => home.schema === schema)?.home ?? makeHome(schema, absent),
   );
-  return { homes, found, warnings: [] };
+  return { homes, found, isBlank: false, warnings: [] };
 }
 
 function propose(request: AmendmentRequest, at: Places, bundle: Bundle = all): Proposal {

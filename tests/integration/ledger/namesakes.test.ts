@@ -137,6 +137,10 @@ describe.each(["in a schema ahead in the search path", "in public"])("namesakes 
     "are not called by status, plan and up, nor by what waits: %s",
     async (executor) => {
       const bundle = makeBundle(first, second);
+      // With these the first contact looks around, and reads what may be a ledger.
+      await database.sqlAsOwner(`
+        create table public.theirs (id int, hash pg_catalog.text, created_at bigint, name pg_catalog.text);
+        insert into public.theirs values (1, 'theirs', 1, 'theirs')`);
       for (const action of ["status", "plan", "up", "status"]) {
         expect(await run(target, bundle, { action, executor })).not.toHaveProperty("error");
       }

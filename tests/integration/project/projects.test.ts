@@ -101,9 +101,17 @@ describe.each(KINDS)("a project that drizzle-kit has migrated: $kind", (each) =>
       env: { PATH: process.env.PATH },
     });
 
+    const unread = await neonMigrateIn(project, [
+      ...["up", "--relay", "--json", "--no-config", "--folder", "migrations"],
+      ...["--url", database.url],
+    ]);
     const up = await neonMigrateIn(project, ["up", "--relay", "--json"]);
     const plan = await neonMigrateIn(project, ["plan", "--relay", "--exit-code"]);
 
+    expect(expectReport(JSON.parse(unread.stdout)).error).toMatchObject({
+      code: "LEDGER_ELSEWHERE",
+      message: expect.stringContaining("--ledger-schema app_meta --ledger-table my_migrations"),
+    });
     expect(expectReport(JSON.parse(up.stdout))).toMatchObject({
       status: "up-to-date",
       ledger: { schema: "app_meta", table: "my_migrations" },

@@ -10,10 +10,13 @@ import { printable } from "../lib/text.ts";
 import { addAmendments } from "./amend/options.ts";
 import { addBundle } from "./bundle/options.ts";
 import { addCheck } from "./check/options.ts";
+import { addCompletion } from "./completion/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
+import { addHelp } from "./help.ts";
 import { addInvoke } from "./invoke/options.ts";
 import { addLocal } from "./local/options.ts";
 import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
+import { adviceOn } from "./other-verbs.ts";
 import type { RunOptions } from "./run/command.ts";
 
 /**
@@ -39,9 +42,12 @@ function createProgram(end: (exitCode: number) => void): Command {
   const program = new Command("neon-migrate")
     .description("Runs Drizzle migrations on Neon Postgres.")
     .version(packageVersion())
-    .showHelpAfterError("Run neon-migrate <command> --help for the options.")
+    .showHelpAfterError("Run neon-migrate --help for the commands.")
     .exitOverride()
-    .configureOutput({ writeErr: (text) => process.stderr.write(printable(text)) });
+    .configureOutput({
+      writeErr: (text) => process.stderr.write(printable(text)),
+      outputError: (text, write) => write(withAdvice(text)),
+    });
   const run = (action: RunOptions["action"]) => async (options: Omit<RunOptions, "action">) => {
     // Loaded on demand: `bundle` runs at every synth and needs neither driver nor relay.
     const { runCommand } = await import("./run/command.ts");
@@ -50,12 +56,23 @@ function createProgram(end: (exitCode: number) => void): Command {
   const add = (name: RunOptions["action"], description: string) =>
     withRequest(withDatabase(program.command(name).description(description))).action(run(name));
   add("up", "apply what is pending");
-  add("plan", "say what up would do; write nothing").addOption(exitCodeWhenPending());
-  add("status", "say what is applied and what is pending");
+  add("plan", "say what up would do, with its SQL, locks and risks; write nothing")
+    .option("--sql", "show the statements as a whole", false)
+    .addOption(exitCodeWhenPending());
+  add("status", "say what is applied and pending, and which run is under way");
   addInvoke(program, end);
   addCheck(program, end);
   addAmendments(program, end);
   addBundle(program, end);
   addLocal(program, end);
+  addCompletion(program);
+  addHelp(program);
   return program;
+}
+
+/** Adds to the error about a word of another tool what it is called here. */
+function withAdvice(text: string): string {
+  const [, word = ""] = /^error: unknown command '(.*)'/.exec(text) ?? [];
+  const advice = adviceOn(word);
+  return advice === null ? text : `error: unknown command '${word}'\n${advice}\n`;
 }

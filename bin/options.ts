@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { MigratorError } from "../lib/errors.ts";
 import { parseRequest } from "../lib/request.ts";
-import { inFlags } from "./render/in-flags.ts";
 
 /** Adds the options of every command that reads a project: its folder, its files, and the form of the output. */
 export function withProject(command: Command): Command {
@@ -29,16 +28,40 @@ export function withJson(command: Command): Command {
   return command.option("--json", "print JSON on standard output and nothing else there", false);
 }
 
-/** Adds a flag for every field of a request that says how to run. */
+/** The options that mean nothing for an action. They are taken, so that a script may hand all commands the same. */
+const MEANINGLESS: Readonly<Record<string, readonly string[]>> = {
+  plan: ["--ddl-lock-timeout-ms", "--lock-timeout-ms"],
+  status: [
+    ...["--transaction", "--out-of-order", "--modified", "--ahead", "--executor"],
+    ...["--ddl-lock-timeout-ms", "--lock-timeout-ms"],
+  ],
+};
+
+/** Adds a flag for every field of a request that says how to run. The help shows those that mean something here. */
 export function withRequest(command: Command): Command {
+  const options = [
+    ruling("--transaction", ["auto", "all", "each"], "one for all, or per migration"),
+    ruling("--out-of-order", ["error", "apply"], "pending, but older than the newest"),
+    ruling("--modified", ["warn", "error"], "files changed after they were applied"),
+    ruling("--ahead", ["warn", "error"], "ledger rows that the folder does not know"),
+    ruling("--executor", ["auto", "drizzle", "statements"], "which executor applies"),
+    lockTimeout(),
+    duration(
+      "ddl-lock-timeout-ms",
+      "ddlLockTimeoutMs",
+      "how long a statement waits for a table at a time",
+    ),
+    duration("timeout-ms", "timeoutMs", "how long the whole run may take"),
+  ];
+  for (const option of options) {
+    const isHidden = MEANINGLESS[command.name()]?.includes(option.long ?? "") === true;
+    command.addOption(isHidden ? option.hideHelp() : option);
+  }
   return command
-    .addOption(choice("--transaction", ["auto", "all", "each"], "one for all, or per migration"))
-    .addOption(choice("--out-of-order", ["error", "apply"], "pending, but older than the newest"))
-    .addOption(choice("--modified", ["warn", "error"], "files changed after they were applied"))
-    .addOption(choice("--ahead", ["warn", "error"], "ledger rows that the folder does not know"))
-    .addOption(choice("--executor", ["auto", "drizzle", "statements"], "which executor applies"))
-    .addOption(duration("ddl-lock-timeout-ms", "ddlLockTimeoutMs", "how long DDL waits at a time"))
-    .addOption(duration("timeout-ms", "timeoutMs", "how long the whole run may take"));
+    .addOption(new Option("--verbose", "show times and round trips, too").default(false))
+    .addOption(
+      new Option("--quiet", "print warnings and errors only").default(false).conflicts("verbose"),
+    );
 }
 
 /** Adds the options of a command that goes to a database: its place, and how long to wait for other runs. */
@@ -48,8 +71,7 @@ export function withDatabase(command: Command): Command {
     .addOption(reference("--secret <id>", "Secrets Manager secret that holds it", "parameter"))
     .addOption(reference("--secret-field <name>", "its field, when it is JSON", "parameter"))
     .addOption(reference("--parameter <name>", "SSM parameter that holds it", "secret"))
-    .option("--relay", "reach the URL's host over TCP, through a relay in this process", false)
-    .addOption(lockTimeout());
+    .option("--relay", "reach the URL's host over TCP, through a relay in this process", false);
 }
 
 /** Makes the option for the wait for another run. Commands that run nothing have it, too. */
@@ -64,20 +86,34 @@ export function exitCodeWhenPending(): Option {
 
 /** Makes an option with a closed set of values. */
 export function choice(flag: string, choices: readonly string[], description: string): Option {
-  return new Option(`${flag} <choice>`, description).choices(choices);
+  return new Option(`${flag} <${choices.join("|")}>`, description).choices(choices);
 }
+
+/** Makes an option for a field of the request. Its default is told and not set: a function is sent what was named only. */
+function ruling(flag: string, choices: readonly string[], description: string): Option {
+  const option = choice(flag, choices, description);
+  option.description += ` (default: ${DEFAULTS[option.attributeName()]})`;
+  return option;
+}
+
+/** The values of a request that says nothing. */
+const DEFAULTS: Readonly<Record<string, unknown>> = { ...parseRequest({}) };
 
 /** Makes an option for a duration. `parseRequest` holds its limits, as for every other caller. */
 export function duration(name: string, key: string, description: string): Option {
-  return new Option(`--${name} <ms>`, description).argParser((value: string) => {
-    try {
-      parseRequest({ [key]: value });
-      return value;
-    } catch (thrown) {
-      if (thrown instanceof MigratorError) throw new InvalidArgumentError(inFlags(thrown.message));
-      throw thrown;
-    }
-  });
+  const otherwise = DEFAULTS[key] ?? "no limit";
+  return new Option(`--${name} <ms>`, `${description} (default: ${otherwise})`).argParser(
+    (value: string) => {
+      try {
+        parseRequest({ [key]: value });
+        return value;
+      } catch (thrown) {
+        if (!(thrown instanceof MigratorError)) throw thrown;
+        const [, allowed = thrown.message] = /Allowed: (.*)$/.exec(thrown.message) ?? [];
+        throw new InvalidArgumentError(`Allowed: ${allowed}`);
+      }
+    },
+  );
 }
 
 /** Makes an option that names the place of the connection string. */

@@ -7,8 +7,8 @@ interface Answer {
   readonly value: object;
   /** Whether it is a failure, and no result. */
   readonly failed: boolean;
-  /** Makes the text for a person. */
-  readonly text: (colors: Colors) => string;
+  /** Makes the text for a person. The width is that of the terminal, in characters. Nothing is printed of an empty text. */
+  readonly text: (colors: Colors, width: number) => string;
 }
 
 /**
@@ -17,8 +17,16 @@ interface Answer {
  */
 export function printAnswer(json: boolean, { value, failed, text }: Answer): void {
   if (json) console.log(printableJson(value, 2));
-  else if (failed) console.error(text(errorColors()));
-  else console.log(text(pc));
+  else if (failed) write(console.error, text(errorColors(), widthOf(process.stderr)));
+  else write(console.log, text(pc, widthOf(process.stdout)));
+}
+
+function write(print: (text: string) => void, text: string): void {
+  if (text !== "") print(text);
+}
+
+function widthOf({ columns = Number.POSITIVE_INFINITY }: { readonly columns?: number }): number {
+  return columns;
 }
 
 /** Returns the colours for standard error, which picocolors does not look at. */

@@ -14,6 +14,8 @@ export interface ProjectOptions extends SettingFlags {
   /** The files of variables. Default: `.env` of the working directory, if it is there. */
   readonly envFile?: readonly string[];
   readonly json: boolean;
+  /** Whether nothing is said of the files that were read. */
+  readonly quiet?: boolean;
 }
 
 /** The settings of a command line, after its flags, the environment and the project's files. */
@@ -35,7 +37,7 @@ export async function readProject(
   options: ProjectOptions,
   asksDatabase: boolean,
 ): Promise<Project> {
-  const { config: named, envFile = [], json } = options;
+  const { config: named, envFile = [], json, quiet = false } = options;
   const [cwd, environment] = [process.cwd(), process.env];
   const envFiles = loadEnvFiles(cwd, envFile, environment);
   const config =
@@ -44,12 +46,12 @@ export async function readProject(
       : await readProjectConfig({
           ...{ cwd, named, environment },
           onWait: (seconds) => {
-            if (!json) say(`Still reading the drizzle.config file, ${seconds} s so far.`);
+            if (!json && !quiet) say(`Still reading the drizzle.config file, ${seconds} s so far.`);
           },
         });
   const settled = settle(options, { environment, envFiles, config });
   const project = { ...settled, config, envFiles, searched: searchIn(cwd, named, config) };
-  if (!json) sayFiles(project, asksDatabase);
+  if (!json && !quiet) sayFiles(project, asksDatabase);
   if (options.folder === undefined && !existsSync(project.folder)) throw folderNotFound(project);
   return project;
 }

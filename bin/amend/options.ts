@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { AmendmentRequest } from "../../lib/amend/changes.ts";
 import { EXIT_CODE } from "../exit-code.ts";
-import { choice, withDatabase } from "../options.ts";
+import { choice, lockTimeout, withDatabase } from "../options.ts";
 import type { AmendCommandOptions } from "./command.ts";
 
 type Options = Omit<AmendCommandOptions, "request">;
@@ -32,6 +32,7 @@ export function addAmendments(program: Command, end: (exitCode: number) => void)
       "a table that was dropped by other means than a migration, and need not be there",
       [],
     )
+    .addOption(lockTimeout())
     .option("--yes", "write; without it the changes are only shown", false)
     .action(({ to, gone, ...options }: BaselineOptions) =>
       amend({ kind: "baseline", to, gone }, options),
@@ -42,6 +43,7 @@ export function addAmendments(program: Command, end: (exitCode: number) => void)
     .option("--merge-ledgers", "make one ledger of two that hold different rows")
     .option("--resolve <tag>", "say what became of a statement that is in doubt; needs --as")
     .addOption(choice("--as", ["done", "undone"], "with --resolve: whether it has happened"))
+    .addOption(lockTimeout())
     .option("--yes", "write; without it the changes are only shown", false)
     .action(async (options: RepairOptions, command: Command) => {
       const request = requestOf(options);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { choice, withDatabase } from "../options.ts";
+import { choice, lockTimeout, withDatabase } from "../options.ts";
 import type { CheckOptions } from "./command.ts";
 
 /** Adds `check`. */
@@ -14,6 +14,7 @@ export function addCheck(program: Command, end: (exitCode: number) => void): voi
         "error",
       ),
     )
+    .addOption(lockTimeout().hideHelp())
     .option("--sarif", "print SARIF 2.1.0 on standard output and nothing else there", false)
     .action(async (options: CheckOptions, command: Command) => {
       if (options.json && options.sarif)

@@ -7,7 +7,7 @@ import { printable } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
 import { printAnswer } from "../print.ts";
-import { type Shown, startProgress } from "../render/progress.ts";
+import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 import { callFunction } from "./call-function.ts";
 import { lookWith } from "./errors.ts";
@@ -23,6 +23,9 @@ export interface InvokeOptions {
   /** Whether to follow the function's log. Default: on a terminal, and without the lines of its end that are not ours. */
   readonly tail?: boolean;
   readonly exitCode: boolean;
+  readonly verbose?: boolean;
+  /** Whether only warnings and errors are printed. */
+  readonly quiet?: boolean;
 }
 
 type LogDisplay = Pick<Shown, "log" | "say" | "end">;
@@ -38,7 +41,7 @@ const LEAST_PATIENCE_MS = 120_000;
  */
 export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const requestId = randomUUID();
-  const shown = options.json ? jsonLines(requestId) : await startProgress("The function runs");
+  const shown = await displayOf(options, requestId);
   const running = run(options, shown).catch((thrown) => failedReport(requestId, thrown));
   const outcome = await untilEnded(running);
   shown.end();
@@ -47,6 +50,11 @@ export async function invokeCommand(options: InvokeOptions): Promise<number> {
   finish(report, options);
   // The call is still open, and would keep the process waiting for the function.
   return outcome.exit(report);
+}
+
+function displayOf({ json, quiet }: InvokeOptions, requestId: string): LogDisplay | Promise<Shown> {
+  if (quiet === true) return NOTHING_SHOWN;
+  return json ? jsonLines(requestId) : startProgress("The function runs");
 }
 
 /** Shows lines of JSON, and a sign of life. */
@@ -88,10 +96,14 @@ async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   return reportIn(answer, functionName);
 }
 
-function finish(report: Report, { action, json, exitCode }: InvokeOptions): number {
+function finish(report: Report, options: InvokeOptions): number {
+  const { action, json, exitCode, verbose = false, quiet = false } = options;
   printAnswer(json, {
     ...{ value: report, failed: report.status === "failed" },
-    text: (colors) => renderReport(report, { action, folder: null, bundle: null, colors }),
+    text: (colors, width) =>
+      renderReport(report, {
+        ...{ action, folder: null, bundle: null, colors, width, verbose, quiet },
+      }),
   });
   return exitCodeFor(report, exitCode);
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { choice, exitCodeWhenPending, lockTimeout, withJson, withRequest } from "../options.ts";
+import { choice, exitCodeWhenPending, withJson, withRequest } from "../options.ts";
 import type { InvokeOptions } from "./command.ts";
 
 const HELP = `
@@ -12,7 +12,6 @@ export function addInvoke(program: Command, end: (exitCode: number) => void): vo
   withRequest(withJson(program.command("invoke <function>")))
     .description("let a deployed function do it: its name or ARN, with :alias where it has one")
     .addOption(choice("--action", ["up", "plan", "status"], "what it is to do").default("up"))
-    .addOption(lockTimeout())
     .option("--tail", "show the function's progress, and the end of its log")
     .option("--no-tail", "do not follow the function's log, as is the default on a terminal")
     .addOption(exitCodeWhenPending())

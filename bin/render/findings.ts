@@ -1,24 +1,45 @@
 import type { Colors } from "picocolors/types.js";
 import { countFindings, type ReportedFinding, type Severity } from "../../lib/bundle/finding.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, oneLine } from "../../lib/text.ts";
 
 /** Renders the findings of a plan or a run: a line for each that is more than a note. */
 export function findingLines(
   findings: readonly ReportedFinding[],
+  folder: string | null,
+  colors: Colors,
+): readonly string[] {
+  return [
+    ...findings
+      .filter(({ severity }) => severity !== "note")
+      .map((each) => findingLine(each, colors)),
+    ...noteLines(findings, folder, colors),
+  ];
+}
+
+/** Renders a finding in one line. */
+export function findingLine(finding: ReportedFinding, colors: Colors): string {
+  const { severity, rule, migration, line, column, message, evidence } = finding;
+  const here = evidence === null ? "" : colors.dim(` (here ${evidence})`);
+  return `${painter(severity, colors)(`${severity}[${rule}]`)} ${migration}:${line}:${column} ${message}${here}`;
+}
+
+/** Names the rules of the notes: they are about the schema's future, not about this run. */
+export function noteLines(
+  findings: readonly ReportedFinding[],
+  folder: string | null,
   colors: Colors,
 ): readonly string[] {
   const { note } = countFindings(findings);
-  const lines = findings
-    .filter(({ severity }) => severity !== "note")
-    .map(({ severity, rule, migration, line, column, message, evidence }) => {
-      const here = evidence === null ? "" : colors.dim(` (here ${evidence})`);
-      return `${painter(severity, colors)(`${severity}[${rule}]`)} ${migration}:${line}:${column} ${message}${here}`;
-    });
-  if (note === 0) return lines;
+  if (note === 0) return [];
+  const rules = new Map<string, number>();
+  for (const { rule, severity } of findings) {
+    if (severity === "note") rules.set(rule, (rules.get(rule) ?? 0) + 1);
+  }
+  const named = [...rules].map(([rule, count]) => (count === 1 ? rule : `${rule} (${count})`));
+  const place = folder === null ? "" : ` --folder ${oneLine(folder)}`;
   return [
-    ...lines,
     colors.dim(
-      `${counted(note, "note")}: neon-migrate check shows them, and what to write instead.`,
+      `${counted(note, "note")}: ${named.join(", ")}. neon-migrate check${place} shows where, and what to write instead.`,
     ),
   ];
 }

@@ -1,7 +1,7 @@
 import type { Colors } from "picocolors/types.js";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 
-/** The settings for showing a report to a person. */
+/** What a renderer of reports needs beside the report. */
 export interface RenderOptions {
   readonly action: "up" | "plan" | "status";
   /** The folder of the migrations' files, for `file:line:column`; null where no file is at hand, as in Lambda. */
@@ -10,4 +10,12 @@ export interface RenderOptions {
   readonly bundle: Bundle | null;
   /** Picocolors, or its `createColors(false)`. */
   readonly colors: Colors;
+  /** Columns of the terminal. Default: no limit. */
+  readonly width?: number;
+  /** Whether a plan shows its statements as a whole. */
+  readonly sql?: boolean;
+  /** Whether times and round trips are shown. */
+  readonly verbose?: boolean;
+  /** Whether only warnings and errors are shown. */
+  readonly quiet?: boolean;
 }

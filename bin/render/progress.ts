@@ -55,6 +55,15 @@ interface Sink {
   end(): void;
 }
 
+/** The display of a command that is told to be quiet. */
+export const NOTHING_SHOWN: Shown = {
+  log: () => undefined,
+  reached: () => undefined,
+  waits: () => undefined,
+  say: () => undefined,
+  end: () => undefined,
+};
+
 /**
  * Begins to show how a command goes on: a picture of the moment on a terminal, which is rewritten in place, and elsewhere a
  * line for each migration, and a sign of life where nothing else was said for 30 s.

@@ -1,40 +1,67 @@
 import type { Colors } from "picocolors/types.js";
 import type { Notice } from "../../lib/connection/connection.ts";
 import type { AppliedMigration } from "../../lib/execute/executor.ts";
+import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
-import { counted, minuteOf, oneLine, printable } from "../../lib/text.ts";
+import { counted, oneLine, printable } from "../../lib/text.ts";
 import { renderError } from "./error.ts";
-import { findingLines } from "./findings.ts";
+import { findingLines, noteLines } from "./findings.ts";
 import { forCommand } from "./in-flags.ts";
 import type { RenderOptions } from "./options.ts";
+import { migrationOf, planLines, remarksOn } from "./plan.ts";
 import { indented, lineTexts, printableTexts } from "./printable.ts";
+import { whoApplies, whyCut } from "./reasons.ts";
+import { minute, rowName, statusLines } from "./status.ts";
 
-/** Renders a report as text for a person: one line per migration, the failing statement, the outcome. */
+/** Renders a report as text for a person: a line for each migration, the failing statement, the outcome. */
 export function renderReport(raw: Report, options: RenderOptions): string {
-  const { colors, action } = options;
+  const { colors, verbose = false, quiet = false } = options;
   const { error, warnings, notices, ...rest } = raw;
   const report = { ...lineTexts(rest), warnings, notices };
-  const { applied, pending } = report;
-  const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
+  const errorLines = error === undefined ? [] : renderError(raw, error, options);
+  if (quiet) return [...warningLines(inFlags(warnings, options), colors), ...errorLines].join("\n");
   const lines = [
     ...renderHeading(report, colors),
-    ...applied.map((each) => appliedLine(each, width, colors)),
-    ...pending.map((each) => pendingLine(each, width, error?.migration ?? null, colors)),
-    ...(action === "plan" ? cutLines(report.cuts, colors) : []),
-    ...driftLines(report, colors),
-    ...(action === "status" ? [] : findingLines(report.findings, colors)),
-    ...warningLines(
-      warnings.map(({ code, message }) => ({
-        code,
-        message: forCommand(message, options.folder !== null),
-      })),
-      colors,
-    ),
+    ...bodyLines(report, error?.migration ?? null, options),
+    ...warningLines(inFlags(warnings, options), colors),
     ...report.notices.map((notice) => noticeLine(notice, colors)),
-    ...(error === undefined ? [] : renderError(raw, error, options)),
-    `${outcome(raw, options)}${timing(report, colors)}`,
+    ...errorLines,
+    outcome(report, error, options),
+    ...(verbose ? timing(report, colors) : []),
   ];
   return lines.join("\n");
+}
+
+/** Says warnings in the words of the command line. */
+function inFlags(warnings: Report["warnings"], { folder }: RenderOptions): Report["warnings"] {
+  return warnings.map(({ code, message }) => ({
+    code,
+    message: forCommand(message, folder !== null),
+  }));
+}
+
+type Lines = Omit<Report, "error">;
+
+/** Renders what the action asks for. */
+function bodyLines(
+  report: Lines,
+  failed: string | null,
+  options: RenderOptions,
+): readonly string[] {
+  const { action, colors, folder, bundle } = options;
+  const { applied, pending, findings, drift } = report;
+  if (action === "status") return statusLines(report, options);
+  const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
+  const isPlanned = action === "plan" && bundle !== null && report.steps !== undefined;
+  return [
+    ...applied.map((each) => appliedLine(each, width, colors)),
+    ...(isPlanned
+      ? planLines(report, options)
+      : pending.map((each) => pendingLine(each, width, failed, colors))),
+    ...(action === "plan" && !isPlanned ? cutLines(report, options) : []),
+    ...aheadLines(drift, colors),
+    ...(isPlanned ? noteLines(findings, folder, colors) : findingLines(findings, folder, colors)),
+  ];
 }
 
 /** Names the database and the ledger; returns nothing where no database answered. */
@@ -68,82 +95,67 @@ function appliedLine(migration: AppliedMigration, width: number, colors: Colors)
 }
 
 function pendingLine(
-  { tag, statements, done, reasons }: PendingMigration,
+  migration: PendingMigration,
   width: number,
   failed: string | null,
   colors: Colors,
 ): string {
+  const { tag, statements } = migration;
   const mark = failed !== null && oneLine(failed) === tag ? colors.red("✗") : colors.yellow("·");
-  const why = reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
-  const all = counted(statements, "statement");
-  const half = done === 0 ? "pending" : `HALF APPLIED: ${done} of ${all} done`;
-  const size = colors.dim(`${all.padEnd(14)}  ${half}${why}`);
-  return `${mark} ${tag.padEnd(width)}  ${size}`;
+  const size = colors.dim(counted(statements, "statement").padEnd(14));
+  const remarks = remarksOn(migration, colors) || `  ${colors.dim("pending")}`;
+  return `${mark} ${tag.padEnd(width)}  ${size}${remarks}`;
 }
-
-const CUT_REASONS: Readonly<Record<string, string>> = {
-  "not-transactional": "it commits by itself",
-  "transaction-control": "it begins or ends a transaction",
-  "new-enum-value": "it uses a value that was added to an enum before it",
-  "pending-trigger-events": "constraints wait for the COMMIT before it",
-};
 
 /** Says where transactions end, and which statement forces each end. */
-function cutLines(cuts: Report["cuts"], colors: Colors): readonly string[] {
-  return cuts.map(
-    ({ migration, statement, line, reason }) =>
-      `${colors.yellow("|")} ${migration}  is cut at statement ${statement} (line ${line}): ${CUT_REASONS[reason] ?? reason}`,
-  );
-}
-
-function driftLines({ drift, pending }: Report, colors: Colors): readonly string[] {
-  const { modified, unknown, outOfOrder } = drift;
-  const changed = modified.map(
-    ({ tag, ledgerHash, bundleHash }) =>
-      `${colors.yellow("~")} ${tag}  was changed after it was applied (hash ${short(ledgerHash)} in the ledger, ${short(bundleHash)} in the folder)`,
-  );
-  const ahead = unknown.map(({ name, hash, when }) => {
-    const made = when === null ? "" : `, made on ${minuteOf(when)}`;
-    const row = name === null ? `hash ${short(hash)}${made}` : `${name} (hash ${short(hash)})`;
-    return `${colors.yellow("?")} ${row}  is in the ledger, not in the folder`;
+function cutLines({ cuts }: Pick<Report, "cuts">, options: RenderOptions): readonly string[] {
+  return cuts.map((cut) => {
+    const why = whyCut(cut, (tag) => migrationOf(options, tag));
+    return `${options.colors.cyan("── commit")} before ${cut.migration}:${cut.line}: ${why}`;
   });
-  // The plan found them before the run, which may have applied them since.
-  const late = outOfOrder
-    .filter(({ tag }) => pending.some((each) => each.tag === tag))
-    .map(
-      ({ tag }) =>
-        `${colors.yellow("<")} ${tag}  is pending, and older than the newest applied one`,
-    );
-  return [...changed, ...ahead, ...late];
 }
 
-function short(hash: string): string {
-  return `${hash.slice(0, 12)}…`;
+/** Names the ledger rows that no file explains, with the times by which somebody finds out whose they are. */
+function aheadLines({ unknown }: Drift, colors: Colors): readonly string[] {
+  return unknown.map((row) => {
+    const when = row.when === null ? "" : `, made ${minute(row.when)} UTC`;
+    return `${colors.yellow("?")} ${rowName(row)}${when}  is in the ledger, not in the folder`;
+  });
 }
 
-function outcome(report: Report, { action, colors }: RenderOptions): string {
-  const { status, applied, pending, executor, atomic, error } = report;
-  const how = atomic ? "in one transaction" : "in several transactions";
+function outcome(report: Lines, error: Report["error"], options: RenderOptions): string {
+  const { action, colors } = options;
+  const { status, applied, pending, executor, atomic } = report;
   if (status === "failed") {
     const known = error?.code !== "RUN_UNKNOWN";
     return colors.red(colors.bold(known ? "Failed." : "It is not known how it ended."));
   }
   if (status === "applied") {
-    return colors.green(`Applied ${counted(applied.length, "migration")} by ${executor}, ${how}.`);
+    const how = atomic ? "in one transaction" : "in several transactions";
+    const verb = executor === "drizzle" ? "by Drizzle's own migrator" : "statement by statement";
+    return colors.green(`Applied ${counted(applied.length, "migration")} ${verb}, ${how}.`);
   }
   if (status === "up-to-date") {
     const known = action === "status" ? `, ${counted(applied.length, "migration")} applied` : "";
     return colors.green(`Up to date${known}: nothing is pending.`);
   }
-  const would = action === "plan" ? ` Would be applied by ${executor}, ${how}.` : "";
-  return colors.yellow(`${counted(pending.length, "migration")} pending.${would}`);
+  const all = `${counted(pending.length, "migration")} pending`;
+  return colors.yellow(action === "plan" ? `${all}. ${wouldApply(report, options)}` : `${all}.`);
 }
 
-function timing({ timings, roundTrips, executorReason, database }: Report, colors: Colors): string {
+/** Says what applies a plan, how many commits it has, and who does it. */
+function wouldApply(report: Lines, options: RenderOptions): string {
+  const { atomic, steps = [] } = report;
+  const commits = atomic ? "one transaction" : counted(steps.length, "transaction");
+  const how = steps.length === 0 && !atomic ? "several transactions" : commits;
+  const who = whoApplies(report, (tag) => migrationOf(options, tag));
+  return `neon-migrate up would apply ${report.pending.length === 1 ? "it" : "them"} in ${how}, ${who}.`;
+}
+
+function timing({ timings, roundTrips, database }: Lines, colors: Colors): readonly string[] {
   const { totalMs, connectMs, lockMs, executeMs } = timings;
-  if (database === null) return "";
+  if (database === null) return [];
   const parts = [`connect ${connectMs}`, `lock ${lockMs}`, `execute ${executeMs}`];
-  const why = executorReason === null ? "" : ` · not by drizzle: ${executorReason}`;
   const trips = counted(roundTrips, "round trip");
-  return colors.dim(` ${totalMs} ms (${parts.join(", ")}) · ${trips}${why}`);
+  return [colors.dim(`${totalMs} ms (${parts.join(", ")}) · ${trips}`)];
 }

@@ -11,13 +11,18 @@ import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
 import { printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
-import { type Shown, startProgress } from "../render/progress.ts";
+import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
 /** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
 export interface RunOptions extends DatabaseOptions {
   readonly action: "up" | "plan" | "status";
   readonly exitCode?: boolean;
+  /** `plan`: whether the statements are shown as a whole. */
+  readonly sql?: boolean;
+  readonly verbose?: boolean;
+  /** Whether only warnings and errors are printed. */
+  readonly quiet?: boolean;
 }
 
 interface Outcome {
@@ -34,7 +39,7 @@ interface Outcome {
  */
 export async function runCommand(options: RunOptions): Promise<number> {
   const requestId = randomUUID();
-  const shown = options.json ? null : await startProgress("Connecting");
+  const shown = await displayOf(options);
   let ways: WaysToEnd = {
     giveUp: (reason) => failedReport(requestId, reason),
     stop: () => false,
@@ -89,6 +94,12 @@ async function run(
   }
 }
 
+/** @returns null where events are lines of JSON */
+async function displayOf({ json, quiet }: RunOptions): Promise<Shown | null> {
+  if (quiet === true) return NOTHING_SHOWN;
+  return json ? null : await startProgress("Connecting");
+}
+
 /** No terminal has more room for one line of a statement. */
 const MAX_TEXT = 500;
 
@@ -117,10 +128,11 @@ function telling(
 function print(
   report: Report,
   made: Pick<Outcome, "folder" | "bundle">,
-  { action, json }: RunOptions,
+  { action, json, sql = false, verbose = false, quiet = false }: RunOptions,
 ): void {
   printAnswer(json, {
     ...{ value: report, failed: report.status === "failed" },
-    text: (colors) => renderReport(report, { action, ...made, colors }),
+    text: (colors, width) =>
+      renderReport(report, { action, ...made, colors, width, sql, verbose, quiet }),
   });
 }

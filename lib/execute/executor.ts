@@ -50,6 +50,8 @@ export interface AppliedMigration {
   readonly statements: number;
   /** Time that this run took for it; null when another run applied it. */
   readonly durationMs: number | null;
+  /** When it was applied, in UTC, as ISO 8601: in the answer to `status`; null where the ledger does not know it. */
+  readonly appliedAt?: string | null;
 }
 
 /** Describes an applied migration, as a report does. */

@@ -44,6 +44,8 @@ export interface LedgerRow {
   readonly when: number | null;
   /** Null in the 0.x format. */
   readonly name: string | null;
+  /** `applied_at`, as PostgreSQL writes it in JSON. Absent in the 0.x format, and where the row came from it. */
+  readonly appliedAt?: string;
 }
 
 /** A place where a ledger can be, with the rights of our role there. */

@@ -50,7 +50,7 @@ export interface LockOptions {
 }
 
 /** The session that holds the lock. */
-interface Holder extends SessionFacts {
+export interface Holder extends SessionFacts {
   /** Whether it is a run of this migrator, of our own role, that neither sends nor takes anything while it holds the lock. */
   readonly abandoned: boolean;
 }
@@ -143,10 +143,11 @@ export async function acquireLock(
   }
 }
 
-async function findHolder(
+/** Returns the session that holds the lock of the ledger; undefined where it is free, or ours. */
+export async function findHolder(
   connection: Connection,
   ledger: ConfiguredLedger,
-  abandonedAfterMs: number,
+  abandonedAfterMs: number = ABANDONED_AFTER_MS,
 ): Promise<Holder | undefined> {
   const [holder] = await connection.query<Holder>(
     `
@@ -202,7 +203,7 @@ async function locked(
   ledger: ConfiguredLedger,
   waitedMs: number,
 ): Promise<MigratorError> {
-  const holder = await findHolder(connection, ledger, ABANDONED_AFTER_MS);
+  const holder = await findHolder(connection, ledger);
   const who =
     holder === undefined
       ? " It has just ended. Try again."

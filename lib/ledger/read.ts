@@ -160,7 +160,10 @@ function withoutList(row: Row): Row {
   return Array.isArray(row.before) ? { ...row, before: { there: row.before } } : row;
 }
 
-function ledgerRow(home: Home, { id, hash, created_at: when, name }: Row): LedgerRow {
+function ledgerRow(
+  home: Home,
+  { id, hash, created_at: when, name, applied_at: appliedAt }: Row,
+): LedgerRow {
   if (!Number.isFinite(Number(id)) || !Number.isFinite(Number(when))) {
     throw unknownFormat(home, "its id or created_at holds no number");
   }
@@ -169,6 +172,7 @@ function ledgerRow(home: Home, { id, hash, created_at: when, name }: Row): Ledge
     hash: String(hash),
     when: when === null ? null : Number(when),
     name: typeof name === "string" ? name : null,
+    ...(typeof appliedAt === "string" ? { appliedAt } : {}),
   };
 }
 

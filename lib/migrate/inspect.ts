@@ -1,6 +1,9 @@
+import { type Step, slicesOf } from "../bundle/steps.ts";
 import { toError } from "../errors.ts";
 import { gradedFindings } from "../grade/grade-findings.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { ReportedStep } from "../report/report.ts";
+import { answerStatus } from "./answer-status.ts";
 import type { Attempt, Status } from "./attempt.ts";
 import { meetDatabase } from "./contact.ts";
 import { makePlan } from "./make-plan.ts";
@@ -15,8 +18,9 @@ export async function inspect(self: Attempt<"ledger">): Promise<Status> {
   const { plan, ledger } = planned;
   await meetDatabase(self, planned);
   if (request.action === "status") {
-    progress.listed(plan.applied);
+    await answerStatus(self, { plan, ledger });
   } else {
+    progress.answered({ steps: plan.steps.map(describeStep) });
     if (plan.refusal !== null) throw plan.refusal;
     await gradeFindings(self, plan);
   }
@@ -24,6 +28,16 @@ export async function inspect(self: Attempt<"ledger">): Promise<Status> {
     progress.fallsBack("schema-creation-blocked");
   }
   return plan.pending.length === 0 ? "up-to-date" : "planned";
+}
+
+function describeStep(step: Step): ReportedStep {
+  return {
+    kind: step.kind,
+    slices: slicesOf(step).map(({ migration, statements }) => ({
+      migration: migration.tag,
+      statements: statements.map((index) => index + 1),
+    })),
+  };
 }
 
 /** Grades the findings. Nothing about findings fails a run: without an answer they stand as they are. */

@@ -16,7 +16,6 @@ import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
 import { backoffMs, pause } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
-import { inspect } from "./inspect.ts";
 import { Progress } from "./progress.ts";
 import { up } from "./up.ts";
 
@@ -96,9 +95,11 @@ async function attemptUntilAnswered(
     try {
       const ledger = ledgerQuestion(target.ledger);
       const run = { request, target, dependencies, progress };
-      return request.action === "up"
-        ? await attempt(run, { lock: openingLockQuestion(target), ledger }, up)
-        : await attempt(run, { ledger }, inspect);
+      if (request.action === "up") {
+        return await attempt(run, { lock: openingLockQuestion(target), ledger }, up);
+      }
+      const { inspect } = await import("./inspect.ts");
+      return await attempt(run, { ledger }, inspect);
     } catch (thrown) {
       const lost = thrown instanceof MigratorError && thrown.code === "CONNECTION_LOST";
       const pauseMs = backoffMs(attempts);

@@ -223,9 +223,9 @@ export class Progress {
     for (const { tag } of recovered) this.#inDoubt.delete(tag);
   }
 
-  /** These migrations were applied before this run. */
-  listed(migrations: readonly Migration[]): void {
-    this.#learn({ applied: appliedByOthers(migrations) });
+  /** The answer to `status`, or a part of the answer to `plan`. */
+  answered(facts: Pick<RunFacts, "applied" | "drift" | "running" | "steps">): void {
+    this.#learn(facts);
   }
 
   /** The findings are graded by the database's catalog. */

@@ -16,6 +16,8 @@ export interface Drift {
     readonly hash: string;
     readonly when: number | null;
     readonly name: string | null;
+    /** As in `AppliedMigration`. */
+    readonly appliedAt?: string | null;
   }[];
   /** Pending migrations that are older than the newest ledger row. */
   readonly outOfOrder: readonly {

@@ -38,7 +38,7 @@ function cutReport(report: Report, entries: number): Report {
 }
 
 function withFewEntries(report: Report, entries: number): Report {
-  const { applied, pending, findings, notices, drift, warnings } = report;
+  const { applied, pending, findings, notices, drift, warnings, steps } = report;
   const counts = Object.entries({ applied, pending, findings, notices, warnings, ...drift })
     .filter(([, list]) => list.length > entries)
     .map(([name, list]) => `${list.length} ${name}`);
@@ -54,6 +54,7 @@ function withFewEntries(report: Report, entries: number): Report {
       findings.filter((finding) => finding.severity === severity),
     ).slice(0, entries),
     notices: notices.slice(0, entries),
+    ...(steps === undefined ? {} : { steps: [] }),
     drift: {
       modified: lastOf(drift.modified, entries),
       unknown: lastOf(drift.unknown, entries),

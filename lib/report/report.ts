@@ -50,6 +50,10 @@ export interface Report {
   readonly findings: readonly ReportedFinding[];
   readonly warnings: readonly Warning[];
   readonly notices: readonly Notice[];
+  /** `plan`: what commits together, in order. */
+  readonly steps?: readonly ReportedStep[];
+  /** `status`: the run that holds the migration lock at this moment; null without one. */
+  readonly running?: RunningRun | null;
   /** Present exactly when `status` is `failed`. */
   readonly error?: ReportedError;
   readonly timings: Timings;
@@ -76,6 +80,30 @@ export interface ReportedCut {
   readonly statement: number;
   readonly line: number;
   readonly reason: string;
+}
+
+/** Statements that commit together. */
+export interface ReportedStep {
+  /** `alone`: a statement that no transaction can hold. */
+  readonly kind: "transaction" | "alone";
+  readonly slices: readonly {
+    readonly migration: string;
+    /** Numbers of its statements, from 1. Those that begin or end a transaction are not among them. */
+    readonly statements: readonly number[];
+  }[];
+}
+
+/** A run that is under way, as the server shows its session to our role: of other roles it hides the most. */
+export interface RunningRun {
+  readonly pid: number;
+  readonly application: string | null;
+  readonly role: string | null;
+  /** Time of its login, in UTC. */
+  readonly since: string | null;
+  /** What it is busy with, as PostgreSQL names it: `active`, `idle in transaction` … */
+  readonly state: string | null;
+  /** Its present statement, or its last one. It may hold data. */
+  readonly statement: string | null;
 }
 
 /** A failure, as it leaves the process. Secrets are redacted. */

@@ -89,14 +89,16 @@ error[table-renamed] Code that still uses "t" fails from the moment on that it i
 });
 
 describe("findingLines", () => {
-  test("has a line for what is more than a note, with what the database says, and counts the notes", () => {
+  test("has a line for what is more than a note, with what the database says, and names the rules of the notes", () => {
     const [index, , note] = check().findings;
     if (index === undefined || note === undefined) throw new Error("there are four findings");
     const graded = { ...index, evidence: "the table has 4.1 GB" };
 
-    expect(findingLines([graded, note], pc.createColors(false))).toEqual([
+    expect(findingLines([graded, note], "sql", pc.createColors(false))).toEqual([
       'error[index-not-concurrent] 0001_next:2:2 "t" takes no writes while this index is built. (here the table has 4.1 GB)',
-      "1 note: neon-migrate check shows them, and what to write instead.",
+      expect.stringMatching(
+        /^1 note: [a-z-]+\. neon-migrate check --folder sql shows where, and what to write instead\.$/,
+      ),
     ]);
   });
 });

@@ -2,14 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { lockTimeout, withRequest } from "../../../../bin/options.ts";
+import { withRequest } from "../../../../bin/options.ts";
 import { forCommand, inFlags } from "../../../../bin/render/in-flags.ts";
 import { REQUEST_KEYS } from "../../../../lib/request.ts";
 
 const FLAGS = new Map(
-  withRequest(new Command())
-    .addOption(lockTimeout())
-    .options.map(({ long, argChoices }) => [long, argChoices] as const),
+  withRequest(new Command()).options.map(({ long, argChoices }) => [long, argChoices] as const),
 );
 
 /** Literals of a source file, with a name in the place of what is computed. */

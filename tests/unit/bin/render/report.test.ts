@@ -2,7 +2,8 @@ import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import type { RenderOptions } from "../../../../bin/render/options.ts";
 import { renderReport } from "../../../../bin/render/report.ts";
-import { buildReport, type Report } from "../../../../lib/report/report.ts";
+import { buildReport, describePending, type RunFacts } from "../../../../lib/report/report.ts";
+import { makeMigration } from "../../../setup/make-migration.ts";
 
 const plain: RenderOptions = {
   action: "status",
@@ -11,72 +12,103 @@ const plain: RenderOptions = {
   colors: pc.createColors(false),
 };
 
-const TIMINGS = { totalMs: 5, connectMs: 3, lockMs: 0, planMs: 0, executeMs: 0 };
+const AT = Date.UTC(2026, 10, 28, 15, 5, 59);
+const LEDGER = { schema: "drizzle", table: "__drizzle_migrations", format: "0.x" } as const;
+const UNKNOWN = { hash: "c".repeat(64), when: AT, name: null };
 
-function lines(drift: Partial<Report["drift"]>): readonly string[] {
-  const none = { modified: [], unknown: [], outOfOrder: [] };
-  const report = buildReport("test", "up-to-date", {
-    drift: { ...none, ...drift },
-    timings: TIMINGS,
-  });
-  return renderReport(report, plain).split("\n").slice(0, -1);
+function lines(facts: RunFacts, options: Partial<RenderOptions> = {}): readonly string[] {
+  return renderReport(buildReport("test", "planned", facts), { ...plain, ...options }).split("\n");
 }
 
-describe("renderReport", () => {
-  test("shows both hashes of a changed file, shortened", () => {
-    const modified = [{ tag: "0000_a", ledgerHash: "a".repeat(64), bundleHash: "b".repeat(64) }];
+function applied(tag: string, appliedAt: string | null) {
+  return { tag, hash: "a".repeat(64), when: AT, statements: 1, durationMs: null, appliedAt };
+}
 
-    expect(lines({ modified })).toEqual([
-      "~ 0000_a  was changed after it was applied (hash aaaaaaaaaaaa… in the ledger, bbbbbbbbbbbb… in the folder)",
+describe("status", () => {
+  test("has a line for each migration and each strange row, by their times, with what is wrong with it", () => {
+    const facts: RunFacts = {
+      ledger: LEDGER,
+      applied: [applied("0000_a", null), { ...applied("0001_b", null), when: AT + 60_000 }],
+      pending: [
+        describePending(makeMigration("0002_late", AT - 60_000, "select 1", "select 2"), [], 1),
+        describePending(makeMigration("0003_new", AT + 120_000, "select 1"), [], 0),
+      ],
+      drift: {
+        modified: [{ tag: "0001_b", ledgerHash: "a", bundleHash: "b" }],
+        unknown: [
+          { ...UNKNOWN, when: AT + 90_000, appliedAt: null },
+          { hash: "d".repeat(64), when: null, name: "by hand", appliedAt: null },
+        ],
+        outOfOrder: [{ tag: "0002_late", hash: "", when: AT - 60_000 }],
+      },
+    };
+
+    expect(lines(facts)).toEqual([
+      "   migration           made (UTC)        applied (UTC)  state",
+      "<  0002_late           2026-11-28 15:04                 HALF APPLIED: 1 of 2 statements, out of order",
+      "✓  0000_a              2026-11-28 15:05  –              applied",
+      "~  0001_b              2026-11-28 15:06  –              applied, modified since",
+      "?  hash cccccccccccc…  2026-11-28 15:07  –              ahead: in no file",
+      "·  0003_new            2026-11-28 15:07                 pending",
+      "?  by hand             –                 –              ahead: in no file",
+      "–: only a ledger of Drizzle 1.0 keeps when a migration was applied.",
+      "2 migrations pending.",
     ]);
   });
 
-  test("shows the rows that the folder does not know, by name and hash", () => {
-    const unknown = [
-      { hash: "c".repeat(64), when: Date.UTC(2026, 10, 28, 15, 5), name: null },
-      { hash: "e".repeat(64), when: null, name: null },
-      { hash: "d".repeat(64), when: 2, name: "20260101_d" },
-    ];
+  test("fits a narrow terminal: the dates go first, and then the ends of long tags", () => {
+    const facts = {
+      applied: [applied("20260101120000_a_name_that_is_long", "2026-11-28T16:00:00Z")],
+    };
 
-    expect(lines({ unknown })).toEqual([
-      "? hash cccccccccccc…, made on 2026-11-28 15:05 UTC  is in the ledger, not in the folder",
-      "? hash eeeeeeeeeeee…  is in the ledger, not in the folder",
-      "? 20260101_d (hash dddddddddddd…)  is in the ledger, not in the folder",
+    expect(lines(facts, { width: 60 })[1]).toBe(
+      "✓  20260101120000_a_name_that_is…  2026-11-28 16:00  applied",
+    );
+    expect(lines(facts, { width: 30 })[1]).toBe("✓  20260101120000_a_…  applied");
+  });
+
+  test.each([
+    [
+      { application: "neon-migrate/a", role: "shop", since: "2026-11-28 15:05:02 UTC" },
+      "▸ A run is under way since 2026-11-28 15:05:02 UTC: neon-migrate/a (pid 7, role shop), active: alter table t",
+    ],
+    [
+      { application: null, role: null, since: null },
+      "▸ A run is under way: a session without a name (pid 7), active: alter table t",
+    ],
+  ])("says which run is under way, as far as the server shows it", (seen, line) => {
+    const running = { pid: 7, state: "active", statement: "alter\n  table t", ...seen };
+
+    expect(lines({ running })).toContain(line);
+  });
+});
+
+describe("up and plan", () => {
+  test("show the rows that the folder does not know, by the time at which they were made", () => {
+    const unknown = [UNKNOWN, { ...UNKNOWN, name: "20260101_d", when: 9e15 }];
+    const drift = { modified: [], unknown, outOfOrder: [] };
+
+    expect(lines({ drift }, { action: "up" }).slice(0, -1)).toEqual([
+      "? hash cccccccccccc…, made 2026-11-28 15:05 UTC  is in the ledger, not in the folder",
+      "? 20260101_d, made – UTC  is in the ledger, not in the folder",
     ]);
   });
 
-  test("shows in a plan where transactions end, and which statement forces it", () => {
-    const report = buildReport("test", "planned", {
+  test("say without a bundle where transactions end, and which statement forces it", () => {
+    const facts: RunFacts = {
       cuts: [
         { migration: "0001_a", statement: 2, line: 7, reason: "not-transactional" },
         { migration: "0002_b", statement: 1, line: 1, reason: "new-enum-value" },
       ],
-      timings: TIMINGS,
-    });
+    };
 
-    expect(
-      renderReport(report, { ...plain, action: "plan" })
-        .split("\n")
-        .slice(0, -1),
-    ).toEqual([
-      "| 0001_a  is cut at statement 2 (line 7): it commits by itself",
-      "| 0002_b  is cut at statement 1 (line 1): it uses a value that was added to an enum before it",
+    expect(lines(facts, { action: "plan" }).slice(0, -1)).toEqual([
+      "── commit before 0001_a:7: statement 2 cannot run in a transaction",
+      "── commit before 0002_b:1: statement 1 uses an enum value that is new, which PostgreSQL allows only behind a commit",
     ]);
   });
 
-  test("shows what came late, for as long as it is pending", () => {
-    const late = { tag: "0001_late", hash: "e".repeat(64), when: 1 };
-    const drift = { modified: [], unknown: [], outOfOrder: [late] };
-    const pending = [{ ...late, statements: 1, done: 0, reasons: [] }];
-    const words = "< 0001_late  is pending, and older than the newest applied one";
-
-    expect(renderReport(buildReport("test", "planned", { drift, pending }), plain)).toContain(
-      words,
-    );
-    expect(renderReport(buildReport("test", "applied", { drift }), plain)).not.toContain("<");
-  });
-
-  test("speaks of flags and the folder", () => {
+  test("speak of flags and the folder", () => {
     const warnings = [
       { code: "AHEAD", message: 'In the bundle of this bundle: send "ahead": "warn".' },
     ];
@@ -84,5 +116,29 @@ describe("renderReport", () => {
 
     expect(renderReport(report, plain)).toContain("of this folder: pass --ahead warn.");
     expect(renderReport(report, { ...plain, folder: null })).toContain("this bundle: pass --ahead");
+  });
+
+  test("name the rules of the notes, and the command that shows them", () => {
+    const note = {
+      ...({
+        rule: "index-not-concurrent",
+        severity: "note",
+        migration: "0000_a",
+        statement: 1,
+      } as const),
+      ...{ line: 1, column: 1, message: "", rewrite: "", evidence: null },
+    };
+
+    expect(lines({ findings: [note, note] }, { action: "up", folder: "sql" })).toContain(
+      "2 notes: index-not-concurrent (2). neon-migrate check --folder sql shows where, and what to write instead.",
+    );
+  });
+
+  test.each(["status", "plan", "up"] as const)("%s tells times only when asked to", (action) => {
+    const database = { host: "h", name: "n", serverVersion: "18", role: "r" };
+    const told = (verbose: boolean) =>
+      lines({ database, roundTrips: 2 }, { action, verbose }).join("\n").includes("2 round trips");
+
+    expect([told(false), told(true)]).toEqual([false, true]);
   });
 });

@@ -1,0 +1,149 @@
+import { join } from "node:path";
+import type { Command, Option } from "commander";
+import { packageRoot } from "../lib/package-root.ts";
+
+/** What the help of a command says beside its options. */
+interface HelpText {
+  /** Command lines without the program's name, each with what it is for. */
+  readonly examples: readonly (readonly [string, string])[];
+  /** The variables that it reads, and what each holds. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The page below `docs`. */
+  readonly page: string;
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+const LEDGER: Variables = {
+  LEDGER_SCHEMA: "the ledger's schema",
+  LEDGER_TABLE: "the ledger's table",
+};
+const PROJECT: Variables = {
+  DATABASE_URL: "the connection string; or one of the two that hold it:",
+  DATABASE_URL_SECRET: "a secret of Secrets Manager",
+  DATABASE_URL_SECRET_FIELD: "its field, where it is JSON",
+  DATABASE_URL_PARAMETER: "a parameter of SSM",
+  ...LEDGER,
+  NEON_WS_PROXY: "host and port of a WebSocket proxy, for a database that is not Neon's",
+  CONNECT_TIMEOUT_MS: "how long to wait for the database",
+};
+const AWS: Variables = { AWS_REGION: "the function's region", AWS_PROFILE: "whose credentials" };
+
+const HELP: Readonly<Record<string, HelpText>> = {
+  up: {
+    examples: [
+      ["up", "apply what is pending, by drizzle.config.ts and .env"],
+      [
+        "up --url postgres://USER:PASSWORD@localhost/shop --relay",
+        "on a PostgreSQL that is not Neon's",
+      ],
+    ],
+    environment: PROJECT,
+    page: "operations.md",
+  },
+  plan: {
+    examples: [
+      ["plan --sql", "every statement, what it locks, and where a commit falls"],
+      ["plan --exit-code", "for a script: 3 where something is pending"],
+    ],
+    environment: PROJECT,
+    page: "locks.md",
+  },
+  status: {
+    examples: [["status", "what is applied and pending, and which run is under way"]],
+    environment: PROJECT,
+    page: "operations.md",
+  },
+  invoke: {
+    examples: [
+      ["invoke shop-migrations", "apply, in the function's network and with its rights"],
+      ["invoke shop-migrations:live --action plan", "what an alias would do"],
+    ],
+    environment: AWS,
+    page: "events.md",
+  },
+  check: {
+    examples: [
+      ["check --since origin/main", "in a pull request: only what is new"],
+      [
+        "check --url postgres://USER:PASSWORD@HOST/DATABASE",
+        "graded by the size and the use of the tables",
+      ],
+    ],
+    environment: PROJECT,
+    page: "rules.md",
+  },
+  baseline: {
+    examples: [
+      ["baseline --to 0007_last_one_that_is_there", "show what would count as applied"],
+      ["baseline --to 0007_last_one_that_is_there --yes", "write it"],
+    ],
+    environment: PROJECT,
+    page: "operations.md",
+  },
+  repair: {
+    examples: [
+      ["repair --accept 0003_reformatted", "show what would be written for a changed file"],
+      ["repair --resolve 0004_index --as done --yes", "say how a statement in doubt has ended"],
+    ],
+    environment: PROJECT,
+    page: "operations.md",
+  },
+  bundle: {
+    examples: [["bundle", "write the function's code to the folder asset"]],
+    environment: LEDGER,
+    page: "construct.md",
+  },
+  local: {
+    examples: [["local", "until Ctrl-C; nothing stays"]],
+    environment: LEDGER,
+    page: "configuration.md",
+  },
+  completion: {
+    examples: [
+      ["completion bash", "for bash: add to ~/.bashrc  source <(neon-migrate completion bash)"],
+      ["completion zsh", "for zsh: add to ~/.zshrc  source <(neon-migrate completion zsh)"],
+      ["completion fish", "for fish: write it to ~/.config/fish/completions/neon-migrate.fish"],
+    ],
+    environment: {},
+    page: "configuration.md",
+  },
+};
+
+/** Adds to each command its examples, variables and page, and to its errors how to ask for them. */
+export function addHelp(program: Command): void {
+  const docs = join(packageRoot(), "docs");
+  program.addHelpText(
+    "after",
+    `\nExamples:\n${linesOf(HELP.up?.examples ?? [])}\n\nDocumentation: ${docs}`,
+  );
+  for (const command of program.commands) {
+    const name = command.name();
+    command.configureHelp({ optionDescription });
+    command.showHelpAfterError(`Run neon-migrate ${name} --help for its options and an example.`);
+    const help = HELP[name];
+    if (help !== undefined) command.addHelpText("after", textOf(help, docs));
+  }
+}
+
+function textOf({ examples, environment, page }: HelpText, docs: string): string {
+  const variables = Object.entries(environment).map(
+    ([name, what]) => `  ${name.padEnd(27)}${what}`,
+  );
+  const heading = environment === AWS ? "Environment:" : "Environment, also from .env:";
+  return [
+    ...["", "Examples:", linesOf(examples), ""],
+    ...(variables.length === 0 ? [] : [heading, ...variables, ""]),
+    `Documentation: ${join(docs, page)}`,
+  ].join("\n");
+}
+
+/** Describes an option: its flags show the choices, and a switch is off where it is not there. */
+function optionDescription({ description, defaultValue }: Option): string {
+  const isTold = typeof defaultValue === "string" && !description.includes("default: ");
+  return isTold ? `${description} (default: ${defaultValue})` : description;
+}
+
+function linesOf(examples: HelpText["examples"]): string {
+  return examples.map(([words, what]) => `  # ${what}\n  neon-migrate ${words}`).join("\n");
+}

@@ -109,6 +109,18 @@ describe("neon-migrate check", () => {
     );
   });
 
+  test("says which file of the folder is never applied, in text, as JSON and in Actions", async () => {
+    const folder = "tests/fixtures/folders/orphan-file";
+
+    const text = await check(["--folder", folder]);
+    const json = await check(["--folder", folder, "--json"]);
+    const actions = await check(["--folder", folder], { GITHUB_ACTIONS: "true" });
+
+    expect(text.stdout).toMatch(/ORPHAN_FILE .*0001_forgotten\.sql .*never applied/);
+    expect(JSON.parse(json.stdout).warnings).toMatchObject([{ code: "ORPHAN_FILE" }]);
+    expect(actions.stdout).toContain("::warning title=ORPHAN_FILE::");
+  });
+
   test("prints JSON alone, whatever the exit code", async () => {
     const ended = await check(["--json", "--fail-on", "never", "--since", "0009_isolate_accounts"]);
 

@@ -99,7 +99,7 @@ export const CHAPTERS: readonly Chapter[] = [
       stage.write(INDEX("CONCURRENTLY "));
       screen.say("Corrected as it says, checked again, and deployed:");
       const after = await stage.neonMigrate(...words);
-      screen.tell("check", firstLine(after.output));
+      screen.show(`$ npx neon-migrate ${words.join(" ")}`, after.output);
       const operation = await stage.deploy();
       tellOperation(screen, operation);
       await tellService(stage, screen);
@@ -163,7 +163,6 @@ export const CHAPTERS: readonly Chapter[] = [
   },
 ];
 
-const firstLine = (text: string) => text.trim().split("\n", 1).join();
 const exit = ({ exitCode }: { readonly exitCode: number }) => pc.dim(`(exit code ${exitCode})`);
 
 /** Returns the attributes of the resource that the first answer of an operation brought. */

@@ -12,7 +12,9 @@ import { placesOf, quotePlace } from "./place.ts";
  * it a quarter of a block of PL/pgSQL with the catalogs.
  */
 export function ledgerQuestion(configured: ConfiguredLedger): string {
-  const places = placesOf(configured).map(placeValues);
+  const places = placesOf(configured).map((place, index) =>
+    placeValues(place, index === 0 ? quoteLiteral(LOOK_FOR_TABLES) : "null"),
+  );
   return `
     select
       h.schema as "schema",
@@ -29,14 +31,13 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
       case when l.answer::pg_catalog.text operator(pg_catalog.~~) '%"id":%'
         then pg_catalog.has_sequence_privilege(pg_catalog.pg_get_serial_sequence(h.ledger, 'id'), 'USAGE') end as "mayCount",
       l.answer as "ledger",
-      case when l.oid is null and h.schema operator(pg_catalog.=) ${quoteLiteral(configured.schema)} then ${IS_BLANK} end as "isBlank",
       k.oid is not null as "checkpointsExist",
       ${may("k.oid", "SELECT")} as "mayReadCheckpoints",
       ${may("k.oid", "INSERT")} and ${may("k.oid", "UPDATE")}
         and ${may("k.oid", "DELETE")} as "mayWriteCheckpoints",
       pg_catalog.query_to_xml(${readingOf("k.oid", "checkpoints")}, false, true, '') as "checkpoints"
     from (values ${places.join(", ")})
-      as h(schema, namespace, ledger, read_ledger, judge_ledger, seek_ledger, checkpoints, read_checkpoints, judge_checkpoints)
+      as h(schema, namespace, ledger, read_ledger, judge_ledger, seek_ledger, look_around, checkpoints, read_checkpoints, judge_checkpoints)
     cross join lateral (
       select
         pg_catalog.to_regnamespace(h.namespace)::pg_catalog.oid as oid,
@@ -44,7 +45,7 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
     ) as n
     cross join lateral (
       select found.oid, pg_catalog.query_to_xml(
-        case when n.open then ${readingOf("found.oid", "ledger")} when not n.open then h.seek_ledger end, false, true, '') as answer
+        coalesce(case when n.open then ${readingOf("found.oid", "ledger")} when not n.open then h.seek_ledger end, h.look_around), false, true, '') as answer
       from (select case when n.open then pg_catalog.to_regclass(h.ledger)::pg_catalog.oid end as oid) as found
     ) as l
     cross join lateral (select case when n.open then pg_catalog.to_regclass(h.checkpoints)::pg_catalog.oid end as oid) as k
@@ -52,11 +53,11 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
 }
 
 /**
- * Whether nobody has made a table yet. Where somebody has, and there is no ledger, a run looks further before it begins. The
- * objects of PostgreSQL itself have lower numbers. As a text it costs a database that has its ledger no planning.
+ * The statement that tells whether nobody has made a table yet. Where somebody has, and there is no ledger, a run looks further
+ * before it begins. The objects of PostgreSQL itself have lower numbers.
  */
-const IS_BLANK = `pg_catalog.query_to_xml('select from pg_catalog.pg_class where oid operator(pg_catalog.>=) 16384::pg_catalog.oid
-  and relkind operator(pg_catalog.=) any (''{r,p}''::pg_catalog."char"[]) limit 1', false, true, '')::pg_catalog.text operator(pg_catalog.=) ''`;
+const LOOK_FOR_TABLES = `select not exists (select from pg_catalog.pg_class where oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+  and relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])) as blank`;
 
 function may(oid: string, right: string): string {
   return `pg_catalog.has_table_privilege(${oid}, '${right}')`;
@@ -76,7 +77,8 @@ function readingOf(oid: string, table: "ledger" | "checkpoints"): string {
   )`;
 }
 
-function placeValues(ledger: LedgerPlace): string {
+/** @param lookAround the literal of the statement for a place without a ledger */
+function placeValues(ledger: LedgerPlace, lookAround: string): string {
   const checkpoints = checkpointPlace(ledger);
   const namespace = quoteIdentifier(ledger.schema);
   const values = [
@@ -89,11 +91,13 @@ function placeValues(ledger: LedgerPlace): string {
     `select relname operator(pg_catalog.=) ${quoteLiteral(ledger.table)} as ledger from pg_catalog.pg_class
      where relnamespace operator(pg_catalog.=) ${quoteLiteral(namespace)}::pg_catalog.regnamespace
        and relname operator(pg_catalog.=) any (array[${[ledger.table, checkpoints.table].map(quoteLiteral).join(", ")}]::pg_catalog.name[])`,
+  ].map(quoteLiteral);
+  const beside = [
     quotePlace(checkpoints),
     `select true as ours, ${everyRow(checkpoints)}`,
     judged(checkpoints),
-  ];
-  return `(${values.map(quoteLiteral).join(", ")})`;
+  ].map(quoteLiteral);
+  return `(${[...values, lookAround, ...beside].join(", ")})`;
 }
 
 /**
@@ -149,10 +153,8 @@ export interface Answer {
   readonly mayLock: boolean | null;
   /** Whether our role may use the sequence of `id`; null also for an `id` without a sequence. */
   readonly mayCount: boolean | null;
-  /** XML with whose the table is, and its rows. In a closed schema: whether it has the ledger (`true`) and the checkpoints (`false`). */
+  /** XML with whose the table is, and its rows; without a table: whether the database has none. In a closed schema: whether it has the ledger (`true`) and the checkpoints (`false`). */
   readonly ledger: string | null;
-  /** Null where there is a ledger, and for the fallback place. */
-  readonly isBlank: boolean | null;
   readonly checkpointsExist: boolean;
   readonly mayReadCheckpoints: boolean | null;
   readonly mayWriteCheckpoints: boolean | null;

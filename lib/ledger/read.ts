@@ -51,7 +51,7 @@ export function readPlaces(rows: Rows, role: string, bundle: Explaining): Places
   const first = configured.home.tableExists ? foundAt(configured, role) : null;
   const homes = [configured.home];
   const found = first === null ? [] : [first];
-  const isBlank = configured.answer.isBlank === true;
+  const isBlank = field(configured.answer.ledger, "blank") === "true";
   if (fallback === undefined) return { homes, found, isBlank, warnings: [] };
   homes.push(fallback.home);
   const isFirstWritten = first !== null && isWritten(first);

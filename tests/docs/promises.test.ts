@@ -89,6 +89,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   "lib/ledger/elsewhere.ts": [["Nothing was run.", "tests/integration/ledger/elsewhere.test.ts"]],
   "lib/ledger/guard.ts": [
     ["so this transaction was not committed.", GUARD],
+    ["was not committed.", GUARD, "Somebody without the migration lock is writing"],
     ["is rolled back.", GUARD, "is rolled back. A statement of this run gave"],
     ["The transaction is rolled back.", BACK, "The transaction is rolled back"],
     ["so the transaction is rolled back.", BACK, "does not have it now, so the transaction is"],

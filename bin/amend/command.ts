@@ -30,9 +30,9 @@ export interface AmendCommandOptions extends DatabaseOptions {
 export async function amendCommand(options: AmendCommandOptions): Promise<number> {
   const requestId = randomUUID();
   const secrets: string[] = [];
-  const shown = options.json ? null : await startProgress("Connecting");
-  const outcome = await untilEnded(amend(options, { requestId, secrets, shown }));
-  shown?.end();
+  const call: Call = { requestId, secrets, shown: null };
+  const outcome = await untilEnded(amend(options, call));
+  call.shown?.end();
   if (outcome instanceof Ending) {
     const report = redact(failedReport(requestId, reasonOf(outcome)), secrets);
     print(report, null, options);
@@ -54,8 +54,8 @@ interface Call {
   readonly requestId: string;
   /** Gets the texts that must not be printed, as soon as they are known. */
   readonly secrets: string[];
-  /** Null with `--json`. */
-  readonly shown: Shown | null;
+  /** Null before the project was read, and with `--json`. */
+  shown: Shown | null;
 }
 
 async function amend(options: AmendCommandOptions, call: Call): Promise<Outcome> {
@@ -63,6 +63,7 @@ async function amend(options: AmendCommandOptions, call: Call): Promise<Outcome>
   let project: Project | null = null;
   try {
     project = await readProject(options, true);
+    call.shown = options.json ? null : await startProgress("Connecting");
     const value = await amendWith(options, project, call);
     return { value: redact(value, secrets), folder: project.folder };
   } catch (thrown) {

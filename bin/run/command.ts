@@ -39,7 +39,7 @@ interface Outcome {
  */
 export async function runCommand(options: RunOptions): Promise<number> {
   const requestId = randomUUID();
-  const shown = await displayOf(options);
+  const display: Display = { shown: null };
   let ways: WaysToEnd = {
     giveUp: (reason) => failedReport(requestId, reason),
     stop: () => false,
@@ -47,15 +47,15 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const onStart: NonNullable<Dependencies["onStart"]> = (giveUp, stop) => {
     const tellingStop: WaysToEnd["stop"] = (reason) => {
       const isStopping = stop(reason);
-      if (isStopping) shown?.log("run.stopping");
+      if (isStopping) display.shown?.log("run.stopping");
       return isStopping;
     };
     ways = { giveUp, stop: tellingStop };
   };
-  const running = run(options, requestId, onStart, shown);
+  const running = run(options, requestId, onStart, display);
   const ended = await untilEnded(running);
   const outcome = ended instanceof Ending ? await endWork(ended, running, ways) : ended;
-  shown?.end();
+  display.shown?.end();
   const { report, ...made } =
     "report" in outcome ? outcome : { report: outcome, folder: null, bundle: null };
   print(report, made, options);
@@ -68,13 +68,16 @@ async function run(
   options: RunOptions,
   requestId: string,
   onStart: NonNullable<Dependencies["onStart"]>,
-  shown: Shown | null,
+  display: Display,
 ): Promise<Outcome> {
   let project: Project | null = null;
   let bundle: Bundle | null = null;
   const secrets: string[] = [];
   try {
     project = await readProject(options, true);
+    // Not before: what reading the project has to say would be drawn over.
+    const shown = await displayOf(options);
+    display.shown = shown;
     const compiled = await compileBundle(project.folder);
     bundle = compiled;
     const report = await withDatabase(project, options.relay, (findTarget) =>
@@ -92,6 +95,11 @@ async function run(
   } catch (thrown) {
     return { report: failedReport(requestId, thrown), folder: project?.folder ?? null, bundle };
   }
+}
+
+/** What a terminal shows of the run; null before there is anything, and where events are lines of JSON. */
+interface Display {
+  shown: Shown | null;
 }
 
 /** @returns null where events are lines of JSON */

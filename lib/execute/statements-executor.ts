@@ -35,6 +35,7 @@ import {
   isAtHead,
   isFindable,
   isReadOnly,
+  setsRole,
   type TransactionStep,
   waitsItsOwn,
   withProgress,
@@ -91,7 +92,8 @@ export function createStatementsExecutor(
     const rows = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
     const opening = guardParts(openingGuard(guarded, known));
-    const roles = within !== null && hasOneSnapshot(begin, within) ? await askRoles(within) : null;
+    const asks = within !== null && hasOneSnapshot(begin, within) && !setsRole(begin);
+    const roles = asks ? await askRoles(within) : null;
     const all: readonly Part[] = [
       ...begin,
       ...createLedgerStatements(target).map((text): Part => ({ kind: "ledger", text })),

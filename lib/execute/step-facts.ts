@@ -68,6 +68,11 @@ export function hasOneSnapshot(begin: readonly Sending[], { sql }: Migration): b
   );
 }
 
+/** Whether the beginning of a transaction sets a role itself: nobody can ask for it before. */
+export function setsRole(begin: readonly Sending[]): boolean {
+  return begin.some(({ text }) => /\brole\b|\bsession[\s_]+authorization\b/i.test(text));
+}
+
 /** Adds the statements that stay done to the error of a migration whose earlier steps are committed. */
 export function withProgress(thrown: unknown, slices: readonly Slice[]): unknown {
   if (!(thrown instanceof MigratorError)) return thrown;

@@ -55,7 +55,8 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
       secrets.push(target.url);
       return target;
     };
-    const found = { ...dependencies, target: findTarget };
+    const log: Log = (event, fields = {}) => dependencies.log(event, redact(fields, secrets));
+    const found = { ...dependencies, target: findTarget, log };
     const status = await runWithSecret(request, found, progress);
     return redact(buildReport(requestId, status, progress.facts()), secrets);
   } catch (thrown) {

@@ -59,7 +59,11 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  await database.sql("drop schema if exists drizzle cascade");
+  // A ledger in another place would be found by the next run, which has another one.
+  const schemas = await database.sql(
+    "select quote_ident(nspname) as name from pg_namespace where nspname !~ '^(pg_|information_schema$|public$)'",
+  );
+  for (const { name } of schemas) await database.sql(`drop schema ${String(name)} cascade`);
 });
 
 afterAll(async () => {

@@ -57,7 +57,7 @@ describe("a run that failed at statement 7 of 9", () => {
       bundle: null,
       colors: pc.createColors(false),
     });
-    expect(text).toMatch(/0000_nine +9 statements +HALF APPLIED: 6 of 9 statements done/);
+    expect(text).toMatch(/0000_nine .*HALF APPLIED: 6 of 9/i);
   });
 
   test("takes what was edited behind it, and in the statement that failed", async ({

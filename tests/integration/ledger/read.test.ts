@@ -42,8 +42,8 @@ describe("the ledger is read", () => {
 
     expect(report.ledger).toMatchObject({ format: "1.0" });
     expect(report.drift.unknown).toEqual([
-      { hash: "two", when: null, name: null },
-      { hash: odd, when: 2_000, name: odd },
+      { hash: "two", when: null, name: null, appliedAt: null },
+      { hash: odd, when: 2_000, name: odd, appliedAt: null },
     ]);
   });
 

@@ -114,16 +114,16 @@ describe("a project's files", () => {
     const ended = await neonMigrateIn(makeProject(files, null), ["plan", ...words]);
 
     expect(ended.exitCode).toBe(1);
-    expect(ended.stdout).toContain(message);
-    expect(ended.stdout).not.toMatch(/geheim|redacted/);
+    expect(ended.stderr).toContain(message);
+    expect(`${ended.stdout}${ended.stderr}`).not.toMatch(/geheim|redacted/);
   });
 
   test("do not count where the command line and the environment name everything", async () => {
     const project = makeProject({ ...PROJECT, ".env": "DATABASE_URL=mysql://h" }, null);
 
-    const { stdout } = await neonMigrateIn(project, ["plan"], { DATABASE_URL: "http://h" });
+    const { stderr } = await neonMigrateIn(project, ["plan"], { DATABASE_URL: "http://h" });
 
-    expect(stdout).toContain("The connection string of DATABASE_URL begins with http://");
+    expect(stderr).toContain("The connection string of DATABASE_URL begins with http://");
   });
 
   test("give `bundle --json` the ledger of the config, and of nothing else", async () => {

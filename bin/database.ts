@@ -1,6 +1,6 @@
 import { MigratorError } from "../lib/errors.ts";
 import { readConfig } from "../lib/target/config.ts";
-import { parseEndpoint } from "../lib/target/endpoint.ts";
+import { isNeonHost, parseEndpoint } from "../lib/target/endpoint.ts";
 import { resolveTarget } from "../lib/target/secret.ts";
 import type { Target } from "../lib/target/target.ts";
 import type { Project, ProjectOptions } from "./project.ts";
@@ -41,6 +41,7 @@ export async function withDatabase<Result>(
     return await work(async () => {
       const target = patient(withoutAdvice(await targetOf(project)), project);
       const { host, port } = parseEndpoint(target.url);
+      refuseAnotherServer(host, target.relay);
       const isHere = target.relay === null && LOOPBACK.test(host);
       if (!viaRelay && !isHere) return target;
       if (!told) console.error(`${host} is this machine: ${OVER_TCP} ${port}.`);
@@ -53,6 +54,15 @@ export async function withDatabase<Result>(
   } finally {
     await stop();
   }
+}
+
+/** @throws MigratorError where every answer would come from another server than the one that is named */
+function refuseAnotherServer(host: string, proxy: string | null): void {
+  if (proxy === null || !isNeonHost(host)) return;
+  throw new MigratorError(
+    "CONFIG_INVALID",
+    `NEON_WS_PROXY is set to ${proxy}, so the server there would answer instead of ${host}. Unset it to reach Neon, or name the database behind the proxy.`,
+  );
 }
 
 function patient(target: Target, { environment }: Project): Target {

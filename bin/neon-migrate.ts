@@ -10,6 +10,11 @@ import { Ending } from "./endings.ts";
 setFlagsFromString("--liftoff-only");
 // AWS' clients would say on eight lines of every command that they want a newer Node one day.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
+// A reader such as `head` that has seen enough is no failure.
+process.stdout.on("error", (thrown: NodeJS.ErrnoException) => {
+  if (thrown.code !== "EPIPE") throw thrown;
+  process.exit();
+});
 try {
   process.exitCode = await runCli(process.argv.slice(2));
 } catch (thrown) {

@@ -97,7 +97,12 @@ function ruling(flag: string, choices: readonly string[], description: string): 
 }
 
 /** The values of a request that says nothing. */
-const DEFAULTS: Readonly<Record<string, unknown>> = { ...parseRequest({}) };
+const DEFAULTS: Readonly<Record<string, unknown>> = {
+  timeoutMs: 900_000,
+  ...Object.fromEntries(
+    Object.entries(parseRequest({})).filter(([, value]) => value !== undefined && value !== null),
+  ),
+};
 
 /** Makes an option for a duration. `parseRequest` holds its limits, as for every other caller. */
 export function duration(name: string, key: string, description: string): Option {

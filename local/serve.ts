@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeAsset } from "../lib/compile/asset.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
+import type { LedgerPlace } from "../lib/target/target.ts";
 import { counted } from "../lib/text.ts";
 import { startSecrets } from "./aws/secrets.ts";
 import { startFunctionUrl } from "./function-url/function-url.ts";
@@ -16,6 +17,8 @@ import { startRelay } from "./relay/relay.ts";
 export interface Served {
   /** The folder of the migrations. */
   readonly folder: string;
+  /** Where the function finds its ledger. Default: the usual place. */
+  readonly ledger?: LedgerPlace | undefined;
   /** Builds the handler into a folder. Default: the prebuilt one that the package ships. */
   readonly build?: (folder: string) => Promise<unknown>;
 }
@@ -26,7 +29,7 @@ export interface Served {
  * @throws MigratorError for a folder that does not compile
  * @throws Error where PostgreSQL's programs are not installed, with the line that installs them
  */
-export async function serve({ folder, build }: Served): Promise<void> {
+export async function serve({ folder, ledger, build }: Served): Promise<void> {
   // From here on a signal does not end this process at once: servers and files would be left behind.
   let isEnding = false;
   const ended = untilSignal().then(() => {
@@ -43,7 +46,7 @@ export async function serve({ folder, build }: Served): Promise<void> {
     const asset = join(scratch, "asset");
     await writeAsset(bundle, asset, handler);
     const migrations = counted(bundle.migrations.length, "migration");
-    const stop = await start(postgres, asset, { folder, migrations });
+    const stop = await start(postgres, asset, { folder, migrations, ledger });
     await ended;
     console.error("Ending …");
     await stop();
@@ -61,7 +64,7 @@ export async function serve({ folder, build }: Served): Promise<void> {
 async function start(
   postgres: LocalPostgres,
   handlerDirectory: string,
-  of: Pick<Greeting, "folder" | "migrations">,
+  { ledger, ...of }: Pick<Greeting, "folder" | "migrations"> & Pick<Served, "ledger">,
 ): Promise<() => Promise<void>> {
   const owner = await postgres.admin.createRole("neondb_owner");
   await postgres.admin.createDatabase("neondb", { owner: owner.name });
@@ -77,6 +80,7 @@ async function start(
       ...service.environment,
       DATABASE_URL_SECRET: "shop/database-url",
       NEON_WS_PROXY: relay.address,
+      ...(ledger === undefined ? {} : { LEDGER_SCHEMA: ledger.schema, LEDGER_TABLE: ledger.table }),
     },
   });
   service.deploy(lambda);

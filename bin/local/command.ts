@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { failedReport } from "../../lib/report/report.ts";
+import { DEFAULT_LEDGER } from "../../lib/target/target.ts";
 import { serve } from "../../local/serve.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { printAnswer } from "../print.ts";
@@ -17,7 +18,10 @@ export async function localCommand(options: LocalOptions): Promise<number> {
   let project: Project | null = null;
   try {
     project = await readProject(options, false);
-    await serve({ folder: project.folder });
+    const { folder, ledger } = project;
+    const isUsual =
+      ledger.schema === DEFAULT_LEDGER.schema && ledger.table === DEFAULT_LEDGER.table;
+    await serve({ folder, ...(isUsual ? {} : { ledger }) });
     return EXIT_CODE.done;
   } catch (thrown) {
     const report = failedReport(randomUUID(), thrown);

@@ -74,7 +74,7 @@ function nextSteps(
 ): readonly string[] {
   return [
     ...leftBehind(report),
-    ...(retryable ? ["The same call may succeed later, as it is."] : []),
+    ...(retryable ? ["Run it again later: nothing has to be changed first."] : []),
     ...(typeof advice === "string" ? [indented(forCommand(advice, hasFolder))] : []),
     ...(typeof query === "string" ? [`    ${indented(query)}`] : []),
   ];

@@ -165,7 +165,7 @@ const TABLE: readonly Row[] = [
   [
     /^23502/,
     (of) => !writesRows(of),
-    "The column comes with this migration, and is empty in the rows that are there. Give it a DEFAULT, or fill it in a statement before this one, then run again.",
+    "The column comes with this migration, and is empty in the rows that are there. Give it a DEFAULT; or add it without NOT NULL, fill it, and set NOT NULL then.",
   ],
   [/^22/, ({ server }) => server.position !== null, CORRECT],
   [

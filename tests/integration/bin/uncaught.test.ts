@@ -118,9 +118,11 @@ test("a run in the middle of a migration tells how far it was, and leaves nothin
   expect(ended.exitCode).toBe(1);
   const report = expectReport(JSON.parse(ended.stdout));
   expect(report).toMatchObject({
-    error: { code: "INTERNAL", migration: "0000_slow", statement: { index: 2 } },
+    error: { code: "INTERNAL", migration: "0000_slow" },
     pending: [{ tag: "0000_slow", done: 0 }],
   });
+  // The answer to the first statement may still be on its way.
+  expect([1, 2]).toContain(report.error?.statement?.index);
   expect(ended.stdout + ended.stderr).not.toContain(database.owner.password);
   expect(await everythingIn(database)).toEqual(found);
 

@@ -13,6 +13,7 @@ import { addCheck } from "./check/options.ts";
 import { addCompletion } from "./completion/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { addHelp } from "./help.ts";
+import { addInit } from "./init/options.ts";
 import { addInvoke } from "./invoke/options.ts";
 import { addLocal } from "./local/options.ts";
 import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
@@ -61,6 +62,7 @@ function createProgram(end: (exitCode: number) => void): Command {
     .addOption(exitCodeWhenPending());
   add("status", "say what is applied and pending, and which run is under way");
   addInvoke(program, end);
+  addInit(program, end);
   addCheck(program, end);
   addAmendments(program, end);
   addBundle(program, end);

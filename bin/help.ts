@@ -62,6 +62,15 @@ const HELP: Readonly<Record<string, HelpText>> = {
     environment: AWS,
     page: "events.md",
   },
+  init: {
+    examples: [
+      ["init", "what there is in this project, and in its database"],
+      ["init --for terraform", "the file that deploys its migrations, as a diff"],
+      ["init --for terraform --yes", "write it"],
+    ],
+    environment: PROJECT,
+    page: "configuration.md",
+  },
   check: {
     examples: [
       ["check --since origin/main", "in a pull request: only what is new"],

@@ -6,6 +6,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   check: ["lint", "test", "validate", "verify"],
   repair: ["fix", "force", "mend", "merge", "resolve"],
   baseline: ["adopt", "fake", "mark", "stamp"],
+  init: ["configure", "eject", "scaffold", "setup"],
   bundle: ["build", "compile", "pack", "package"],
   invoke: ["call", "lambda", "remote", "trigger"],
   local: ["dev", "serve", "start"],

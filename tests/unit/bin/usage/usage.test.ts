@@ -5,8 +5,8 @@ import { describe, expect, test, vi } from "vitest";
 import { runCli } from "../../../../bin/cli.ts";
 
 const COMMANDS = [
-  ...["up", "plan", "status", "invoke", "check", "baseline", "repair", "bundle", "local"],
-  "completion",
+  ...["up", "plan", "status", "invoke", "init", "check", "baseline", "repair", "bundle"],
+  ...["local", "completion"],
 ];
 
 /** Runs a command line that never comes to its work, and returns what it printed. */

@@ -1,0 +1,34 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** The commands of the program that installs a project's packages. */
+export interface PackageManager {
+  readonly name: string;
+  readonly install: string;
+  readonly exec: string;
+  readonly run: string;
+  /** The step of a workflow that brings it; null where it comes with Node. */
+  readonly setup: string | null;
+}
+
+const NPM: PackageManager = {
+  ...{ name: "npm", install: "npm ci", exec: "npx", run: "npm run", setup: null },
+};
+
+const OTHERS: Readonly<Record<string, PackageManager>> = {
+  "pnpm-lock.yaml": {
+    ...{ name: "pnpm", install: "pnpm install --frozen-lockfile", exec: "pnpm exec" },
+    ...{ run: "pnpm run", setup: "      - uses: pnpm/action-setup@v4\n" },
+  },
+  "yarn.lock": {
+    ...{ name: "yarn", install: "yarn install --frozen-lockfile", exec: "yarn", run: "yarn run" },
+    setup: null,
+  },
+};
+
+/** Tells the package manager by its lock file. */
+export function packageManagerOf(cwd: string): PackageManager {
+  const [, found = NPM] =
+    Object.entries(OTHERS).find(([file]) => existsSync(join(cwd, file))) ?? [];
+  return found;
+}

@@ -1,0 +1,85 @@
+import type { Colors } from "picocolors/types.js";
+import { counted } from "../../lib/text.ts";
+import { indented, lineTexts, printableTexts } from "../render/printable.ts";
+import type { InitFile } from "./file.ts";
+import type { DatabaseFinding, Findings } from "./findings.ts";
+import { TOOLS } from "./tools.ts";
+
+/** The output of `init --json`. */
+export interface InitOutput extends Findings {
+  /** Null without `--for`. */
+  readonly deployment: InitFile | null;
+}
+
+/** Renders what was found, and the file as a diff. Pure. */
+export function renderInit(output: InitOutput, yes: boolean, colors: Colors): string {
+  const { deployment } = output;
+  const found = foundLines(output, colors);
+  if (deployment === null) return [...found, "", ...nextLines(output, colors)].join("\n");
+  return [...found, "", ...fileLines(deployment, output, yes, colors)].join("\n");
+}
+
+function foundLines(output: InitOutput, colors: Colors): readonly string[] {
+  const { name, config, folder, migrations, ledger, tools } = lineTexts(output);
+  const rows: readonly (readonly [string, string])[] = [
+    ["Package", name],
+    ["Config", config ?? "no drizzle.config file"],
+    ["Migrations", `${counted(migrations, "migration")} in ${folder}`],
+    ["Ledger", `${ledger.schema}.${ledger.table} (${ledger.from})`],
+    ["Database", databaseText(printableTexts(output.database), colors)],
+    [
+      "Deploys by",
+      tools.map(({ tool, file }) => `${tool} (${file})`).join(", ") || "no file of a known tool",
+    ],
+  ];
+  return rows.map(([label, text]) => `${colors.bold(label.padEnd(11))} ${text}`);
+}
+
+function databaseText({ from, state, message }: DatabaseFinding, colors: Colors): string {
+  const text = indented(message);
+  if (state === "not-named") return colors.yellow(text);
+  const isGood = state === "pending" || state === "up-to-date";
+  return `${from}. ${isGood ? text : colors.yellow(text)}`;
+}
+
+function nextLines({ database, tools }: InitOutput, colors: Colors): readonly string[] {
+  const tool = tools[0]?.tool;
+  const next = database.next === null ? [] : [`Next: ${colors.bold(database.next)}`];
+  const init = `neon-migrate init --for ${tool ?? TOOLS.join("|")}`;
+  return [...next, `The file that deploys them: ${colors.bold(init)}`];
+}
+
+function fileLines(
+  file: InitFile,
+  { database }: InitOutput,
+  yes: boolean,
+  colors: Colors,
+): readonly string[] {
+  const { path } = lineTexts(file);
+  if (file.before === "same") return [colors.green(`${path} is there, with this content.`)];
+  const marks: Readonly<Record<string, (text: string) => string>> = {
+    "+": colors.green,
+    "-": colors.red,
+  };
+  const before = file.before === "none" ? "a new file" : "changed";
+  const isFirst = database.state === "not-baselined" || database.state === "ledger-elsewhere";
+  return [
+    colors.bold(`${path} (${before})`),
+    ...printableTexts(file.diff).map((line) => (marks[line.charAt(0)] ?? String)(line)),
+    "",
+    outcome(file, yes, colors),
+    ...(isFirst ? [`Before the first deployment: ${colors.bold(database.next ?? "")}`] : []),
+  ];
+}
+
+function outcome(file: InitFile, yes: boolean, colors: Colors): string {
+  const { path, free, tool } = lineTexts(file);
+  if (file.written) return colors.green(`Written: ${path}.`);
+  if (file.before === "none") {
+    return colors.yellow("Nothing was written. Repeat with --yes to write it.");
+  }
+  const other = `neon-migrate init --for ${tool} --out ${free ?? "ANOTHER_FILE"}`;
+  return colors.yellow(
+    `Nothing was written: ${path} is there and says something else.${yes ? " --yes alone does not replace it." : ""} A file beside it: ${other}. To replace it: --out ${path} --yes.`,
+  );
+}

@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import type { Colors } from "picocolors/types.js";
 import {
   type AssetOptions,
   type BundleSummary,
   makeAsset,
 } from "../../lib/compile/asset-summary.ts";
-import { packageRoot } from "../../lib/package-root.ts";
 import type { ProjectSummary } from "../../lib/project/names.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { DEFAULT_LEDGER, type LedgerPlace } from "../../lib/target/target.ts";
@@ -85,7 +83,7 @@ function renderSummary(summary: BundleSummary, { ledger }: Project, colors: Colo
 function nextLines(out: string): readonly string[] {
   return [
     `Next: make a Lambda function of ${out}, handler index.handler, nodejs22.x or nodejs24.x, arm64 or x86_64, with its secret in DATABASE_URL_SECRET;`,
-    `  ${join(packageRoot(), "infra/examples")} has it for Terraform, SAM, SST and Serverless.`,
+    "  neon-migrate init --for TOOL writes that for CDK, Terraform, SAM, SST or Serverless.",
     "Then have it apply what is pending: neon-migrate invoke NAME-OF-THE-FUNCTION",
   ];
 }

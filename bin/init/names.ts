@@ -25,6 +25,8 @@ export function namesOf(name: string): Names | null {
     .split(/[^a-z0-9]+/)
     .filter((word) => word !== "");
   if (words.length === 0) return null;
+  // A function is called NAME-migrations.
+  if (words.length > 1 && words.at(-1) === "migrations") words.pop();
   // Every tool wants a letter first.
   const started = /^\d/.test(words[0] ?? "") ? ["app", ...words] : words;
   const plain = started.join("-").slice(0, MAX_LENGTH).replace(/-$/, "");

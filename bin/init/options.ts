@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { EXIT_CODE } from "../exit-code.ts";
 import { choice, withDatabase } from "../options.ts";
 import type { InitOptions } from "./file.ts";
 import { TOOLS } from "./tools.ts";
@@ -11,7 +12,12 @@ export function addInit(program: Command, end: (exitCode: number) => void): void
     .option("--out <file>", "the file to write; default: where the tool looks for one")
     .option("--name <name>", "the project's name in that file; default: that of package.json")
     .option("--yes", "write; without it the file is only shown", false)
-    .action(async (options: InitOptions) => {
+    .action(async (options: InitOptions, command: Command) => {
+      const { for: tool, out, name, yes } = options;
+      if (tool === undefined && (yes || out !== undefined || name !== undefined)) {
+        const message = "error: --out, --name and --yes belong to --for TOOL";
+        command.error(message, { exitCode: EXIT_CODE.usage });
+      }
       const { initCommand } = await import("./command.ts");
       end(await initCommand(options));
     });

@@ -62,14 +62,26 @@ function fileLines(
     "-": colors.red,
   };
   const before = file.before === "none" ? "a new file" : "changed";
-  const isFirst = database.state === "not-baselined" || database.state === "ledger-elsewhere";
   return [
     colors.bold(`${path} (${before})`),
     ...printableTexts(file.diff).map((line) => (marks[line.charAt(0)] ?? String)(line)),
     "",
     outcome(file, yes, colors),
-    ...(isFirst ? [`Before the first deployment: ${colors.bold(database.next ?? "")}`] : []),
+    ...firstLines(database, file, colors),
   ];
+}
+
+/** Says what comes before the first deployment, which would fail. */
+function firstLines(
+  { state, next }: DatabaseFinding,
+  { tool }: InitFile,
+  colors: Colors,
+): readonly string[] {
+  if (next === null) return [];
+  if (state === "not-baselined") return [`Before the first deployment: ${colors.bold(next)}`];
+  if (state !== "ledger-elsewhere") return [];
+  const named = next.replace("neon-migrate status", `neon-migrate init --for ${tool}`);
+  return [`If that is this project's ledger, name it: ${colors.bold(named)}`];
 }
 
 function outcome(file: InitFile, yes: boolean, colors: Colors): string {

@@ -268,6 +268,25 @@ describe("init says what it found:", () => {
     expect(existsSync(join(project, "template.yaml"))).toBe(false);
   });
 
+  test("a ledger under another name, and the command that writes the file with it", async ({
+    database,
+  }) => {
+    const row = `insert into other.__drizzle_migrations (hash, created_at) values (${HASH}, 1000)`;
+    await database.sqlAsOwner(`${LEDGER("other")} ${row}`);
+    const env = { ".env": `DATABASE_URL=${database.url}` };
+    const project = makeProject({ ...FOLDER, ...env }, null);
+    const words = ["init", "--for", "sam", "--folder", "migrations", "--relay"];
+
+    const { stdout } = await neonMigrateIn(project, words);
+    const [, flags = ""] = /neon-migrate init --for sam (--ledger-\S+ .*)\n$/.exec(stdout) ?? [];
+    const named = await neonMigrateIn(project, [...words, ...flags.split(" "), "--yes"]);
+
+    expect(named.stdout).toContain("1 of 1 migration applied.");
+    expect(readFileSync(join(project, "template.yaml"), "utf8")).toContain(
+      `          LEDGER_SCHEMA: "other"\n          LEDGER_TABLE: "__drizzle_migrations"\n`,
+    );
+  });
+
   test("no database at all, and one that does not answer", async () => {
     const project = makeProject({ ...PROJECT, "template.yaml": "Resources: {}" }, null);
 

@@ -86,6 +86,8 @@ describe("wrong usage", () => {
     [["repair"], "repair takes exactly one of --accept TAG, --merge-ledgers and --resolve TAG"],
     [["baseline"], "required option '--to <tag>' not specified"],
     [["up", "--quiet", "--verbose"], "option '--quiet' cannot be used with option '--verbose'"],
+    [["init", "--yes"], "error: --out, --name and --yes belong to --for TOOL"],
+    [["init", "--for", "pulumi"], "Allowed choices are cdk, terraform, sam, sst, serverless,"],
     [["completion", "csh"], "Allowed choices are bash, zsh, fish."],
   ])("%j speaks of the flag, and names the command's help", async (words, message) => {
     const { exitCode, stderr } = await said(...words);

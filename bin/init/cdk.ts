@@ -36,13 +36,19 @@ function databaseOf({ names, secret, parameter, variables }: Facts) {
       place: "{ parameter }",
     };
   }
-  const make = secret.startsWith("arn:") ? "fromSecretCompleteArn" : "fromSecretNameV2";
+  const make = makerOf(secret);
   const field = fields({ field: variables.DATABASE_URL_SECRET_FIELD });
   return {
     module: 'import { Secret } from "aws-cdk-lib/aws-secretsmanager";',
     source: `  const secret = Secret.${make}(scope, ${id}, ${JSON.stringify(secret)});`,
     place: field === "" ? "{ secret }" : `{ secret, ${field} }`,
   };
+}
+
+/** An ARN ends with six random characters, or has been cut off before them. */
+function makerOf(secret: string): string {
+  if (!secret.startsWith("arn:")) return "fromSecretNameV2";
+  return /-[A-Za-z0-9]{6}$/.test(secret) ? "fromSecretCompleteArn" : "fromSecretPartialArn";
 }
 
 function fields(named: Readonly<Record<string, string | undefined>>): string {

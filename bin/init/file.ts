@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, posix, relative, resolve } from "node:path";
-import { MigratorError } from "../../lib/errors.ts";
+import { MigratorError, toError } from "../../lib/errors.ts";
 import { asRecord, asText, parseJson } from "../../lib/json.ts";
 import type { DatabaseOptions } from "../database.ts";
 import type { Project } from "../project.ts";
@@ -61,10 +61,22 @@ export function makeFile(
   };
   const file = make(named);
   if (!yes || file.before === "same" || (file.before === "other" && out === undefined)) return file;
-  mkdirSync(dirname(resolve(file.path)), { recursive: true });
-  // A file that has appeared since is not the one of the diff.
-  writeFileSync(file.path, file.content, { flag: file.before === "none" ? "wx" : "w" });
+  write(file);
   return { ...file, written: true };
+}
+
+function write({ path, content, before }: InitFile): void {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true });
+    // A file that has appeared since is not the one of the diff.
+    writeFileSync(path, content, { flag: before === "none" ? "wx" : "w" });
+  } catch (thrown) {
+    const reason = toError(thrown).message;
+    throw new MigratorError(
+      "CONFIG_INVALID",
+      `${path} cannot be written: ${reason}. Name another file with --out.`,
+    );
+  }
 }
 
 function checkedNames(name: string): Names {
@@ -138,9 +150,10 @@ function usualFiles(
 function hasProviders(path: string): boolean {
   const folder = dirname(resolve(path));
   if (!existsSync(folder)) return false;
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(".tf") && join(folder, name) !== resolve(path))
-    .some((name) => readFileSync(join(folder, name), "utf8").includes("required_providers"));
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((each) => each.isFile() && each.name.endsWith(".tf"))
+    .filter(({ name }) => join(folder, name) !== resolve(path))
+    .some(({ name }) => readFileSync(join(folder, name), "utf8").includes("required_providers"));
 }
 
 function read(path: string): string | null {

@@ -106,6 +106,7 @@ describe("the file for", () => {
       {
         ...PROJECT,
         "cloud/cdk.json": "{}",
+        "terra form/folder.tf/a": "",
         "terra form/main.tf": "terraform {\n  required_providers {}\n}\n",
         "pnpm-lock.yaml": "",
         ".git/refs/remotes/origin/HEAD": "ref: refs/remotes/origin/trunk\n",
@@ -194,10 +195,12 @@ describe("a file that is there and says something else", () => {
 
     const folder = await neonMigrateIn(project, [...words, "--out", "migrations"]);
     const name = await neonMigrateIn(project, [...words, "--name", "商店"]);
+    const below = await neonMigrateIn(project, [...words, "--out", "package.json/sst.config.ts"]);
 
-    expect([folder, name].map(({ exitCode }) => exitCode)).toEqual([1, 1]);
+    expect([folder, name, below].map(({ exitCode }) => exitCode)).toEqual([1, 1, 1]);
     expect(folder.stderr).toContain("migrations is no file. Name the file to write with --out.");
     expect(name.stderr).toContain(`The name "商店" has no letter that every tool takes.`);
+    expect(below.stderr).toContain("package.json/sst.config.ts cannot be written: ");
     expect(existsSync(join(project, "sst.config.ts"))).toBe(false);
   });
 });

@@ -27,6 +27,10 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   "bin/endings.ts": [
     ["what was not committed is rolled back.", "tests/integration/bin/cli.test.ts"],
   ],
+  "bin/init/render.ts": [
+    ["Nothing was written. Repeat", "tests/integration/bin/init.test.ts"],
+    ["Nothing was written:", "tests/integration/bin/init.test.ts"],
+  ],
   "bin/invoke/errors.ts": [
     ["Nothing was run.", INVOKE, "name the function by its ARN. Nothing was run."],
     ["Nothing was run.", INVOKE, "or give this job a role. Nothing was run."],

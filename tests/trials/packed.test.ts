@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { TOOLS } from "../../bin/init/tools.ts";
 import { createTestDatabase } from "../setup/database.ts";
 import { writeJournaledFolder } from "../setup/folders.ts";
 import { installPackage, linkPackages, TSC } from "../setup/packed.ts";
@@ -117,6 +118,19 @@ describe("GIVEN the package as npm would install it", () => {
       `Node.js ${process.version}`,
     ]);
     expect(stderr.length).toBeLessThan(1_000);
+  });
+
+  test("WHEN its command line writes the file for each tool THEN the examples are inside, and TypeScript takes that for CDK", async () => {
+    const words = ["--name", "kiosk", "--ledger-table", "own", "--yes"];
+    for (const tool of TOOLS) {
+      const { stdout } = await node(CLI, "init", "--for", tool, ...words);
+      expect(stdout).toMatch(/\nWritten: \S+\.\n/);
+    }
+    const compilerOptions = { module: "Node16", strict: true, skipLibCheck: true, noEmit: true };
+    const config = { compilerOptions, files: ["migrations.ts"] };
+    await writeFile(join(app, "tsconfig.init.json"), JSON.stringify(config));
+
+    expect(await node(TSC, "-p", "tsconfig.init.json")).toEqual({ stdout: "", stderr: "" });
   });
 
   test("WHEN its command line migrates a database THEN Drizzle's migrator and the driver are inside", async () => {

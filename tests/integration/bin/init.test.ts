@@ -244,8 +244,10 @@ describe("init says what it found:", () => {
       null,
     );
 
-    const said = await neonMigrateIn(project, ["init", "--relay"]);
-    const json = await neonMigrateIn(project, ["init", "--relay", "--for", "sam", "--json"]);
+    const [said, json] = await Promise.all([
+      neonMigrateIn(project, ["init", "--relay"]),
+      neonMigrateIn(project, ["init", "--relay", "--for", "sam", "--json"]),
+    ]);
 
     expect([said.exitCode, json.exitCode, json.stderr]).toEqual([0, 0, ""]);
     expect(said.stdout).toContain("Package     @acme/Web_Kiosk.2\n");
@@ -295,7 +297,9 @@ describe("init says what it found:", () => {
 
     const none = await neonMigrateIn(project, ["init"]);
     const url = "postgres://u:geheim@127.0.0.1:1/d";
-    const gone = await neonMigrateIn(project, ["init", "--url", url]);
+    const gone = await neonMigrateIn(project, ["init", "--url", url], {
+      CONNECT_TIMEOUT_MS: "100",
+    });
 
     expect([none.exitCode, gone.exitCode]).toEqual([0, 0]);
     expect(none.stdout).toContain("Database    Nothing says where the database is.");

@@ -1,9 +1,9 @@
-import { CustomResource, Duration, Token } from "aws-cdk-lib";
-import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
+import { createHash } from "node:crypto";
+import { CustomResource, Duration, Lazy, Token } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { MAX_SERVICE_TIMEOUT_S, serviceTimeoutOf } from "../lib/events/redelivery.ts";
 import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
-import { longestSecondsOf } from "./functions.ts";
+import { type Functions, longestSecondsOf } from "./functions.ts";
 import type { NeonMigrationsProps, RunRequest } from "./props.ts";
 
 /** How long before CloudFormation gives a run up its answer is sent. */
@@ -15,25 +15,45 @@ const NOT_FOR_DEPLOYMENTS = ["action", "onFailure"];
 /** Makes the custom resource that fires the function when, and only when, its properties change. */
 export function makeRun(
   scope: Construct,
-  lambda: LambdaFunction,
+  { main, environment }: Functions,
   props: NeonMigrationsProps,
   hash: string,
 ): CustomResource {
   const seconds = longestSecondsOf(scope, props);
   const run = new CustomResource(scope, "Run", {
-    serviceToken: lambda.functionArn,
+    serviceToken: main.functionArn,
     resourceType: "Custom::NeonMigrations",
     serviceTimeout: Duration.seconds(serviceTimeoutOf(seconds, props.retryAttempts)),
     properties: {
       ...textsOf(scope, withinWait(props.request ?? {}, seconds)),
       MigrationsHash: hash,
+      Database: databaseOf(environment),
       ...(props.alwaysRun === true ? { SynthesisedAt: new Date().toISOString() } : {}),
     },
   });
   // The role's rights and the setting for retries must be there before the function is fired, and until the Delete.
   // Later children of the function are left out: one may be a permission for a service that waits for the run.
-  run.node.addDependency(...lambda.node.children);
+  run.node.addDependency(...main.node.children);
   return run;
+}
+
+/**
+ * Names the database and its ledger, so that CloudFormation fires the function for another one. A connection string goes
+ * in as a hash: CloudFormation would resolve a reference to a secret, and send the secret.
+ */
+function databaseOf(environment: Functions["environment"]): string {
+  return Object.entries(environment)
+    .map(([name, value]) => `${name}=${name === "DATABASE_URL" ? hashOf(value) : value}`)
+    .join(" ");
+}
+
+function hashOf(secret: string): string {
+  return Lazy.uncachedString({
+    produce: (context) =>
+      createHash("sha256")
+        .update(JSON.stringify(context.resolve(secret)))
+        .digest("hex"),
+  });
 }
 
 /** Ends a run before CloudFormation has given it up: it would go on behind the rollback. */

@@ -32,6 +32,8 @@ export interface Functions {
   readonly stream: LambdaFunction | undefined;
   readonly role: IRole;
   readonly logGroup: ILogGroup;
+  /** The variables that lead the functions to the database and its ledger. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
@@ -67,7 +69,7 @@ export function makeFunctions(
   }
   refuseOpenUrls(scope);
   warnOfIsolation(scope, props);
-  return { main, stream, role, logGroup };
+  return { main, stream, role, logGroup, environment };
 }
 
 function makeStream(

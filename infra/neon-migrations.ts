@@ -38,7 +38,7 @@ const SIGNED = { authType: FunctionUrlAuthType.AWS_IAM };
 
 /**
  * Runs a Drizzle folder's migrations during the deployment. A Lambda function holds them, and a custom resource fires
- * the function when, and only when, they have changed. Code that needs the new schema is deployed behind it:
+ * the function when they have changed, or the database, the request or the time-out has. Code that needs the new schema is deployed behind it:
  * `migrations.executeBefore(service)`.
  */
 export class NeonMigrations extends Construct implements IConnectable, IGrantable {
@@ -82,7 +82,8 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
         ? stream?.addFunctionUrl({ ...SIGNED, invokeMode: InvokeMode.RESPONSE_STREAM })
         : undefined;
     this.migrationsHash = summary.hash;
-    this.#run = props.runOnDeploy === false ? undefined : makeRun(this, main, props, summary.hash);
+    this.#run =
+      props.runOnDeploy === false ? undefined : makeRun(this, this.#functions, props, summary.hash);
   }
 
   /** The status of the run: `applied` or `up-to-date`. */

@@ -21,7 +21,13 @@ const MAX_RESPONSE_BYTES = 4_096;
 const REASON_LENGTHS = [1_000, 500, 200, 50, 0];
 
 /** The properties that CloudFormation and our construct set. Others are left alone: people add some to force an Update. */
-const OWN_PROPERTIES = ["ServiceToken", "ServiceTimeout", "MigrationsHash", "SynthesisedAt"];
+const OWN_PROPERTIES = [
+  "ServiceToken",
+  "ServiceTimeout",
+  "MigrationsHash",
+  "Database",
+  "SynthesisedAt",
+];
 
 /** A custom resource. We answer it ourselves, or CDK's Provider framework does, if that was invoked. */
 export function cloudformation(event: unknown): Caller | null {
@@ -97,7 +103,7 @@ async function respond(event: CustomResourceEvent, { report, call }: End): Promi
 
 /** Whether our own ARN is the service token: then nobody stands in between, and the reply is ours to send. */
 function isDirect(event: CustomResourceEvent, { invokedFunctionArn }: InvocationContext): boolean {
-  const plain = (arn: unknown) => asText(arn).replace(/:\$LATEST$/, "");
+  const plain = (arn: unknown) => asText(arn).replace(/:\$LATEST(?:\.PUBLISHED)?$/, "");
   return plain(event.ServiceToken) === plain(invokedFunctionArn);
 }
 

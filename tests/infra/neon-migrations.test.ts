@@ -46,7 +46,30 @@ describe("GIVEN nothing but migrations and a secret", () => {
       ServiceToken: { "Fn::GetAtt": ["MigrationsFunction0E989F76", "Arn"] },
       ServiceTimeout: "1920",
       MigrationsHash: migrations.migrationsHash,
+      Database: "DATABASE_URL_SECRET=shop/database-url",
     });
+  });
+
+  test("WHEN another database or ledger is named THEN the run has other properties, and never a connection string", () => {
+    const url = "postgres://owner:word@ep-a.eu-central-1.aws.neon.tech/shop";
+    const named = (name: string) => ({ unsafePlainText: `${url}${name}` });
+    const databases = [
+      scene(),
+      scene((within) => ({ databaseUrl: { secret: ownSecret(within) } })),
+      scene({ ledger: { schema: "one" } }),
+      scene({ ledger: { table: "one" } }),
+      scene({ databaseUrl: named("1") }),
+      scene({ databaseUrl: named("2") }),
+      scene((within) => ({
+        databaseUrl: { unsafePlainText: ownSecret(within).secretValue.unsafeUnwrap() },
+      })),
+    ].map(({ stack }) => JSON.stringify(runOf(stack).Database));
+
+    expect(new Set(databases).size).toBe(databases.length);
+    expect(databases.join(" ")).not.toMatch(/postgres:|resolve:/);
+    expect(runOf(scene({ databaseUrl: named("1") }).stack).Database).toMatch(
+      /^DATABASE_URL=[0-9a-f]{64}$/,
+    );
   });
 
   test("WHEN its attributes are read THEN there is one for everything that the function answers", () => {

@@ -231,6 +231,7 @@ describe("a custom resource is answered by us", () => {
   test.each([
     [arn, arn, true],
     [arn, `${arn}:$LATEST`, true],
+    [arn, `${arn}:$LATEST.PUBLISHED`, true],
     [`${arn}:live`, `${arn}:live`, true],
     [`${arn}:live`, `${arn}:7`, false],
     [`${arn}-framework`, arn, false],

@@ -94,7 +94,10 @@ describe("a field of a tool is known", () => {
     ["of a tracer", { transaction: "each", _datadog: { "x-datadog-trace-id": "1" } }],
     ["of a signed address", post({ transaction: "each" }, { queryStringParameters: signed })],
     ["of CloudFormation", resource({ ServiceToken: "arn", ServiceTimeout: "960" })],
-    ["of our construct", resource({ MigrationsHash: "5f", SynthesisedAt: "2026-11-25" })],
+    [
+      "of our construct",
+      resource({ MigrationsHash: "5f", Database: "shop", SynthesisedAt: "2026-11-25" }),
+    ],
     ["of a template that forces an Update", resource({ Version: "7", Trigger: "x" })],
     ["of a hook", hook({ transaction: "each", neonMigrations: {}, approvers: "all" })],
     ["of a value with quotes and colons", post('{"timeoutMs":"5000","ahead":"warn"}')],

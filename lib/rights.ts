@@ -9,6 +9,11 @@ import { pause } from "./wait.ts";
 const PATIENCE_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 16_000;
+/** An attempt that begins later would be cut off before AWS has answered it. A short time is halved. */
+const LAST_ATTEMPT_MS = 1_000;
+
+/** An attempt that was cut off. What it would have said is what AWS said before. */
+const CUT_OFF = /Abort|Timeout/i;
 
 /** AWS' names for a right that is missing, and for credentials that are so new that not every host knows them. */
 const NAMES =
@@ -64,7 +69,8 @@ export async function withRights<Result>(
   clock: Clock = { now: Date.now, pause },
 ): Promise<Result> {
   const begun = clock.now();
-  const end = Math.min(until, begun + PATIENCE_MS);
+  const end = Math.min(until - Math.min(LAST_ATTEMPT_MS, (until - begun) / 2), begun + PATIENCE_MS);
+  let last: Error | null = null;
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await attemptOnce(call);
     const waitedMs = attempt === 1 ? 0 : clock.now() - begun;
@@ -73,23 +79,30 @@ export async function withRights<Result>(
       return outcome.result;
     }
     const leftMs = end - clock.now();
-    if (leftMs <= 0) throw new StillDenied(outcome.refusal, waitedMs);
-    const reason = reasonOf(outcome.refusal);
-    if (attempt === 1) log("rights.denied", { denied, reason, tryForMs: leftMs });
+    const refusal = refusalIn(outcome.thrown, last, leftMs);
+    if (leftMs <= 0) throw new StillDenied(refusal, waitedMs);
+    if (attempt === 1)
+      log("rights.denied", { denied, reason: reasonOf(refusal), tryForMs: leftMs });
+    last = refusal;
     await clock.pause(Math.min(pauseMs(attempt), leftMs));
   }
 }
 
-/** The result of one attempt, or AWS' refusal. Throws any other error. */
 async function attemptOnce<Result>(
   call: () => Promise<Result>,
-): Promise<{ readonly result: Result } | { readonly refusal: Error }> {
+): Promise<{ readonly result: Result } | { readonly thrown: unknown }> {
   try {
     return { result: await call() };
   } catch (thrown) {
-    if (!isDenied(thrown)) throw thrown;
-    return { refusal: toError(thrown) };
+    return { thrown };
   }
+}
+
+/** Returns AWS' refusal; for an attempt that the end has cut off, the one before it. Throws any other error. */
+function refusalIn(thrown: unknown, before: Error | null, leftMs: number): Error {
+  if (isDenied(thrown)) return toError(thrown);
+  if (leftMs <= 0 && before !== null && CUT_OFF.test(toError(thrown).name)) return before;
+  throw thrown;
 }
 
 function pauseMs(attempt: number): number {

@@ -2,7 +2,7 @@ import { MigratorError } from "../errors.ts";
 import { asRecord, asText } from "../json.ts";
 import type { BundleHashes, InvocationContext } from "./caller.ts";
 import type { Continuation } from "./continuation.ts";
-import { MAX_SERVICE_TIMEOUT_S, PAUSES_S } from "./redelivery.ts";
+import { PAUSES_S } from "./redelivery.ts";
 
 type Event = Readonly<Record<string, unknown>>;
 
@@ -61,7 +61,7 @@ function hashIn(properties: unknown): string {
  * new code is in force. Lambda tells nobody which delivery this is, so we go by what can be seen, and where that is not
  * certain it is the last one: an answer that says why is better than none. It is not the last where the event's URL was
  * signed just now, where this process has not left it to another delivery before, and where CloudFormation waits long
- * enough for one: a template that asks Lambda for no second delivery has no reason to.
+ * enough for one: a template that asks Lambda for no second delivery has no reason to, nor one that does not say how long.
  */
 export function isDeliveredAgain(
   event: Event,
@@ -70,7 +70,7 @@ export function isDeliveredAgain(
   const request = asText(event.RequestId);
   const age = ageOf(asText(event.ResponseURL));
   const { ServiceTimeout } = asRecord(event.ResourceProperties);
-  const patience = Number(ServiceTimeout ?? MAX_SERVICE_TIMEOUT_S);
+  const patience = Number(ServiceTimeout);
   if (request === left || age === null || age < -SKEW_S || age > FIRST_UNTIL_S) return false;
   if (!(patience >= age + ROOM_S + getRemainingTimeInMillis() / 1_000)) return false;
   left = request;

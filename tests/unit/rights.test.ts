@@ -119,11 +119,34 @@ describe("a right that is denied", () => {
     expect(world.attempts.at(-1)).toBe(60_000);
   });
 
-  test.each([500, 3_000, 20_000])("is never asked for past the deadline: %i ms", async (until) => {
-    const world = worldOf(() => KMS, until);
+  test.each([500, 3_000, 20_000])(
+    "is asked for until there is no time for AWS' answer: %i ms",
+    async (until) => {
+      const world = worldOf(() => KMS, until);
+      const last = until - Math.min(1_000, until / 2);
 
-    expect(await world.outcome).toMatchObject({ waitedMs: until });
-    expect(world.attempts.at(-1)).toBe(until);
+      expect(await world.outcome).toMatchObject({ waitedMs: last });
+      expect(world.attempts.at(-1)).toBe(last);
+    },
+  );
+
+  test.each(["AbortError", "TimeoutError"])(
+    "is still AWS' own refusal where the last attempt ends by %s",
+    async (name) => {
+      const world = worldOf((now) => (now < 4_000 ? KMS : awsError(name)), 5_000);
+
+      const thrown = await world.outcome;
+
+      expect(thrown).toBeInstanceOf(StillDenied);
+      expect(thrown).toMatchObject({ name: KMS.name, message: KMS.message, waitedMs: 4_000 });
+    },
+  );
+
+  test("is no refusal where the first attempt, or one with time behind it, is cut off", async () => {
+    const cutOff = awsError("TimeoutError");
+
+    expect(await worldOf(() => cutOff, 0).outcome).toBe(cutOff);
+    expect(await worldOf((now) => (now < 2_000 ? KMS : cutOff)).outcome).toBe(cutOff);
   });
 
   test("is asked for once where there is no time, and the log says nothing", async () => {

@@ -39,7 +39,7 @@ export function cloudformation(event: unknown): Caller | null {
     request: async (call) => {
       if (isDirect(event, call.context)) refuseForeignUrl(asText(event.ResponseURL));
       const other = await otherBundle(event, call);
-      if (other === null) return requestIn(event);
+      if (other === null) return await inTime(event, requestIn(event), call.context);
       if (other === "taken back") return null;
       stale = other;
       throw stale.error;
@@ -77,6 +77,18 @@ function requestIn(event: CustomResourceEvent): Request | null {
   }
   // A rollback is an Update by older code, which nothing tells from another one: refused, it leaves the stack stuck.
   return RequestType === "Update" ? { ...request, ahead: "warn" } : request;
+}
+
+/** Lets a run that we answer ourselves end while CloudFormation still waits for it. */
+async function inTime(
+  event: CustomResourceEvent,
+  request: Request | null,
+  context: InvocationContext,
+): Promise<Request | null> {
+  const waits = "ServiceTimeout" in asRecord(event.ResourceProperties);
+  if (request === null || !waits || !isDirect(event, context)) return request;
+  const { withinService } = await import("./on-use.ts");
+  return withinService(event, request, context);
 }
 
 /** Looks whether the deployment's bundle is ours. It comes first: code that is behind may not even know the properties. */

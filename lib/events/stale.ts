@@ -1,5 +1,6 @@
 import { MigratorError } from "../errors.ts";
 import { asRecord, asText } from "../json.ts";
+import type { Request } from "../request.ts";
 import type { BundleHashes, InvocationContext } from "./caller.ts";
 import type { Continuation } from "./continuation.ts";
 import { PAUSES_S } from "./redelivery.ts";
@@ -19,6 +20,9 @@ const VALIDITY_S = 7_200;
 
 /** Such a `ServiceTimeout` leaves room for a second delivery; the construct's without one leaves a minute. */
 const ROOM_S = 1.5 * PAUSE_S;
+
+/** So long before CloudFormation gives an event up the run of it ends, so that its answer still counts. */
+const ANSWER_MARGIN_S = 60;
 
 /** An event of CloudFormation that this function cannot serve now. */
 export interface Stale {
@@ -75,6 +79,35 @@ export function isDeliveredAgain(
   if (!(patience >= age + ROOM_S + getRemainingTimeInMillis() / 1_000)) return false;
   left = request;
   return true;
+}
+
+/**
+ * Shortens the run of an event that was delivered late: it must not go on behind the rollback. Where the event does not say
+ * how old it is, or for how long CloudFormation waits, the run stays as it is.
+ * @throws MigratorError `DEADLINE` where CloudFormation waits no longer
+ */
+export function withinService(
+  event: Event,
+  request: Request,
+  { getRemainingTimeInMillis }: InvocationContext,
+): Request {
+  const age = ageOf(asText(event.ResponseURL));
+  const patience = Number(asRecord(event.ResourceProperties).ServiceTimeout);
+  if (age === null || Number.isNaN(age) || !(patience > 0)) return request;
+  const margin = Math.min(ANSWER_MARGIN_S, patience / 4);
+  const leftMs = Math.floor((patience - Math.max(age, 0) - margin) * 1_000);
+  if (leftMs <= 0) throw tooLate(age, patience);
+  const { timeoutMs } = request;
+  return leftMs < (timeoutMs ?? getRemainingTimeInMillis())
+    ? { ...request, timeoutMs: leftMs }
+    : request;
+}
+
+function tooLate(age: number, patience: number): MigratorError {
+  return new MigratorError(
+    "DEADLINE",
+    `Lambda delivered the request ${Math.round(age)} s after CloudFormation sent it, and CloudFormation waits for ${patience} s in all (ServiceTimeout). Nothing was run, because it could go on behind the rollback. Deploy again.`,
+  );
 }
 
 /** Returns for how many seconds a presigned URL has been signed; null where it does not say. */

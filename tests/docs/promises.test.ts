@@ -61,7 +61,10 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   ],
   "lib/connection/errors.ts": [["What was not committed is rolled back;", BACK]],
   "lib/events/response-url.ts": [["Nothing was run, and nothing was sent.", DEPLOYMENT]],
-  "lib/events/stale.ts": [["Nothing was run.", "tests/bundle/lifecycle.test.ts"]],
+  "lib/events/stale.ts": [
+    ["Nothing was run.", "tests/bundle/lifecycle.test.ts"],
+    ["Nothing was run, because", "tests/unit/events/stale.test.ts"],
+  ],
   "lib/events/unsupported.ts": [["nothing was run.", RUN, "does not serve; nothing was run."]],
   "lib/execute/contention.ts": [
     ["it is not done.", BACK],

@@ -1,4 +1,4 @@
-import { CfnResource } from "aws-cdk-lib";
+import { CfnResource, Token } from "aws-cdk-lib";
 import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import type { NeonMigrationsProps } from "./props.ts";
@@ -36,11 +36,16 @@ export function refuseUnfit(scope: Construct, props: NeonMigrationsProps): void 
       `${scope.node.path}: streamingUrl does not stream in a vpc: Lambda's function URLs cannot. Ask for streamingFunction instead, and follow it with neon-migrate invoke <function> --tail, which can.`,
     );
   }
+  if (Token.isUnresolved(props.retryAttempts)) {
+    throw new Error(
+      `${scope.node.path}: retryAttempts must be known at synth, because the time for which CloudFormation waits depends on it. Write 0, 1 or 2.`,
+    );
+  }
   if (props.capacityProvider === undefined) return;
   const { memorySize = LEAST_MEMORY_MB } = props;
   const problem = onInstances(props);
   if (problem !== undefined) throw new Error(`${scope.node.path}: ${problem}`);
-  if (memorySize < LEAST_MEMORY_MB) {
+  if (!Token.isUnresolved(memorySize) && memorySize < LEAST_MEMORY_MB) {
     throw new Error(
       `${scope.node.path}: memorySize is ${memorySize} MB, and a function with a capacityProvider has ${LEAST_MEMORY_MB} MB at least.`,
     );

@@ -102,4 +102,23 @@ describe("GIVEN a capacity provider", () => {
   ])("WHEN there is %s beside it THEN the synth fails", (_, props, error) => {
     expect(() => scene((stack) => ({ capacityProvider, ...props(stack) }))).toThrow(error);
   });
+
+  test("WHEN the memory is known only at deployment THEN the function takes it", () => {
+    const memorySize = Lazy.number({ produce: () => 4_096 });
+
+    expect(functionsIn(scene({ capacityProvider, memorySize }).stack)).toMatchObject([
+      { MemorySize: 4_096 },
+    ]);
+  });
 });
+
+test.each([{}, { capacityProvider }])(
+  "WHEN retryAttempts is known only at deployment THEN the synth fails: %j",
+  (props) => {
+    const retryAttempts = Lazy.number({ produce: () => 1 });
+
+    expect(() => scene({ ...props, retryAttempts })).toThrow(
+      /retryAttempts must be known at synth, .* Write 0, 1 or 2\./,
+    );
+  },
+);

@@ -10,10 +10,14 @@ const PUT_TIMEOUT_MS = 10_000;
 const FIRST_PAUSE_MS = 200;
 
 /**
- * A URL of AWS, as CloudFormation makes them: a host under one of AWS' domains (the last one is the sovereign cloud's), by
+ * A URL of AWS: a host under one of AWS' domains (those of the sovereign cloud and of the isolated regions at the end), by
  * https, on its own port, without a user. Compared as text, so that no parser can be of another opinion.
  */
-const OF_AWS = /^https:\/\/(?:[a-z\d-]+\.)+amazonaws\.(?:com|com\.cn|eu)(?::443)?(?:[/?]|$)/i;
+const OF_AWS =
+  /^https:\/\/(?:[a-z\d-]+\.)+(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk)(?::443)?(?:[/?]|$)/i;
+
+/** The host of S3, of a bucket or not. Others under AWS' domains are anybody's, such as an API. */
+const OF_S3 = /^https:\/\/(?:[a-z\d-]+\.)?s3[.-]/i;
 
 /** The variables by which an SDK is led to another endpoint than AWS', for all services or one. */
 const ENDPOINT = /^AWS_ENDPOINT_URL(?:_[A-Z\d_]+)?$/;
@@ -24,11 +28,11 @@ const ENDPOINT = /^AWS_ENDPOINT_URL(?:_[A-Z\d_]+)?$/;
  * @throws MigratorError `ANSWER_REFUSED`, without the URL (a secret)
  */
 export function refuseForeignUrl(url: string, environment: NodeJS.ProcessEnv = process.env): void {
-  if (OF_AWS.test(url)) return;
+  if (OF_AWS.test(url) && OF_S3.test(url)) return;
   if (/^https?:\/\//i.test(url) && hasLocalEndpoint(environment)) return;
   throw new MigratorError(
     "ANSWER_REFUSED",
-    "The event asks for an answer to a URL that is not one of AWS: https, and a host under amazonaws.com. Nothing was run, and nothing was sent. Find out who invokes the function with it; for a stand-in of CloudFormation set AWS_ENDPOINT_URL.",
+    "The event asks for an answer to a URL that is not one of AWS: https, and a host of S3 under amazonaws.com. Nothing was run, and nothing was sent. Find out who invokes the function with it; for a stand-in of CloudFormation set AWS_ENDPOINT_URL.",
   );
 }
 

@@ -14,17 +14,22 @@ import type { Functions } from "./functions.ts";
 const FAILED_RUN: RunEnd = "run.failed";
 
 /**
- * The minutes at which the alarm looks. CloudWatch counts an error in the minute of the call, which may be 15 minutes
- * before its end, and all numbers come a few minutes late. An alarm on the last minute alone would see only zeros.
+ * The alarm looks so many minutes further back than a call may take. CloudWatch counts an error in the minute in which the
+ * call began, and all numbers come a few minutes late. An alarm on the last minute alone would see only zeros.
  */
-const MINUTES = 20;
+const LATE_MINUTES = 5;
 
 /**
  * Makes an alarm on failed runs, whoever fired them. It counts them in the log: a failure that was reported to
  * CloudFormation, to a pipeline or over HTTP is an answer, not an error of the function. It counts the functions'
  * errors, too, for a function that could not answer.
+ * @param longestS how long a call may take, in seconds
  */
-export function makeAlarm(scope: Construct, { main, stream, logGroup }: Functions): Alarm {
+export function makeAlarm(
+  scope: Construct,
+  { main, stream, logGroup }: Functions,
+  longestS: number,
+): Alarm {
   const period = Duration.minutes(1);
   const filter = new MetricFilter(scope, "FailedRuns", {
     logGroup,
@@ -51,7 +56,7 @@ export function makeAlarm(scope: Construct, { main, stream, logGroup }: Function
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: MINUTES,
+    evaluationPeriods: Math.ceil(longestS / 60) + LATE_MINUTES,
     datapointsToAlarm: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });

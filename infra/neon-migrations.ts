@@ -20,7 +20,7 @@ import { makeAlarm } from "./alarm.ts";
 import { annotateFindings } from "./annotate.ts";
 import { compileFolder } from "./compile.ts";
 import { makeRun } from "./custom-resource.ts";
-import { type Functions, makeFunctions } from "./functions.ts";
+import { type Functions, longestSecondsOf, makeFunctions } from "./functions.ts";
 import { withLedger } from "./ledger.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { grantEverywhere } from "./role.ts";
@@ -57,6 +57,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
   /** The function's role, so that a grant to the construct is a grant to the function. */
   readonly grantPrincipal: IRole;
   readonly #functions: Functions;
+  readonly #longestS: number;
   readonly #run: CustomResource | undefined;
   #alarm: Alarm | undefined;
 
@@ -71,6 +72,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
     }
     if (check !== false) annotateFindings(this, summary.findings, summary.folder, check?.failOn);
     this.#functions = makeFunctions(this, withLedger(this, props, summary.project), compiled);
+    this.#longestS = longestSecondsOf(this, props);
     const { main, stream, role, logGroup } = this.#functions;
     this.function = main;
     this.logGroup = logGroup;
@@ -178,7 +180,7 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
 
   /** Makes an alarm on failed runs, whoever fired them. Another call adds more actions to the same alarm. */
   alarmOnFailure(...actions: readonly IAlarmAction[]): Alarm {
-    this.#alarm ??= makeAlarm(this, this.#functions);
+    this.#alarm ??= makeAlarm(this, this.#functions, this.#longestS);
     this.#alarm.addAlarmAction(...actions);
     return this.#alarm;
   }

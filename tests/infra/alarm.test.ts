@@ -1,3 +1,4 @@
+import { Duration } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Topic } from "aws-cdk-lib/aws-sns";
@@ -7,6 +8,10 @@ import { createHandler } from "../../lib/handler/handler.ts";
 import { createLog } from "../../lib/log.ts";
 import { lambdaContext } from "../setup/lambda-context.ts";
 import { scene } from "../setup/synthesis.ts";
+
+const PROVIDER = {
+  capacityProviderArn: "arn:aws:lambda:eu-central-1:123456789012:capacity-provider:shop",
+};
 
 describe("GIVEN an alarm on failure", () => {
   test("WHEN it is asked for THEN it counts the function's errors and the runs that were answered as failed", () => {
@@ -36,6 +41,18 @@ describe("GIVEN an alarm on failure", () => {
       Metrics: Match.arrayWith([
         Match.objectLike({ Expression: "FILL(failed, 0) + FILL(errors, 0)" }),
       ]),
+    });
+  });
+
+  test.each([
+    ["90 minutes on instances", { capacityProvider: PROVIDER, timeout: Duration.minutes(90) }, 95],
+    ["90 seconds", { timeout: Duration.seconds(90) }, 7],
+  ])("WHEN a run may take %s THEN it looks back to its beginning", (_, props, periods) => {
+    const { stack, migrations } = scene(props);
+    migrations.alarmOnFailure();
+
+    Template.fromStack(stack).hasResourceProperties("AWS::CloudWatch::Alarm", {
+      EvaluationPeriods: periods,
     });
   });
 

@@ -267,7 +267,7 @@ describe("answers", () => {
       errorType: "INTERNAL",
       errorMessage: expect.stringContaining("403"),
     });
-    expect(await written(stack.database)).toEqual(WRITTEN.upToBooking);
+    expect(await written(stack.database)).toEqual(WRITTEN.nothing);
   });
 
   test("There is no way to S3", async () => {

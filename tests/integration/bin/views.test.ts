@@ -115,7 +115,7 @@ describe("what is printed", () => {
     expect(failed.stdout + failed.stderr).toMatch(/^\nMODIFIED/);
   });
 
-  test("by bundle, into the folder asset: what comes next, with a folder of examples that is there", async () => {
+  test("by bundle, into the folder asset: what comes next, and what writes it", async () => {
     const cwd = mkdtempSync(join(tmpdir(), "views-"));
     onTestFinished(() => rmSync(cwd, { recursive: true }));
     const handler = join(cwd, "handler");
@@ -125,12 +125,12 @@ describe("what is printed", () => {
 
     const ended = await neonMigrateIn(cwd, ["bundle", "--folder", folder, "--handler", handler]);
 
-    const [, next = "", examples = "", last] =
-      /\n\n(Next: .*)\n {2}(.*) has it for .*\n(.*)\n$/.exec(ended.stdout) ?? [];
+    const [, next = "", command = "", last] =
+      /\n\n(Next: .*)\n {2}(.*) writes that for .*\n(.*)\n$/.exec(ended.stdout) ?? [];
     expect(next).toContain(
       "a Lambda function of asset, handler index.handler, nodejs22.x or nodejs24.x",
     );
-    expect(readdirSync(examples)).toContain("terraform");
+    expect(command).toBe("neon-migrate init --for TOOL");
     expect(last).toContain("neon-migrate invoke ");
     expect(readdirSync(join(cwd, "asset"))).toContain("bundle.json");
   });

@@ -59,7 +59,7 @@ test("a peer that never answers the goodbye is not waited for", async () => {
   onTestFinished(() => void vi.useRealTimers());
 
   // Without the lock, which the server keeps until it notices.
-  const report = await run(target, bundle, { action: "status" });
+  const report = await run(target, bundle, { action: "plan" });
 
   expect(report.status).toBe("up-to-date");
   expect(front.turns).toMatch(/^cscscsc?$/);

@@ -69,6 +69,7 @@ const CASES: Readonly<Record<string, Case>> = {
     rows: ['{"lower":"acme","active":true,"count":"2"}'],
   },
   "a unique index that takes nulls for equal": {
+    since: 15,
     before: ORGS,
     statements: ["create unique index u on orgs (name) nulls not distinct where name is null"],
     sqlstate: "23505",
@@ -295,7 +296,13 @@ const ADVICE: readonly (readonly [string, string, readonly string[], RegExp])[] 
     /pg_trgm/,
   ],
   ["42883", "", ["select uuid_generate_v4()"], /"uuid-ossp"/],
-  ["0A000", "", ["create extension nothing_like_it"], /pg_available_extensions/],
+  [
+    // PostgreSQL 14 has only the missing file to say.
+    inject("postgresMajor") < 15 ? "58P01" : "0A000",
+    "",
+    ["create extension nothing_like_it"],
+    inject("postgresMajor") < 15 ? /./ : /pg_available_extensions/,
+  ],
   // others, and time
   ["57014", "", ["set statement_timeout = '50ms'", "select pg_sleep(60)"], /statement_timeout = 0/],
   [

@@ -151,7 +151,7 @@ function memoryOf(
  * Returns the longest time that the function may run.
  * @throws Error for more than Lambda allows
  */
-export function timeoutOf(scope: Construct, props: NeonMigrationsProps): Duration {
+function timeoutOf(scope: Construct, props: NeonMigrationsProps): Duration {
   const { timeout = Duration.seconds(MAX_TIMEOUT_SECONDS) } = props;
   const longest = longestTimeoutOf(props);
   if (timeout.isUnresolved() || timeout.toSeconds() <= longest) return timeout;

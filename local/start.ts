@@ -25,7 +25,7 @@ const LESSONS = [
   "Of two deployments at once one applied, and the other waited and had nothing to do.",
   "check had found what would have stopped the writes, with the SQL to put in its place.",
   "A broken migration left nothing behind. The stack went back, and the old code went on serving.",
-  "Its error said the file, the line, the column and the correction. The ledger is Drizzle's own.",
+  "The command line named file, line, column and correction. The ledger is Drizzle's own.",
 ];
 
 const NEXT = [

@@ -479,17 +479,20 @@ describe("the settings at the head of a file come first:", () => {
   });
 });
 
+/** Somebody who writes another row whenever a row is written. */
+const WRITES_TWICE = `
+  create function twice() returns trigger language plpgsql as $$ begin
+    if pg_trigger_depth() = 1 then insert into ${LEDGER} (hash, created_at) values ('more', 5); end if;
+    return new;
+  end $$;
+  create trigger twice before insert on ${LEDGER} for each row execute function twice()`;
+
 test("somebody who writes the ledger again and again is told of, and nothing stays", async ({
   database,
   target,
 }) => {
   await run(target, makeBundle(tables));
-  await database.sqlAsOwner(`
-    create function twice() returns trigger language plpgsql as $$ begin
-      if pg_trigger_depth() = 1 then insert into ${LEDGER} (hash, created_at) values ('more', 5); end if;
-      return new;
-    end $$;
-    create trigger twice before insert on ${LEDGER} for each row execute function twice()`);
+  await database.sqlAsOwner(WRITES_TWICE);
 
   const report = await run(target, makeBundle(tables, makeMigration("0001_a", 2_000, NOTE)));
 
@@ -530,12 +533,7 @@ test("is told as others' doing by a role that may not lock the ledger, and nothi
   target,
 }) => {
   await run(target, makeBundle(tables));
-  await database.sqlAsOwner(`
-    create function twice() returns trigger language plpgsql as $$ begin
-      if pg_trigger_depth() = 1 then insert into ${LEDGER} (hash, created_at) values ('more', 5); end if;
-      return new;
-    end $$;
-    create trigger twice before insert on ${LEDGER} for each row execute function twice()`);
+  await database.sqlAsOwner(WRITES_TWICE);
   const asGuest = await mayInsertOnly(database, relay.address);
 
   const report = await run(asGuest, makeBundle(tables, makeMigration("0001_a", 2_000, NOTE)));

@@ -153,7 +153,7 @@ export interface NeonMigrationsProps {
 
   /**
    * A VPC for the function, for databases that admit certain addresses only. The VPC needs a way to the internet for
-   * Neon, and to S3 for the answer to CloudFormation; see docs/construct.md.
+   * Neon, and to S3 for the answer to CloudFormation; see docs/reference/construct.md.
    * @default - none
    */
   readonly vpc?: IVpc;

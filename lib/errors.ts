@@ -1,4 +1,4 @@
-/** The code of every failure. Each code has its row in `docs/errors.md`. */
+/** The code of every failure. Each code has its row in `docs/reference/errors.md`. */
 export const ERROR_CODES = [
   // the folder, at build time
   "FOLDER_NOT_FOUND",

@@ -33,8 +33,11 @@ const NEXT = [
     "npx neon-migrate local",
     "the same stand-ins on a folder of your own (npm run local: this one)",
   ],
-  ["npx neon-migrate check", "what is dangerous in your migrations; docs/rules.md"],
-  ["docs/construct.md", "the construct for CDK; infra/examples has SAM, Terraform, SST and others"],
+  ["npx neon-migrate check", "what is dangerous in your migrations; docs/reference/rules.md"],
+  [
+    "docs/reference/construct.md",
+    "the construct for CDK; infra/examples has SAM, Terraform, SST and others",
+  ],
   ["docs/operations.md", "a database that is live already, drift, half-applied migrations"],
   ["README.md", "everything else, in the order in which it is needed"],
 ] as const;

@@ -33,7 +33,7 @@ function wireTable(figures: readonly WireFigure[]): string {
   return textTable(headings, rows);
 }
 
-/** Renders the ratios for which docs/performance.md sets goals, as far as they were measured. */
+/** Renders the ratios for which docs/explanation/performance.md sets goals, as far as they were measured. */
 export function renderGoals(figures: readonly WireFigure[]): string {
   const [drizzle = "", ours = "", statements = "", floor = ""] = distinct(
     figures.map(({ contestant }) => contestant),

@@ -34,7 +34,7 @@ function describeRule({ id, severity, summary }: (typeof RULES)[number]): object
   return {
     id,
     shortDescription: { text: summary },
-    help: { text: `See docs/rules.md of neon-lambda-migrator, section ${id}.` },
+    help: { text: `See docs/reference/rules.md of neon-lambda-migrator, section ${id}.` },
     defaultConfiguration: { level: severity },
   };
 }

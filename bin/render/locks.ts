@@ -24,7 +24,7 @@ export interface StatementLocks {
   linesFor(tag: string, index: number): readonly LockLine[];
 }
 
-/** Who has to wait for a lock, and who not (docs/locks.md). */
+/** Who has to wait for a lock, and who not (docs/reference/locks.md). */
 const BLOCKED: Readonly<Record<LockMode, string>> = {
   "ACCESS SHARE": "reads and writes go on",
   "ROW SHARE": "reads and writes go on",

@@ -58,11 +58,11 @@ export interface Migration {
   readonly lineEndsMatter?: true;
   /** The author's directives for the whole file; absent without any. */
   readonly directives?: FileDirectives;
-  /** The findings of the rules of `check`; see `docs/rules.md`. They never decide what is applied. */
+  /** The findings of the rules of `check`; see `docs/reference/rules.md`. They never decide what is applied. */
   readonly findings: readonly Finding[];
 }
 
-/** The directives for one statement, written as comments. See `docs/directives.md`. */
+/** The directives for one statement, written as comments. See `docs/reference/directives.md`. */
 export interface StatementDirectives {
   /** Longest wait for a lock, in ms, in place of the request's `ddlLockTimeoutMs`. */
   readonly lockTimeoutMs?: number;
@@ -153,7 +153,7 @@ export interface Touched extends ObjectName {
   /**
    * `table`, `index`, `view`, `type`, `function` … A statement can lock relations that it does not name. Then the
    * kind says how the name leads to them: `table-of-index`, `tables-of-constraint`, `tables-linked-by-foreign-key`,
-   * `parents-of-table`, … Such relations need not exist. See `docs/locks.md`.
+   * `parents-of-table`, … Such relations need not exist. See `docs/reference/locks.md`.
    */
   readonly kind: string;
   /** The strongest lock that the statement takes on it; absent if it takes no lock, or makes the object. */

@@ -1,4 +1,4 @@
-/** Every rule of `check`, in the order of `docs/rules.md`. A directive `allow` names one of these. */
+/** Every rule of `check`, in the order of `docs/reference/rules.md`. A directive `allow` names one of these. */
 export const RULE_IDS = [
   "index-not-concurrent",
   "index-dropped-not-concurrent",

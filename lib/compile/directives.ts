@@ -187,12 +187,15 @@ function withBoth<Said extends StatementDirectives>(before: Said, directive: Dir
 function rulesOf(directive: Directive): readonly RuleId[] {
   const words = directive.words.split(/[\s,]+/).filter((word) => word !== "");
   if (words.length === 0) {
-    throw problem(directive, "allow must name a rule of docs/rules.md");
+    throw problem(directive, "allow must name a rule of docs/reference/rules.md");
   }
   return words.map((word) => {
     const rule = RULE_IDS.find((each) => each === word);
     if (rule !== undefined) return rule;
-    throw problem(directive, `there is no rule ${quoted(word)}. docs/rules.md has them all`);
+    throw problem(
+      directive,
+      `there is no rule ${quoted(word)}. docs/reference/rules.md has them all`,
+    );
   });
 }
 

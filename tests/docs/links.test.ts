@@ -49,7 +49,7 @@ describe("GIVEN the package as npm publishes it", () => {
     expect(pages).toEqual(
       expect.arrayContaining([
         "README.md",
-        "docs/construct.md",
+        "docs/reference/construct.md",
         "docs/operations.md",
         "infra/examples/README.md",
         "local/README.md",

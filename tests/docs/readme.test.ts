@@ -5,7 +5,7 @@ import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
 import { expectAmendment } from "../setup/report-schema.ts";
 
 const readme = readFileSync("README.md", "utf8");
-const errors = readFileSync("docs/errors.md", "utf8");
+const errors = readFileSync("docs/reference/errors.md", "utf8");
 const scripts: Record<string, string> = JSON.parse(readFileSync("package.json", "utf8")).scripts;
 
 function blocks(language: string): readonly string[] {
@@ -33,7 +33,7 @@ describe("the README", () => {
   });
 });
 
-describe("docs/errors.md", () => {
+describe("docs/reference/errors.md", () => {
   test("has a row for every code and no other", () => {
     const table = errors.split("## Warnings")[0] ?? "";
     const rows = Array.from(table.matchAll(/^\|\s*`([A-Z_]+)`\s*\|/gm), ([, code]) => code);

@@ -2,7 +2,7 @@
 export interface LockSection {
   readonly title: string;
   readonly source: string;
-  /** The name of a statement in `docs/locks.md`, and a sample that runs on `LOCK_SCHEMA`. */
+  /** The name of a statement in `docs/reference/locks.md`, and a sample that runs on `LOCK_SCHEMA`. */
   readonly samples: readonly (readonly [name: string, sql: string])[];
 }
 
@@ -53,7 +53,7 @@ const ALTER = "https://www.postgresql.org/docs/18/sql-altertable.html";
 const CODE = "https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend";
 const SQL = (page: string): string => `https://www.postgresql.org/docs/18/${page}.html`;
 
-/** Every row of `docs/locks.md`. */
+/** Every row of `docs/reference/locks.md`. */
 export const LOCK_SECTIONS: readonly LockSection[] = [
   {
     title: "ALTER TABLE: columns",

@@ -79,7 +79,7 @@ function checkMigration(
 
 /** The bundle does not repeat a statement of megabytes. */
 const MAX_REWRITE_LENGTH = 10_000;
-const TOO_LONG = "-- Too long to be shown: see docs/rules.md for what to write instead.";
+const TOO_LONG = "-- Too long to be shown: see docs/reference/rules.md for what to write instead.";
 
 function toFinding(rule: Rule, problem: Problem, checked: Checked): Finding {
   const { statement, index, text, history } = checked;

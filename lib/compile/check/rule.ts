@@ -9,7 +9,7 @@ import type { Node } from "../sql/tree.ts";
 export interface Rule {
   readonly id: RuleId;
   readonly severity: Severity;
-  /** The reason for the rule in one sentence, as `docs/rules.md` and SARIF show it. */
+  /** The reason for the rule in one sentence, as `docs/reference/rules.md` and SARIF show it. */
   readonly summary: string;
   /** The kinds of statement that the rule reads, by the parser's names. */
   readonly kinds: readonly string[];

@@ -26,7 +26,7 @@ import {
 
 /**
  * Returns the objects that a statement names or locks, as far as its parse tree tells: each once, with the strongest
- * lock. The locks are those of PostgreSQL 18; a test tries each of them against a server (`docs/locks.md`).
+ * lock. The locks are those of PostgreSQL 18; a test tries each of them against a server (`docs/reference/locks.md`).
  */
 export function touchesOf(stmt: Node): readonly Touched[] {
   const [name = ""] = Object.keys(stmt);

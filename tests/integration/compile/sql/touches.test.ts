@@ -179,13 +179,16 @@ const known = ([name]: readonly [string, string]): boolean =>
   (SINCE[name] ?? 0) <= inject("postgresMajor");
 
 describe.each(LOCK_SECTIONS)("$title", ({ samples }) => {
-  test.each(samples.filter(known))("%s locks what docs/locks.md says", async (_name, sql) => {
-    const cut = cutStatements(sql);
-    const [statement] = cut.ok ? cut.statements : [];
-    const claims = await claimed(statement?.touches ?? []);
+  test.each(samples.filter(known))(
+    "%s locks what docs/reference/locks.md says",
+    async (_name, sql) => {
+      const cut = cutStatements(sql);
+      const [statement] = cut.ok ? cut.statements : [];
+      const claims = await claimed(statement?.touches ?? []);
 
-    await (statement?.mode === "alone" ? expectWaits(sql, claims) : expectHeld(sql, claims));
-  });
+      await (statement?.mode === "alone" ? expectWaits(sql, claims) : expectHeld(sql, claims));
+    },
+  );
 });
 
 test("without ONLY the same lock is taken on what inherits, with it not", async () => {

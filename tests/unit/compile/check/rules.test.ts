@@ -9,7 +9,9 @@ import { checkAll } from "../../../setup/check-all.ts";
 import { makeMigration } from "../../../setup/make-migration.ts";
 
 const FIXTURES = "tests/fixtures/rules";
-const docs = existsSync("docs/rules.md") ? readFileSync("docs/rules.md", "utf8") : "";
+const docs = existsSync("docs/reference/rules.md")
+  ? readFileSync("docs/reference/rules.md", "utf8")
+  : "";
 
 await loadParser();
 
@@ -50,7 +52,7 @@ describe.each(RULE_IDS)("the rule %s", (id) => {
     }
   });
 
-  test("has a section of its own in docs/rules.md, with its severity and its reason", () => {
+  test("has a section of its own in docs/reference/rules.md, with its severity and its reason", () => {
     const section = docs.split(/^### /m).find((each) => each.startsWith(`\`${id}\``)) ?? "";
     const rule = RULES.find((each) => each.id === id);
 

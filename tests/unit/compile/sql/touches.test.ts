@@ -19,7 +19,7 @@ function shown(sql: string): readonly string[] {
   );
 }
 
-describe("docs/locks.md", () => {
+describe("docs/reference/locks.md", () => {
   const KEEPS_OUT = [
     ["`ACCESS SHARE`", "only ACCESS EXCLUSIVE"],
     ["`ROW SHARE`", "EXCLUSIVE and stronger"],
@@ -52,7 +52,7 @@ there the table says how the name leads to them.
   test("is what the code says", async () => {
     const page = [HEAD, ...LOCK_SECTIONS.map(renderSection)].join("\n");
 
-    await expect(page).toMatchFileSnapshot("../../../../docs/locks.md");
+    await expect(page).toMatchFileSnapshot("../../../../docs/reference/locks.md");
   });
 
   /** What the kinds that lead to unnamed relations are called. `x` is the name. */

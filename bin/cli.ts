@@ -39,7 +39,8 @@ export async function runCli(words: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(end: (exitCode: number) => void): Command {
+/** Makes the commands. `end` is told the exit code of the one that ran. */
+export function createProgram(end: (exitCode: number) => void): Command {
   const program = new Command("neon-migrate")
     .description("Runs Drizzle migrations on Neon Postgres.")
     .version(packageVersion())

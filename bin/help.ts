@@ -39,7 +39,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ],
     ],
     environment: PROJECT,
-    page: "operations.md",
+    page: "README.md",
   },
   plan: {
     examples: [
@@ -47,12 +47,12 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["plan --exit-code", "for a script: 3 where something is pending"],
     ],
     environment: PROJECT,
-    page: "locks.md",
+    page: "reference/locks.md",
   },
   status: {
     examples: [["status", "what is applied and pending, and which run is under way"]],
     environment: PROJECT,
-    page: "operations.md",
+    page: "README.md",
   },
   invoke: {
     examples: [
@@ -60,7 +60,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["invoke shop-migrations:live --action plan", "what an alias would do"],
     ],
     environment: AWS,
-    page: "events.md",
+    page: "reference/events.md",
   },
   init: {
     examples: [
@@ -69,7 +69,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["init --for terraform --yes", "write it"],
     ],
     environment: PROJECT,
-    page: "configuration.md",
+    page: "reference/configuration.md",
   },
   check: {
     examples: [
@@ -80,7 +80,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ],
     ],
     environment: PROJECT,
-    page: "rules.md",
+    page: "reference/rules.md",
   },
   baseline: {
     examples: [
@@ -88,7 +88,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["baseline --to 0007_last_one_that_is_there --yes", "write it"],
     ],
     environment: PROJECT,
-    page: "operations.md",
+    page: "reference/baseline-and-repair.md",
   },
   repair: {
     examples: [
@@ -96,17 +96,17 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["repair --resolve 0004_index --as done --yes", "say how a statement in doubt has ended"],
     ],
     environment: PROJECT,
-    page: "operations.md",
+    page: "reference/baseline-and-repair.md",
   },
   bundle: {
     examples: [["bundle", "write the function's code to the folder asset"]],
     environment: LEDGER,
-    page: "construct.md",
+    page: "reference/construct.md",
   },
   local: {
     examples: [["local", "until Ctrl-C; nothing stays"]],
     environment: LEDGER,
-    page: "configuration.md",
+    page: "reference/configuration.md",
   },
   completion: {
     examples: [
@@ -115,7 +115,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["completion fish", "for fish: write it to ~/.config/fish/completions/neon-migrate.fish"],
     ],
     environment: {},
-    page: "configuration.md",
+    page: "reference/configuration.md",
   },
 };
 

@@ -38,7 +38,7 @@ const NEXT = [
     "docs/reference/construct.md",
     "the construct for CDK; infra/examples has SAM, Terraform, SST and others",
   ],
-  ["docs/operations.md", "a database that is live already, drift, half-applied migrations"],
+  ["docs/README.md", "a database that is live already, drift, half-applied migrations"],
   ["README.md", "everything else, in the order in which it is needed"],
 ] as const;
 

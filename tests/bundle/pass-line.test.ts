@@ -13,7 +13,7 @@ import { pgBouncerPath, startPgBouncer } from "../setup/pgbouncer.ts";
 import { call, outcome, type Scene, setScene, untilBlocked, untilQueued } from "../setup/scene.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
-// What 27 tool configurations were measured in, and none of them passed as a whole (docs/operations.md). Each
+// What 27 tool configurations were measured in, and none of them passed as a whole (docs/explanation/pass-line.md). Each
 // scenario runs the deployed file, in processes of its own, with default settings.
 
 /** The insert has no key and no conflict clause: run twice, it makes two rows. */

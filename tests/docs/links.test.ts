@@ -36,10 +36,24 @@ function linksOf(page: string): readonly string[] {
   );
 }
 
+/** Returns the file or folder of the package to which a link leads. */
+function targetOf(page: string, link: string): string {
+  const [path = ""] = link.split("#");
+  return path === "" ? page : normalize(join(dirname(page), path)).replace(/\/$/, "");
+}
+
+/** Returns the pages to which a page leads: those that it names, and those in a folder that it names. */
+function pagesBehind(page: string): readonly string[] {
+  const targets = linksOf(page).map((link) => targetOf(page, link));
+  return pages.filter((each) =>
+    targets.some((target) => each === target || each.startsWith(`${target}/`)),
+  );
+}
+
 /** Whether a link leads somewhere for who has installed the package. */
 function leads(page: string, link: string): boolean {
-  const [path = "", anchor] = link.split("#");
-  const target = path === "" ? page : normalize(join(dirname(page), path)).replace(/\/$/, "");
+  const [, anchor] = link.split("#");
+  const target = targetOf(page, link);
   const isThere = packed.some((each) => each === target || each.startsWith(`${target}/`));
   return isThere && (anchor === undefined || anchorsOf(target).includes(anchor));
 }
@@ -50,7 +64,7 @@ describe("GIVEN the package as npm publishes it", () => {
       expect.arrayContaining([
         "README.md",
         "docs/reference/construct.md",
-        "docs/operations.md",
+        "docs/README.md",
         "infra/examples/README.md",
         "local/README.md",
       ]),
@@ -63,6 +77,19 @@ describe("GIVEN the package as npm publishes it", () => {
       expect(linksOf(page).filter((link) => !leads(page, link))).toEqual([]);
     },
   );
+
+  test("WHEN somebody goes from one page to the next THEN each page of docs is found from docs/README.md", () => {
+    const found = new Set(["docs/README.md"]);
+    for (const page of found) for (const next of pagesBehind(page)) found.add(next);
+
+    expect(pages.filter((page) => page.startsWith("docs/") && !found.has(page))).toEqual([]);
+  });
+
+  test.each(pages)("WHEN %s leads out of the package THEN by an address that is one", (page) => {
+    const addresses = withoutCode(page).match(/(?<=\]\(|<)https?:[^)>\s]+/g) ?? [];
+
+    expect(addresses.filter((address) => !URL.canParse(address))).toEqual([]);
+  });
 
   test("WHEN README is read THEN it has links", () => {
     expect(linksOf("README.md").length).toBeGreaterThan(10);

@@ -50,11 +50,11 @@ describe("docs/report.schema.json", () => {
   });
 });
 
-describe("docs/operations.md", () => {
-  const operations = readFileSync("docs/operations.md", "utf8");
+describe("docs/reference/baseline-and-repair.md", () => {
+  const page = readFileSync("docs/reference/baseline-and-repair.md", "utf8");
 
   test("shows an amendment as the published schema describes it", () => {
-    const [, example = ""] = /```json\n(.*?)```/s.exec(operations) ?? [];
+    const [, example = ""] = /```json\n(.*?)```/s.exec(page) ?? [];
 
     expectAmendment(JSON.parse(example));
   });

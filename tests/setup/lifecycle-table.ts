@@ -4,9 +4,8 @@ import type { Operation } from "../../local/cloudformation/cloudformation.ts";
 
 /** Reads the operator's table of CloudFormation's lifecycle: the stack's status at the end, by the row's event. */
 export function lifecycleRows(): ReadonlyMap<string, string> {
-  const page = readFileSync("docs/operations.md", "utf8");
-  const [, section = ""] = page.split("## CloudFormation's lifecycle\n");
-  const [table = ""] = section.split(/^## /m);
+  const page = readFileSync("docs/reference/lifecycle.md", "utf8");
+  const [table = ""] = page.split(/^## /m);
   const rows = Array.from(table.matchAll(/^\| (?!What happens|-)(.*) \|$/gm), ([, row = ""]) =>
     row.split(" | ").map((cell) => cell.trim()),
   );

@@ -10,6 +10,7 @@ import { TOOLS } from "../../bin/init/tools.ts";
 import { createTestDatabase } from "../setup/database.ts";
 import { writeJournaledFolder } from "../setup/folders.ts";
 import { installPackage, linkPackages, TSC } from "../setup/packed.ts";
+import { documentedPages } from "../setup/pages.ts";
 import { appOf, snippetsOf } from "../setup/snippets.ts";
 import { waitFor } from "../setup/wait-for.ts";
 
@@ -55,7 +56,7 @@ import { NeonMigrations } from "neon-lambda-migrator/infra";
 const required = createRequire(import.meta.url)("neon-lambda-migrator/infra");
 if (required.NeonMigrations !== NeonMigrations) throw new Error("There are two classes.");
 `;
-const SNIPPETS = ["README.md", "docs/reference/construct.md"].flatMap(snippetsOf);
+const SNIPPETS = documentedPages().flatMap(snippetsOf);
 
 /** Installs the package as it is published, beside what npm would install with it. */
 beforeAll(async () => {
@@ -84,7 +85,7 @@ async function compileApps(): Promise<unknown> {
 }
 
 describe("GIVEN the package as npm would install it", () => {
-  test("WHEN TypeScript compiles a CommonJS app and an ESM app of all snippets of the README and docs/reference/construct.md THEN it has nothing to say", () => {
+  test("WHEN TypeScript compiles a CommonJS app and an ESM app of all snippets of the README and docs THEN it has nothing to say", () => {
     expect(SNIPPETS.length).toBeGreaterThan(9);
     expect(compiled).toEqual({ stdout: "", stderr: "" });
   });

@@ -6,7 +6,7 @@ const sources = ["lifecycle", "lifecycle-answers"].map((name) =>
   readFileSync(`tests/bundle/${name}.test.ts`, "utf8"),
 );
 
-test("every row of CloudFormation's lifecycle in docs/operations.md is a test", () => {
+test("every row of CloudFormation's lifecycle in docs/reference/lifecycle.md is a test", () => {
   const untested = [...lifecycleRows().keys()].filter(
     (row) => !sources.some((source) => source.includes(`"${row}"`)),
   );

@@ -1,0 +1,180 @@
+import { spawn } from "node:child_process";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { expect, inject } from "vitest";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { type WrittenMigration, writeJournaledFolder } from "./folders.ts";
+import { type Block, itemsOf, type Order } from "./pages.ts";
+import { makeProject } from "./project.ts";
+
+/*
+ * A page is a scenario: its blocks are run from its top to its end, in a project and a database of its own. The page says
+ * by comments what a reader has already, and what he sees comes of (`<!-- test: WORDS -->`):
+ *
+ *   project              first of all: a project with a drizzle.config.ts and a .env. The body holds variables for .env
+ *   migration TAG        a migration of the folder `drizzle`, new or in the place of that name: the body, or the block below.
+ *                        Its time in the journal is that of the number at its head, in minutes
+ *   file PATH            a file of the project: the body, or the block below
+ *   sql [as superuser]   runs the body, or the sql block below, in the database
+ *   sh                   runs the body, which a reader does not see
+ *   exit CODE            the sh block below ends with this code
+ *   only checked         the sh block below is not run; `tests/docs/blocks.test.ts` checks its words
+ *
+ * Every sh block is run. A text block shows what the sh block above it prints: each of its lines must be there, in this
+ * order. `…` stands for anything, in a line and as a line.
+ */
+
+interface Scene {
+  readonly folder: string;
+  readonly database: TestDatabase;
+  readonly migrations: WrittenMigration[];
+  output: string;
+}
+
+/** What is said about the block that comes next. */
+type Next = readonly string[] | null;
+
+/** Runs a page. Fails the test at the first block that does something else than the page says. */
+export async function runPage(page: string): Promise<{ readonly commands: number }> {
+  const items = itemsOf(page);
+  const database = await createTestDatabase();
+  let commands = 0;
+  try {
+    const scene = sceneOf(items, database);
+    let next: Next = null;
+    for (const item of items) {
+      if (item.kind === "order") next = await follow(item, scene);
+      else {
+        await runBlock(item, next, scene);
+        commands += item.language === "sh" && next?.[0] !== "only" ? 1 : 0;
+        next = null;
+      }
+    }
+  } finally {
+    await database.close();
+  }
+  return { commands };
+}
+
+const CONFIG = `import { defineConfig } from "drizzle-kit";
+export default defineConfig({
+  dialect: "postgresql",
+  schema: "./schema.ts",
+  out: "./drizzle",
+  dbCredentials: { url: process.env.DATABASE_URL ?? "" },
+});
+`;
+
+/** The programs that a page may call by name. `npm` installs nothing: all packages are there. */
+const PROGRAMS = {
+  npm: '#!/bin/sh\ncase "$1" in install|uninstall|ci) exit 0;; esac\necho "npm $1 is not known here" >&2\nexit 127\n',
+  npx: '#!/bin/sh\nexec "$@"\n',
+  "neon-migrate": '#!/bin/sh\nexec node --liftoff-only "$NEON_MIGRATE" "$@"\n',
+  "drizzle-kit": '#!/bin/sh\nexec node node_modules/drizzle-kit/bin.cjs "$@"\n',
+};
+
+function sceneOf(items: readonly (Block | Order)[], database: TestDatabase): Scene {
+  const project = items.find(({ kind }) => kind === "order");
+  const variables = project?.kind === "order" ? project.body : "";
+  const folder = makeProject({
+    "package.json": JSON.stringify({ name: "shop", private: true, type: "module" }),
+    "drizzle.config.ts": CONFIG,
+    ".env": `DATABASE_URL=${database.url}\n${variables}`,
+    ...Object.fromEntries(
+      Object.entries(PROGRAMS).map(([name, text]) => [`.programs/${name}`, text]),
+    ),
+  });
+  for (const name of Object.keys(PROGRAMS)) chmodSync(join(folder, ".programs", name), 0o755);
+  return { folder, database, migrations: [], output: "" };
+}
+
+/** @returns the order's words where it is for the block below it */
+async function follow({ words, body }: Order, scene: Scene): Promise<Next> {
+  if (words[0] === "project") return null;
+  if (body === "") return words;
+  await carryOut(words, body, scene);
+  return null;
+}
+
+async function runBlock(block: Block, next: Next, scene: Scene): Promise<void> {
+  const place = `${block.page}:${block.line}`;
+  if (block.language === "text") return expectLines(block.text, scene.output, place);
+  if (block.language === "sh") {
+    if (next?.[0] === "only") return;
+    const code = next?.[0] === "exit" ? Number(next[1]) : 0;
+    const ended = await shell(block.text, scene);
+    scene.output = ended.output;
+    expect({ place, ...ended }).toEqual({ place, code, output: ended.output });
+    return;
+  }
+  if (next !== null) await carryOut(next, block.text, scene);
+}
+
+async function carryOut(words: readonly string[], text: string, scene: Scene): Promise<void> {
+  const [word, name = ""] = words;
+  if (word === "migration") {
+    writeMigration(name, text, scene);
+  } else if (word === "file") {
+    const path = join(scene.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  } else if (word === "sql") {
+    const { sql, sqlAsOwner } = scene.database;
+    await (words.includes("superuser") ? sql : sqlAsOwner)(text);
+  } else if (word === "sh") {
+    expect(await shell(text, scene)).toMatchObject({ code: 0 });
+  } else throw new Error(`No order for a scenario: ${words.join(" ")}`);
+}
+
+function writeMigration(tag: string, sql: string, { folder, migrations }: Scene): void {
+  const made = { tag, sql, when: 1_700_000_000_000 + Number.parseInt(tag, 10) * 60_000 };
+  const index = migrations.findIndex((each) => each.tag === tag);
+  migrations.splice(index === -1 ? migrations.length : index, 1, made);
+  writeJournaledFolder(join(folder, "drizzle"), migrations);
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+function shell(text: string, { folder }: Scene): Promise<Ended> {
+  const child = spawn("sh", ["-ec", text], {
+    cwd: folder,
+    env: {
+      PATH: [join(folder, ".programs"), dirname(process.execPath), process.env.PATH].join(
+        delimiter,
+      ),
+      HOME: folder,
+      NO_COLOR: "1",
+      NEON_MIGRATE: resolve(inject("cliProgram")),
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  return new Promise((done, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => done({ code, output }));
+  });
+}
+
+/** Fails the test unless each line is in the output, in this order. */
+function expectLines(shown: string, output: string, place: string): void {
+  const lines = shown.split("\n").filter((line) => !/^\s*…?$/.test(line));
+  let rest = output;
+  for (const line of lines) {
+    const pattern = line.trim().split("…").map(escaped).join(".*");
+    const found = new RegExp(pattern).exec(rest);
+    if (found === null) expect.fail(`${place}: this is not printed: ${line}\n${output}`);
+    rest = rest.slice(found.index + found[0].length);
+  }
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+}

@@ -52,6 +52,7 @@ interface Store {
 /** The served operations, as `X-Amz-Target` names them. */
 const OPERATIONS: Readonly<Record<string, (store: Store, input: unknown) => Answer>> = {
   "secretsmanager.GetSecretValue": getSecretValue,
+  "secretsmanager.CreateSecret": createSecret,
   "AmazonSSM.GetParameter": getParameter,
 };
 
@@ -114,6 +115,20 @@ function getSecretValue(store: Store, input: unknown): Answer {
     return failure("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
   }
   return { status: 200, body: { ARN, Name: name, SecretString: value, VersionId: "1" } };
+}
+
+/** A secret that is there already is refused, as by the service. */
+function createSecret(store: Store, input: unknown): Answer {
+  const { Name, SecretString } = Object(input);
+  const ARN = `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${Name}${SUFFIX}`;
+  if (store.values.has(Name)) {
+    return failure(
+      "ResourceExistsException",
+      `The operation failed because the secret ${Name} already exists.`,
+    );
+  }
+  store.values.set(Name, [SecretString]);
+  return { status: 200, body: { ARN, Name, VersionId: "1" } };
 }
 
 function getParameter(store: Store, input: unknown): Answer {

@@ -19,6 +19,8 @@ export interface LocalLambdaService {
   readonly environment: Readonly<Record<string, string>>;
   /** Registers a function by the name in its ARN. A function of the same name is replaced. */
   deploy(lambda: LocalLambda, settings?: FunctionSettings): void;
+  /** Forgets a function. */
+  remove(name: string): void;
   /** Every accepted invocation, in order. */
   readonly calls: readonly Call[];
   /** Answers the next calls with this error (`TooManyRequestsException`), and starts nothing. */
@@ -84,6 +86,9 @@ export async function startLambdaService(
     },
     deploy: (lambda, settings = {}) => {
       state.functions.set(lambda.functionArn.split(":")[6] ?? "", { lambda, settings });
+    },
+    remove: (name) => {
+      state.functions.delete(name);
     },
     calls: state.calls,
     refuse: (count, type) => {

@@ -148,7 +148,7 @@ async function propose(
   request: AmendmentRequest,
   { bundle, target }: AmendOptions,
 ): Promise<Proposal> {
-  const answer = await askForLedger(connection, target.ledger);
+  const [answer] = await askForLedger(connection, target.ledger);
   const { role } = connection.database;
   const proposal = proposeChanges(request, bundle, readPlaces(answer, role, bundle), role);
   if (request.kind !== "baseline" || proposal.changes.length === 0) return proposal;
@@ -211,7 +211,7 @@ async function readBack(
   let missing: readonly Change[] = changes;
   try {
     const { role } = connection.database;
-    const answer = await askForLedger(connection, target.ledger);
+    const [answer] = await askForLedger(connection, target.ledger);
     missing = missingChanges(changes, readPlaces(answer, role, bundle).found);
   } finally {
     if (missing.length > 0) await connection.cleanUp("rollback");

@@ -123,18 +123,24 @@ function judged(place: LedgerPlace): string {
     ) as j`;
 }
 
-/** Asks the question for the ledger again, on an open session, as the role of the session's start. */
+/**
+ * Asks the question for the ledger again, on an open session, as the role of the session's start.
+ * @param beside another question for the same message. Default: none
+ * @returns the answer to each
+ */
 export async function askForLedger(
   connection: Connection,
   configured: ConfiguredLedger,
-): Promise<Rows> {
+  beside = "select",
+): Promise<readonly [ledger: Rows, beside: Rows]> {
   // The message is one transaction: a role that a migration has set for the session is in force again behind it.
   const answers = await connection.batch([
     "set local session authorization default",
     `set local role ${quoteIdentifier(connection.database.role)}`,
     ledgerQuestion(configured),
+    beside,
   ]);
-  return answers.at(-1) ?? [];
+  return [answers.at(-2) ?? [], answers.at(-1) ?? []];
 }
 
 /** The answer for one place. A field is null where there was nothing to ask about. */

@@ -12,9 +12,10 @@ import { makePlan } from "./make-plan.ts";
  * Answers `plan` and `status`: takes no lock and writes nothing.
  * @throws MigratorError where a policy forbids what is planned
  */
-export async function inspect(self: Attempt<"ledger">): Promise<Status> {
+export async function inspect(self: Attempt<"ledger" | "restorePoint">): Promise<Status> {
   const { request, connection, progress } = self;
-  const planned = progress.planned(() => makePlan(self, connection.opening.ledger));
+  const { ledger: answer, restorePoint } = connection.opening;
+  const planned = progress.planned(() => makePlan(self, answer), restorePoint);
   const { plan, ledger } = planned;
   await meetDatabase(self, planned);
   if (request.action === "status") {

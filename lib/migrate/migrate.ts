@@ -7,6 +7,7 @@
 import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
+import { restorePointQuestion } from "../history/history.ts";
 import { openingLockQuestion } from "../ledger/pooler.ts";
 import { ledgerQuestion } from "../ledger/question.ts";
 import type { Log } from "../log.ts";
@@ -94,13 +95,13 @@ async function attemptUntilAnswered(
 ): Promise<Status> {
   for (let attempts = 1; ; attempts += 1) {
     try {
-      const ledger = ledgerQuestion(target.ledger);
+      const asked = { ledger: ledgerQuestion(target.ledger), restorePoint: restorePointQuestion() };
       const run = { request, target, dependencies, progress };
       if (request.action === "up") {
-        return await attempt(run, { lock: openingLockQuestion(target), ledger }, up);
+        return await attempt(run, { lock: openingLockQuestion(target), ...asked }, up);
       }
       const { inspect } = await import("./inspect.ts");
-      return await attempt(run, { ledger }, inspect);
+      return await attempt(run, asked, inspect);
     } catch (thrown) {
       const lost = thrown instanceof MigratorError && thrown.code === "CONNECTION_LOST";
       const pauseMs = backoffMs(attempts);

@@ -1,6 +1,6 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
-import type { Connection, Whereabouts } from "../connection/connection.ts";
+import type { Connection, Rows, Whereabouts } from "../connection/connection.ts";
 import { MigratorError, STOPS, type Warning } from "../errors.ts";
 import type { Blockers } from "../execute/blockers.ts";
 import { outOfTime } from "../execute/contention.ts";
@@ -8,6 +8,7 @@ import { interruptedAt } from "../execute/error-place.ts";
 import type { RunResult } from "../execute/execute-plan.ts";
 import { describeApplied } from "../execute/executor.ts";
 import { pendingFindings } from "../grade/grade-findings.ts";
+import { readRestorePoint } from "../history/history.ts";
 import type { ExecutorReason } from "../plan/plan.ts";
 import {
   describeCut,
@@ -184,12 +185,20 @@ export class Progress {
     this.#connection = null;
   }
 
-  /** There is a plan. @param make makes it; its time is kept, too */
-  planned(make: () => Planned): Planned {
+  /**
+   * There is a plan.
+   * @param make makes it; its time is kept, too
+   * @param restorePoint the answer that came with the ledger; undefined where nothing will be written by the plan
+   */
+  planned(make: () => Planned, restorePoint?: Rows): Planned {
     const started = Date.now();
+    const before = readRestorePoint(restorePoint);
+    // Also a ledger that cannot be planned by has been read at a time.
+    if (this.#facts.restorePoint === undefined) this.#learn({ restorePoint: before });
     const { ledger, plan } = make();
     const { executor, executorReason, drift } = plan;
     const atomic = plan.atomic && !this.hasApplied;
+    if (before !== null && !this.#hasWritten(plan)) this.#learn({ restorePoint: before });
     this.warned([...ledger.warnings, ...plan.warnings]);
     this.#timings = { ...this.#timings, planMs: Date.now() - started };
     this.#learn({
@@ -206,6 +215,27 @@ export class Progress {
       findings: this.#facts.findings ?? pendingFindings(plan),
     });
     return { ledger, plan };
+  }
+
+  /**
+   * Whether this run has written before it made this plan. Without that, what others have written meanwhile comes before
+   * the first write of the run.
+   */
+  #hasWritten({ applied, pending }: Planned["plan"]): boolean {
+    const doneBefore = new Map(this.#facts.pending.map(({ tag, done }) => [tag, done]));
+    return (
+      this.hasApplied ||
+      applied.some(({ tag }) => this.#inDoubt.has(tag)) ||
+      pending.some(({ migration, checkpoint }) => {
+        const done = doneBefore.get(migration.tag) ?? 0;
+        // A checkpoint is written ahead of a statement that stands alone.
+        return (
+          doneBefore.has(migration.tag) &&
+          checkpoint != null &&
+          (checkpoint.done > done || checkpoint.running !== null)
+        );
+      })
+    );
   }
 
   /** Adds the cuts of a plan to those of the plans before it: what was committed behind these is not planned again. */

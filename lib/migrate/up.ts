@@ -3,6 +3,7 @@ import type { Step } from "../bundle/steps.ts";
 import type { Rows } from "../connection/connection.ts";
 import { type ErrorCode, MigratorError } from "../errors.ts";
 import type { RunResult } from "../execute/execute-plan.ts";
+import { restorePointQuestion } from "../history/history.ts";
 import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
@@ -18,7 +19,7 @@ import { makePlan, type Planned } from "./make-plan.ts";
  * Takes the lock, plans, and carries the plan out.
  * @throws MigratorError for every failure
  */
-export async function up(self: Attempt<"lock" | "ledger">): Promise<Status> {
+export async function up(self: Attempt<"lock" | "ledger" | "restorePoint">): Promise<Status> {
   const { progress } = self;
   const planned = await planUnderLock(self);
   const { ledger, plan } = planned;
@@ -35,21 +36,22 @@ export async function up(self: Attempt<"lock" | "ledger">): Promise<Status> {
  * Plans by a ledger that was read while the lock was ours, so that the plan cannot be stale. The table in
  * `ledger/lock.ts` draws the ways that lead there.
  */
-async function planUnderLock(self: Attempt<"lock" | "ledger">): Promise<Planned> {
+async function planUnderLock(self: Attempt<"lock" | "ledger" | "restorePoint">): Promise<Planned> {
   const { connection, progress } = self;
+  const { ledger, restorePoint } = connection.opening;
   const lock = readLockAnswer(connection.opening.lock);
-  const first = lock === "taken" ? null : planFrom(self, connection.opening.ledger);
+  const first = lock === "taken" ? null : planFrom(self, ledger, restorePoint);
   if (first?.plan.pending.length === 0) return first;
   progress.began("looking for a pooler on the way");
   await refusePooler(connection);
   if (first !== null && lock === "kept") return first;
-  return planFrom(self, await readUnderLock(self));
+  return planFrom(self, ...(await readUnderLock(self)));
 }
 
 /** Plans by this answer about the ledger. @throws MigratorError where nothing of the plan may be carried out */
-function planFrom(self: Attempt, answer: Rows): Planned {
+function planFrom(self: Attempt, answer: Rows, restorePoint: Rows): Planned {
   const { connection, progress } = self;
-  const planned = progress.planned(() => makePlan(self, answer));
+  const planned = progress.planned(() => makePlan(self, answer), restorePoint);
   const { applied, pending, refusal } = planned.plan;
   progress.recovered(applied);
   progress.settled();
@@ -63,7 +65,7 @@ function planFrom(self: Attempt, answer: Rows): Planned {
 }
 
 /** Waits for the lock, and then asks for the ledger. */
-async function readUnderLock(self: Attempt): Promise<Rows> {
+async function readUnderLock(self: Attempt): Promise<readonly [ledger: Rows, restorePoint: Rows]> {
   const { connection, request, target, progress, log } = self;
   progress.began("waiting for the migration lock");
   const options = {
@@ -77,7 +79,7 @@ async function readUnderLock(self: Attempt): Promise<Rows> {
   );
   progress.warned(warnings);
   progress.began("reading the ledger");
-  return await askForLedger(connection, target.ledger);
+  return await askForLedger(connection, target.ledger, restorePointQuestion());
 }
 
 /**
@@ -152,10 +154,10 @@ async function planAgain(
   const { connection, log, progress, target } = self;
   log("plan.again", { ...lessons, outrun });
   progress.began("planning once more");
-  const answer = wasOutrun
+  const [answer, restorePoint] = wasOutrun
     ? await readUnderLock(self)
-    : await askForLedger(connection, target.ledger);
-  return progress.planned(() => makePlan(self, answer, lessons));
+    : await askForLedger(connection, target.ledger, restorePointQuestion());
+  return progress.planned(() => makePlan(self, answer, lessons), restorePoint);
 }
 
 async function carryOut(

@@ -16,6 +16,7 @@ import {
   type Warning,
 } from "../errors.ts";
 import type { AppliedMigration } from "../execute/executor.ts";
+import type { RestorePoint } from "../history/history.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
 import { postgresFacts } from "../postgres/errors.ts";
@@ -36,6 +37,8 @@ export interface Report {
   readonly cuts: readonly ReportedCut[];
   readonly ledger: LedgerFacts | null;
   readonly database: DatabaseFacts | null;
+  /** The state of the database before the first write of the run; null where no database answered. */
+  readonly restorePoint: RestorePoint | null;
   /** `up`: the migrations that this run applied. `status`: those that are both in the ledger and in the bundle. */
   readonly applied: readonly AppliedMigration[];
   /** The migrations that are still pending when the call ends. */
@@ -147,6 +150,7 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   cuts: [],
   ledger: null,
   database: null,
+  restorePoint: null,
   applied: [],
   pending: [],
   latest: null,

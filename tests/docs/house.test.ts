@@ -31,10 +31,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "lib/connection": ["lib/target", "lib/postgres"],
   "lib/ledger": ["lib/connection", "lib/target", "lib/bundle", "lib/postgres"],
+  "lib/history": ["lib/ledger", "lib/connection", "lib/target", "lib/bundle", "lib/postgres"],
   "lib/plan": ["lib/ledger", "lib/bundle", "lib/postgres"],
   "lib/grade": ["lib/plan", "lib/connection", "lib/bundle", "lib/postgres"],
   "lib/execute": [
     "lib/plan",
+    "lib/history",
     "lib/ledger",
     "lib/connection",
     "lib/target",
@@ -44,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "lib/report": [
     "lib/execute",
     "lib/plan",
+    "lib/history",
     "lib/ledger",
     "lib/connection",
     "lib/target",
@@ -55,6 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/execute",
     "lib/grade",
     "lib/plan",
+    "lib/history",
     "lib/ledger",
     "lib/connection",
     "lib/target",

@@ -18,6 +18,7 @@ import { addInvoke } from "./invoke/options.ts";
 import { addLocal } from "./local/options.ts";
 import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
 import { adviceOn } from "./other-verbs.ts";
+import { addReport } from "./report/options.ts";
 import type { RunOptions } from "./run/command.ts";
 
 /**
@@ -63,6 +64,7 @@ export function createProgram(end: (exitCode: number) => void): Command {
     .addOption(exitCodeWhenPending());
   add("status", "say what is applied and pending, and which run is under way");
   addInvoke(program, end);
+  addReport(program, end);
   addInit(program, end);
   addCheck(program, end);
   addAmendments(program, end);

@@ -62,6 +62,14 @@ const HELP: Readonly<Record<string, HelpText>> = {
     environment: AWS,
     page: "reference/events.md",
   },
+  report: {
+    examples: [
+      ["report report.json", "what a run that was kept has said"],
+      ["report report.json --html run.html", "the same as a page"],
+    ],
+    environment: {},
+    page: "how-to/read-a-report-as-a-page.md",
+  },
   init: {
     examples: [
       ["init", "what there is in this project, and in its database"],

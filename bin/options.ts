@@ -58,6 +58,7 @@ export function withRequest(command: Command): Command {
     command.addOption(isHidden ? option.hideHelp() : option);
   }
   return command
+    .addOption(pageOption())
     .addOption(new Option("--verbose", "show times and round trips, too").default(false))
     .addOption(
       new Option("--quiet", "print warnings and errors only").default(false).conflicts("verbose"),
@@ -77,6 +78,11 @@ export function withDatabase(command: Command): Command {
 /** Makes the option for the wait for another run. Commands that run nothing have it, too. */
 export function lockTimeout(): Option {
   return duration("lock-timeout-ms", "lockTimeoutMs", "how long to wait for another run");
+}
+
+/** Makes the option for the report as a page. */
+export function pageOption(): Option {
+  return new Option("--html <file>", "write the report as a page, too, whatever the end");
 }
 
 /** Makes the option by which a script learns that a plan is not empty. */

@@ -40,11 +40,11 @@ const FORBIDDEN =
 
 /**
  * Modules that no start may load, because a run with nothing to do does not need them: Drizzle and the AWS clients,
- * which are half as large as all the rest, and our own files for CodePipeline, CodeDeploy, queued runs, streams and the
- * grading of a plan.
+ * which are half as large as all the rest, and our own files for CodePipeline, CodeDeploy, queued runs, streams, pages and
+ * the grading of a plan.
  */
 const ON_USE =
-  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|rights)\.ts$/;
+  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/page|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|rights)\.ts$/;
 
 /**
  * Node's modules that a start may import. The packages load others with `require`: an import of `node:http` makes Node

@@ -84,7 +84,7 @@ function epilogue(screen: Screen, started: number): void {
   screen.title("What you saw");
   for (const lesson of LESSONS) screen.say(`· ${lesson}`);
   screen.title("Where to go next");
-  for (const [where, what] of NEXT) screen.say(`${where.padEnd(24)}${what}`);
+  for (const [where, what] of NEXT) screen.say(`${where.padEnd(28)}${what}`);
   screen.title(
     `${((Date.now() - started) / 1_000).toFixed(1)} s. Everything is stopped and removed.`,
   );

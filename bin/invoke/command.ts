@@ -6,6 +6,7 @@ import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
 import { printable } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
+import { keepPage, provePage } from "../page.ts";
 import { printAnswer } from "../print.ts";
 import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
@@ -26,6 +27,8 @@ export interface InvokeOptions {
   readonly verbose?: boolean;
   /** Whether only warnings and errors are printed. */
   readonly quiet?: boolean;
+  /** The file for the report as a page; undefined without one. */
+  readonly html?: string;
 }
 
 type LogDisplay = Pick<Shown, "log" | "say" | "end">;
@@ -45,9 +48,9 @@ export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const running = run(options, shown).catch((thrown) => failedReport(requestId, thrown));
   const outcome = await untilEnded(running);
   shown.end();
-  if (!(outcome instanceof Ending)) return finish(outcome, options);
+  if (!(outcome instanceof Ending)) return await finish(outcome, options);
   const report = failedReport(requestId, interruption(outcome, options.functionName));
-  finish(report, options);
+  await finish(report, options);
   // The call is still open, and would keep the process waiting for the function.
   return outcome.exit(report);
 }
@@ -70,6 +73,7 @@ function jsonLines(requestId: string): LogDisplay {
 
 async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   const { functionName, tail, json } = options;
+  await provePage(options.html);
   const request = parseRequest(options);
   const named = REQUEST_KEYS.filter((key) => Reflect.get(options, key) !== undefined);
   const follows = tail ?? (!json && process.stderr.isTTY === true);
@@ -96,7 +100,7 @@ async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   return reportIn(answer, functionName);
 }
 
-function finish(report: Report, options: InvokeOptions): number {
+async function finish(report: Report, options: InvokeOptions): Promise<number> {
   const { action, json, exitCode, verbose = false, quiet = false } = options;
   printAnswer(json, {
     ...{ value: report, failed: report.status === "failed" },
@@ -105,7 +109,8 @@ function finish(report: Report, options: InvokeOptions): number {
         ...{ action, folder: null, bundle: null, colors, width, verbose, quiet },
       }),
   });
-  return exitCodeFor(report, exitCode);
+  const page = await keepPage(options.html, report, null);
+  return page ?? exitCodeFor(report, exitCode);
 }
 
 function interruption({ what }: Ending, functionName: string): MigratorError {

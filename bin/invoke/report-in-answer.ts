@@ -51,7 +51,7 @@ function unknown(functionName: string, how: string): MigratorError {
 }
 
 /** Reads the whole text as JSON, or else its last line. */
-function lastJson(text: string): unknown {
+export function lastJson(text: string): unknown {
   for (const each of [text, text.trimEnd().split("\n").at(-1) ?? ""]) {
     try {
       return JSON.parse(each);
@@ -62,7 +62,8 @@ function lastJson(text: string): unknown {
   return undefined;
 }
 
-function isReport(value: unknown): value is Report {
+/** Whether a value looks like a report of ours. */
+export function isReport(value: unknown): value is Report {
   const { schemaVersion, status, requestId, timings } = Object(value);
   return (
     schemaVersion === 1 &&

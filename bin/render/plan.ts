@@ -1,9 +1,9 @@
 import type { Colors } from "picocolors/types.js";
 import type { Migration } from "../../lib/bundle/bundle.ts";
+import { locksOf, type StatementLocks } from "../../lib/bundle/statement-locks.ts";
 import type { PendingMigration, Report, ReportedStep } from "../../lib/report/report.ts";
 import { counted, oneLine, printable } from "../../lib/text.ts";
 import { findingLine } from "./findings.ts";
-import { locksOf, type StatementLocks } from "./locks.ts";
 import type { RenderOptions } from "./options.ts";
 import { whyCommitted } from "./reasons.ts";
 import { highlighted } from "./sql.ts";

@@ -9,6 +9,7 @@ import { parseRequest } from "../../lib/request.ts";
 import { type DatabaseOptions, withDatabase } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
+import { keepPage, provePage } from "../page.ts";
 import { printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
 import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
@@ -21,6 +22,8 @@ export interface RunOptions extends DatabaseOptions {
   /** `plan`: whether the statements are shown as a whole. */
   readonly sql?: boolean;
   readonly verbose?: boolean;
+  /** The file for the report as a page; undefined without one. */
+  readonly html?: string;
   /** Whether only warnings and errors are printed. */
   readonly quiet?: boolean;
 }
@@ -59,9 +62,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const { report, ...made } =
     "report" in outcome ? outcome : { report: outcome, folder: null, bundle: null };
   print(report, made, options);
+  const page = await keepPage(options.html, report, made.bundle);
   // Connection and relay may still be open. They end with the process, and the server rolls back.
   if (ended instanceof Ending) ended.exit(report);
-  return exitCodeFor(report, options.exitCode === true);
+  return page ?? exitCodeFor(report, options.exitCode === true);
 }
 
 async function run(
@@ -74,6 +78,7 @@ async function run(
   let bundle: Bundle | null = null;
   const secrets: string[] = [];
   try {
+    await provePage(options.html);
     project = await readProject(options, true);
     // Not before: what reading the project has to say would be drawn over.
     const shown = await displayOf(options);

@@ -53,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/bundle",
     "lib/postgres",
   ],
+  "lib/page": ["lib/report", "lib/bundle", "lib/postgres"],
   "lib/migrate": [
     "lib/report",
     "lib/execute",

@@ -65,9 +65,10 @@ export function commandLines({ text }: Block): readonly string[] {
     .filter((line) => line !== "");
 }
 
-/** Cuts a command line into words, as a shell does with simple quotes. */
+/** Cuts a command line into words, as a shell does with simple quotes. Where its output goes is none of them. */
 export function wordsOf(line: string): readonly string[] {
-  return Array.from(line.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g), ([word]) =>
-    word.replaceAll(/["']/g, ""),
+  return Array.from(
+    line.replace(/\s>+\s*\S+$/, "").matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g),
+    ([word]) => word.replaceAll(/["']/g, ""),
   );
 }

@@ -5,7 +5,7 @@ import { describe, expect, test, vi } from "vitest";
 import { runCli } from "../../../../bin/cli.ts";
 
 const COMMANDS = [
-  ...["up", "plan", "status", "invoke", "init", "check", "baseline", "repair", "bundle"],
+  ...["up", "plan", "status", "invoke", "report", "init", "check", "baseline", "repair", "bundle"],
   ...["local", "completion"],
 ];
 

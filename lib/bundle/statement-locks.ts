@@ -1,13 +1,6 @@
-import {
-  type Migration,
-  type Statement,
-  statementText,
-  type Touched,
-  UNPARSED,
-} from "../../lib/bundle/bundle.ts";
-import type { LockMode } from "../../lib/postgres/locks.ts";
-import type { PendingMigration } from "../../lib/report/report.ts";
-import { oneLine } from "../../lib/text.ts";
+import type { LockMode } from "../postgres/locks.ts";
+import { oneLine } from "../text.ts";
+import { type Migration, type Statement, statementText, type Touched, UNPARSED } from "./bundle.ts";
 
 /** The locks of a statement on one object, in words. */
 interface LockLine {
@@ -60,13 +53,13 @@ const UNSEEN: readonly string[] = [UNPARSED, "DoStmt", "CallStmt"];
 /** @param pending says how many statements of each are done already: what these have made is there */
 export function locksOf(
   migrations: readonly Migration[],
-  pending: readonly PendingMigration[],
+  pending: readonly { readonly tag: string; readonly done: number }[],
 ): StatementLocks {
   const lines = new Map<string, readonly LockLine[]>();
   const made = new Set<string>();
   for (const migration of migrations) {
     const tag = oneLine(migration.tag);
-    const done = pending.find((each) => each.tag === tag)?.done ?? 0;
+    const done = pending.find((each) => oneLine(each.tag) === tag)?.done ?? 0;
     for (const [index, statement] of migration.statements.entries()) {
       if (index < done) continue;
       lines.set(keyOf(tag, index), linesOf(statement, made));
@@ -74,7 +67,7 @@ export function locksOf(
     }
   }
   const block = [...lines.values()].flat().some(({ blocks }) => blocks);
-  return { block, linesFor: (tag, index) => lines.get(keyOf(tag, index)) ?? [] };
+  return { block, linesFor: (tag, index) => lines.get(keyOf(oneLine(tag), index)) ?? [] };
 }
 
 function keyOf(tag: string, index: number): string {

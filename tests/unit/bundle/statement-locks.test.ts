@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { locksOf } from "../../../../bin/render/locks.ts";
-import { describePending } from "../../../../lib/report/report.ts";
-import { LOCK_SECTIONS } from "../../../setup/lock-samples.ts";
-import { makeMigration } from "../../../setup/make-migration.ts";
+import { locksOf } from "../../../lib/bundle/statement-locks.ts";
+import { describePending } from "../../../lib/report/report.ts";
+import { LOCK_SECTIONS } from "../../setup/lock-samples.ts";
+import { makeMigration } from "../../setup/make-migration.ts";
 
 /** The lines for the last of some statements. @param done number of those that an earlier run has done */
 function linesFor(statements: readonly string[], done = 0): readonly string[] {

@@ -1,0 +1,139 @@
+import type { Bundle, Statement } from "../../lib/bundle/bundle.ts";
+import { MigratorError } from "../../lib/errors.ts";
+import { buildReport, failedReport, type Report, type RunFacts } from "../../lib/report/report.ts";
+
+const MADE = Date.UTC(2026, 9, 1, 9);
+const DAY_MS = 86_400_000;
+
+/** Texts by which something from a database could leave its place in a page. */
+export const HOSTILE: readonly string[] = [
+  "</script><script>window.broken=1</script>",
+  "</style><img src=x onerror=window.broken=1>",
+  `" onmouseover="window.broken=1" x="`,
+  `' autofocus onfocus='window.broken=1`,
+  "<!-- --!> ]]> <![CDATA[",
+  '"><img onerror=window.broken=1 src=http://example.test/x>',
+  "a\u2028b\u0000c\ud800d\u202ee",
+  "&lt;b&gt;&#60;",
+];
+
+const database = { host: "db.example.test", name: "shop", serverVersion: "17.5", role: "owner" };
+const ledger = { schema: "drizzle", table: "__drizzle_migrations", format: "0.x" } as const;
+const timings = { totalMs: 4_210, connectMs: 180, lockMs: 40, planMs: 4, executeMs: 3_986 };
+
+function facts(count: number, statements: number): RunFacts {
+  const applied = Array.from({ length: count }, (_, index) => ({
+    tag: `${String(index).padStart(4, "0")}_step_${["users", "bookings", "invoices"][index % 3]}`,
+    hash: "0".repeat(64),
+    when: MADE + index * DAY_MS,
+    statements,
+    durationMs: 20 + ((index * 37) % 900),
+  }));
+  const totalMs = applied.reduce((sum, { durationMs }) => sum + durationMs, 230);
+  return {
+    ...{ database, ledger, applied, executor: "drizzle", atomic: true, roundTrips: 3 },
+    ...{ latest: applied.at(-1)?.tag ?? null, timings: { ...timings, totalMs } },
+  };
+}
+
+/** A run that ended well. */
+export function successfulRun(count = 5, statements = 4): Report {
+  return buildReport("5b0c9a9e", "applied", facts(count, statements));
+}
+
+/** A run whose third migration failed, with every list filled by this text. */
+export function failedRun(text = "duplicate key value violates unique constraint"): Report {
+  const pending = [
+    {
+      ...{ tag: `0002_${text}`, hash: "1".repeat(64), when: MADE, statements: 3 },
+      done: 0,
+      reasons: [text],
+    },
+  ];
+  const error = new MigratorError("MIGRATION_FAILED", text, {
+    ...{ migration: `0002_${text}`, sqlstate: "23505", detail: text, hint: text, where: text },
+    statement: { index: 2, line: 4, column: 3, excerpt: `ALTER TABLE users -- ${text}` },
+    ...{ advice: text, query: `select ${text}` },
+  });
+  const finding = {
+    rule: "volatile-default",
+    severity: "error",
+    migration: text,
+    statement: 1,
+  } as const;
+  return failedReport("5b0c9a9e", error, {
+    ...facts(2, 3),
+    ...{ pending, atomic: false, executor: "statements", executorReason: text },
+    findings: [{ ...finding, line: 1, column: 1, message: text, rewrite: text, evidence: text }],
+    warnings: [{ code: "LEFTOVER", message: text }],
+    notices: [{ severity: text, message: text, migration: text }],
+    cuts: [{ migration: text, statement: 1, line: 1, reason: text }],
+  });
+}
+
+/** A database with drift, a half-applied migration and a run under way. */
+export function driftedStatus(text = "psql"): Report {
+  const { applied = [], ...rest } = facts(4, 3);
+  const at = (index: number) => new Date(MADE + (index + 2) * DAY_MS).toISOString();
+  const pending = [
+    {
+      ...{ tag: "0004_half", hash: "1".repeat(64), when: MADE + 5 * DAY_MS, statements: 3 },
+      done: 1,
+      reasons: [],
+    },
+    {
+      ...{ tag: `0005_${text}`, hash: "2".repeat(64), when: MADE, statements: 2 },
+      done: 0,
+      reasons: [],
+    },
+  ];
+  return buildReport("5b0c9a9e", "planned", {
+    ...rest,
+    applied: applied.map((each, index) => ({ ...each, appliedAt: index === 0 ? null : at(index) })),
+    pending,
+    drift: {
+      modified: [{ tag: "0001_step_bookings", ledgerHash: "a", bundleHash: "b" }],
+      unknown: [{ hash: text, when: null, name: null, appliedAt: at(9) }],
+      outOfOrder: [{ tag: `0005_${text}`, hash: "2".repeat(64), when: MADE }],
+    },
+    running: {
+      ...{
+        pid: 4711,
+        application: text,
+        role: text,
+        since: text,
+        state: "active",
+        statement: text,
+      },
+    },
+  });
+}
+
+/** A bundle with these migrations, each with so many statements. */
+export function bundleFor({ applied, pending }: Report, text = "note"): Bundle {
+  const migrations = [...applied, ...pending].map(({ tag, hash, when, statements: count }) => {
+    const lines = Array.from(
+      { length: count },
+      (_, index) => `ALTER TABLE bookings ADD COLUMN c${index} text DEFAULT '${text}'`,
+    );
+    const sql = lines.join(";\n");
+    let start = 0;
+    const statements = lines.map((line, index) => {
+      const end = start + line.length;
+      const touch = {
+        kind: "table",
+        schema: null,
+        name: "bookings",
+        lock: "ACCESS EXCLUSIVE",
+      } as const;
+      const statement: Statement = {
+        ...{ start, end, chunk: 0, line: index + 1, column: 1, digest: "0".repeat(12) },
+        ...{ kind: "AlterTableStmt", mode: "transactional", effect: null, touches: [touch] },
+      } as const;
+      start = end + 2;
+      return statement;
+    });
+    return { tag, name: tag, when, hash, sql, statements, findings: [] };
+  });
+  return { bundleVersion: 1, layout: "0.x", hash: "0".repeat(64), migrations, warnings: [] };
+}

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { type DefaultTreeAdapterTypes, defaultTreeAdapter, parse } from "parse5";
+import { describe, expect, test } from "vitest";
+import { MAX_PAGE_BYTES, renderPage } from "../../../lib/page/page.ts";
+import {
+  bundleFor,
+  driftedStatus,
+  failedRun,
+  HOSTILE,
+  successfulRun,
+} from "../../setup/html-pages.ts";
+
+type Node = DefaultTreeAdapterTypes.Node;
+
+interface Seen {
+  readonly tags: ReadonlyMap<string, number>;
+  readonly attributes: ReadonlySet<string>;
+  readonly text: string;
+  readonly errors: readonly string[];
+}
+
+/** What a browser's parser makes of a page. */
+function seenIn(page: string): Seen {
+  const tags = new Map<string, number>();
+  const attributes = new Set<string>();
+  const errors: string[] = [];
+  let text = "";
+  const visit = (node: Node): void => {
+    if (defaultTreeAdapter.isTextNode(node)) text += node.value;
+    if (defaultTreeAdapter.isElementNode(node)) {
+      tags.set(node.tagName, (tags.get(node.tagName) ?? 0) + 1);
+      for (const { name } of node.attrs) attributes.add(name);
+    }
+    if (defaultTreeAdapter.isCommentNode(node)) tags.set("#comment", 1);
+    if ("childNodes" in node) node.childNodes.forEach(visit);
+  };
+  visit(parse(page, { onParseError: ({ code }) => errors.push(code) }));
+  return { tags, attributes, text, errors };
+}
+
+describe("a text from a database", () => {
+  test.each(HOSTILE.map((text) => [text]))("stays a text on a page: %j", (text) => {
+    const harmless = [failedRun("x"), driftedStatus("x")].map((report) =>
+      seenIn(renderPage(report, bundleFor(report, "x"))),
+    );
+    const hostile = [failedRun(text), driftedStatus(text)].map((report) =>
+      seenIn(renderPage(report, bundleFor(report, text))),
+    );
+
+    for (const [index, seen] of hostile.entries()) {
+      expect(seen.errors).toEqual([]);
+      expect([...seen.tags]).toEqual([...(harmless[index]?.tags ?? [])]);
+      expect([...seen.attributes]).toEqual([...(harmless[index]?.attributes ?? [])]);
+    }
+  });
+
+  test("is shown as it is, and what is not seen as its escape", () => {
+    const { text } = seenIn(renderPage(failedRun("</script> & a\u202eb"), null));
+
+    expect(text).toContain("</script> & a\\u202eb");
+    expect(text).not.toContain("\u202e");
+  });
+});
+
+describe("a page", () => {
+  test("loads nothing, runs nothing, and allows its own style alone", () => {
+    const page = renderPage(failedRun(), bundleFor(failedRun()));
+    const style = /<style>(.*?)<\/style>/s.exec(page)?.[1] ?? "";
+    const hash = createHash("sha256").update(style).digest("base64");
+    const { tags, attributes, errors } = seenIn(page);
+
+    expect(errors).toEqual([]);
+    expect(page).toContain(`default-src &#39;none&#39;; style-src &#39;sha256-${hash}&#39;`);
+    expect(
+      ["script", "img", "link", "iframe", "object", "form"].filter((tag) => tags.has(tag)),
+    ).toEqual([]);
+    expect(["style", "src", "href", "onclick"].filter((name) => attributes.has(name))).toEqual([]);
+    expect(["header", "main", "footer", "h1"].map((tag) => tags.get(tag))).toEqual([1, 1, 1, 1]);
+  });
+
+  test("of a run shows its outcome, its failure and the way out", () => {
+    const { text } = seenIn(renderPage(failedRun("the words"), null));
+
+    expect(text).toContain(
+      "0002_the words, statement 2 failed, after 2 migrations: MIGRATION_FAILED.",
+    );
+    expect(text).toContain("SQLSTATE 23505");
+    expect(text).toContain("The way out");
+    expect(text).toContain("select the words");
+  });
+
+  test("of a database shows drift, what is half applied, and the run that is under way", () => {
+    const report = driftedStatus();
+    const { text } = seenIn(renderPage(report, bundleFor(report)));
+
+    for (const words of [
+      "modified since",
+      "out of order",
+      "ahead: in no file",
+      "half applied: 1 of 3",
+    ]) {
+      expect(text).toContain(words);
+    }
+    expect(text).toContain("A run is under way");
+    expect(text).toContain("left to do");
+    expect(text).toContain("ACCESS EXCLUSIVE on bookings: reads and writes wait");
+  });
+
+  test("hides the passwords in the SQL of a bundle", () => {
+    const report = successfulRun(1, 1);
+    const page = renderPage(report, bundleFor(report, "x'; CREATE ROLE r PASSWORD 'geheim99"));
+
+    expect(page).not.toContain("geheim99");
+  });
+
+  test.each([
+    ["of 300 migrations and 4,000 statements", successfulRun(300, 14), true],
+    ["whose SQL is too long", successfulRun(50, 1_000), false],
+    ["of a million characters that are escaped", failedRun("&".repeat(100_000)), false],
+  ])("%s is short", (_name, report, hasSql) => {
+    const page = renderPage(report, bundleFor(report));
+
+    expect(Buffer.byteLength(JSON.stringify(page))).toBeLessThan(MAX_PAGE_BYTES);
+    expect(page.includes("ADD COLUMN c0")).toBe(hasSql);
+  });
+});

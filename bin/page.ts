@@ -30,8 +30,9 @@ export async function writePage(
 ): Promise<void> {
   if (path === undefined) return;
   const { renderPage } = await import("../lib/page/page.ts");
+  const page = renderPage(report, bundle);
   try {
-    await writeFile(path, renderPage(report, bundle));
+    await writeFile(path, page);
   } catch (cause) {
     throw unwritable(path, cause);
   }

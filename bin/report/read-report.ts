@@ -4,11 +4,31 @@ import { buildReport, type Report } from "../../lib/report/report.ts";
 import { quoted } from "../../lib/text.ts";
 import { isReport, lastJson } from "../invoke/report-in-answer.ts";
 
-/** The parts of a report that must be there, by what they hold. */
-const LISTS = ["applied", "pending", "findings", "warnings", "notices", "cuts"];
-const OBJECTS = ["drift", "timings"];
-const TIMES = ["totalMs", "connectMs", "lockMs", "planMs", "executeMs"];
-const DRIFTS = ["modified", "unknown", "outOfOrder"];
+/** The fields of an object that must be there, with a value of the kind that is shown for each. */
+type Shape = Readonly<Record<string, string | number | readonly unknown[]>>;
+
+const FINDING = {
+  ...{ rule: "", severity: "", migration: "", message: "", rewrite: "" },
+  ...{ statement: 0, line: 0, column: 0 },
+};
+
+/** The lists of a report, with the shape of each entry. */
+const LISTS: Readonly<Record<string, Shape>> = {
+  applied: { tag: "", hash: "", when: 0, statements: 0 },
+  pending: { tag: "", hash: "", when: 0, statements: 0, done: 0, reasons: [] },
+  findings: FINDING,
+  warnings: { code: "", message: "" },
+  notices: { severity: "", message: "" },
+  cuts: { migration: "", statement: 0, line: 0, reason: "" },
+};
+const DRIFTS: Readonly<Record<string, Shape>> = {
+  modified: { tag: "" },
+  unknown: { hash: "" },
+  outOfOrder: { tag: "" },
+};
+const TIMES: Shape = { totalMs: 0, connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 };
+const ERROR: Shape = { code: "", message: "" };
+const PLACE: Shape = { index: 0, line: 0, column: 0, excerpt: "" };
 
 /**
  * Finds the report in a text: itself, the payload of a function that failed, a queued run, or the last line of a stream. A
@@ -28,18 +48,38 @@ export function readReport(text: string, file: string): Report {
 }
 
 function wrongIn(report: Report): string | undefined {
-  const fields = asRecord(report);
-  const { timings, drift, error } = fields;
-  const list = LISTS.find((name) => !isList(fields[name]));
-  const object = OBJECTS.find((name) => !isRecord(fields[name]));
-  const time = TIMES.find((name) => typeof asRecord(timings)[name] !== "number");
-  const part = DRIFTS.find((name) => !isList(asRecord(drift)[name]));
-  const isFailed = report.status === "failed";
-  return list ?? object ?? time ?? part ?? (isFailed === isRecord(error) ? undefined : "error");
+  const { timings, drift, error, ...fields } = asRecord(report);
+  const list = wrongList(fields, LISTS) ?? wrongList(asRecord(drift), DRIFTS);
+  const time = wrongField(timings, TIMES);
+  return list ?? time ?? (isError(error, report.status === "failed") ? undefined : "error");
 }
 
-function isList(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isRecord);
+function wrongList(
+  fields: Readonly<Record<string, unknown>>,
+  lists: Readonly<Record<string, Shape>>,
+): string | undefined {
+  const found = Object.entries(lists).find(([name, shape]) => {
+    const list = fields[name];
+    return !Array.isArray(list) || list.some((each) => wrongField(each, shape) !== undefined);
+  });
+  return found?.[0];
+}
+
+function wrongField(value: unknown, shape: Shape): string | undefined {
+  const fields = asRecord(value);
+  return Object.entries(shape).find(([name, like]) => !isLike(fields[name], like))?.[0];
+}
+
+function isLike(value: unknown, like: Shape[string]): boolean {
+  return Array.isArray(like) ? Array.isArray(value) : typeof value === typeof like;
+}
+
+/** A run that failed has an error, and no other run has one. */
+function isError(error: unknown, hasFailed: boolean): boolean {
+  if (!hasFailed || !isRecord(error)) return hasFailed === isRecord(error);
+  const { statement } = error;
+  const isPlaced = statement == null || wrongField(statement, PLACE) === undefined;
+  return isPlaced && wrongField(error, ERROR) === undefined;
 }
 
 function invalid(file: string, why: string): MigratorError {

@@ -75,6 +75,21 @@ describe("report", () => {
       "its applied is none",
     ],
     [
+      "a report with half a migration",
+      JSON.stringify({ ...successfulRun(), pending: [{ tag: "0000_half" }] }),
+      "its pending is none",
+    ],
+    [
+      "a report with a row of no ledger",
+      JSON.stringify({ ...successfulRun(), drift: { ...successfulRun().drift, unknown: [{}] } }),
+      "its unknown is none",
+    ],
+    [
+      "an error at no place",
+      JSON.stringify({ ...failedRun(), error: { ...failedRun().error, statement: {} } }),
+      "its error is none",
+    ],
+    [
       "a report without its times",
       JSON.stringify({ ...successfulRun(), timings: {} }),
       "its totalMs is none",

@@ -34,10 +34,7 @@ const NEXT = [
     "the same stand-ins on a folder of your own (npm run local: this one)",
   ],
   ["npx neon-migrate check", "what is dangerous in your migrations; docs/reference/rules.md"],
-  [
-    "docs/reference/construct.md",
-    "the construct for CDK; infra/examples has SAM, Terraform, SST and others",
-  ],
+  ["docs/reference/construct.md", "the construct for CDK; infra/examples has SAM, SST and others"],
   ["docs/README.md", "a database that is live already, drift, half-applied migrations"],
   ["README.md", "everything else, in the order in which it is needed"],
 ] as const;

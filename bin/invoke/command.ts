@@ -47,10 +47,10 @@ export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const shown = await displayOf(options, requestId);
   const running = run(options, shown).catch((thrown) => failedReport(requestId, thrown));
   const outcome = await untilEnded(running);
-  shown.end();
-  if (!(outcome instanceof Ending)) return await finish(outcome, options);
+  const isHeaded = shown.end();
+  if (!(outcome instanceof Ending)) return await finish(outcome, options, isHeaded);
   const report = failedReport(requestId, interruption(outcome, options.functionName));
-  await finish(report, options);
+  await finish(report, options, isHeaded);
   // The call is still open, and would keep the process waiting for the function.
   return outcome.exit(report);
 }
@@ -68,7 +68,11 @@ function jsonLines(requestId: string): LogDisplay {
     () => log("invoke.waiting", { seconds: Math.round((Date.now() - started) / 1_000) }),
     SIGN_OF_LIFE_MS,
   ).unref();
-  return { log, say: (line) => console.error(printable(line)), end: () => clearInterval(alive) };
+  const end = () => {
+    clearInterval(alive);
+    return false;
+  };
+  return { log, say: (line) => console.error(printable(line)), end };
 }
 
 async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
@@ -100,13 +104,19 @@ async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   return reportIn(answer, functionName);
 }
 
-async function finish(report: Report, options: InvokeOptions): Promise<number> {
+async function finish(
+  report: Report,
+  options: InvokeOptions,
+  isHeadedThere: boolean,
+): Promise<number> {
   const { action, json, exitCode, verbose = false, quiet = false } = options;
+  const failed = report.status === "failed";
+  const isHeaded = failed && isHeadedThere;
   printAnswer(json, {
-    ...{ value: report, failed: report.status === "failed" },
+    ...{ value: report, failed },
     text: (colors, width) =>
       renderReport(report, {
-        ...{ action, folder: null, bundle: null, colors, width, verbose, quiet },
+        ...{ action, folder: null, bundle: null, colors, width, verbose, quiet, isHeaded },
       }),
   });
   const page = await keepPage(options.html, report, null);

@@ -16,6 +16,8 @@ export interface RenderOptions {
   readonly sql?: boolean;
   /** Whether times and round trips are shown. */
   readonly verbose?: boolean;
+  /** Whether a reader has the names of database and ledger already. */
+  readonly isHeaded?: boolean;
   /** Whether only warnings and errors are shown. */
   readonly quiet?: boolean;
 }

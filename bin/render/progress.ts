@@ -44,15 +44,19 @@ export interface Shown {
   waits(sessions: readonly SessionFacts[]): void;
   /** Shows a line that is no event of ours. */
   say(line: string): void;
-  /** Ends the display: the report says everything that it has said. */
-  end(): void;
+  /**
+   * Ends the display: the report says everything that it has said.
+   * @returns whether the names of database and ledger stay on standard error
+   */
+  end(): boolean;
 }
 
 /** The places to which lines go. */
 interface Sink {
   /** Takes lines, one after the other. */
   write(lines: readonly string[]): void;
-  end(): void;
+  /** @returns whether what was written stays */
+  end(): boolean;
 }
 
 /** The display of a command that is told to be quiet. */
@@ -61,7 +65,7 @@ export const NOTHING_SHOWN: Shown = {
   reached: () => undefined,
   waits: () => undefined,
   say: () => undefined,
-  end: () => undefined,
+  end: () => false,
 };
 
 /**
@@ -80,7 +84,7 @@ export async function startProgress(doing: string): Promise<Shown> {
     reached: (place) => sink.write(view.reached(place)),
     waits: (sessions) => sink.write(view.waits(sessions)),
     say: (line) => sink.write([line]),
-    end: () => sink.end(),
+    end: () => sink.end() && view.isHeaded,
   };
 }
 
@@ -101,8 +105,10 @@ async function screen(view: RunView): Promise<Sink> {
     end: () => {
       clearInterval(drawing);
       // The report goes to standard output. Where that is a file, the terminal keeps the last picture.
-      if (process.stdout.isTTY === true) update.clear();
-      else update.done();
+      const stays = process.stdout.isTTY !== true;
+      if (stays) update.done();
+      else update.clear();
+      return stays;
     },
   };
 }
@@ -115,7 +121,10 @@ export function lines(view: RunView, write: (line: string) => void): Sink {
       if (texts.length > 0) alive.refresh();
       for (const text of texts) write(text);
     },
-    end: () => clearInterval(alive),
+    end: () => {
+      clearInterval(alive);
+      return true;
+    },
   };
 }
 

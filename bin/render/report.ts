@@ -21,8 +21,8 @@ export function renderReport(raw: Report, options: RenderOptions): string {
   const errorLines = error === undefined ? [] : renderError(raw, error, options);
   if (quiet) return [...warningLines(inFlags(warnings, options), colors), ...errorLines].join("\n");
   const lines = [
-    ...renderHeading(report, colors),
-    ...bodyLines(report, error?.migration ?? null, options),
+    ...(options.isHeaded === true ? [] : renderHeading(report, colors)),
+    ...bodyLines(report, error, options),
     ...warningLines(inFlags(warnings, options), colors),
     ...report.notices.map((notice) => noticeLine(notice, colors)),
     ...errorLines,
@@ -45,7 +45,7 @@ type Lines = Omit<Report, "error">;
 /** Renders what the action asks for. */
 function bodyLines(
   report: Lines,
-  failed: string | null,
+  error: Report["error"],
   options: RenderOptions,
 ): readonly string[] {
   const { action, colors, folder, bundle } = options;
@@ -57,7 +57,7 @@ function bodyLines(
     ...applied.map((each) => appliedLine(each, width, colors)),
     ...(isPlanned
       ? planLines(report, options)
-      : pending.map((each) => pendingLine(each, width, failed, colors))),
+      : pending.map((each) => pendingLine(each, width, error, colors))),
     ...(action === "plan" && !isPlanned ? cutLines(report, options) : []),
     ...aheadLines(drift, colors),
     ...(isPlanned ? noteLines(findings, folder, colors) : findingLines(findings, folder, colors)),
@@ -97,14 +97,21 @@ function appliedLine(migration: AppliedMigration, width: number, colors: Colors)
 function pendingLine(
   migration: PendingMigration,
   width: number,
-  failed: string | null,
+  error: Report["error"],
   colors: Colors,
 ): string {
   const { tag, statements } = migration;
-  const mark = failed !== null && oneLine(failed) === tag ? colors.red("✗") : colors.yellow("·");
+  const hasFailed = oneLine(error?.migration ?? "") === tag;
+  const mark = hasFailed ? colors.red("✗") : colors.yellow("·");
   const size = colors.dim(counted(statements, "statement").padEnd(14));
-  const remarks = remarksOn(migration, colors) || `  ${colors.dim("pending")}`;
+  const state = hasFailed ? failedAt(error) : "pending";
+  const remarks = remarksOn(migration, colors) || `  ${colors.dim(state)}`;
   return `${mark} ${tag.padEnd(width)}  ${size}${remarks}`;
+}
+
+function failedAt(error: Report["error"]): string {
+  const place = error?.statement ?? null;
+  return place === null ? "failed" : `failed at statement ${place.index}`;
 }
 
 /** Says where transactions end, and which statement forces each end. */

@@ -78,6 +78,11 @@ export class RunView {
     return this.#heading;
   }
 
+  /** Whether it has named the database and the ledger. */
+  get isHeaded(): boolean {
+    return this.#heading.length > 0;
+  }
+
   /** The server has turned to another statement. @returns the line of a migration that is through */
   reached(place: RunPlace): readonly string[] {
     const before = this.#place?.what.migration;

@@ -58,10 +58,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const running = run(options, requestId, onStart, display);
   const ended = await untilEnded(running);
   const outcome = ended instanceof Ending ? await endWork(ended, running, ways) : ended;
-  display.shown?.end();
+  const isHeaded = display.shown?.end() === true;
   const { report, ...made } =
     "report" in outcome ? outcome : { report: outcome, folder: null, bundle: null };
-  print(report, made, options);
+  print(report, made, options, isHeaded);
   const page = await keepPage(options.html, report, made.bundle);
   // Connection and relay may still be open. They end with the process, and the server rolls back.
   if (ended instanceof Ending) ended.exit(report);
@@ -142,10 +142,14 @@ function print(
   report: Report,
   made: Pick<Outcome, "folder" | "bundle">,
   { action, json, sql = false, verbose = false, quiet = false }: RunOptions,
+  isHeadedThere: boolean,
 ): void {
+  const failed = report.status === "failed";
+  // A result goes elsewhere, where nobody has read the heading.
+  const isHeaded = failed && isHeadedThere;
   printAnswer(json, {
-    ...{ value: report, failed: report.status === "failed" },
+    ...{ value: report, failed },
     text: (colors, width) =>
-      renderReport(report, { action, ...made, colors, width, sql, verbose, quiet }),
+      renderReport(report, { action, ...made, colors, width, sql, verbose, quiet, isHeaded }),
   });
 }

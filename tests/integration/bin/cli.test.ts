@@ -335,6 +335,8 @@ describe("up, plan and status", () => {
       `MIGRATION_FAILED (SQLSTATE 42703)  ${join(folder, "0002_bad.sql")}:2:8`,
     );
     expect(ended.stderr).toContain("    2 | select b from t;\n               ^\n");
+    expect(ended.stderr).toMatch(/^✗ 0002_bad +2 statements +failed at statement 2$/m);
+    expect(ended.stderr.match(/, ledger drizzle\.__drizzle_migrations$/gm)).toHaveLength(1);
     expect(ended.stderr).toContain("No pending migration has left anything behind.");
     expect(ended.stderr).not.toContain(database.owner.password);
     expect(await database.sql("select to_regclass('t') as t")).toEqual([{ t: null }]);

@@ -35,8 +35,3 @@ function markupOf(piece: Piece): string {
   if (typeof piece === "object") return piece.map(markupOf).join("");
   return printable(String(piece)).replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? "");
 }
-
-/** Returns the markup where there is something to show, and nothing otherwise. */
-export function where(isShown: boolean, make: () => Html): Html | null {
-  return isShown ? make() : null;
-}

@@ -1,6 +1,6 @@
 import type { Report } from "../report/report.ts";
 import { counted, oneLine } from "../text.ts";
-import { type Html, html, where } from "./html.ts";
+import { type Html, html } from "./html.ts";
 import { duration } from "./outcome.ts";
 
 /** The findings, the worst first, each with SQL that does the same safely. */
@@ -33,11 +33,8 @@ export function noticesSection({ notices }: Report): Html | null {
 }
 
 function section(id: string, title: string, items: readonly Html[]): Html | null {
-  return where(
-    items.length > 0,
-    () =>
-      html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2><ul class="list">${items}</ul></section>`,
-  );
+  if (items.length === 0) return null;
+  return html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2><ul class="list">${items}</ul></section>`;
 }
 
 /** The facts of the run: who applied, where transactions ended, and the time of each part. */

@@ -176,7 +176,9 @@ export class AccountStack {
 
   readonly #lookup: Lookup = (id, attribute) => {
     const resource = this.resources.get(id);
-    if (resource === undefined) return "";
+    if (resource === undefined) {
+      throw new StepFailed(`Template error: the template has no resource ${id} to refer to. `);
+    }
     const { type, physicalId } = resource;
     if (attribute === null) return physicalId;
     if (type.startsWith("Custom::")) return this.#custom?.attributes(id)?.[attribute] ?? "";

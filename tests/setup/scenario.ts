@@ -8,8 +8,8 @@ import { type Block, itemsOf, type Order } from "./pages.ts";
 import { makeProject } from "./project.ts";
 
 /*
- * A page is a scenario: its blocks are run from its top to its end, in a project and a database of its own. The page says
- * by comments what a reader has already, and what he sees comes of (`<!-- test: WORDS -->`):
+ * A page is a scenario: its blocks are run from its top to its end, in a project and a database of its own. Comments in the
+ * page tell the test what a reader has already (`<!-- test: WORDS -->`):
  *
  *   project              first of all: a project with a drizzle.config.ts and a .env. The body holds variables for .env
  *   migration TAG        a migration of the folder `drizzle`, new or in the place of that name: the body, or the block below.

@@ -1,29 +1,71 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { RULE_IDS } from "../../lib/bundle/rule-ids.ts";
 import { ERROR_CODES } from "../../lib/errors.ts";
 import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
 import { expectAmendment } from "../setup/report-schema.ts";
 
 const readme = readFileSync("README.md", "utf8");
+const request = readFileSync("docs/reference/request.md", "utf8");
 const errors = readFileSync("docs/reference/errors.md", "utf8");
 const scripts: Record<string, string> = JSON.parse(readFileSync("package.json", "utf8")).scripts;
 
-function blocks(language: string): readonly string[] {
-  return Array.from(
-    readme.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs")),
-    ([, text]) => text ?? "",
-  );
+function jsonBlocks(page: string): readonly string[] {
+  return Array.from(page.matchAll(/```json\n(.*?)```/gs), ([, text]) => text ?? "");
 }
 
-describe("the README", () => {
-  test("shows requests that are allowed", () => {
-    for (const block of blocks("json")) parseRequest(JSON.parse(block));
+/** The first cells of the rows of a page's tables. */
+function rowsOf(page: string): readonly string[] {
+  return Array.from(page.matchAll(/^\| `(\w+)` +\|/gm), ([, name = ""]) => name);
+}
 
-    expect(blocks("json")).not.toEqual([]);
+describe("docs/reference/request.md", () => {
+  test("shows requests that are allowed", () => {
+    for (const block of jsonBlocks(request)) parseRequest(JSON.parse(block));
+
+    expect(jsonBlocks(request)).not.toEqual([]);
   });
 
-  test("names every request field", () => {
-    for (const key of REQUEST_KEYS) expect(readme).toContain(`\`${key}\``);
+  test("has a row for every field and no other", () => {
+    expect(rowsOf(request).toSorted()).toEqual(REQUEST_KEYS.toSorted());
+  });
+
+  test("has the defaults", () => {
+    const defaults = Object.entries(parseRequest({})).map(([key, value]) => `${key} ${value}`);
+    const shown = Array.from(
+      request.matchAll(/^\| `(\w+)` +\|[^|]+\| `?([^|`]+?)`? +\|/gm),
+      ([, key, value]) => `${key} ${key === "timeoutMs" ? null : value}`,
+    );
+
+    expect(shown.toSorted()).toEqual(defaults.toSorted());
+  });
+});
+
+describe("the README", () => {
+  test("says what, why and how in 110 lines, before its Usage", () => {
+    const lines = readme.split("\n").indexOf("## Usage");
+
+    expect(lines).toBeGreaterThan(0);
+    expect(lines).toBeLessThan(110);
+  });
+
+  test("has the figures of the pages that it links to", () => {
+    const performance = readFileSync("docs/explanation/performance.md", "utf8");
+    const [, after = ""] = performance.split("At 10 ms round trip");
+    const [at10 = ""] = after.split("At 50 ms round trip");
+    const figures = Array.from(
+      readme.matchAll(/(\d+ ms), (\d+) round trips/g),
+      ([, time, trips]) => `${time} ${trips} rt`,
+    );
+
+    expect(figures).toHaveLength(4);
+    expect(figures.filter((each) => !at10.includes(each))).toEqual([]);
+    expect(readFileSync("docs/reference/fidelity.md", "utf8")).toContain("57,317 facts");
+    expect(readme).toContain("57,317 facts");
+    expect(readme).toContain(`${RULE_IDS.length} rules`);
+    expect(readFileSync("docs/explanation/comparison.md", "utf8")).toContain(
+      `${RULE_IDS.length} rules`,
+    );
   });
 
   test("calls only scripts that exist", () => {

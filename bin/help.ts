@@ -3,7 +3,7 @@ import type { Command, Option } from "commander";
 import { packageRoot } from "../lib/package-root.ts";
 
 /** What the help of a command says beside its options. */
-interface HelpText {
+export interface HelpText {
   /** Command lines without the program's name, each with what it is for. */
   readonly examples: readonly (readonly [string, string])[];
   /** The variables that it reads, and what each holds. */
@@ -39,7 +39,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ],
     ],
     environment: PROJECT,
-    page: "README.md",
+    page: "reference/cli.md",
   },
   plan: {
     examples: [
@@ -52,7 +52,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
   status: {
     examples: [["status", "what is applied and pending, and which run is under way"]],
     environment: PROJECT,
-    page: "README.md",
+    page: "reference/cli.md",
   },
   invoke: {
     examples: [
@@ -126,6 +126,11 @@ const HELP: Readonly<Record<string, HelpText>> = {
     page: "reference/configuration.md",
   },
 };
+
+/** Returns what the help of a command says beside its options; null where it says nothing. */
+export function helpOf(command: string): HelpText | null {
+  return HELP[command] ?? null;
+}
 
 /** Adds to each command its examples, variables and page, and to its errors how to ask for them. */
 export function addHelp(program: Command): void {

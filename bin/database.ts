@@ -1,10 +1,12 @@
 import { MigratorError } from "../lib/errors.ts";
+import { createLog } from "../lib/log.ts";
 import { readConfig } from "../lib/target/config.ts";
 import { isNeonHost, parseEndpoint } from "../lib/target/endpoint.ts";
 import { resolveTarget } from "../lib/target/secret.ts";
 import type { Target } from "../lib/target/target.ts";
 import type { Project, ProjectOptions } from "./project.ts";
 import { type Relay, startRelay } from "./relay.ts";
+import type { Shown } from "./render/progress.ts";
 
 /** The options by which a command line names a database. */
 export interface DatabaseOptions extends ProjectOptions {
@@ -17,7 +19,12 @@ export interface DatabaseOptions extends ProjectOptions {
  * `--relay`: the password passes in clear text there, and here it does not leave the machine.
  */
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/i;
-const OVER_TCP = "its PostgreSQL is reached over TCP, as with --relay, on port";
+
+/** The place of a PostgreSQL. */
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** Somebody waits at the terminal: a host that is not there ends the command early, unless the environment says how long. */
 const GONE_AFTER_MS = 5_000;
@@ -26,11 +33,13 @@ const GONE_AFTER_MS = 5_000;
  * Does some work with the database of a project, and ends the relay to it, if there is one.
  * @param work gets the way to find the database, which throws a MigratorError when nothing names one, or the connection
  *   string cannot be read
+ * @param onRelay hears that a relay is on the way, where nobody asked for one. Default: it is said on standard error
  */
 export async function withDatabase<Result>(
   project: Project,
   viaRelay: boolean,
   work: (target: () => Promise<Target>) => Promise<Result>,
+  onRelay: (place: Place) => void = (place) => console.error(relayed(place)),
 ): Promise<Result> {
   const relays: Relay[] = [];
   let told = viaRelay;
@@ -44,7 +53,7 @@ export async function withDatabase<Result>(
       refuseAnotherServer(host, target.relay);
       const isHere = target.relay === null && LOOPBACK.test(host);
       if (!viaRelay && !isHere) return target;
-      if (!told) console.error(`${host} is this machine: ${OVER_TCP} ${port}.`);
+      if (!told) onRelay({ host, port });
       told = true;
       await stop();
       const relay = await startRelay({ host: host.replace(/^\[|\]$/g, ""), port });
@@ -54,6 +63,16 @@ export async function withDatabase<Result>(
   } finally {
     await stop();
   }
+}
+
+/** Tells of a relay that is on the way. @param shown null where events are lines of JSON */
+export function tellRelay(place: Place, shown: Shown | null, requestId: string): void {
+  if (shown === null) createLog(requestId)("relay.started", { ...place });
+  else shown.say(relayed(place));
+}
+
+function relayed({ host, port }: Place): string {
+  return `${host} is this machine: its PostgreSQL is reached over TCP, as with --relay, on port ${port}.`;
 }
 
 /** @throws MigratorError where every answer would come from another server than the one that is named */

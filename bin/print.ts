@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import pc from "picocolors";
 import type { Colors } from "picocolors/types.js";
 import { printableJson } from "../lib/text.ts";
@@ -7,7 +8,7 @@ interface Answer {
   readonly value: object;
   /** Whether it is a failure, and no result. */
   readonly failed: boolean;
-  /** Makes the text for a person. The width is that of the terminal, in characters. Nothing is printed of an empty text. */
+  /** Makes the text for a person. The width is that of the terminal, in columns. Nothing is printed of an empty text. */
   readonly text: (colors: Colors, width: number) => string;
 }
 
@@ -25,8 +26,24 @@ function write(print: (text: string) => void, text: string): void {
   if (text !== "") print(text);
 }
 
-function widthOf({ columns = Number.POSITIVE_INFINITY }: { readonly columns?: number }): number {
+/** Returns the width of a terminal, in columns; infinity for a file or a pipe. */
+export function widthOf({
+  columns = Number.POSITIVE_INFINITY,
+}: {
+  readonly columns?: number;
+}): number {
   return columns;
+}
+
+/**
+ * Whether a reader finds standard output and standard error in one place: a log that gets both, as `> log 2>&1` makes it,
+ * or that of a build server. Those mostly read two pipes, which nobody can tell from two places. Only a file is one for
+ * sure, and what is piped elsewhere is in the log still.
+ */
+export function isOneLog(env: NodeJS.ProcessEnv = process.env): boolean {
+  const [out, error] = [fstatSync(process.stdout.fd), fstatSync(process.stderr.fd)];
+  if (out.dev === error.dev && out.ino === error.ino) return true;
+  return (env.CI ?? "") !== "" && !out.isFile();
 }
 
 /** Returns the colours for standard error, which picocolors does not look at. */

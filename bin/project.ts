@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
-import pc from "picocolors";
 import { MigratorError } from "../lib/errors.ts";
 import { type EnvFile, loadEnvFiles } from "../lib/project/env-files.ts";
 import { CONFIG_NAMES } from "../lib/project/names.ts";
 import { otherConfigs, type ProjectConfig, readProjectConfig } from "../lib/project/project.ts";
 import { oneLine } from "../lib/text.ts";
+import { errorColors } from "./print.ts";
 import { type SettingFlags, type Settled, settle } from "./settle.ts";
 
 /** The options by which a command line names the files of settings, and overrides what they say. */
@@ -113,5 +113,5 @@ function listed(words: readonly string[]): string {
 }
 
 function say(text: string): void {
-  console.error(pc.dim(oneLine(text)));
+  console.error(errorColors().dim(oneLine(text)));
 }

@@ -6,7 +6,8 @@ import { createLog } from "../../lib/log.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { type DatabaseOptions, withDatabase } from "../database.ts";
+import type { Target } from "../../lib/target/target.ts";
+import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, reasonOf, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { printAnswer } from "../print.ts";
@@ -79,7 +80,7 @@ async function amendWith(
 ): Promise<Amendment> {
   const { lockTimeoutMs } = parseRequest({ lockTimeoutMs: options.lockTimeoutMs });
   const bundle = await compileBundle(project.folder);
-  return withDatabase(project, relay, async (findTarget) => {
+  const amendIt = async (findTarget: () => Promise<Target>) => {
     const target = await findTarget();
     secrets.push(target.url);
     return amendLedger(request, {
@@ -87,7 +88,8 @@ async function amendWith(
       log: shown?.log ?? createLog(requestId),
       ...(shown === null ? {} : { onWait: (found) => shown.waits(redact(found, secrets)) }),
     });
-  });
+  };
+  return withDatabase(project, relay, amendIt, (place) => tellRelay(place, shown, requestId));
 }
 
 function print(
@@ -97,9 +99,9 @@ function print(
 ): void {
   printAnswer(json, {
     ...{ value, failed: !("changes" in value) },
-    text: (colors) =>
+    text: (colors, width) =>
       "changes" in value
-        ? renderAmendment(value, colors)
-        : renderAmendmentFailure(value, { folder, colors }),
+        ? renderAmendment(value, colors, width)
+        : renderAmendmentFailure(value, { folder, colors, width }),
   });
 }

@@ -3,17 +3,20 @@ import type { Amendment } from "../../lib/amend/amend.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { counted } from "../../lib/text.ts";
 import { renderError } from "../render/error.ts";
+import type { RenderOptions } from "../render/options.ts";
 import { indented, lineTexts, printableTexts } from "../render/printable.ts";
 import { renderHeading, warningLines } from "../render/report.ts";
+import { wrapped } from "../render/wrap.ts";
 
 /** Renders an amendment for a person: one line per change, written or only shown, and the next step. Pure. */
-export function renderAmendment(amendment: Amendment, colors: Colors): string {
+export function renderAmendment(amendment: Amendment, colors: Colors, width?: number): string {
+  const prose = (text: string) => wrapped(text, width);
   const { changes } = printableTexts(amendment);
   const mark = amendment.written ? colors.green("✓") : colors.yellow("·");
   return [
-    ...renderHeading(lineTexts(amendment), colors),
-    ...changes.map(({ summary }) => `${mark} ${indented(summary)}`),
-    ...warningLines(amendment.warnings, colors),
+    ...renderHeading(lineTexts(amendment), colors).map(prose),
+    ...changes.map(({ summary }) => prose(`${mark} ${indented(summary)}`)),
+    ...warningLines(amendment.warnings, colors).map(prose),
     outcome(amendment, colors),
   ].join("\n");
 }
@@ -30,12 +33,13 @@ function outcome({ changes, written }: Amendment, colors: Colors): string {
 /** Renders a failure as text for a person. Pure. */
 export function renderAmendmentFailure(
   report: Report,
-  { folder, colors }: { readonly folder: string | null; readonly colors: Colors },
+  options: Pick<RenderOptions, "folder" | "colors" | "width">,
 ): string {
   const { error } = report;
+  const { colors } = options;
   if (error === undefined) return "";
   return [
-    ...renderError(report, error, { action: "plan", folder, bundle: null, colors }),
+    ...renderError(report, error, { action: "plan", bundle: null, ...options }),
     colors.red(colors.bold(`Failed.${lasting(error.code)}`)),
   ].join("\n");
 }

@@ -98,7 +98,8 @@ function ledgerLines({ schema, table }: LedgerPlace): readonly string[] {
 function fail(report: Report, folder: string | null, { json }: BundleOptions): number {
   printAnswer(json, {
     ...{ value: report, failed: true },
-    text: (colors) => renderReport(report, { action: "plan", folder, bundle: null, colors }),
+    text: (colors, width) =>
+      renderReport(report, { action: "plan", folder, bundle: null, colors, width }),
   });
   return EXIT_CODE.failed;
 }

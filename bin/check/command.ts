@@ -8,11 +8,12 @@ import { createLog, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import type { Target } from "../../lib/target/target.ts";
 import { printableJson } from "../../lib/text.ts";
-import { type DatabaseOptions, withDatabase } from "../database.ts";
+import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
-import { printAnswer } from "../print.ts";
+import { printAnswer, widthOf } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
 import { renderReport } from "../render/report.ts";
 import { annotations } from "./annotations.ts";
@@ -84,13 +85,18 @@ async function planWith(
   bundle: Bundle,
 ): Promise<Report> {
   const requestId = randomUUID();
+  const log = json || sarif ? createLog(requestId) : silentLog;
+  const plan = (target: () => Promise<Target>) =>
+    // With its default, `plan` refuses a wrong order, which does not matter to the findings.
+    migrate(parseRequest({ action: "plan", outOfOrder: "apply" }), {
+      ...{ bundle, requestId, target, deadline: null, log },
+    });
   try {
-    return await withDatabase(project, relay, (target) =>
-      // With its default, `plan` refuses a wrong order, which does not matter to the findings.
-      migrate(parseRequest({ action: "plan", outOfOrder: "apply" }), {
-        ...{ bundle, requestId, target, deadline: null },
-        log: json || sarif ? createLog(requestId) : silentLog,
-      }),
+    return await withDatabase(
+      project,
+      relay,
+      plan,
+      json || sarif ? (place) => tellRelay(place, null, requestId) : undefined,
     );
   } catch (thrown) {
     return failedReport(requestId, thrown);
@@ -101,7 +107,7 @@ function print(result: CheckResult, bundle: Bundle, { json, sarif }: CheckOption
   const forMachines = json || sarif;
   if (json) console.log(printableJson(result, 2));
   else if (sarif) console.log(printableJson(toSarif(result, bundle), 2));
-  else console.log(renderFindings(result, bundle, pc));
+  else console.log(renderFindings(result, bundle, pc, widthOf(process.stdout)));
   if (process.env.GITHUB_ACTIONS !== "true") return;
   // Standard output holds the JSON or SARIF; GitHub reads standard error, too.
   const say = forMachines ? console.error : console.log;
@@ -115,7 +121,7 @@ function fail(
 ): number {
   printAnswer(json || sarif, {
     ...{ value: report, failed: true },
-    text: (colors) => renderReport(report, { action: "plan", ...made, colors }),
+    text: (colors, width) => renderReport(report, { action: "plan", ...made, colors, width }),
   });
   return EXIT_CODE.failed;
 }

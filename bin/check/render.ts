@@ -7,26 +7,41 @@ import { counted, oneLine, printable } from "../../lib/text.ts";
 import { painter } from "../render/findings.ts";
 import { indented, lineTexts, printableTexts } from "../render/printable.ts";
 import { warningLines } from "../render/report.ts";
+import { wrapped } from "../render/wrap.ts";
 import type { CheckResult } from "./result.ts";
 
-/** Renders findings as a compiler does: the line, a caret under the statement, the rewrite, and a count at the end. */
-export function renderFindings(result: CheckResult, bundle: Bundle, colors: Colors): string {
-  const blocks = result.findings.map((finding) => renderFinding(finding, bundle, colors));
+/**
+ * Renders findings as a compiler does: the line, a caret under the statement, the rewrite, and a count at the end.
+ * @param width columns of the terminal. Default: no limit
+ */
+export function renderFindings(
+  result: CheckResult,
+  bundle: Bundle,
+  colors: Colors,
+  width?: number,
+): string {
+  const prose = (text: string) => wrapped(text, width);
+  const blocks = result.findings.map((finding) => renderFinding(finding, bundle, colors, prose));
   return [
-    ...warningLines(result.warnings, colors),
+    ...warningLines(result.warnings, colors).map(prose),
     ...blocks.map((lines) => `${lines.join("\n")}\n`),
-    summary(result, colors),
+    prose(summary(result, colors)),
   ].join("\n");
 }
 
-function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): readonly string[] {
+function renderFinding(
+  finding: FiledFinding,
+  bundle: Bundle,
+  colors: Colors,
+  prose: (text: string) => string,
+): readonly string[] {
   const { severity, rule, message, file, line, column, evidence, rewrite } =
     printableTexts(finding);
   const gutter = " ".repeat(String(line).length);
   const paint = painter(severity, colors);
   const found = excerptOf(finding, bundle);
   return [
-    `${paint(colors.bold(`${severity}[${rule}]`))} ${indented(message)}`,
+    prose(`${paint(colors.bold(`${severity}[${rule}]`))} ${indented(message)}`),
     `${gutter}${colors.dim("-->")} ${colors.cyan(`${oneLine(file)}:${line}:${column}`)}`,
     ...(found === null
       ? []
@@ -34,7 +49,9 @@ function renderFinding(finding: FiledFinding, bundle: Bundle, colors: Colors): r
           `${colors.dim(`${line} |`)} ${printable(found.shown)}`,
           `${colors.dim(`${gutter} |`)} ${found.indent}${paint(found.carets)}`,
         ]),
-    ...(evidence === null ? [] : [`${colors.dim(`${gutter} =`)} here ${indented(evidence)}`]),
+    ...(evidence === null
+      ? []
+      : [prose(`${colors.dim(`${gutter} =`)} here ${indented(evidence)}`)]),
     `${colors.dim(`${gutter} =`)} instead:`,
     ...rewrite.split("\n").map((each) => `${gutter}     ${colors.green(each)}`),
   ];
@@ -63,5 +80,9 @@ function summary({ counts, migrations, database }: CheckResult, colors: Colors):
 }
 
 function countsOf({ error, warning, note }: CheckResult["counts"]): string {
-  return [counted(error, "error"), counted(warning, "warning"), counted(note, "note")].join(", ");
+  return [
+    ...(error === 0 ? [] : [counted(error, "error")]),
+    ...(warning === 0 ? [] : [counted(warning, "warning")]),
+    ...(note === 0 ? [] : [counted(note, "note")]),
+  ].join(", ");
 }

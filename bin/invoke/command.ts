@@ -7,8 +7,8 @@ import { printable } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
 import { keepPage, provePage } from "../page.ts";
-import { printAnswer } from "../print.ts";
-import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
+import { isOneLog, printAnswer } from "../print.ts";
+import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 import { callFunction } from "./call-function.ts";
 import { lookWith } from "./errors.ts";
@@ -47,10 +47,10 @@ export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const shown = await displayOf(options, requestId);
   const running = run(options, shown).catch((thrown) => failedReport(requestId, thrown));
   const outcome = await untilEnded(running);
-  const isHeaded = shown.end();
-  if (!(outcome instanceof Ending)) return await finish(outcome, options, isHeaded);
+  const told = shown.end();
+  if (!(outcome instanceof Ending)) return await finish(outcome, options, told);
   const report = failedReport(requestId, interruption(outcome, options.functionName));
-  await finish(report, options, isHeaded);
+  await finish(report, options, told);
   // The call is still open, and would keep the process waiting for the function.
   return outcome.exit(report);
 }
@@ -70,7 +70,7 @@ function jsonLines(requestId: string): LogDisplay {
   ).unref();
   const end = () => {
     clearInterval(alive);
-    return false;
+    return "nothing" as const;
   };
   return { log, say: (line) => console.error(printable(line)), end };
 }
@@ -104,19 +104,27 @@ async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   return reportIn(answer, functionName);
 }
 
-async function finish(
-  report: Report,
-  options: InvokeOptions,
-  isHeadedThere: boolean,
-): Promise<number> {
+async function finish(report: Report, options: InvokeOptions, told: Told): Promise<number> {
   const { action, json, exitCode, verbose = false, quiet = false } = options;
   const failed = report.status === "failed";
-  const isHeaded = failed && isHeadedThere;
+  const isRead = failed || isOneLog();
+  const isHeaded = isRead && told !== "nothing";
+  const isListed = isRead && told === "list";
   printAnswer(json, {
     ...{ value: report, failed },
     text: (colors, width) =>
       renderReport(report, {
-        ...{ action, folder: null, bundle: null, colors, width, verbose, quiet, isHeaded },
+        ...{
+          action,
+          folder: null,
+          bundle: null,
+          colors,
+          width,
+          verbose,
+          quiet,
+          isHeaded,
+          isListed,
+        },
       }),
   });
   const page = await keepPage(options.html, report, null);

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { type Bundle, type Layout, migrationFile } from "../../lib/bundle/bundle.ts";
 import { excerpt } from "../../lib/bundle/text-position.ts";
 import type { StatementPlace } from "../../lib/errors.ts";
-import type { Report, ReportedError } from "../../lib/report/report.ts";
+import type { PendingMigration, Report, ReportedError } from "../../lib/report/report.ts";
 import { oneLine, printable } from "../../lib/text.ts";
 import { forCommand } from "./in-flags.ts";
 import type { RenderOptions } from "./options.ts";
 import { indented, printableTexts } from "./printable.ts";
+import { wrapped } from "./wrap.ts";
 
 /** How many lines of a statement are shown when its file is not at hand. */
 const MAX_EXCERPT_LINES = 5;
@@ -18,7 +19,8 @@ export function renderError(
   raw: ReportedError,
   options: RenderOptions,
 ): readonly string[] {
-  const { colors } = options;
+  const { colors, width } = options;
+  const prose = (text: string) => wrapped(indented(text), width);
   const error = printableTexts(raw);
   const { code, statement, sqlstate, detail, hint, where } = error;
   const hasFolder = options.folder !== null;
@@ -29,12 +31,13 @@ export function renderError(
   return [
     "",
     `${colors.red(colors.bold(label))}${place === null ? "" : `  ${colors.cyan(place)}`}`,
-    indented(forCommand(error.message, hasFolder)),
+    prose(forCommand(error.message, hasFolder)),
     ...(shown.length === 0 ? [] : ["", ...shown.map((line) => `    ${line}`), ""]),
-    ...(detail === null || compiling ? [] : [`Detail: ${indented(detail)}`]),
-    ...(hint === null ? [] : [`Hint: ${indented(hint)}`]),
+    ...(detail === null || compiling ? [] : [prose(`Detail: ${detail}`)]),
+    ...(hint === null ? [] : [prose(`Hint: ${hint}`)]),
     ...(where === null ? [] : [`Where: ${indented(where)}`]),
-    ...nextSteps(report, error, hasFolder),
+    ...nextSteps(report, error, hasFolder).map(prose),
+    ...(typeof error.query === "string" ? [`    ${indented(error.query)}`] : []),
     "",
   ];
 }
@@ -66,22 +69,37 @@ function caretLines(sql: string, place: StatementPlace): readonly string[] {
   return [`${label}${shown}`, `${" ".repeat(label.length)}${indent}${carets}`];
 }
 
+/** The words about another run, where the message has some, or has named something to check. */
+const AGAIN: Readonly<Record<string, readonly string[]>> = {
+  INTERRUPTED: [],
+  UNREACHABLE: ["Where all of that is right, run it again later."],
+};
+
 /** Says what is left, and what to do next. A report of an earlier function has no advice. */
 function nextSteps(
   report: Report,
-  { advice, query, retryable }: ReportedError,
+  { advice, code, retryable }: ReportedError,
   hasFolder: boolean,
 ): readonly string[] {
   return [
     ...leftBehind(report),
-    ...(retryable ? ["Run it again later: nothing has to be changed first."] : []),
-    ...(typeof advice === "string" ? [indented(forCommand(advice, hasFolder))] : []),
-    ...(typeof query === "string" ? [`    ${indented(query)}`] : []),
+    ...(retryable ? (AGAIN[code] ?? ["Run it again later: nothing has to be changed first."]) : []),
+    ...(typeof advice === "string" ? [forCommand(advice, hasFolder)] : []),
   ];
 }
 
 /** Failures after which only the ledger may know what was committed. */
 const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERRUPTED", "INTERNAL"];
+
+/** The words of a message about the statements of its migration that stay done. */
+const SAID = /\bStatements? (?:1 to )?(\d+) of (\d+) (?:is|are) done\b/;
+
+/** Whether the message says already how many statements of the failed migration are done. */
+function isSaid({ tag, done, statements }: PendingMigration, error: Report["error"]): boolean {
+  if (error?.migration !== tag) return false;
+  const [, first, total] = SAID.exec(error.message) ?? [];
+  return Number(first) === done && Number(total) === statements;
+}
 
 /** Says which state a failure has left the database in: a reader asks for that first. */
 function leftBehind({ database, error, atomic, applied, pending }: Report): readonly string[] {
@@ -89,7 +107,7 @@ function leftBehind({ database, error, atomic, applied, pending }: Report): read
   if (error?.code === "CONNECTION_LOST") return ["The ledger says what was committed: run status."];
   if (atomic) return ["No pending migration has left anything behind."];
   const [next] = pending;
-  const half = pending.find(({ done }) => done > 0);
+  const half = pending.find((each) => each.done > 0 && !isSaid(each, error));
   const lines = [
     ...(applied.length > 0 && next !== undefined
       ? [

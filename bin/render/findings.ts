@@ -11,16 +11,23 @@ export function findingLines(
   return [
     ...findings
       .filter(({ severity }) => severity !== "note")
-      .map((each) => findingLine(each, colors)),
+      .map((each) => findingLine(each, colors, placeOf(each))),
     ...noteLines(findings, folder, colors),
   ];
 }
 
-/** Renders a finding in one line. */
-export function findingLine(finding: ReportedFinding, colors: Colors): string {
-  const { severity, rule, migration, line, column, message, evidence } = finding;
-  const here = evidence === null ? "" : colors.dim(` (here ${evidence})`);
-  return `${painter(severity, colors)(`${severity}[${rule}]`)} ${migration}:${line}:${column} ${message}${here}`;
+function placeOf({ migration, line, column }: ReportedFinding): string {
+  return ` ${migration}:${line}:${column}`;
+}
+
+/**
+ * Renders a finding in one line.
+ * @param place where it is, with a blank before. Default: it stands below its statement
+ */
+export function findingLine(finding: ReportedFinding, colors: Colors, place = ""): string {
+  const { severity, rule, message, evidence } = finding;
+  const here = evidence === null ? "" : colors.dim(` Here ${evidence}.`);
+  return `${painter(severity, colors)(`${severity}[${rule}]`)}${place} ${message}${here}`;
 }
 
 /** Names the rules of the notes: they are about the schema's future, not about this run. */

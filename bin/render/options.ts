@@ -18,6 +18,8 @@ export interface RenderOptions {
   readonly verbose?: boolean;
   /** Whether a reader has the names of database and ledger already. */
   readonly isHeaded?: boolean;
+  /** Whether a reader has the list of what was applied already. */
+  readonly isListed?: boolean;
   /** Whether only warnings and errors are shown. */
   readonly quiet?: boolean;
 }

@@ -8,6 +8,7 @@ import type { RenderOptions } from "./options.ts";
 import { whyCommitted } from "./reasons.ts";
 import { highlighted } from "./sql.ts";
 import { cutText } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** What the lines of a plan are made from. */
 interface Plan {
@@ -66,7 +67,7 @@ export function remarksOn({ done, statements, reasons }: PendingMigration, color
 function commitLine({ report, options }: Plan, before: ReportedStep, step: ReportedStep): string {
   const { colors } = options;
   const why = whyCommitted(before, step, report.cuts, (tag) => migrationOf(options, tag));
-  return `${colors.cyan("── commit")}${colors.dim(`: ${why}`)}`;
+  return wrapped(`${colors.cyan("── commit")}${colors.dim(`: ${why}`)}`, options.width);
 }
 
 const INDENT = " ".repeat(5);
@@ -76,7 +77,7 @@ function statementLines(
   tag: string,
   number: number,
 ): readonly string[] {
-  const { colors } = options;
+  const { colors, width } = options;
   const statement = migrationOf(options, tag)?.statements[number - 1];
   const findings = report.findings.filter(
     (each) => each.migration === tag && each.statement === number && each.severity !== "note",
@@ -88,8 +89,10 @@ function statementLines(
     ...rest.map((line) => `${INDENT}${line}`),
     ...locks
       .linesFor(tag, number - 1)
-      .map(({ text, blocks }) => `${INDENT}${blocks ? colors.yellow(text) : colors.dim(text)}`),
-    ...findings.map((each) => `${INDENT}${findingLine(each, colors)}`),
+      .map(({ text, blocks }) =>
+        wrapped(`${INDENT}${blocks ? colors.yellow(text) : colors.dim(text)}`, width),
+      ),
+    ...findings.map((each) => wrapped(`${INDENT}${findingLine(each, colors)}`, width)),
   ];
 }
 

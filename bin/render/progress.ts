@@ -1,15 +1,14 @@
 import type { Log } from "../../lib/log.ts";
 import type { SessionFacts } from "../../lib/postgres/activity.ts";
-import { errorColors } from "../print.ts";
+import { errorColors, widthOf } from "../print.ts";
 import { lineTexts } from "./printable.ts";
 import { type RunPlace, RunView } from "./run-view.ts";
+import { wrapped } from "./wrap.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
 const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   connected: () => "Connected, reading the ledger",
-  "connect.retry": ({ code, reason, attempt }) =>
-    `${reason ?? `The database does not answer yet (${code})`}. Trying again (${attempt}).`,
   "rights.denied": ({ denied }) =>
     `AWS does not allow it yet: ${denied}. Trying again, for a minute at most.`,
   "lock.waiting": () => "Another run holds the migration lock. Waiting for it.",
@@ -25,6 +24,9 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "run.stopping": () =>
     "Stopping, and waiting for the word of the server. Another signal ends this at once.",
 };
+
+/** Events that a view keeps, and has lines for. */
+const FACTS: readonly string[] = ["planned", "migration.applied", "waiting", "connect.retry"];
 
 /** Events that only a picture of the moment shows: a log would be longer by them, and say no more. */
 const FLEETING: readonly string[] = ["connected"];
@@ -44,19 +46,21 @@ export interface Shown {
   waits(sessions: readonly SessionFacts[]): void;
   /** Shows a line that is no event of ours. */
   say(line: string): void;
-  /**
-   * Ends the display: the report says everything that it has said.
-   * @returns whether the names of database and ledger stay on standard error
-   */
-  end(): boolean;
+  /** Ends the display. @returns how much of what the report says stays on standard error */
+  end(): Told;
 }
+
+/** Nothing; the names of database and ledger; or these and a line for each migration that is applied. */
+export type Told = "nothing" | "heading" | "list";
 
 /** The places to which lines go. */
 interface Sink {
-  /** Takes lines, one after the other. */
+  /** Takes the lines of an event, one after the other. A picture of the moment has them already. */
   write(lines: readonly string[]): void;
-  /** @returns whether what was written stays */
-  end(): boolean;
+  /** Takes a line that no picture has. It stays. */
+  say(line: string): void;
+  /** @returns how much of what was written stays, where there was a plan */
+  end(): Told;
 }
 
 /** The display of a command that is told to be quiet. */
@@ -65,7 +69,7 @@ export const NOTHING_SHOWN: Shown = {
   reached: () => undefined,
   waits: () => undefined,
   say: () => undefined,
-  end: () => false,
+  end: () => "nothing",
 };
 
 /**
@@ -78,13 +82,16 @@ export async function startProgress(doing: string): Promise<Shown> {
   const view = new RunView(doing, colors);
   const sink = isLive(process.stderr, process.env)
     ? await screen(view)
-    : lines(view, (line) => console.error(colors.dim(line)));
+    : lines(view, (line) => console.error(colors.dim(wrapped(line, widthOf(process.stderr)))));
   return {
     log: (event, fields = {}) => sink.write(hear(view, event, fields)),
     reached: (place) => sink.write(view.reached(place)),
     waits: (sessions) => sink.write(view.waits(sessions)),
-    say: (line) => sink.write([line]),
-    end: () => sink.end() && view.isHeaded,
+    say: (line) => sink.say(line),
+    end: () => {
+      const told = sink.end();
+      return view.isHeaded ? told : "nothing";
+    },
   };
 }
 
@@ -97,40 +104,51 @@ async function screen(view: RunView): Promise<Sink> {
   // A terminal alone needs it.
   const { createLogUpdate } = await import("log-update");
   const update = createLogUpdate(process.stderr, { showCursor: true });
-  const draw = () => update(view.frame(process.stderr.columns ?? 80).join("\n"));
+  const draw = () => update(view.frame(columnsOf(process.stderr)).join("\n"));
   const drawing = setInterval(draw, FRAME_MS).unref();
   draw();
   return {
     write: draw,
+    say: (line) => {
+      update.persist(errorColors().dim(wrapped(line, columnsOf(process.stderr))));
+      draw();
+    },
     end: () => {
       clearInterval(drawing);
       // The report goes to standard output. Where that is a file, the terminal keeps the last picture.
       const stays = process.stdout.isTTY !== true;
       if (stays) update.done();
       else update.clear();
-      return stays;
+      // It does not show all that are through.
+      return stays ? "heading" : "nothing";
     },
   };
+}
+
+function columnsOf({ columns = 80 }: { readonly columns?: number }): number {
+  return columns;
 }
 
 /** Makes the display of a log. */
 export function lines(view: RunView, write: (line: string) => void): Sink {
   const alive = setInterval(() => write(view.signOfLife()), SIGN_OF_LIFE_MS).unref();
+  const writeAll = (texts: readonly string[]) => {
+    if (texts.length > 0) alive.refresh();
+    for (const text of texts) write(text);
+  };
   return {
-    write: (texts) => {
-      if (texts.length > 0) alive.refresh();
-      for (const text of texts) write(text);
-    },
+    write: writeAll,
+    say: (line) => writeAll([line]),
     end: () => {
       clearInterval(alive);
-      return true;
+      return "list";
     },
   };
 }
 
 /** Whether the display has words for an event. */
 export function isTold(event: string): boolean {
-  return event in SENTENCES || ["planned", "migration.applied", "waiting"].includes(event);
+  return event in SENTENCES || FACTS.includes(event);
 }
 
 /** Tells an event to the view. @returns the lines that a log has for it */
@@ -142,6 +160,8 @@ export function hear(view: RunView, event: string, fields: Fields): readonly str
       return view.applied(String(fields.tag), Number(fields.durationMs ?? 0));
     case "waiting":
       return view.waits(sessionsIn(fields.blockers));
+    case "connect.retry":
+      return view.retries(retryReason(lineTexts(fields)), Number(fields.attempt));
     case "statement":
       return view.counted(String(fields.migration), Number(fields.done));
     default: {
@@ -150,6 +170,10 @@ export function hear(view: RunView, event: string, fields: Fields): readonly str
       return FLEETING.includes(event) ? [] : told;
     }
   }
+}
+
+function retryReason({ code, reason }: Fields): string {
+  return typeof reason === "string" ? reason : `The database does not answer yet (${code})`;
 }
 
 /**

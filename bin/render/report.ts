@@ -4,30 +4,35 @@ import type { AppliedMigration } from "../../lib/execute/executor.ts";
 import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
 import { counted, oneLine, printable } from "../../lib/text.ts";
+import { took } from "./elapsed.ts";
 import { renderError } from "./error.ts";
 import { findingLines, noteLines } from "./findings.ts";
 import { forCommand } from "./in-flags.ts";
+import { columnsFor, type ListColumns } from "./list-columns.ts";
 import type { RenderOptions } from "./options.ts";
 import { migrationOf, planLines, remarksOn } from "./plan.ts";
 import { indented, lineTexts, printableTexts } from "./printable.ts";
 import { whoApplies, whyCut } from "./reasons.ts";
 import { minute, rowName, statusLines } from "./status.ts";
+import { wrapped } from "./wrap.ts";
 
 /** Renders a report as text for a person: a line for each migration, the failing statement, the outcome. */
 export function renderReport(raw: Report, options: RenderOptions): string {
-  const { colors, verbose = false, quiet = false } = options;
+  const { colors, width, verbose = false, quiet = false } = options;
+  const prose = (text: string) => wrapped(text, width);
   const { error, warnings, notices, ...rest } = raw;
   const report = { ...lineTexts(rest), warnings, notices };
   const errorLines = error === undefined ? [] : renderError(raw, error, options);
-  if (quiet) return [...warningLines(inFlags(warnings, options), colors), ...errorLines].join("\n");
+  const warned = warningLines(inFlags(warnings, options), colors).map(prose);
+  if (quiet) return [...warned, ...errorLines].join("\n");
   const lines = [
-    ...(options.isHeaded === true ? [] : renderHeading(report, colors)),
+    ...(options.isHeaded === true ? [] : renderHeading(report, colors).map(prose)),
     ...bodyLines(report, error, options),
-    ...warningLines(inFlags(warnings, options), colors),
-    ...report.notices.map((notice) => noticeLine(notice, colors)),
+    ...warned,
+    ...report.notices.map((notice) => prose(noticeLine(notice, colors))),
     ...errorLines,
-    outcome(report, error, options),
-    ...(verbose ? timing(report, colors) : []),
+    prose(outcome(report, error, options)),
+    ...(verbose ? timing(report, colors).map(prose) : []),
   ];
   return lines.join("\n");
 }
@@ -48,20 +53,35 @@ function bodyLines(
   error: Report["error"],
   options: RenderOptions,
 ): readonly string[] {
-  const { action, colors, folder, bundle } = options;
-  const { applied, pending, findings, drift } = report;
+  const { action, colors, bundle } = options;
+  const prose = (text: string) => wrapped(text, options.width);
+  const { applied, pending, drift } = report;
   if (action === "status") return statusLines(report, options);
-  const width = Math.max(0, ...[...applied, ...pending].map(({ tag }) => tag.length));
+  const columns = columnsFor([...applied, ...pending]);
   const isPlanned = action === "plan" && bundle !== null && report.steps !== undefined;
   return [
-    ...applied.map((each) => appliedLine(each, width, colors)),
+    ...(options.isListed === true ? [] : applied.map((each) => appliedLine(each, columns, colors))),
     ...(isPlanned
       ? planLines(report, options)
-      : pending.map((each) => pendingLine(each, width, error, colors))),
-    ...(action === "plan" && !isPlanned ? cutLines(report, options) : []),
-    ...aheadLines(drift, colors),
-    ...(isPlanned ? noteLines(findings, folder, colors) : findingLines(findings, folder, colors)),
+      : pending.map((each) => pendingLine(each, columns, error, colors))),
+    ...(action === "plan" && !isPlanned ? cutLines(report, options).map(prose) : []),
+    ...aheadLines(drift, colors).map(prose),
+    ...findingsOf(report, options).map(prose),
   ];
+}
+
+/**
+ * Says what the rules have found. A plan has it at its statements. A run has begun: a file that is applied must stay as it
+ * is, and a failure has its own advice.
+ */
+function findingsOf(
+  { findings }: Lines,
+  { action, folder, bundle, colors }: RenderOptions,
+): readonly string[] {
+  if (action === "up") return [];
+  return bundle === null
+    ? findingLines(findings, folder, colors)
+    : noteLines(findings, folder, colors);
 }
 
 /** Names the database and the ledger; returns nothing where no database answered. */
@@ -87,31 +107,35 @@ export function warningLines(warnings: Report["warnings"], colors: Colors): read
   );
 }
 
-function appliedLine(migration: AppliedMigration, width: number, colors: Colors): string {
-  const { tag, statements, durationMs } = migration;
-  const took = durationMs === null ? "" : `  ${`${durationMs} ms`.padStart(8)}`;
-  const size = colors.dim(`${counted(statements, "statement").padEnd(14)}${took}`.trimEnd());
-  return `${colors.green("✓")} ${tag.padEnd(width)}  ${size}`;
+function appliedLine(
+  { tag, statements, durationMs }: AppliedMigration,
+  columns: ListColumns,
+  colors: Colors,
+): string {
+  const time = durationMs === null ? "" : `  ${took(durationMs).padStart(7)}`;
+  const size = colors.dim(`${columns.size(statements)}${time}`.trimEnd());
+  return `${colors.green("✓")} ${columns.tag(tag)}  ${size}`;
 }
 
 function pendingLine(
   migration: PendingMigration,
-  width: number,
+  columns: ListColumns,
   error: Report["error"],
   colors: Colors,
 ): string {
   const { tag, statements } = migration;
   const hasFailed = oneLine(error?.migration ?? "") === tag;
   const mark = hasFailed ? colors.red("✗") : colors.yellow("·");
-  const size = colors.dim(counted(statements, "statement").padEnd(14));
+  const size = colors.dim(columns.size(statements));
   const state = hasFailed ? failedAt(error) : "pending";
   const remarks = remarksOn(migration, colors) || `  ${colors.dim(state)}`;
-  return `${mark} ${tag.padEnd(width)}  ${size}${remarks}`;
+  return `${mark} ${columns.tag(tag)}  ${size}${remarks}`;
 }
 
 function failedAt(error: Report["error"]): string {
   const place = error?.statement ?? null;
-  return place === null ? "failed" : `failed at statement ${place.index}`;
+  const how = error?.code === "INTERRUPTED" ? "stopped" : "failed";
+  return place === null ? how : `${how} at statement ${place.index}`;
 }
 
 /** Says where transactions end, and which statement forces each end. */
@@ -130,12 +154,17 @@ function aheadLines({ unknown }: Drift, colors: Colors): readonly string[] {
   });
 }
 
+/** The last words of runs that have not failed by themselves. */
+const ENDS: Readonly<Record<string, string>> = {
+  INTERRUPTED: "Interrupted.",
+  RUN_UNKNOWN: "It is not known how it ended.",
+};
+
 function outcome(report: Lines, error: Report["error"], options: RenderOptions): string {
   const { action, colors } = options;
   const { status, applied, pending, executor, atomic } = report;
   if (status === "failed") {
-    const known = error?.code !== "RUN_UNKNOWN";
-    return colors.red(colors.bold(known ? "Failed." : "It is not known how it ended."));
+    return colors.red(colors.bold(ENDS[error?.code ?? ""] ?? "Failed."));
   }
   if (status === "applied") {
     const how = atomic ? "in one transaction" : "in several transactions";
@@ -146,8 +175,12 @@ function outcome(report: Lines, error: Report["error"], options: RenderOptions):
     const known = action === "status" ? `, ${counted(applied.length, "migration")} applied` : "";
     return colors.green(`Up to date${known}: nothing is pending.`);
   }
-  const all = `${counted(pending.length, "migration")} pending`;
-  return colors.yellow(action === "plan" ? `${all}. ${wouldApply(report, options)}` : `${all}.`);
+  const next = action === "plan" ? wouldApply(report, options) : seeThePlan(options);
+  return colors.yellow(`${counted(pending.length, "migration")} pending.${next}`);
+}
+
+function seeThePlan({ folder }: RenderOptions): string {
+  return folder === null ? "" : " neon-migrate plan shows what up would do.";
 }
 
 /** Says what applies a plan, how many commits it has, and who does it. */
@@ -156,7 +189,7 @@ function wouldApply(report: Lines, options: RenderOptions): string {
   const commits = atomic ? "one transaction" : counted(steps.length, "transaction");
   const how = steps.length === 0 && !atomic ? "several transactions" : commits;
   const who = whoApplies(report, (tag) => migrationOf(options, tag));
-  return `neon-migrate up would apply ${report.pending.length === 1 ? "it" : "them"} in ${how}, ${who}.`;
+  return ` neon-migrate up would apply ${report.pending.length === 1 ? "it" : "them"} in ${how}, ${who}.`;
 }
 
 function timing({ timings, roundTrips, database }: Lines, colors: Colors): readonly string[] {

@@ -1,7 +1,11 @@
 import type { Colors } from "picocolors/types.js";
-import { APPLICATION_PREFIX } from "../../lib/connection/connection.ts";
-import { describeQuery, endStatement, type SessionFacts } from "../../lib/postgres/activity.ts";
+import type { SessionFacts } from "../../lib/postgres/activity.ts";
 import { counted, oneLine } from "../../lib/text.ts";
+import { elapsed, took } from "./elapsed.ts";
+import { columnsFor } from "./list-columns.ts";
+import { namesOf, sessionLines } from "./sessions.ts";
+import { cutText } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** The place where a run is. */
 export interface RunPlace {
@@ -22,6 +26,13 @@ interface Row {
   isApplied: boolean;
   /** Whether a log has its line. */
   isTold: boolean;
+}
+
+/** What a run does beside the statements. */
+interface Note {
+  readonly text: string;
+  /** The number of the next attempt to connect, and the text says why there is one; null for anything else. */
+  readonly attempt: number | null;
 }
 
 /** The work of a run that began at some time. */
@@ -46,7 +57,11 @@ export class RunView {
   #rows: readonly Row[] = [];
   #place: Since<RunPlace> | null = null;
   #waiting: Since<readonly SessionFacts[]> | null = null;
-  #note: Since<string>;
+  #note: Since<Note>;
+  /** Whether nothing has happened since the note: no plan, no statement and no commit. */
+  #isNoted = true;
+  /** When the last of those happened. */
+  #movedMs: number;
 
   /**
    * @param doing what happens first
@@ -56,7 +71,8 @@ export class RunView {
     this.#colors = colors;
     this.#now = now;
     this.#startedMs = now();
-    this.#note = { what: doing, sinceMs: this.#startedMs };
+    this.#movedMs = this.#startedMs;
+    this.#note = { what: { text: doing, attempt: null }, sinceMs: this.#startedMs };
   }
 
   /** There is a plan, or another one. */
@@ -68,6 +84,7 @@ export class RunView {
     this.#rows = [...before, ...pending];
     this.#place = null;
     this.#waiting = null;
+    this.#moves();
     if (!isFirst) return [];
     const statements = pending.reduce((sum, each) => sum + each.statements, 0);
     const how = this.#isAtomic ? "in one transaction" : "in several transactions";
@@ -78,6 +95,11 @@ export class RunView {
     return this.#heading;
   }
 
+  #moves(): void {
+    this.#isNoted = false;
+    this.#movedMs = this.#now();
+  }
+
   /** Whether it has named the database and the ledger. */
   get isHeaded(): boolean {
     return this.#heading.length > 0;
@@ -86,7 +108,8 @@ export class RunView {
   /** The server has turned to another statement. @returns the line of a migration that is through */
   reached(place: RunPlace): readonly string[] {
     const before = this.#place?.what.migration;
-    const now = this.#now();
+    this.#moves();
+    const now = this.#movedMs;
     const isAgain = this.#hasGoneBack(place);
     if (isAgain) this.#forgetUncommitted();
     const row = this.#rowOf(place.migration);
@@ -157,7 +180,8 @@ export class RunView {
   /** A migration is committed, and its row is in the ledger. @returns its line, where it was not told */
   applied(tag: string, durationMs: number): readonly string[] {
     const row = this.#rowOf(tag);
-    if (row === undefined) return [`✓ ${oneLine(tag)}  ${durationMs} ms`];
+    this.#moves();
+    if (row === undefined) return [`✓ ${oneLine(tag)}  ${took(durationMs)}`];
     row.isApplied = true;
     row.tookMs = durationMs;
     this.#waiting = null;
@@ -177,21 +201,44 @@ export class RunView {
     return isSame ? [] : ["Waiting for:", ...sessions.flatMap(sessionLines)];
   }
 
-  /** The run does something else than the statements. */
+  /** The run does something else than the statements. @returns a line where it did something else before */
   notes(text: string): readonly string[] {
-    const isSame = this.#note.what === text;
-    this.#note = { what: text, sinceMs: isSame ? this.#note.sinceMs : this.#now() };
-    return [text];
+    return this.#noted({ text, attempt: null }) ? [text] : [];
+  }
+
+  /**
+   * The database has not answered, and is tried again.
+   * @param failures the number of attempts that are over
+   * @returns a line where it is the first one, or the reason is another one
+   */
+  retries(reason: string, failures: number): readonly string[] {
+    const isNews = this.#noted({ text: reason, attempt: failures + 1 });
+    return isNews ? [`${reason}. Trying again (attempt ${failures + 1}).`] : [];
+  }
+
+  /** @returns whether it is another note than before */
+  #noted(note: Note): boolean {
+    const { what: before, sinceMs } = this.#note;
+    const isSame = essence(before) === essence(note);
+    // Attempts are counted from the first one, whatever their reasons.
+    const isRetry = before.attempt !== null && note.attempt !== null;
+    const lasts = this.#isNoted && (isSame || isRetry);
+    this.#note = { what: note, sinceMs: lasts ? sinceMs : this.#now() };
+    this.#isNoted = true;
+    return !isSame;
   }
 
   /** Says what the run does, for somebody who has heard nothing for a while. */
   signOfLife(): string {
     const total = elapsed(this.#now() - this.#startedMs);
     if (this.#waiting !== null) {
-      const names = this.#waiting.what.map(nameOf).join(", ");
+      const names = namesOf(this.#waiting.what);
       return `${total}: still waiting for ${names}, ${this.#since(this.#waiting)} so far`;
     }
-    if (this.#place === null) return `${total}: ${this.#note.what}`;
+    if (this.#place === null) {
+      const { what, detail } = this.#doing();
+      return `${total}: ${what}${detail === null ? "" : `: ${detail}`}`;
+    }
     const { migration } = this.#place.what;
     return `${total}: still in ${oneLine(migration)}, ${this.#statement()}`;
   }
@@ -199,26 +246,56 @@ export class RunView {
   /** Draws the moment. @param width of the terminal */
   frame(width: number): readonly string[] {
     const { dim, yellow } = this.#colors;
-    const fits = (text: string) => cut(text, width - 1);
+    const columns = width - 1;
+    const fits = (text: string) => cutText(text, columns);
     const through = this.#rows.filter((row) => row.tookMs !== null);
     const hidden = Math.max(through.length - MAX_ROWS, 0);
-    const rest = this.#rows.length - through.length - (this.#place === null ? 0 : 1);
+    const rest = this.#rows.filter((row) => row.tookMs === null && row.tag !== this.#shownTag());
     return [
-      ...this.#heading.map((line) => dim(fits(line))),
+      ...this.#heading.flatMap((line) =>
+        wrapped(line, columns)
+          .split("\n")
+          .map((part) => dim(fits(part))),
+      ),
       ...(hidden === 0 ? [] : [dim(fits(`  ${hidden} more are through`))]),
       ...through.slice(hidden).map((row) => this.#paint(row, fits(this.#rowLine(row)))),
       ...this.#present().map((line) => yellow(fits(line))),
       ...(this.#waiting === null ? [] : this.#waitLines(this.#waiting).map((line) => fits(line))),
-      ...(rest > 0 ? [dim(fits(`· ${rest} more pending`))] : []),
+      ...(rest.length > 0 ? [dim(fits(`· ${rest.length} more pending`))] : []),
     ];
   }
 
+  /** The migration whose line begins with a triangle; null where no line does, or it tells something else. */
+  #shownTag(): string | null {
+    if (this.#isNoted && this.#waiting === null) return null;
+    return this.#place?.what.migration ?? this.#next()?.tag ?? null;
+  }
+
+  #next(): Row | undefined {
+    return this.#rows.find((row) => row.tookMs === null);
+  }
+
   #present(): readonly string[] {
-    const isLast = this.#place !== null && this.#note.sinceMs <= this.#place.sinceMs;
-    if (this.#place !== null && (isLast || this.#waiting !== null)) {
+    if (this.#place !== null && (!this.#isNoted || this.#waiting !== null)) {
       return [`▸ ${oneLine(this.#place.what.migration)}  ${this.#statement()}`];
     }
-    return this.#waiting === null ? [`▸ ${this.#note.what}  ${this.#since(this.#note)}`] : [];
+    if (this.#waiting !== null) return [];
+    const { what, detail, sinceMs } = this.#doing();
+    const first = `▸ ${what}  ${elapsed(this.#now() - sinceMs)}`;
+    return detail === null ? [first] : [first, `  ${detail}`];
+  }
+
+  /** Says what the run does where it is in no statement. */
+  #doing(): Since<string> & { readonly detail: string | null } {
+    if (!this.#isNoted) {
+      const what = oneLine(this.#next()?.tag ?? "Closing the session");
+      return { what, detail: null, sinceMs: this.#movedMs };
+    }
+    const { sinceMs } = this.#note;
+    const { text, attempt } = this.#note.what;
+    return attempt === null
+      ? { what: text, detail: null, sinceMs }
+      : { what: `Connecting, attempt ${attempt}`, detail: text, sinceMs };
   }
 
   #statement(): string {
@@ -228,7 +305,9 @@ export class RunView {
     if (statement === null) return `committing  ${this.#since(this.#place)}`;
     const number = of === undefined ? `${statement}` : `${statement} of ${of}`;
     const line = oneLine(text.trim().replace(/\s+/g, " "));
-    return `${number}  ${this.#since(this.#place)}  ${line}`.trimEnd();
+    // A statement that waits is sent again and again, and its time would begin with each attempt.
+    const since = this.#waiting === null ? `${this.#since(this.#place)}  ` : "";
+    return `${number}  ${since}${line}`.trimEnd();
   }
 
   #waitLines(waiting: Since<readonly SessionFacts[]>): readonly string[] {
@@ -243,10 +322,10 @@ export class RunView {
   }
 
   #rowLine({ tag, statements, tookMs, isApplied }: Row): string {
-    const width = Math.max(...this.#rows.map((row) => row.tag.length));
-    const size = `${oneLine(tag).padEnd(width)}  ${counted(statements, "statement").padEnd(14)}`;
+    const columns = columnsFor(this.#rows.map((row) => ({ ...row, tag: oneLine(row.tag) })));
     const end = isApplied ? "" : this.#isAtomic ? "  not committed yet" : "  has run";
-    return `${isApplied ? "✓" : "·"} ${size}  ${`${tookMs ?? 0} ms`.padStart(8)}${end}`;
+    const size = `${columns.tag(oneLine(tag))}  ${columns.size(statements)}`;
+    return `${isApplied ? "✓" : "·"} ${size}  ${took(tookMs ?? 0).padStart(7)}${end}`;
   }
 
   #paint({ isApplied }: Row, line: string): string {
@@ -274,44 +353,7 @@ function pendingIn(value: unknown): readonly Row[] {
   });
 }
 
-function namesOf(sessions: readonly SessionFacts[]): string {
-  return sessions.map(nameOf).join(", ");
-}
-
-function nameOf({ pid, gid = null, application }: SessionFacts): string {
-  if (gid !== null) return `the prepared transaction ${oneLine(gid)}`;
-  return application === null || application === ""
-    ? `pid ${pid}`
-    : `${oneLine(application)} (pid ${pid})`;
-}
-
-/** Describes a session in lines that mostly fit: who it is, since when, its statement, and how to end it. */
-function sessionLines(session: SessionFacts): readonly string[] {
-  const { role, since, state, stateSeconds, application, gid = null } = session;
-  const times = [
-    ...(since === null ? [] : [`since ${since}`]),
-    ...(state === null ? [] : [`${state} for ${stateSeconds ?? 0} s`]),
-  ];
-  // To end another run is seldom what one wants.
-  const isRun = gid === null && application?.startsWith(APPLICATION_PREFIX) === true;
-  const facts = [
-    ...(times.length === 0 ? [] : [times.join(", ")]),
-    ...describeQuery(session),
-    ...(isRun ? [] : [`to end it: ${endStatement(session)}`]),
-  ];
-  const who = role === null ? nameOf(session) : `${nameOf(session)}, role ${oneLine(role)}`;
-  return [`    ${who}`, ...facts.map((fact) => `      ${oneLine(fact)}`)];
-}
-
-/** Says how long something takes, for a person who waits. */
-function elapsed(ms: number): string {
-  const seconds = Math.floor(ms / 1_000);
-  if (seconds < 60) return `${seconds} s`;
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-function cut(text: string, width: number): string {
-  const characters = Array.from(text);
-  if (characters.length <= width) return text;
-  return `${characters.slice(0, Math.max(width - 1, 0)).join("")}…`;
+/** Returns what makes a note another one: a time that it tells does not. */
+function essence({ text, attempt }: Note): string {
+  return `${attempt === null} ${text.replace(/\d+ m?s\b/g, "")}`;
 }

@@ -5,6 +5,7 @@ import type { PendingMigration, Report, RunningRun } from "../../lib/report/repo
 import { shortened } from "../../lib/text.ts";
 import type { RenderOptions } from "./options.ts";
 import { type Cell, type Column, renderTable } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "" },
@@ -14,6 +15,9 @@ const COLUMNS: readonly Column[] = [
   { title: "took", goes: 1 },
   { title: "state" },
 ];
+
+/** Stands for a column that would be empty. */
+const UNKEPT = "A ledger of Drizzle 0.x does not keep when a migration was applied.";
 
 /** A line of the table. The first is the oldest. */
 interface Line {
@@ -27,35 +31,39 @@ export function statusLines(
   report: Omit<Report, "error">,
   { colors, width }: RenderOptions,
 ): readonly string[] {
-  const { applied, pending, drift, running } = report;
+  const { applied, pending, drift, running, ledger } = report;
+  const isKept = ledger?.format !== "0.x";
   const modified = new Set(drift.modified.map(({ tag }) => tag));
   const late = new Set(drift.outOfOrder.map(({ tag }) => tag));
   const lines = [
-    ...applied.map((each) => appliedLine(each, modified.has(each.tag), colors)),
+    ...applied.map((each) => appliedLine(each, modified.has(each.tag), isKept, colors)),
     ...pending.map((each) => pendingLine(each, late.has(each.tag), modified.has(each.tag), colors)),
-    ...drift.unknown.map((each) => aheadLine(each, colors)),
+    ...drift.unknown.map((each) => aheadLine(each, isKept, colors)),
   ].toSorted((one, other) => (one.when ?? Infinity) - (other.when ?? Infinity));
   const cells = lines.map((each) => each.cells);
   const table = renderTable(COLUMNS, cells, {
     width: width ?? Number.POSITIVE_INFINITY,
     paintTitle: colors.dim,
   });
-  const isUnkept = applied.some(({ appliedAt }) => appliedAt === null);
   return [
     ...(lines.length === 0 ? [] : table),
-    ...(isUnkept && report.ledger?.format === "0.x"
-      ? [colors.dim("–: only a ledger of Drizzle 1.0 keeps when a migration was applied.")]
-      : []),
-    ...(running == null ? [] : [runningLine(running, colors)]),
+    ...(isKept || applied.length === 0 ? [] : [colors.dim(wrapped(UNKEPT, width))]),
+    ...(running == null ? [] : [wrapped(runningLine(running, colors), width)]),
   ];
 }
 
-function appliedLine(migration: AppliedMigration, isModified: boolean, colors: Colors): Line {
+function appliedLine(
+  migration: AppliedMigration,
+  isModified: boolean,
+  isKept: boolean,
+  colors: Colors,
+): Line {
   const { tag, when, durationMs, appliedAt } = migration;
   const mark = isModified ? colors.yellow("~") : colors.green("✓");
   const state = isModified ? "applied, modified since" : "applied";
   const took = durationMs === null ? "" : `${durationMs} ms`;
-  return lineOf(when, mark, tag, [minute(appliedAt), took, state], colors, isModified);
+  const at = isKept ? minute(appliedAt) : "";
+  return lineOf(when, mark, tag, [at, took, state], colors, isModified);
 }
 
 function pendingLine(
@@ -69,8 +77,8 @@ function pendingLine(
   return lineOf(when, colors.yellow(isLate ? "<" : "·"), tag, ["", "", state], colors, true);
 }
 
-function aheadLine(row: Drift["unknown"][number], colors: Colors): Line {
-  const cells = [minute(row.appliedAt), "", "ahead: in no file"];
+function aheadLine(row: Drift["unknown"][number], isKept: boolean, colors: Colors): Line {
+  const cells = [isKept ? minute(row.appliedAt) : "", "", "ahead: in no file"];
   return lineOf(row.when, colors.yellow("?"), rowName(row), cells, colors, true);
 }
 

@@ -88,8 +88,10 @@ function line(cells: readonly Cell[], widths: readonly number[]): string {
 export function cutText(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let cut = "";
+  let columns = 0;
   for (const { segment } of GRAPHEMES.segment(text)) {
-    if (stringWidth(cut + segment) > width - 1) break;
+    columns += stringWidth(segment);
+    if (columns > width - 1) break;
     cut += segment;
   }
   return `${cut}…`;

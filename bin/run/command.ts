@@ -6,13 +6,13 @@ import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
-import { type DatabaseOptions, withDatabase } from "../database.ts";
+import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
 import { keepPage, provePage } from "../page.ts";
-import { printAnswer } from "../print.ts";
+import { isOneLog, printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
-import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
+import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
 /** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
@@ -58,10 +58,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const running = run(options, requestId, onStart, display);
   const ended = await untilEnded(running);
   const outcome = ended instanceof Ending ? await endWork(ended, running, ways) : ended;
-  const isHeaded = display.shown?.end() === true;
+  const told = display.shown?.end() ?? "nothing";
   const { report, ...made } =
     "report" in outcome ? outcome : { report: outcome, folder: null, bundle: null };
-  print(report, made, options, isHeaded);
+  print(report, made, options, told);
   const page = await keepPage(options.html, report, made.bundle);
   // Connection and relay may still be open. They end with the process, and the server rolls back.
   if (ended instanceof Ending) ended.exit(report);
@@ -85,16 +85,20 @@ async function run(
     display.shown = shown;
     const compiled = await compileBundle(project.folder);
     bundle = compiled;
-    const report = await withDatabase(project, options.relay, (findTarget) =>
-      migrate(parseRequest(options), {
-        ...{ bundle: compiled, requestId, deadline: null, onStart },
-        target: async () => {
-          const target = await findTarget();
-          secrets.push(target.url);
-          return target;
-        },
-        ...(shown === null ? { log: createLog(requestId) } : telling(shown, compiled, secrets)),
-      }),
+    const report = await withDatabase(
+      project,
+      options.relay,
+      (findTarget) =>
+        migrate(parseRequest(options), {
+          ...{ bundle: compiled, requestId, deadline: null, onStart },
+          target: async () => {
+            const target = await findTarget();
+            secrets.push(target.url);
+            return target;
+          },
+          ...(shown === null ? { log: createLog(requestId) } : telling(shown, compiled, secrets)),
+        }),
+      (place) => tellRelay(place, shown, requestId),
     );
     return { report, folder: project.folder, bundle };
   } catch (thrown) {
@@ -142,14 +146,18 @@ function print(
   report: Report,
   made: Pick<Outcome, "folder" | "bundle">,
   { action, json, sql = false, verbose = false, quiet = false }: RunOptions,
-  isHeadedThere: boolean,
+  told: Told,
 ): void {
   const failed = report.status === "failed";
-  // A result goes elsewhere, where nobody has read the heading.
-  const isHeaded = failed && isHeadedThere;
+  // A result may go elsewhere, where nobody has read the heading and the lines below it.
+  const isRead = failed || isOneLog();
+  const isHeaded = isRead && told !== "nothing";
+  const isListed = isRead && told === "list";
   printAnswer(json, {
     ...{ value: report, failed },
     text: (colors, width) =>
-      renderReport(report, { action, ...made, colors, width, sql, verbose, quiet, isHeaded }),
+      renderReport(report, {
+        ...{ action, ...made, colors, width, sql, verbose, quiet, isHeaded, isListed },
+      }),
   });
 }

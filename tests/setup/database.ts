@@ -41,11 +41,15 @@ export interface TestDatabase {
 /** The settings by which a function finds its database. */
 export type FunctionEnvironment = Readonly<Record<"DATABASE_URL" | "NEON_WS_PROXY", string>>;
 
-/** Creates an empty database. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * Creates an empty database.
+ * @param name a name that no other test of the run has. Default: a random one
+ */
+export async function createTestDatabase(
+  name: string = `test_${randomBytes(6).toString("hex")}`,
+): Promise<TestDatabase> {
   const superuserUrl = inject("postgresUrl");
   const admin = createAdmin(superuserUrl, runKept);
-  const name = `test_${randomBytes(6).toString("hex")}`;
   const owner = await admin.createRole(`${name}_owner`);
   await admin.createDatabase(name, { owner: owner.name });
   const urlOf = (role: Role) => databaseUrl(superuserUrl, name, role);

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { resolve } from "node:path";
 import xterm from "@xterm/headless";
 import { inject } from "vitest";
 import { waitFor } from "./wait-for.ts";
@@ -7,6 +8,8 @@ import { waitFor } from "./wait-for.ts";
 export interface TerminalRun {
   /** The lines that one would see now, without blanks at their ends. */
   screen(): Promise<readonly string[]>;
+  /** The same, with each line that was too long for the terminal as one, as a selection of the mouse has it. */
+  copied(): Promise<readonly string[]>;
   /** All that was written so far, with its control sequences. */
   written(): string;
   /** Waits until the text is on the screen. */
@@ -23,6 +26,8 @@ interface TerminalOptions {
   readonly rows?: number;
   /** A file that gets standard output. Default: it goes to the terminal, too. */
   readonly into?: string;
+  /** The working directory. Default: that of the tests. */
+  readonly cwd?: string;
 }
 
 /** Plain Python has pseudo-terminals, and Node has not. */
@@ -53,14 +58,15 @@ sys.exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS
 export function runOnTerminal(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
-  { columns = 100, rows = 24, into }: TerminalOptions = {},
+  { columns = 100, rows = 24, into, cwd = process.cwd() }: TerminalOptions = {},
 ): TerminalRun {
-  const program = [process.execPath, "--liftoff-only", inject("cliProgram"), ...words];
+  const program = [process.execPath, "--liftoff-only", resolve(inject("cliProgram")), ...words];
   const shell = into === undefined ? [] : ["sh", "-c", `exec "$@" > ${into}`, "sh"];
   const child = spawn(
     "python3",
     ["-c", PSEUDO_TERMINAL, String(columns), String(rows), ...shell, ...program],
     {
+      cwd,
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
@@ -86,8 +92,17 @@ export function runOnTerminal(
     );
     return lines.slice(0, lines.findLastIndex((line) => line !== "") + 1);
   };
+  const copied = async () => {
+    const rows = await screen();
+    const { active } = terminal.buffer;
+    const goesOn = (at: number) => active.getLine(at)?.isWrapped === true;
+    // A row that goes on is full: what looks like its end are blanks of the text.
+    const texts = rows.map((row, at) => (goesOn(at + 1) ? row.padEnd(columns) : `${row}\n`));
+    return texts.join("").trimEnd().split("\n");
+  };
   return {
     screen,
+    copied,
     written: () => written,
     sees: async (text) => {
       await waitFor(async () => {

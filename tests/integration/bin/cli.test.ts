@@ -284,8 +284,14 @@ describe("up, plan and status", () => {
 
   test("reach a PostgreSQL on this machine by themselves, and say so", async () => {
     const ended = await neonMigrate(["status", ...good, "--json", "--url", database.url]);
+    const person = await neonMigrate(["status", ...good, "--url", database.url]);
+    const quiet = await neonMigrate(["status", ...good, "--quiet", "--url", database.url]);
 
-    expect(ended.stderr).toContain("is this machine: its PostgreSQL is reached over TCP");
+    const { hostname, port } = new URL(database.url);
+    const [event] = ended.stderr.split("\n").map((line) => JSON.parse(line || "null"));
+    expect(event).toMatchObject({ event: "relay.started", host: hostname, port: Number(port) });
+    expect(person.stderr).toContain("is this machine: its PostgreSQL is reached over TCP");
+    expect(quiet.stderr).toBe("");
     expect(ended.exitCode).toBe(0);
     expect(reportOf(ended).database).toMatchObject({ name: database.name });
   });
@@ -299,7 +305,8 @@ describe("up, plan and status", () => {
 
       expect(ended.exitCode).toBe(1);
       const reason = "127.0.0.1 could not be reached: connect ECONNREFUSED 127.0.0.1:1.";
-      expect(ended.stderr).toContain(`${reason} Trying again (1).`);
+      expect(ended.stderr.split("Trying again")).toHaveLength(2);
+      expect(ended.stderr).toContain(`${reason} Trying again (attempt 2).`);
       expect(`${ended.stdout}${ended.stderr}`).toContain(`${reason} Check host and port`);
       expect(`${ended.stdout}${ended.stderr}`).not.toContain("Connection terminated");
     },

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, onTestFinished } from "vitest";
+import { join, resolve } from "node:path";
+import { describe, expect, inject, onTestFinished } from "vitest";
 import type { TestDatabase } from "../../setup/database.ts";
 import { everythingIn } from "../../setup/everything.ts";
 import { writeJournaledFolder } from "../../setup/folders.ts";
@@ -59,7 +60,8 @@ describe("on a terminal", () => {
   test("a run shows its plan, the statement that runs and what is through, and the report repeats nothing", async ({
     database,
   }) => {
-    const run = runOnTerminal(await wordsFor(database, "--transaction", "each"));
+    const words = await wordsFor(database, "--transaction", "each");
+    const run = runOnTerminal(words, {}, { columns: 160 });
 
     await run.sees(/▸ 0001_step {2}2 of 3 {2}\d+ s {2}do \$\$ begin while/);
     const planned = await run.screen();
@@ -84,7 +86,7 @@ describe("on a terminal", () => {
   test("what is not committed yet is not ticked, and is no line of the report of a failure", async ({
     database,
   }) => {
-    const run = runOnTerminal(await wordsFor(database));
+    const run = runOnTerminal(await wordsFor(database), {}, { columns: 160 });
 
     await open(database);
     await run.sees("▸ 0002_step  2 of 3");
@@ -136,12 +138,12 @@ describe("on a terminal", () => {
 
     const second = runOnTerminal(words);
     await second.sees(
-      /waiting for \d+ s.*\n +neon-migrate\/\S+ \(pid \d+\), role .*\n +since .*\n +runs: do \$\$/,
+      /waiting for \d+ s.*\n +neon-migrate\/\S+ \(pid \d+\), role .*\n +connected since .*\n +runs: do \$\$/,
     );
     second.type("\u0003");
 
     expect(await second.ended()).toBe(130);
-    expect((await second.screen()).join("\n")).toContain(
+    expect((await second.screen()).join("\n").replace(/\s+/g, " ")).toContain(
       "waiting for the migration lock of neon-migrate/",
     );
     for (let count = 0; count < 3; count += 1) await open(database);
@@ -247,7 +249,7 @@ test("Ctrl-C ends also a command that has no session yet", async ({ database }) 
 
   for (const command of [["up"], ["baseline", "--to", "0001_step"]]) {
     const run = runOnTerminal([...command, ...options]);
-    await run.sees(/▸ .*Trying again .* {2}\d+ s/);
+    await run.sees(/▸ Connecting, attempt \d+ {2}\d+ s\n {2}127\.0\.0\.1 could not be reached/);
     run.type("\u0003");
 
     expect(await run.ended()).toBe(130);
@@ -303,4 +305,70 @@ test("in a pipe a run says on standard error what is through, and on standard ou
     "",
   ]);
   expect(ended.stdout.match(/✓/g)).toHaveLength(3);
+});
+
+/** Runs the command line in a shell, which leads its output. */
+function inShell(redirections: string, words: readonly string[], environment = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "shell-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const program = [process.execPath, "--liftoff-only", resolve(inject("cliProgram")), ...words];
+  const { status } = spawnSync("sh", ["-c", `"$@" ${redirections}`, "sh", ...program], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...environment },
+  });
+  const read = (name: string) => readFileSync(join(folder, name), "utf8");
+  return { status, out: read("out"), errors: redirections.includes("2>&1") ? "" : read("errors") };
+}
+
+test.for([
+  ["one file for both", "> out 2>&1"],
+  ["one pipe for both", "2>&1 | cat > out"],
+] as const)("a log says each thing once: %s", async ([, redirections], { database }) => {
+  const words = await wordsFor(database);
+  for (let count = 0; count < 3; count += 1) await open(database);
+
+  const { out } = inShell(redirections, words);
+
+  const tags = ["0001_step", "0002_step", "0003_step"];
+  expect(tags.map((tag) => out.split(tag)).map(({ length }) => length - 1)).toEqual([1, 1, 1]);
+  expect(out.split("ledger drizzle.").length - 1).toBe(1);
+  expect(out).toMatch(/✓ committed: 3 migrations\nApplied 3 migrations [^\n]*\n$/);
+});
+
+test("a build server's log, which reads two pipes, says each thing once, too", async ({
+  database,
+}) => {
+  const words = await wordsFor(database);
+  for (let count = 0; count < 3; count += 1) await open(database);
+
+  const ended = await neonMigrate(words, { CI: "true" });
+
+  expect(ended.stderr).toContain("✓ committed: 3 migrations");
+  expect(ended.stdout).toMatch(/^Applied 3 migrations [^\n]*\n$/);
+});
+
+test("a file for the result alone gets it whole, on a build server, too", async ({ database }) => {
+  const words = await wordsFor(database);
+  for (let count = 0; count < 3; count += 1) await open(database);
+
+  const { out, errors } = inShell("> out 2> errors", words, { CI: "true" });
+
+  expect(out).toMatch(/ledger drizzle\.[\s\S]*✓ 0001_step[\s\S]*✓ 0003_step[\s\S]*Applied 3/);
+  expect(errors).toContain("✓ committed: 3 migrations");
+});
+
+test("a log of a run that fails half-way has one line for each migration", async ({ database }) => {
+  const words = await wordsFor(database, "--transaction", "each");
+  for (let count = 0; count < 3; count += 1) await open(database);
+  await database.sqlAsOwner("create table u2 ()");
+
+  const { exitCode, stdout, stderr } = await neonMigrate(words);
+
+  expect([exitCode, stdout]).toEqual([1, ""]);
+  const marks = stderr.split("\n").filter((line) => /^[✓✗·] 000/.test(line));
+  expect(marks.map((line) => line.slice(0, 11))).toEqual([
+    "✓ 0001_step",
+    "✗ 0002_step",
+    "· 0003_step",
+  ]);
 });

@@ -78,7 +78,7 @@ error[table-renamed] Code that still uses "t" fails from the moment on that it i
       -- Let both names work until no deployed code uses the old one, and rename then:
       CREATE VIEW "ü%,:" AS SELECT * FROM "t";
 
-2 errors, 0 warnings, 0 notes in 1 migration.`);
+2 errors in 1 migration.`);
   });
 
   test("says so where there is nothing", () => {
@@ -95,7 +95,7 @@ describe("findingLines", () => {
     const graded = { ...index, evidence: "the table has 4.1 GB" };
 
     expect(findingLines([graded, note], "sql", pc.createColors(false))).toEqual([
-      'error[index-not-concurrent] 0001_next:2:2 "t" takes no writes while this index is built. (here the table has 4.1 GB)',
+      'error[index-not-concurrent] 0001_next:2:2 "t" takes no writes while this index is built. Here the table has 4.1 GB.',
       expect.stringMatching(
         /^1 note: [a-z-]+\. neon-migrate check --folder sql shows where, and what to write instead\.$/,
       ),

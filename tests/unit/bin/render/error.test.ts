@@ -7,9 +7,9 @@ import { renderReport } from "../../../../bin/render/report.ts";
 import type { Layout } from "../../../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../../../lib/compile/compile.ts";
 import { MigratorError } from "../../../../lib/errors.ts";
-import { failedReport } from "../../../../lib/report/report.ts";
+import { describePending, failedReport } from "../../../../lib/report/report.ts";
 import { writeJournaledFolder, writeNamedFolder } from "../../../setup/folders.ts";
-import { makeBundle } from "../../../setup/make-migration.ts";
+import { makeBundle, makeMigration } from "../../../setup/make-migration.ts";
 
 const TAG = "20260102130400_create_accounts";
 const MIGRATION = { tag: TAG, when: Date.UTC(2026, 0, 2, 13, 4), sql: "create\ntable" };
@@ -49,4 +49,44 @@ test.each(LAYOUTS)("an error of the parser is, too: layout %s", async (_, write,
   rmSync(folder, { recursive: true });
 
   expect(text).toContain(`SQL_INVALID  ${folder}/${place}\n`);
+});
+
+test.each([
+  ["Statement 1 of 3 is done and stays done; the next run goes on behind it.", 1, 0],
+  ["Statements 1 to 2 of 3 are done and stay done; the ledger says where to go on.", 2, 0],
+  ["Statements 1 to 2 of 3 are done and stay done; the ledger says where to go on.", 1, 1],
+  ["No.", 1, 1],
+])("the statements that stay done are counted once: %s (%i done)", (message, done, times) => {
+  const migration = makeMigration(TAG, 1_000, "select 1", "select 2", "select 3");
+  const report = failedReport(
+    "test",
+    new MigratorError("MIGRATION_FAILED", message, { migration: TAG }),
+  );
+  const database = { host: "h", name: "n", serverVersion: "18", role: "r" };
+  const pending = [describePending(migration, [], done)];
+
+  const text = renderReport(
+    { ...report, database, pending },
+    { action: "up", folder: null, bundle: null, colors: pc.createColors(false) },
+  );
+
+  expect(text.match(/are done, and stay done\./g) ?? []).toHaveLength(times);
+});
+
+test("prose fits the terminal, and SQL stays whole", () => {
+  const query = `select ${Array(20).fill('"a_column"').join(", ")} from "customers";`;
+  const advice = "The data contradicts the statement, which may be right. ".repeat(4);
+  const report = failedReport(
+    "test",
+    new MigratorError("MIGRATION_FAILED", advice, { migration: TAG }),
+  );
+  const error = report.error === undefined ? undefined : { ...report.error, advice, query };
+
+  const lines = renderReport(
+    { ...report, ...(error === undefined ? {} : { error }) },
+    { action: "up", folder: null, bundle: null, colors: pc.createColors(false), width: 60 },
+  ).split("\n");
+
+  expect(lines).toContain(`    ${query}`);
+  expect(lines.filter((line) => line.length > 60)).toEqual([`    ${query}`]);
 });

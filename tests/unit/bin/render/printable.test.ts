@@ -141,13 +141,22 @@ const RENDERERS: Readonly<Record<string, Renderer>> = {
     return `${printableJson(sarif, 2)}${Object(sarif).runs[0].results[0].message.text}`;
   },
   progress: (text) =>
-    ["statement", "connect.retry", "invoke.retry", "lock.abandoned-session-ended"]
+    ["statement", "invoke.retry", "lock.abandoned-session-ended"]
       .map((event) =>
         renderProgress(event, {
           ...{ migration: text, done: 1, total: 2, code: text, message: text, pid: text },
         }),
       )
       .join("\n"),
+  "attempts to connect": (text) => {
+    const view = new RunView("Connecting", colors);
+    const told = hear(view, "connect.retry", { attempt: 1, reason: text, code: text });
+    return [...told, ...view.frame(200), view.signOfLife()].join("\n");
+  },
+  "a report on a narrow terminal": (text) =>
+    renderReport(reportOf(text), {
+      ...{ action: "up", folder: text, bundle: bundleOf(text), colors, width: 40 },
+    }),
   "a line of a function's log": (text) =>
     [text, JSON.stringify({ event: text, [text]: text })]
       .map((line) => collected((say) => showLogLine(line, { log: (event) => say(event), say })))

@@ -44,15 +44,15 @@ describe("status", () => {
     };
 
     expect(lines(facts)).toEqual([
-      "   migration           made (UTC)        applied (UTC)  state",
-      "<  0002_late           2026-11-28 15:04                 HALF APPLIED: 1 of 2 statements, out of order",
-      "✓  0000_a              2026-11-28 15:05  –              applied",
-      "~  0001_b              2026-11-28 15:06  –              applied, modified since",
-      "?  hash cccccccccccc…  2026-11-28 15:07  –              ahead: in no file",
-      "·  0003_new            2026-11-28 15:07                 pending",
-      "?  by hand             –                 –              ahead: in no file",
-      "–: only a ledger of Drizzle 1.0 keeps when a migration was applied.",
-      "2 migrations pending.",
+      "   migration           made (UTC)        state",
+      "<  0002_late           2026-11-28 15:04  HALF APPLIED: 1 of 2 statements, out of order",
+      "✓  0000_a              2026-11-28 15:05  applied",
+      "~  0001_b              2026-11-28 15:06  applied, modified since",
+      "?  hash cccccccccccc…  2026-11-28 15:07  ahead: in no file",
+      "·  0003_new            2026-11-28 15:07  pending",
+      "?  by hand             –                 ahead: in no file",
+      "A ledger of Drizzle 0.x does not keep when a migration was applied.",
+      "2 migrations pending. neon-migrate plan shows what up would do.",
     ]);
   });
 
@@ -129,7 +129,7 @@ describe("up and plan", () => {
       ...{ line: 1, column: 1, message: "", rewrite: "", evidence: null },
     };
 
-    expect(lines({ findings: [note, note] }, { action: "up", folder: "sql" })).toContain(
+    expect(lines({ findings: [note, note] }, { action: "plan", folder: "sql" })).toContain(
       "2 notes: index-not-concurrent (2). neon-migrate check --folder sql shows where, and what to write instead.",
     );
   });

@@ -1,4 +1,5 @@
 import pc from "picocolors";
+import stringWidth from "string-width";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { hear, lines, SIGN_OF_LIFE_MS } from "../../../../bin/render/progress.ts";
 import { RunView } from "../../../../bin/render/run-view.ts";
@@ -114,4 +115,74 @@ test("the events of a stream tell the statement by its number among all", () => 
   expect(applied("0001_a")[0]).toMatch(/^✓ 0001_a /);
   hear(view, "statement", { migration: "0002_b", done: 2, total: 4 });
   expect(frame()[1]).toBe("▸ 0002_b  1 of 2  0 s");
+});
+
+const NOBODY = "localhost could not be reached: connect ECONNREFUSED 127.0.0.1:5432";
+
+test("attempts to connect are counted in place, and a log has one line for each reason", () => {
+  const view = new RunView("Connecting", pc.createColors(false));
+  const written: string[] = [];
+  const sink = lines(view, (line) => written.push(line));
+  const retry = (attempt: number, reason: string) =>
+    sink.write(hear(view, "connect.retry", { attempt, reason, code: "UNREACHABLE" }));
+
+  retry(1, NOBODY);
+  vi.advanceTimersByTime(1_000);
+  retry(2, NOBODY);
+  vi.advanceTimersByTime(1_000);
+  retry(3, NOBODY);
+  const frame = view.frame(100);
+  retry(4, "no answer within 1200 ms");
+  retry(5, "no answer within 1300 ms");
+  vi.advanceTimersByTime(SIGN_OF_LIFE_MS);
+
+  expect(frame).toEqual(["▸ Connecting, attempt 4  2 s", `  ${NOBODY}`]);
+  expect(written).toEqual([
+    `${NOBODY}. Trying again (attempt 2).`,
+    "no answer within 1200 ms. Trying again (attempt 5).",
+    "32 s: Connecting, attempt 6: no answer within 1300 ms",
+  ]);
+});
+
+test("the line of the present names what comes next, and at last the end", () => {
+  const { view, reach, applied, frame } = viewOf({ atomic: false });
+  hear(view, "transaction.retry", {});
+
+  expect(frame()).toEqual(["▸ Others use the tables. Trying again.  0 s", "· 2 more pending"]);
+  reach("0001_a", 1);
+  reach("0001_a", null);
+  expect(frame().slice(1)).toEqual(["▸ 0001_a  committing  0 s", "· 1 more pending"]);
+  applied("0001_a");
+  expect(frame().slice(1)).toEqual(["▸ 0002_b  0 s"]);
+  reach("0002_b", 1);
+  applied("0002_b");
+  expect(frame().slice(2)).toEqual(["▸ Closing the session  0 s"]);
+});
+
+test("before the first statement the plan is shown, and not what was done before", () => {
+  const view = new RunView("Connecting", pc.createColors(false));
+  hear(view, "connected", {});
+  expect(view.frame(80)).toEqual(["▸ Connected, reading the ledger  0 s"]);
+
+  hear(view, "planned", { atomic: true, pending: [{ tag: "0001_a", statements: 2 }] });
+
+  expect(view.frame(80).slice(1)).toEqual(["▸ 0001_a  0 s"]);
+});
+
+test("a picture fits the terminal, whatever the width of its characters", () => {
+  const view = new RunView("Connecting", pc.createColors(false));
+  const host = "ep-calm-river-a2x7k9q4.eu-central-1.aws.neon.tech";
+  hear(view, "planned", {
+    ...{ atomic: true, pending: [{ tag: "0001_移行", statements: 1 }], database: "shop", host },
+    ...{ serverVersion: "18.4", role: "shop_owner", ledger: "drizzle.__drizzle_migrations" },
+  });
+  view.reached({ migration: "0001_移行", statement: 1, text: `select '${"移行".repeat(40)}'` });
+
+  const frame = view.frame(60);
+
+  for (const line of frame) expect(stringWidth(line)).toBeLessThan(60);
+  expect(frame.join(" ").replaceAll("   ", " ")).toContain("ledger drizzle.__drizzle_migrations");
+  expect(frame.find((line) => line.startsWith("▸"))).toMatch(
+    /^▸ 0001_移行 {2}1 of 1 {2}0 s {2}select '(?:移行)+移?…$/,
+  );
 });

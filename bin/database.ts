@@ -53,6 +53,7 @@ export async function withDatabase<Result>(
       refuseAnotherServer(host, target.relay);
       const isHere = target.relay === null && LOOPBACK.test(host);
       if (!viaRelay && !isHere) return target;
+      if (!LOOPBACK.test(host)) refuseClearText(target.url, host);
       if (!told) onRelay({ host, port });
       told = true;
       await stop();
@@ -84,6 +85,19 @@ function refuseAnotherServer(host: string, proxy: string | null): void {
   );
 }
 
+/** The modes of libpq that allow no way without TLS. */
+const TLS_MODES: readonly string[] = ["require", "verify-ca", "verify-full"];
+
+/** @throws MigratorError where the connection string asks for TLS, which the relay does not speak to the server */
+function refuseClearText(url: string, host: string): void {
+  const mode = new URL(url).searchParams.get("sslmode") ?? "";
+  if (!TLS_MODES.includes(mode)) return;
+  throw new MigratorError(
+    "CONFIG_INVALID",
+    `The connection string asks for TLS (sslmode=${mode}), and --relay reaches ${host} without it: the password could be read on the way. Use a tunnel to this machine, such as ssh -L; or write sslmode=disable where the network is your own.`,
+  );
+}
+
 function patient(target: Target, { environment }: Project): Target {
   return environment.CONNECT_TIMEOUT_MS ? target : { ...target, goneAfterMs: GONE_AFTER_MS };
 }
@@ -102,12 +116,12 @@ async function targetOf(project: Project): Promise<Target> {
 }
 
 function databaseMissing({ config, envFiles, searched }: Project): MigratorError {
-  const files = ["the environment", ...envFiles.map(({ file }) => file)].join(" and ");
+  const files = ["the environment", ...envFiles.map(({ file }) => file)];
   const database = config?.database ?? null;
   const inConfig = database?.url === null ? database.reason : searched("dbCredentials");
   return new MigratorError(
     "DATABASE_URL_MISSING",
-    `Nothing says where the database is. Name it with --url, --secret or --parameter, or set DATABASE_URL, DATABASE_URL_SECRET or DATABASE_URL_PARAMETER: ${files} set none of them. ${inConfig}`,
+    `Nothing says where the database is. Name it with --url, --secret or --parameter, or set DATABASE_URL, DATABASE_URL_SECRET or DATABASE_URL_PARAMETER: ${files.join(" and ")} ${files.length === 1 ? "sets" : "set"} none of them. ${inConfig}`,
   );
 }
 

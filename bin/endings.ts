@@ -54,7 +54,8 @@ export async function untilEnded<Result>(
     end = resolve;
   });
   const onSignal = (signal: NodeJS.Signals) => end(new Ending(signal, null));
-  const onIdle = () => end(new Ending(null, new Error("It waited for nothing, and had not ended")));
+  const onIdle = () =>
+    end(new Ending(null, new Error("Its work did not end, and there was nothing to wait for")));
   for (const name of signals) process.once(name, onSignal);
   process.once("beforeExit", onIdle);
   void uncaught.first.then((thrown) => end(new Ending(null, thrown)));

@@ -1,6 +1,10 @@
 import type { Report } from "../lib/report/report.ts";
 
-/** The exit codes of the process. They stay the same, because scripts depend on them. */
+/**
+ * The exit codes of the process. They stay the same, because scripts depend on them. Others are made elsewhere: 128 and the
+ * number of the signal in `endings.ts`, and 9 by Node itself. Node looks for the file of `--env-file` in the words behind
+ * the script, too, before our code runs (nodejs/node issue 54232; all versions up to 26).
+ */
 export const EXIT_CODE = {
   /** Done, or nothing to do. */
   done: 0,

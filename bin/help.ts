@@ -18,14 +18,17 @@ const LEDGER: Variables = {
   LEDGER_SCHEMA: "the ledger's schema",
   LEDGER_TABLE: "the ledger's table",
 };
+const REACHED: Variables = {
+  NEON_WS_PROXY: "host and port of a WebSocket proxy, for a database that is not Neon's",
+  CONNECT_TIMEOUT_MS: "how long to wait for the database",
+};
 const PROJECT: Variables = {
   DATABASE_URL: "the connection string; or one of the two that hold it:",
   DATABASE_URL_SECRET: "a secret of Secrets Manager",
   DATABASE_URL_SECRET_FIELD: "its field, where it is JSON",
   DATABASE_URL_PARAMETER: "a parameter of SSM",
   ...LEDGER,
-  NEON_WS_PROXY: "host and port of a WebSocket proxy, for a database that is not Neon's",
-  CONNECT_TIMEOUT_MS: "how long to wait for the database",
+  ...REACHED,
 };
 const AWS: Variables = { AWS_REGION: "the function's region", AWS_PROFILE: "whose credentials" };
 
@@ -87,7 +90,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
         "graded by the size and the use of the tables",
       ],
     ],
-    environment: PROJECT,
+    environment: { ...LEDGER, ...REACHED },
     page: "reference/rules.md",
   },
   baseline: {
@@ -114,7 +117,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
   local: {
     examples: [["local", "until Ctrl-C; nothing stays"]],
     environment: LEDGER,
-    page: "reference/configuration.md",
+    page: "how-to/try-it-on-your-machine.md",
   },
   completion: {
     examples: [

@@ -65,10 +65,12 @@ export function withRequest(command: Command): Command {
     );
 }
 
+const URL_SOURCES = "connection string; default: DATABASE_URL …, the config file";
+
 /** Adds the options of a command that goes to a database: its place, and how long to wait for other runs. */
-export function withDatabase(command: Command): Command {
+export function withDatabase(command: Command, url: string = URL_SOURCES): Command {
   return withProject(command)
-    .option("--url <url>", "connection string; default: DATABASE_URL …, the config file")
+    .option("--url <url>", url)
     .addOption(reference("--secret <id>", "Secrets Manager secret that holds it", "parameter"))
     .addOption(reference("--secret-field <name>", "its field, when it is JSON", "parameter"))
     .addOption(reference("--parameter <name>", "SSM parameter that holds it", "secret"))

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { MigratorError } from "../lib/errors.ts";
 import { type EnvFile, loadEnvFiles } from "../lib/project/env-files.ts";
 import { CONFIG_NAMES } from "../lib/project/names.ts";
@@ -9,7 +10,7 @@ import { type SettingFlags, type Settled, settle } from "./settle.ts";
 
 /** The options by which a command line names the files of settings, and overrides what they say. */
 export interface ProjectOptions extends SettingFlags {
-  /** The drizzle.config file; false: none. Default: that of the working directory. */
+  /** The drizzle.config file; false: none. Default: that of the working directory, else the one beside `folder`. */
   readonly config?: string | false;
   /** The files of variables. Default: `.env` of the working directory, if it is there. */
   readonly envFile?: readonly string[];
@@ -30,12 +31,14 @@ export interface Project extends Settled {
 /**
  * Reads the project's files, `.env` into the environment of this process, and says so on standard error.
  * @param asksDatabase whether the command goes to a database
+ * @param mayLackFolder whether a folder that is not there is no failure yet
  * @throws MigratorError `CONFIG_INVALID`, `PROJECT_CONFIG_INVALID`; `FOLDER_NOT_FOUND` for a folder that is not there and
  *   that no flag names
  */
 export async function readProject(
   options: ProjectOptions,
   asksDatabase: boolean,
+  { mayLackFolder = false }: { readonly mayLackFolder?: boolean } = {},
 ): Promise<Project> {
   const { config: named, envFile = [], json, quiet = false } = options;
   const [cwd, environment] = [process.cwd(), process.env];
@@ -44,7 +47,7 @@ export async function readProject(
     named === false
       ? null
       : await readProjectConfig({
-          ...{ cwd, named, environment },
+          ...{ cwd, named: named ?? besideFolder(cwd, options.folder), environment },
           onWait: (seconds) => {
             if (!json && !quiet) say(`Still reading the drizzle.config file, ${seconds} s so far.`);
           },
@@ -52,8 +55,21 @@ export async function readProject(
   const settled = settle(options, { environment, envFiles, config });
   const project = { ...settled, config, envFiles, searched: searchIn(cwd, named, config) };
   if (!json && !quiet) sayFiles(project, asksDatabase);
-  if (options.folder === undefined && !existsSync(project.folder)) throw folderNotFound(project);
+  const isMissing = options.folder === undefined && !existsSync(project.folder);
+  if (isMissing && !mayLackFolder) throw folderNotFound(project);
   return project;
+}
+
+/**
+ * Returns the config file that lies beside the folder of a flag, where the working directory has none: its ledger is that of
+ * these migrations.
+ */
+function besideFolder(cwd: string, folder: string | undefined): string | undefined {
+  if (folder === undefined || CONFIG_NAMES.some((each) => existsSync(join(cwd, each)))) return;
+  const home = dirname(folder);
+  return CONFIG_NAMES.map((each) => join(home, each)).find((each) =>
+    existsSync(resolve(cwd, each)),
+  );
 }
 
 function searchIn(
@@ -75,7 +91,7 @@ function folderNotFound({ folder, config, fromConfig, searched }: Project): Migr
         "Run drizzle-kit generate, or name another with --folder.",
       ]
     : [
-        `It is the default: ${searched("out")}`,
+        `That is the default. ${searched("out")}`,
         "Name the folder that drizzle-kit generates into with --folder.",
       ];
   return new MigratorError(
@@ -104,7 +120,7 @@ function usesOf({ folder, ledger, origin, fromConfig }: Project, asksDatabase: b
     ...(fromConfig.folder ? [`folder ${folder}`] : []),
     ...(fromConfig.ledger ? [`ledger ${ledger.schema}.${ledger.table}`] : []),
     ...(database === "used" ? ["database"] : []),
-    ...(database === "overridden" ? [`not its database: that is from ${origin}`] : []),
+    ...(database === "overridden" ? [`database overridden by ${origin}`] : []),
   ];
 }
 

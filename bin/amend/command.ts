@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { type Amendment, amendLedger } from "../../lib/amend/amend.ts";
 import type { AmendmentRequest } from "../../lib/amend/changes.ts";
-import { compileBundle } from "../../lib/compile/compile.ts";
 import { createLog } from "../../lib/log.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { Target } from "../../lib/target/target.ts";
+import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, reasonOf, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
@@ -79,7 +79,7 @@ async function amendWith(
   { requestId, secrets, shown }: Call,
 ): Promise<Amendment> {
   const { lockTimeoutMs } = parseRequest({ lockTimeoutMs: options.lockTimeoutMs });
-  const bundle = await compileBundle(project.folder);
+  const bundle = await compileProject(project);
   const amendIt = async (findTarget: () => Promise<Target>) => {
     const target = await findTarget();
     secrets.push(target.url);

@@ -1,7 +1,7 @@
 import type { Colors } from "picocolors/types.js";
 import type { Amendment } from "../../lib/amend/amend.ts";
 import type { Report } from "../../lib/report/report.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, oneLine } from "../../lib/text.ts";
 import { renderError } from "../render/error.ts";
 import type { RenderOptions } from "../render/options.ts";
 import { indented, lineTexts, printableTexts } from "../render/printable.ts";
@@ -17,8 +17,27 @@ export function renderAmendment(amendment: Amendment, colors: Colors, width?: nu
     ...renderHeading(lineTexts(amendment), colors).map(prose),
     ...changes.map(({ summary }) => prose(`${mark} ${indented(summary)}`)),
     ...warningLines(amendment.warnings, colors).map(prose),
+    ...comparedLines(amendment).map(prose),
     outcome(amendment, colors),
   ].join("\n");
+}
+
+/** Number of tables that the text names. */
+const MAX_NAMED = 10;
+
+/** Says what a baseline has compared with the database, and what nobody has. */
+function comparedLines({ foundTables }: Amendment): readonly string[] {
+  if (foundTables === undefined) return [];
+  const names = printableTexts(foundTables.slice(0, MAX_NAMED)).map(oneLine).join(", ");
+  const more = foundTables.length - MAX_NAMED;
+  const found =
+    foundTables.length === 0
+      ? "Compared with the database: nothing. These migrations make no table to look for."
+      : `Compared with the database: the names of ${counted(foundTables.length, "table")}, all of them there (${names}${more > 0 ? ` and ${more} more` : ""}).`;
+  return [
+    found,
+    "Not compared: columns and their types, indexes, constraints, views, partitions, enums, functions, triggers, policies, data, and the work of DO blocks. Make sure of these yourself.",
+  ];
 }
 
 function outcome({ changes, written }: Amendment, colors: Colors): string {

@@ -9,6 +9,7 @@ import type { ProjectSummary } from "../../lib/project/names.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { DEFAULT_LEDGER, type LedgerPlace } from "../../lib/target/target.ts";
 import { counted, oneLine } from "../../lib/text.ts";
+import { namingOut } from "../compile-project.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { printAnswer } from "../print.ts";
@@ -42,7 +43,7 @@ async function bundle(options: BundleOptions): Promise<number> {
     const settled = await readProject(options, false);
     project = settled;
     const { folder, config } = settled;
-    const summary = await makeAsset({ ...options, folder });
+    const summary = await namingOut(settled, () => makeAsset({ ...options, folder }));
     const output: BundleOutput = {
       ...summary,
       project: config === null ? null : { file: config.file, ledger: config.ledger },

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { normalize } from "node:path";
 import pc from "picocolors";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
-import { compileBundle } from "../../lib/compile/compile.ts";
 import { tagsSince } from "../../lib/compile/since.ts";
 import { createLog, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
@@ -10,6 +9,7 @@ import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { Target } from "../../lib/target/target.ts";
 import { printableJson } from "../../lib/text.ts";
+import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
@@ -47,7 +47,7 @@ async function checkFolder(options: CheckOptions): Promise<number> {
   try {
     const project = await readProject(options, namesDatabase(options));
     folder = normalize(project.folder);
-    bundle = await compileBundle(folder);
+    bundle = await compileProject({ ...project, folder });
     const result = await check(options, { ...project, folder }, bundle);
     if ("status" in result) return fail(result, { folder, bundle }, options);
     print(result, bundle, options);

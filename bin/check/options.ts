@@ -4,7 +4,10 @@ import type { CheckOptions } from "./command.ts";
 
 /** Adds `check`. */
 export function addCheck(program: Command, end: (exitCode: number) => void): void {
-  withDatabase(program.command("check"))
+  withDatabase(
+    program.command("check"),
+    "connection string of a database that grades the findings; never taken from DATABASE_URL or a file",
+  )
     .description(
       "find what is dangerous in the migrations; with a database, in what is pending there",
     )

@@ -5,6 +5,7 @@ import {
   SEVERITIES,
   type Severity,
 } from "../../lib/bundle/finding.ts";
+import { openWarnings } from "../../lib/bundle/folder-warning.ts";
 import {
   checkedMigrations,
   type FiledFinding,
@@ -61,7 +62,7 @@ export function toResult(
     folder,
     migrations,
     findings: filed,
-    warnings: bundle.warnings,
+    warnings: openWarnings(bundle.warnings, []),
     counts,
     failed: isFailure(counts, failOn),
     database,

@@ -30,7 +30,7 @@ export async function initCommand(options: InitOptions): Promise<number> {
 async function init(options: InitOptions): Promise<number> {
   let project: Project | null = null;
   try {
-    project = await readProject(options, true);
+    project = await readProject(options, true, { mayLackFolder: true });
     const findings = await findAll(project, options);
     const deployment =
       options.for === undefined ? null : makeFile(options.for, findings, project, options);

@@ -36,7 +36,7 @@ export interface InitFile {
 }
 
 /**
- * Makes the file for a tool, and writes it with `--yes`. A file that is there and says something else is replaced only
+ * Makes the file for a tool, and writes it with `--yes`. A file that exists already with other content is replaced only
  * where `--out` names it.
  * @throws MigratorError `CONFIG_INVALID` for a name or a path that cannot be taken
  */
@@ -161,7 +161,7 @@ function read(path: string): string | null {
   if (statSync(path).isFile()) return readFileSync(path, "utf8");
   throw new MigratorError(
     "CONFIG_INVALID",
-    `${path} is no file. Name the file to write with --out.`,
+    `${path} is not a file. Name the file to write with --out.`,
   );
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { compileBundle } from "../../lib/compile/compile.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
+import { MigratorError } from "../../lib/errors.ts";
 import { asRecord, asText, parseJson } from "../../lib/json.ts";
 import { silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
@@ -10,6 +11,7 @@ import type { Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { LedgerPlace } from "../../lib/target/target.ts";
 import { counted } from "../../lib/text.ts";
+import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, withDatabase } from "../database.ts";
 import type { Project } from "../project.ts";
 import { type FoundTool, findTools } from "./tools.ts";
@@ -21,7 +23,10 @@ export interface Findings {
   /** Null where no drizzle.config file was read. */
   readonly config: string | null;
   readonly folder: string;
-  readonly migrations: number;
+  /** Null where the folder is not there, or cannot be compiled. */
+  readonly migrations: number | null;
+  /** What is wrong with the folder; null where nothing is. */
+  readonly problem: string | null;
   readonly ledger: LedgerPlace & {
     /** Where its name is from. */
     readonly from: string;
@@ -49,12 +54,40 @@ export interface DatabaseFinding {
 }
 
 /**
- * Looks at a project and at its database, and changes neither. A database that does not answer is a finding.
- * @throws MigratorError for a folder that cannot be compiled
+ * Looks at a project and at its database, and changes neither. A folder that cannot be compiled is a finding, and so is a
+ * database that does not answer.
  */
 export async function findAll(project: Project, options: DatabaseOptions): Promise<Findings> {
   const cwd = process.cwd();
-  const bundle = await compileBundle(project.folder);
+  const bundle = await compileProject(project).catch(problemOf);
+  const [migrations, problem] =
+    typeof bundle === "string" ? [null, bundle] : [bundle.migrations.length, null];
+  return {
+    name: packageName(cwd),
+    config: project.config?.file ?? null,
+    ...{ folder: project.folder, migrations, problem },
+    ledger: { ...project.ledger, from: ledgerSource(project) },
+    database: typeof bundle === "string" ? notAsked(project) : await ask(project, options, bundle),
+    tools: findTools(cwd),
+  };
+}
+
+/** Returns the words of a failure of the compiler. Any other is thrown on. */
+function problemOf(thrown: unknown): string {
+  if (thrown instanceof MigratorError) return `${thrown.code}: ${thrown.message}`;
+  throw thrown;
+}
+
+function notAsked({ origin: from }: Project): DatabaseFinding {
+  const message = "It was not asked: the folder comes first.";
+  return { from, state: from === null ? "not-named" : "unknown", message, next: null };
+}
+
+async function ask(
+  project: Project,
+  options: DatabaseOptions,
+  bundle: Bundle,
+): Promise<DatabaseFinding> {
   const secrets: string[] = [];
   const report = await withDatabase(project, options.relay, (findTarget) =>
     migrate(parseRequest({ action: "status" }), {
@@ -66,15 +99,7 @@ export async function findAll(project: Project, options: DatabaseOptions): Promi
       },
     }),
   );
-  return {
-    name: packageName(cwd),
-    config: project.config?.file ?? null,
-    folder: project.folder,
-    migrations: bundle.migrations.length,
-    ledger: { ...project.ledger, from: ledgerSource(project) },
-    database: databaseFinding(project.origin, redact(report, secrets)),
-    tools: findTools(cwd),
-  };
+  return databaseFinding(project.origin, redact(report, secrets));
 }
 
 function packageName(cwd: string): string {

@@ -9,10 +9,18 @@ export interface PackageManager {
   readonly run: string;
   /** The step of a workflow that brings it; null where it comes with Node. */
   readonly setup: string | null;
+  /** Whether setup-node keeps its packages between runs. Default: it does. */
+  readonly isCached?: false;
 }
 
 const NPM: PackageManager = {
   ...{ name: "npm", install: "npm ci", exec: "npx", run: "npm run", setup: null },
+};
+
+/** The command line runs on Node, which a workflow sets up beside it. */
+const BUN: PackageManager = {
+  ...{ name: "bun", install: "bun install --frozen-lockfile", exec: "bunx", run: "bun run" },
+  ...{ setup: "      - uses: oven-sh/setup-bun@v2\n", isCached: false },
 };
 
 const OTHERS: Readonly<Record<string, PackageManager>> = {
@@ -24,6 +32,8 @@ const OTHERS: Readonly<Record<string, PackageManager>> = {
     ...{ name: "yarn", install: "yarn install --frozen-lockfile", exec: "yarn", run: "yarn run" },
     setup: null,
   },
+  "bun.lock": BUN,
+  "bun.lockb": BUN,
 };
 
 /** Tells the package manager by its lock file. */

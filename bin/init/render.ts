@@ -20,11 +20,13 @@ export function renderInit(output: InitOutput, yes: boolean, colors: Colors): st
 }
 
 function foundLines(output: InitOutput, colors: Colors): readonly string[] {
-  const { name, config, folder, migrations, ledger, tools } = lineTexts(output);
+  const { name, config, folder, migrations, problem, ledger, tools } = lineTexts(output);
+  const found =
+    migrations === null ? colors.yellow(`${problem}`) : counted(migrations, "migration");
   const rows: readonly (readonly [string, string])[] = [
     ["Package", name],
     ["Config", config ?? "no drizzle.config file"],
-    ["Migrations", `${counted(migrations, "migration")} in ${folder}`],
+    ["Migrations", migrations === null ? found : `${found} in ${folder}`],
     ["Ledger", `${ledger.schema}.${ledger.table} (${ledger.from})`],
     ["Database", databaseText(printableTexts(output.database), colors)],
     [
@@ -37,16 +39,22 @@ function foundLines(output: InitOutput, colors: Colors): readonly string[] {
 
 function databaseText({ from, state, message }: DatabaseFinding, colors: Colors): string {
   const text = indented(message);
-  if (state === "not-named") return colors.yellow(text);
+  if (state === "not-named" || from === null) return colors.yellow(text);
   const isGood = state === "pending" || state === "up-to-date";
   return `${from}. ${isGood ? text : colors.yellow(text)}`;
 }
 
-function nextLines({ database, tools }: InitOutput, colors: Colors): readonly string[] {
+function nextLines({ database, tools, problem }: InitOutput, colors: Colors): readonly string[] {
   const tool = tools[0]?.tool;
+  const check = "neon-migrate check";
+  const isEmpty = /^(?:FOLDER_NOT_FOUND|JOURNAL_MISSING)\b/.test(problem ?? "");
+  const mend = isEmpty
+    ? `Next: ${colors.bold("drizzle-kit generate")}`
+    : `Next: mend the folder; ${colors.bold(check)} shows where.`;
+  const fix = problem === null ? [] : [mend];
   const next = database.next === null ? [] : [`Next: ${colors.bold(database.next)}`];
   const init = `neon-migrate init --for ${tool ?? TOOLS.join("|")}`;
-  return [...next, `The file that deploys them: ${colors.bold(init)}`];
+  return [...fix, ...next, `The file that deploys them: ${colors.bold(init)}`];
 }
 
 function fileLines(
@@ -92,6 +100,6 @@ function outcome(file: InitFile, yes: boolean, colors: Colors): string {
   }
   const other = `neon-migrate init --for ${tool} --out ${free ?? "ANOTHER_FILE"}`;
   return colors.yellow(
-    `Nothing was written: ${path} is there and says something else.${yes ? " --yes alone does not replace it." : ""} A file beside it: ${other}. To replace it: --out ${path} --yes.`,
+    `Nothing was written: ${path} exists already with other content.${yes ? " --yes alone does not replace it." : ""} A file beside it: ${other}. To replace it: --out ${path} --yes.`,
   );
 }

@@ -149,7 +149,7 @@ function githubActions(facts: Facts, out: string): readonly Replacement[] {
     [/- run: npx neon-migrate bundle.*/g, run(bundle)],
     [/- run: npx neon-migrate check.*/g, run(check)],
     ["npx neon-migrate invoke", `${packages.exec} neon-migrate invoke`],
-    ["cache: npm", `cache: ${packages.name}`],
+    [", cache: npm", packages.isCached === false ? "" : `, cache: ${packages.name}`],
     ["npm ci", packages.install],
     ...(packages.setup === null
       ? []

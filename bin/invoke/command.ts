@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { MigratorError } from "../../lib/errors.ts";
 import { createLog } from "../../lib/log.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
@@ -8,6 +9,7 @@ import { Ending, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
 import { keepPage, provePage } from "../page.ts";
 import { isOneLog, printAnswer } from "../print.ts";
+import { asReported } from "../render/as-reported.ts";
 import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 import { callFunction } from "./call-function.ts";
@@ -24,6 +26,10 @@ export interface InvokeOptions {
   /** Whether to follow the function's log. Default: on a terminal, and without the lines of its end that are not ours. */
   readonly tail?: boolean;
   readonly exitCode: boolean;
+  /** The folder of the migrations; undefined where nobody needs their SQL. */
+  readonly folder?: string;
+  /** Whether the statements of a plan are shown as a whole. */
+  readonly sql?: boolean;
   readonly verbose?: boolean;
   /** Whether only warnings and errors are printed. */
   readonly quiet?: boolean;
@@ -45,12 +51,13 @@ const LEAST_PATIENCE_MS = 120_000;
 export async function invokeCommand(options: InvokeOptions): Promise<number> {
   const requestId = randomUUID();
   const shown = await displayOf(options, requestId);
-  const running = run(options, shown).catch((thrown) => failedReport(requestId, thrown));
+  const files: Files = { bundle: null };
+  const running = run(options, shown, files).catch((thrown) => failedReport(requestId, thrown));
   const outcome = await untilEnded(running);
   const told = shown.end();
-  if (!(outcome instanceof Ending)) return await finish(outcome, options, told);
+  if (!(outcome instanceof Ending)) return await finish(outcome, options, told, files);
   const report = failedReport(requestId, interruption(outcome, options.functionName));
-  await finish(report, options, told);
+  await finish(report, options, told, files);
   // The call is still open, and would keep the process waiting for the function.
   return outcome.exit(report);
 }
@@ -75,10 +82,17 @@ function jsonLines(requestId: string): LogDisplay {
   return { log, say: (line) => console.error(printable(line)), end };
 }
 
-async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
+/** The migrations of a folder; null before it is compiled, and without one. */
+interface Files {
+  bundle: Bundle | null;
+}
+
+async function run(options: InvokeOptions, shown: LogDisplay, files: Files): Promise<Report> {
   const { functionName, tail, json } = options;
   await provePage(options.html);
   const request = parseRequest(options);
+  // Before the call: a folder that cannot be read must not hide what the function has done.
+  if (options.folder !== undefined) files.bundle = await compileFolder(options.folder);
   const named = REQUEST_KEYS.filter((key) => Reflect.get(options, key) !== undefined);
   const follows = tail ?? (!json && process.stderr.isTTY === true);
   const show = (line: string) => {
@@ -104,31 +118,34 @@ async function run(options: InvokeOptions, shown: LogDisplay): Promise<Report> {
   return reportIn(answer, functionName);
 }
 
-async function finish(report: Report, options: InvokeOptions, told: Told): Promise<number> {
+async function finish(
+  report: Report,
+  options: InvokeOptions,
+  told: Told,
+  files: Files,
+): Promise<number> {
   const { action, json, exitCode, verbose = false, quiet = false } = options;
   const failed = report.status === "failed";
   const isRead = failed || isOneLog();
   const isHeaded = isRead && told !== "nothing";
   const isListed = isRead && told === "list";
+  const bundle = files.bundle === null ? null : asReported(files.bundle, report);
   printAnswer(json, {
     ...{ value: report, failed },
     text: (colors, width) =>
       renderReport(report, {
-        ...{
-          action,
-          folder: null,
-          bundle: null,
-          colors,
-          width,
-          verbose,
-          quiet,
-          isHeaded,
-          isListed,
-        },
+        ...{ action, folder: null, bundle, colors, width, verbose, quiet, isHeaded, isListed },
+        sql: options.sql === true,
       }),
   });
-  const page = await keepPage(options.html, report, null);
+  const page = await keepPage(options.html, report, bundle);
   return page ?? exitCodeFor(report, exitCode);
+}
+
+/** Loaded on demand: the parser is not needed to call a function. */
+async function compileFolder(folder: string): Promise<Bundle> {
+  const { compileBundle } = await import("../../lib/compile/compile.ts");
+  return await compileBundle(folder);
 }
 
 function interruption({ what }: Ending, functionName: string): MigratorError {

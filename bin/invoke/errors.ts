@@ -33,7 +33,7 @@ const UNREACHABLE: Kind = {
   code: "FUNCTION_UNAVAILABLE",
   again: "soon",
   say: (_name, said) =>
-    `Lambda could not be reached (${said}). Nothing was run. Look at the region, and at the way out of this network.`,
+    `Lambda could not be reached (${said}). Nothing was run. Check the region, and whether this network lets connections out.`,
 };
 const NOT_FOUND: Kind = {
   code: "FUNCTION_NOT_FOUND",

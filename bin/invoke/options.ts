@@ -12,12 +12,19 @@ export function addInvoke(program: Command, end: (exitCode: number) => void): vo
   withRequest(withJson(program.command("invoke <function>")))
     .description("let a deployed function do it: its name or ARN, with :alias where it has one")
     .addOption(choice("--action", ["up", "plan", "status"], "what it is to do").default("up"))
+    .option("--folder <folder>", "migrations, for the SQL and the locks of a plan")
+    .option("--sql", "show the statements as a whole; needs --folder", false)
     .option("--tail", "show the function's progress, and the end of its log")
     .option("--no-tail", "do not follow the function's log, as is the default on a terminal")
     .addOption(exitCodeWhenPending())
     .addHelpText("after", HELP)
-    .action(async (functionName: string, options: Omit<InvokeOptions, "functionName">) => {
-      const { invokeCommand } = await import("./command.ts");
-      end(await invokeCommand({ ...options, functionName }));
-    });
+    .action(
+      async (functionName: string, options: Omit<InvokeOptions, "functionName">, self: Command) => {
+        if (options.sql && options.folder === undefined) {
+          self.error("error: --sql needs --folder: a function sends no SQL");
+        }
+        const { invokeCommand } = await import("./command.ts");
+        end(await invokeCommand({ ...options, functionName }));
+      },
+    );
 }

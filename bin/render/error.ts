@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, type Layout, migrationFile } from "../../lib/bundle/bundle.ts";
 import { excerpt } from "../../lib/bundle/text-position.ts";
-import type { StatementPlace } from "../../lib/errors.ts";
+import { type ErrorCode, STOPS, type StatementPlace } from "../../lib/errors.ts";
 import type { PendingMigration, Report, ReportedError } from "../../lib/report/report.ts";
 import { oneLine, printable } from "../../lib/text.ts";
 import { forCommand } from "./in-flags.ts";
@@ -36,7 +36,7 @@ export function renderError(
     ...(detail === null || compiling ? [] : [prose(`Detail: ${detail}`)]),
     ...(hint === null ? [] : [prose(`Hint: ${hint}`)]),
     ...(where === null ? [] : [`Where: ${indented(where)}`]),
-    ...nextSteps(report, error, hasFolder).map(prose),
+    ...nextSteps(report, error, options).map(prose),
     ...(typeof error.query === "string" ? [`    ${indented(error.query)}`] : []),
     "",
   ];
@@ -79,12 +79,13 @@ const AGAIN: Readonly<Record<string, readonly string[]>> = {
 function nextSteps(
   report: Report,
   { advice, code, retryable }: ReportedError,
-  hasFolder: boolean,
+  { action, folder }: RenderOptions,
 ): readonly string[] {
   return [
-    ...leftBehind(report),
+    // Neither plan nor status runs anything.
+    ...(action === "up" ? leftBehind(report) : []),
     ...(retryable ? (AGAIN[code] ?? ["Run it again later: nothing has to be changed first."]) : []),
-    ...(typeof advice === "string" ? [forCommand(advice, hasFolder)] : []),
+    ...(typeof advice === "string" ? [forCommand(advice, folder !== null)] : []),
   ];
 }
 
@@ -92,23 +93,54 @@ function nextSteps(
 const UNSETTLED: readonly string[] = ["CONNECTION_LOST", "DEADLINE", "INTERRUPTED", "INTERNAL"];
 
 /** The words of a message about the statements of its migration that stay done. */
-const SAID = /\bStatements? (?:1 to )?(\d+) of (\d+) (?:is|are) done\b/;
+const DONE = /\bStatements? (?:1 to )?(\d+) of (\d+) (?:is|are) done\b/;
 
 /** Whether the message says already how many statements of the failed migration are done. */
 function isSaid({ tag, done, statements }: PendingMigration, error: Report["error"]): boolean {
   if (error?.migration !== tag) return false;
-  const [, first, total] = SAID.exec(error.message) ?? [];
+  const [, first, total] = DONE.exec(error.message) ?? [];
   return Number(first) === done && Number(total) === statements;
 }
 
+/** Failures that come before the first statement of a migration. */
+const REFUSED: readonly ErrorCode[] = [
+  ...(["OUT_OF_ORDER", "MODIFIED", "AHEAD", "EXECUTOR_UNSUITABLE", "NOT_ATOMIC"] as const),
+  ...(["NOT_BASELINED", "LEDGER_ELSEWHERE", "LOCKED", "POOLED_CONNECTION", "READ_ONLY"] as const),
+];
+const NOTHING = "Nothing was applied.";
+/** The end of a message that says so itself. */
+const SAID = "Nothing was run";
+
+/** Whether a plan was refused, so that nothing of it is carried out. */
+export function isRefusal({ code }: ReportedError): boolean {
+  return REFUSED.includes(code);
+}
+
+/** Whether a failure has come before the first statement of a migration. */
+function isBeforeAll(error: ReportedError): boolean {
+  const { code, migration } = error;
+  return isRefusal(error) || (STOPS.includes(code) && migration === null);
+}
+
 /** Says which state a failure has left the database in: a reader asks for that first. */
-function leftBehind({ database, error, atomic, applied, pending }: Report): readonly string[] {
-  if (database === null) return [];
-  if (error?.code === "CONNECTION_LOST") return ["The ledger says what was committed: run status."];
-  if (atomic) return ["No pending migration has left anything behind."];
+function leftBehind(report: Report): readonly string[] {
+  const { database, error, atomic } = report;
+  if (database === null || error === undefined) return [];
+  const { code, message, migration } = error;
+  const isRefused = isBeforeAll(error);
+  if (isRefused && message.includes(SAID)) return [];
+  if (code === "CONNECTION_LOST") return ["The ledger says what was committed: run status."];
+  if (atomic) return [isRefused ? NOTHING : "No pending migration has left anything behind."];
+  const lines = stayingLines(report);
+  const isNothing = lines.length === 0 && !UNSETTLED.includes(code) && migration === null;
+  return isNothing || (isRefused && lines.length === 0) ? [NOTHING] : lines;
+}
+
+/** Names what an earlier step of the run, or an earlier run, has committed. */
+function stayingLines({ applied, pending, error }: Report): readonly string[] {
   const [next] = pending;
   const half = pending.find((each) => each.done > 0 && !isSaid(each, error));
-  const lines = [
+  return [
     ...(applied.length > 0 && next !== undefined
       ? [
           `The migrations ticked above stay applied. The next run goes on with ${oneLine(next.tag)}.`,
@@ -120,6 +152,4 @@ function leftBehind({ database, error, atomic, applied, pending }: Report): read
           `${half.done} of ${half.statements} statements of ${oneLine(half.tag)} are done, and stay done.`,
         ]),
   ];
-  if (lines.length > 0 || error?.migration !== null || UNSETTLED.includes(error.code)) return lines;
-  return ["Nothing was applied."];
 }

@@ -2,17 +2,40 @@ import type { Colors } from "picocolors/types.js";
 import { countFindings, type ReportedFinding, type Severity } from "../../lib/bundle/finding.ts";
 import { counted, oneLine } from "../../lib/text.ts";
 
+interface FindingOptions {
+  readonly folder: string | null;
+  /** Whether something is pending, so that a plan has something to say. */
+  readonly isOpen: boolean;
+  readonly colors: Colors;
+}
+
 /** Renders the findings of a plan or a run: a line for each that is more than a note. */
 export function findingLines(
   findings: readonly ReportedFinding[],
-  folder: string | null,
-  colors: Colors,
+  { folder, isOpen, colors }: FindingOptions,
 ): readonly string[] {
   return [
     ...findings
       .filter(({ severity }) => severity !== "note")
       .map((each) => findingLine(each, colors, placeOf(each))),
     ...noteLines(findings, folder, colors),
+    ...ungradedLines(findings, isOpen, colors),
+  ];
+}
+
+/** Says why findings have no severity: only the catalog can tell it, and a run does not ask. */
+function ungradedLines(
+  findings: readonly ReportedFinding[],
+  isOpen: boolean,
+  colors: Colors,
+): readonly string[] {
+  const shown = findings.some(({ severity, graded }) => graded === false && severity !== "note");
+  if (!shown) return [];
+  const next = isOpen ? " neon-migrate plan asks it." : "";
+  return [
+    colors.dim(
+      `finding[…]: how serious it is depends on this database, which was not asked.${next}`,
+    ),
   ];
 }
 
@@ -25,9 +48,13 @@ function placeOf({ migration, line, column }: ReportedFinding): string {
  * @param place where it is, with a blank before. Default: it stands below its statement
  */
 export function findingLine(finding: ReportedFinding, colors: Colors, place = ""): string {
-  const { severity, rule, message, evidence } = finding;
+  const { severity, graded, rule, message, evidence } = finding;
   const here = evidence === null ? "" : colors.dim(` Here ${evidence}.`);
-  return `${painter(severity, colors)(`${severity}[${rule}]`)}${place} ${message}${here}`;
+  const label =
+    graded === false
+      ? colors.blue(`finding[${rule}]`)
+      : painter(severity, colors)(`${severity}[${rule}]`);
+  return `${label}${place} ${message}${here}`;
 }
 
 /** Names the rules of the notes: they are about the schema's future, not about this run. */

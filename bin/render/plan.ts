@@ -49,19 +49,37 @@ function heading({ report, options }: Plan, tag: string): readonly string[] {
   const { colors } = options;
   const pending = report.pending.find((each) => each.tag === tag);
   if (pending === undefined) return [];
-  const remarks = remarksOn(pending, colors);
+  const remarks = remarksOn(pending, colors, migrationOf(options, tag));
   const size = colors.dim(counted(pending.statements, "statement"));
   return [`${colors.yellow("·")} ${colors.bold(tag)}  ${size}${remarks}`];
 }
 
 /** Says what is unusual about a pending migration. */
-export function remarksOn({ done, statements, reasons }: PendingMigration, colors: Colors): string {
+export function remarksOn(
+  { done, statements, reasons }: PendingMigration,
+  colors: Colors,
+  migration?: Migration,
+): string {
   const remarks = [
-    ...(done === 0 ? [] : [`HALF APPLIED: ${done} of ${counted(statements, "statement")} done`]),
+    ...(done === 0 ? [] : [`HALF APPLIED: ${halfDone({ done, statements }, migration)}`]),
     ...(reasons.includes("out-of-order") ? ["older than the newest applied one"] : []),
     ...(reasons.includes("behind-watermark") ? ["as old as an applied one"] : []),
   ];
   return remarks.map((each) => `  ${colors.yellow(each)}`).join("");
+}
+
+/** Says how far a half-applied migration is, and where the next run goes on with it. */
+export function halfDone(
+  { done, statements }: Pick<PendingMigration, "done" | "statements">,
+  migration?: Migration,
+): string {
+  const { line } = migration?.statements[done] ?? {};
+  const place = line === undefined ? "" : ` (line ${line})`;
+  const next =
+    done < statements
+      ? `goes on at statement ${done + 1}${place}`
+      : "only its ledger row is missing";
+  return `${done} of ${counted(statements, "statement")} done, ${next}`;
 }
 
 function commitLine({ report, options }: Plan, before: ReportedStep, step: ReportedStep): string {

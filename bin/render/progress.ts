@@ -22,7 +22,7 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "invoke.retry": ({ message }) => `${message} Trying again.`,
   "run.again": () => "The connection was lost. Connecting again and reading the ledger.",
   "run.stopping": () =>
-    "Stopping, and waiting for the word of the server. Another signal ends this at once.",
+    "Stopping: waiting for the server to cancel the statement. Another signal ends this at once.",
 };
 
 /** Events that a view keeps, and has lines for. */

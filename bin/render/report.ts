@@ -5,7 +5,7 @@ import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
 import { counted, oneLine, printable } from "../../lib/text.ts";
 import { took } from "./elapsed.ts";
-import { renderError } from "./error.ts";
+import { isRefusal, renderError } from "./error.ts";
 import { findingLines, noteLines } from "./findings.ts";
 import { forCommand } from "./in-flags.ts";
 import { columnsFor, type ListColumns } from "./list-columns.ts";
@@ -57,6 +57,9 @@ function bodyLines(
   const prose = (text: string) => wrapped(text, options.width);
   const { applied, pending, drift } = report;
   if (action === "status") return statusLines(report, options);
+  if (action === "plan" && error !== undefined && isRefusal(error)) {
+    return refusedLines(report, error, options);
+  }
   const columns = columnsFor([...applied, ...pending]);
   const isPlanned = action === "plan" && bundle !== null && report.steps !== undefined;
   return [
@@ -64,7 +67,7 @@ function bodyLines(
     ...(isPlanned
       ? planLines(report, options)
       : pending.map((each) => pendingLine(each, columns, error, colors))),
-    ...(action === "plan" && !isPlanned ? cutLines(report, options).map(prose) : []),
+    ...(action === "plan" && !isPlanned ? unseenLines(report, options).map(prose) : []),
     ...aheadLines(drift, colors).map(prose),
     ...findingsOf(report, options).map(prose),
   ];
@@ -75,12 +78,12 @@ function bodyLines(
  * is, and a failure has its own advice.
  */
 function findingsOf(
-  { findings }: Lines,
+  { findings, pending }: Lines,
   { action, folder, bundle, colors }: RenderOptions,
 ): readonly string[] {
   if (action === "up") return [];
   return bundle === null
-    ? findingLines(findings, folder, colors)
+    ? findingLines(findings, { folder, isOpen: pending.length > 0, colors })
     : noteLines(findings, folder, colors);
 }
 
@@ -132,6 +135,26 @@ function pendingLine(
   return `${mark} ${columns.tag(tag)}  ${size}${remarks}`;
 }
 
+/** Renders a plan that was refused: none of its migrations would run. */
+function refusedLines(
+  report: Lines,
+  { migration }: NonNullable<Report["error"]>,
+  options: RenderOptions,
+): readonly string[] {
+  const { colors } = options;
+  const { pending, drift } = report;
+  const blamed = new Set([oneLine(migration ?? ""), ...drift.outOfOrder.map(({ tag }) => tag)]);
+  const width = Math.max(0, ...pending.map(({ tag }) => tag.length));
+  const lines = pending.map((each) => {
+    const isBlamed = blamed.has(each.tag);
+    const size = colors.dim(counted(each.statements, "statement").padEnd(14));
+    const state = isBlamed ? colors.red("refused") : colors.dim("would not run");
+    const remarks = remarksOn(each, colors, migrationOf(options, each.tag));
+    return `${isBlamed ? colors.red("✗") : colors.dim("–")} ${each.tag.padEnd(width)}  ${size}  ${state}${remarks}`;
+  });
+  return [...lines, ...cutLines(report, options), ...aheadLines(drift, colors)];
+}
+
 function failedAt(error: Report["error"]): string {
   const place = error?.statement ?? null;
   const how = error?.code === "INTERRUPTED" ? "stopped" : "failed";
@@ -144,6 +167,13 @@ function cutLines({ cuts }: Pick<Report, "cuts">, options: RenderOptions): reado
     const why = whyCut(cut, (tag) => migrationOf(options, tag));
     return `${options.colors.cyan("── commit")} before ${cut.migration}:${cut.line}: ${why}`;
   });
+}
+
+/** Says of a plan without its files where it commits, and how its SQL is seen. */
+function unseenLines(report: Lines, options: RenderOptions): readonly string[] {
+  const { steps = [] } = report;
+  const hint = "Their SQL, their locks and each commit: add --folder FOLDER.";
+  return [...cutLines(report, options), ...(steps.length > 0 ? [options.colors.dim(hint)] : [])];
 }
 
 /** Names the ledger rows that no file explains, with the times by which somebody finds out whose they are. */

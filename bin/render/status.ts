@@ -4,6 +4,7 @@ import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report, RunningRun } from "../../lib/report/report.ts";
 import { shortened } from "../../lib/text.ts";
 import type { RenderOptions } from "./options.ts";
+import { halfDone } from "./plan.ts";
 import { type Cell, type Column, renderTable } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -72,7 +73,7 @@ function pendingLine(
   isModified: boolean,
   colors: Colors,
 ): Line {
-  const half = done === 0 ? "pending" : `HALF APPLIED: ${done} of ${statements} statements`;
+  const half = done === 0 ? "pending" : `HALF APPLIED: ${halfDone({ done, statements })}`;
   const state = `${half}${isLate ? ", out of order" : ""}${isModified ? ", modified since" : ""}`;
   return lineOf(when, colors.yellow(isLate ? "<" : "·"), tag, ["", "", state], colors, true);
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { MigratorError, toError } from "../../lib/errors.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
@@ -8,6 +9,7 @@ import { quoted } from "../../lib/text.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { provePage, writePage } from "../page.ts";
 import { printAnswer } from "../print.ts";
+import { asReported } from "../render/as-reported.ts";
 import { renderReport } from "../render/report.ts";
 import { readReport } from "./read-report.ts";
 
@@ -29,12 +31,13 @@ export async function reportCommand(options: ReportOptions): Promise<number> {
   try {
     await provePage(html);
     const report = readReport(await contentOf(file), file);
-    const bundle = folder === undefined ? null : await compileBundle(folder);
+    const compiled = folder === undefined ? null : await compileBundle(folder);
+    const bundle = compiled === null ? null : asReported(compiled, report);
     if (html !== undefined) await writePage(html, report, bundle);
-    else print(report, false);
+    else print(report, bundle, false);
     return EXIT_CODE.done;
   } catch (thrown) {
-    print(failedReport(randomUUID(), thrown), true);
+    print(failedReport(randomUUID(), thrown), null, true);
     return EXIT_CODE.failed;
   }
 }
@@ -48,11 +51,10 @@ async function contentOf(file: string): Promise<string> {
   }
 }
 
-function print(report: Report, failed: boolean): void {
+function print(report: Report, bundle: Bundle | null, failed: boolean): void {
   const action = report.running === undefined ? (report.steps ? "plan" : "up") : "status";
   printAnswer(false, {
     ...{ value: report, failed },
-    text: (colors, width) =>
-      renderReport(report, { action, folder: null, bundle: null, colors, width }),
+    text: (colors, width) => renderReport(report, { action, folder: null, bundle, colors, width }),
   });
 }

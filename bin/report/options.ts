@@ -11,7 +11,7 @@ export function addReport(program: Command, end: (exitCode: number) => void): vo
       new Argument("<file>", "the JSON of up, plan, status or invoke; -: standard input"),
     )
     .addOption(pageOption())
-    .option("--folder <folder>", "migrations, for their SQL and locks on the page")
+    .option("--folder <folder>", "migrations, for their SQL and locks")
     .action(async (file: string, options: Omit<ReportOptions, "file">) => {
       const { reportCommand } = await import("./command.ts");
       end(await reportCommand({ ...options, file }));

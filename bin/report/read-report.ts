@@ -43,7 +43,7 @@ export function readReport(text: string, file: string): Report {
   const { requestId, status, ...facts } = found;
   const whole: Report = { ...buildReport(requestId, "planned", facts), status };
   const wrong = wrongIn(whole);
-  if (wrong !== undefined) throw invalid(file, `its ${wrong} is none of a report`);
+  if (wrong !== undefined) throw invalid(file, `its ${wrong} is not that of a report`);
   return whole;
 }
 

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { type Bundle, statementText } from "../../lib/bundle/bundle.ts";
-import { compileBundle } from "../../lib/compile/compile.ts";
 import { createLog } from "../../lib/log.ts";
 import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
+import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
@@ -83,7 +83,7 @@ async function run(
     // Not before: what reading the project has to say would be drawn over.
     const shown = await displayOf(options);
     display.shown = shown;
-    const compiled = await compileBundle(project.folder);
+    const compiled = await compileProject(project);
     bundle = compiled;
     const report = await withDatabase(
       project,

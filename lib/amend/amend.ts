@@ -55,6 +55,11 @@ export interface Amendment {
   readonly database: DatabaseFacts;
   /** The ledger that counts once the changes are written. */
   readonly ledger: LedgerFacts;
+  /**
+   * `baseline` with changes: the tables of its migrations that the database has. Their names alone were compared, and nothing
+   * else of the database was.
+   */
+  readonly foundTables?: readonly string[];
   readonly warnings: readonly Warning[];
 }
 
@@ -109,7 +114,7 @@ export async function amendLedger(
 function describeAmendment(
   requestId: string,
   connection: Connection,
-  { changes, ledger, warnings }: Proposal,
+  { changes, ledger, warnings, foundTables }: Proposal,
   written: boolean,
   ended: readonly Warning[] = [],
 ): Amendment {
@@ -120,6 +125,7 @@ function describeAmendment(
     written,
     database: connection.database,
     ledger,
+    ...(foundTables === undefined ? {} : { foundTables }),
     warnings: [...connection.warnings, ...ended, ...warnings],
   };
 }
@@ -157,12 +163,12 @@ async function propose(
   const [ledgers = []] = await connection.batch([elsewhereQuestion()]);
   const isFirst = tags.size === upTo(bundle, request.to).length;
   const closed = isFirst ? readElsewhere(ledgers, target.ledger, bundle) : [];
-  const warnings = await checkBaseline(connection, bundle, {
+  const { foundTables, warnings } = await checkBaseline(connection, bundle, {
     to: request.to,
     tags,
     gone: request.gone ?? [],
   });
-  return { ...proposal, warnings: [...proposal.warnings, ...closed, ...warnings] };
+  return { ...proposal, foundTables, warnings: [...proposal.warnings, ...closed, ...warnings] };
 }
 
 /** Writes the changes, and reads them back before the COMMIT: a failure leaves the ledger as it was. */

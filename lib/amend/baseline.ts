@@ -22,6 +22,13 @@ export interface BaselineClaim {
 /** Number of tables that an error names. */
 const MAX_NAMED = 10;
 
+/** A baseline that may be written. */
+export interface CheckedBaseline {
+  /** The tables of the claimed migrations that the database has. Only their names were compared. */
+  readonly foundTables: readonly string[];
+  readonly warnings: readonly Warning[];
+}
+
 /**
  * Checks that the database has the tables that a baseline claims. A baseline that claims too much would leave tables
  * missing for ever. One that claims too little only makes the next run fail, so it gets a warning.
@@ -31,7 +38,7 @@ export async function checkBaseline(
   connection: Connection,
   bundle: Bundle,
   { to, tags, gone }: BaselineClaim,
-): Promise<readonly Warning[]> {
+): Promise<CheckedBaseline> {
   const claimed = upTo(bundle, to);
   const made = await tablesMadeBy(claimed);
   const names = new Set(made.map(({ table }) => display(table)));
@@ -39,12 +46,14 @@ export async function checkBaseline(
     ({ table }) => !names.has(display(table)),
   );
   const present = await findTables(connection, [...made, ...later]);
-  const lacking = made.filter(
-    (each) => tags.has(each.tag) && !present.has(each) && !isGone(each, gone),
-  );
+  const wanted = made.filter(({ tag }) => tags.has(tag));
+  const lacking = wanted.filter((each) => !present.has(each) && !isGone(each, gone));
   if (lacking.length > 0) throw mismatch(lacking);
   const early = later.filter((each) => present.has(each));
-  return early.length === 0 ? [] : [tooShort(early, to)];
+  return {
+    foundTables: wanted.filter((each) => present.has(each)).map(({ table }) => display(table)),
+    warnings: early.length === 0 ? [] : [tooShort(early, to)],
+  };
 }
 
 /** Returns those of these tables that exist. A name without a schema is looked for along the search path. */

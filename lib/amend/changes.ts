@@ -77,6 +77,8 @@ export interface Proposal {
   /** The ledger that counts once the changes are written. */
   readonly ledger: LedgerFacts;
   readonly warnings: readonly Warning[];
+  /** The tables of a baseline that the database has, compared by their names alone. Absent where nothing was compared. */
+  readonly foundTables?: readonly string[];
 }
 
 /** The ledger of a database, matched with the bundle. */

@@ -5,10 +5,10 @@
  */
 
 import { join } from "node:path";
-import type { Warning } from "../errors.ts";
 import type { LockMode } from "../postgres/locks.ts";
 import type { ObjectName } from "../postgres/names.ts";
 import type { Finding } from "./finding.ts";
+import type { FolderWarning } from "./folder-warning.ts";
 import type { RuleId } from "./rule-ids.ts";
 
 /** All migrations of one deployment: plain JSON, made by `compileBundle`, read by everything else. */
@@ -26,8 +26,7 @@ export interface Bundle {
   readonly contentHash?: string;
   /** In the journal's order, which is the order in which they are applied. */
   readonly migrations: readonly Migration[];
-  /** Oddities of the folder that make it no less valid. */
-  readonly warnings: readonly Warning[];
+  readonly warnings: readonly FolderWarning[];
 }
 
 /** `0.x`: `<tag>.sql` files with a journal; `1.0`: a folder `<YYYYMMDDHHMMSS>_<name>` for each migration. */

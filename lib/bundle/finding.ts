@@ -60,6 +60,11 @@ export interface ReportedFinding {
   readonly rule: RuleId;
   /** The severity by all known facts, those of a database's catalog included. */
   readonly severity: Severity;
+  /**
+   * False where the answer of the database's catalog decides on the severity, and nobody has asked: then the severity is that
+   * of a large table in use. Absent otherwise.
+   */
+  readonly graded?: false;
   /** Tag of the migration. */
   readonly migration: string;
   readonly statement: number;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { MigratorError, type Warning } from "../errors.ts";
+import { MigratorError } from "../errors.ts";
 import { isCount, isRecord } from "../json.ts";
 import { LOCK_MODES } from "../postgres/locks.ts";
 import { quoted } from "../text.ts";
@@ -20,6 +20,7 @@ import {
   type Touched,
 } from "./bundle.ts";
 import type { Finding } from "./finding.ts";
+import type { FolderWarning } from "./folder-warning.ts";
 import { bundleHash, contentHash } from "./hash.ts";
 import { fieldsOf, isFinding, isName, isText, type Test } from "./read-finding.ts";
 import { RULE_IDS } from "./rule-ids.ts";
@@ -46,7 +47,7 @@ export function readBundle(value: unknown): Bundle {
   const hash = bundleHash(migrations);
   if (value.hash !== hash) throw invalid("its hash does not match its migrations");
   const content = readContentHash(value.contentHash, value.migrations);
-  const warnings = Array.isArray(value.warnings) ? value.warnings.filter(isWarning) : [];
+  const warnings = Array.isArray(value.warnings) ? value.warnings.flatMap(readWarning) : [];
   return { bundleVersion: 1, layout, hash, ...content, migrations, warnings };
 }
 
@@ -240,8 +241,13 @@ function readEffect(value: unknown, tag: string): Effect | null {
   return value as unknown as Effect;
 }
 
-function isWarning(value: unknown): value is Warning {
-  return isRecord(value) && typeof value.code === "string" && typeof value.message === "string";
+/** Nothing about warnings makes a bundle invalid: they say nothing about what is applied. */
+function readWarning(value: unknown): readonly FolderWarning[] {
+  if (!isRecord(value)) return [];
+  const { code, message, settledBy } = value;
+  if (typeof code !== "string" || typeof message !== "string") return [];
+  const isSettled = Array.isArray(settledBy) && settledBy.length > 0 && settledBy.every(isText);
+  return [{ code, message, ...(isSettled ? { settledBy } : {}) }];
 }
 
 function invalid(reason: string): MigratorError {

@@ -1,4 +1,5 @@
 import { normalize } from "node:path";
+import { openWarnings } from "../bundle/folder-warning.ts";
 import { memoryFor } from "../bundle/memory.ts";
 import { type AssetFile, portable, writeAsset } from "./asset.ts";
 import { compileBundle } from "./compile.ts";
@@ -59,7 +60,7 @@ export async function makeAsset(options: AssetOptions): Promise<BundleSummary> {
     files,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     memoryMb: memoryFor(files.find(({ name }) => name === "bundle.json")?.bytes ?? 0),
-    warnings: bundle.warnings,
+    warnings: openWarnings(bundle.warnings, []),
     findings: fileFindings(findingsByText(bundle, since), bundle, folder),
   };
 }

@@ -94,9 +94,9 @@ async function fileIn(folder: string, name: string): Promise<AssetFile> {
 export function portable(bundle: Bundle, folder: string): Bundle {
   const prefix = `${normalize(folder).replace(/[/\\]$/, "")}${sep}`;
   const name = `${basename(resolve(folder))}/`;
-  const warnings = bundle.warnings.map(({ code, message }) => ({
-    code,
-    message: message.replaceAll(prefix, name),
+  const warnings = bundle.warnings.map((warning) => ({
+    ...warning,
+    message: warning.message.replaceAll(prefix, name),
   }));
   return { ...bundle, warnings };
 }

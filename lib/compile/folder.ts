@@ -3,7 +3,8 @@ import { type Dirent, readFileSync, statSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Layout } from "../bundle/bundle.ts";
-import { MigratorError, type Warning } from "../errors.ts";
+import type { FolderWarning } from "../bundle/folder-warning.ts";
+import { MigratorError } from "../errors.ts";
 import { defectOf } from "./encoding.ts";
 import { parseJournal } from "./journal.ts";
 import { backwardEntries, futureFolder, oddTimes, type Timed } from "./journal-times.ts";
@@ -23,7 +24,7 @@ export interface MigrationFile {
 interface Folder {
   readonly layout: Layout;
   readonly files: readonly MigrationFile[];
-  readonly warnings: readonly Warning[];
+  readonly warnings: readonly FolderWarning[];
 }
 
 /**
@@ -43,7 +44,7 @@ export async function readFolder(folder: string, now: number = Date.now()): Prom
   if (journal === null) {
     throw new MigratorError(
       "JOURNAL_MISSING",
-      `${journalPath} does not exist. Name the folder that drizzle-kit generates into ("out" in drizzle.config.ts), with its meta folder.`,
+      `${folder} has no migrations: neither meta/_journal.json, as drizzle-kit 0.x writes it, nor a folder with a migration.sql, as 1.0 does. Run drizzle-kit generate, or name the folder that it generates into ("out" in drizzle.config.ts).`,
     );
   }
   const entries = parseJournal(journal, journalPath);
@@ -199,7 +200,7 @@ function orphans(
   folder: string,
   listed: readonly Dirent[],
   known: ReadonlySet<string>,
-): readonly Warning[] {
+): readonly FolderWarning[] {
   return listed
     .filter((each) => each.name.endsWith(".sql") && !each.isDirectory() && !known.has(each.name))
     .map((each) => join(folder, each.name))

@@ -1,4 +1,4 @@
-import type { Warning } from "../errors.ts";
+import type { FolderWarning } from "../bundle/folder-warning.ts";
 
 /** A migration with the time that orders it. */
 export interface Timed {
@@ -71,7 +71,11 @@ function isFuture({ when }: Timed, now: number): boolean {
  * have them already.
  * @param now epoch milliseconds
  */
-export function oddTimes(entries: readonly Timed[], path: string, now: number): readonly Warning[] {
+export function oddTimes(
+  entries: readonly Timed[],
+  path: string,
+  now: number,
+): readonly FolderWarning[] {
   const odd = entries.map((entry) => ODDITIES.find(({ fits }) => fits(entry, now)));
   return ODDITIES.flatMap((oddity) => {
     const those = entries.filter((_, index) => odd[index] === oddity);
@@ -79,7 +83,7 @@ export function oddTimes(entries: readonly Timed[], path: string, now: number): 
     if (those.length === 0) return [];
     const others = those.length === 1 ? "" : ` (and ${those.length - 1} more)`;
     const message = `${path}: ${latest.tag}${others} is ${oddity.say(latest)}`;
-    return [{ code: "JOURNAL_TIME", message }];
+    return [{ code: "JOURNAL_TIME", message, settledBy: those.map(({ tag }) => tag) }];
   });
 }
 
@@ -90,14 +94,13 @@ export function oddTimes(entries: readonly Timed[], path: string, now: number): 
 export function futureFolder(
   folders: readonly (Timed & { readonly path: string })[],
   now: number,
-): readonly Warning[] {
-  return folders
-    .filter((each) => isFuture(each, now))
-    .slice(-1)
-    .map(({ path, when }) => ({
-      code: "JOURNAL_TIME",
-      message: `${path}: the name of its folder is dated ${isoOf(when)}, in the future. Until then drizzle-kit dates each new folder earlier, by its clock. Where this is applied, such a one is OUT_OF_ORDER here, and generating it again does not help. If this is applied nowhere, give its folder the time of its making. Where it is applied already, leave it as it is, and give each new folder a later time, or send "outOfOrder": "apply".`,
-    }));
+): readonly FolderWarning[] {
+  const future = folders.filter((each) => isFuture(each, now));
+  return future.slice(-1).map(({ path, when }) => ({
+    code: "JOURNAL_TIME",
+    settledBy: future.map(({ tag }) => tag),
+    message: `${path}: the name of its folder is dated ${isoOf(when)}, in the future. Until then drizzle-kit dates each new folder earlier, by its clock. Where this is applied, such a one is OUT_OF_ORDER here, and generating it again does not help. If this is applied nowhere, give its folder the time of its making. Where it is applied already, leave it as it is, and give each new folder a later time, or send "outOfOrder": "apply".`,
+  }));
 }
 
 const NOBODY: Timed = { tag: "", when: Number.NEGATIVE_INFINITY };
@@ -106,8 +109,8 @@ const NOBODY: Timed = { tag: "", when: Number.NEGATIVE_INFINITY };
  * Warns about each entry that is not dated later than an entry before it. Drizzle's own migrator applies only
  * entries that are newer than the newest ledger row (drizzle-orm 0.45 `pg-core/dialect`).
  */
-export function backwardEntries(entries: readonly Timed[], path: string): readonly Warning[] {
-  const warnings: Warning[] = [];
+export function backwardEntries(entries: readonly Timed[], path: string): readonly FolderWarning[] {
+  const warnings: FolderWarning[] = [];
   let newest: Timed | undefined;
   for (const entry of entries) {
     if (newest === undefined || entry.when > newest.when) {
@@ -120,6 +123,7 @@ export function backwardEntries(entries: readonly Timed[], path: string): readon
         : `but dates it earlier (${entry.when} < ${newest.when})`;
     warnings.push({
       code: "JOURNAL_ORDER",
+      settledBy: [entry.tag],
       message: `${path} lists ${entry.tag} behind ${newest.tag}, ${how}. Drizzle's own migrator skips it on a database that has ${newest.tag}; raise its "when" if it was never applied anywhere.`,
     });
   }

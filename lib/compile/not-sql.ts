@@ -1,6 +1,7 @@
 import { type Statement, UNPARSED } from "../bundle/bundle.ts";
+import type { FolderWarning } from "../bundle/folder-warning.ts";
 import { excerpt, type Position, positionAt } from "../bundle/text-position.ts";
-import { type ErrorCode, MigratorError, type Warning } from "../errors.ts";
+import { type ErrorCode, MigratorError } from "../errors.ts";
 import type { MigrationFile } from "./folder.ts";
 import type { SqlProblem } from "./problem.ts";
 import { parseTree } from "./sql/parser.ts";
@@ -26,11 +27,11 @@ export function refuseWhatIsNotSql(file: MigrationFile, { statements, problem }:
 }
 
 /** Warns about a merge conflict that PostgreSQL reads as a part of a literal or of a comment. */
-export function conflictWarning({ path, sql }: MigrationFile): readonly Warning[] {
+export function conflictWarning({ tag, path, sql }: MigrationFile): readonly FolderWarning[] {
   const conflict = conflictIn(sql);
   if (conflict === null) return [];
   const message = `${path}:${positionAt(sql, conflict.from).line}: a merge conflict lies in a literal or a comment. PostgreSQL takes its markers for a part of that text. If nobody wants them there, remove them before this migration is applied anywhere.`;
-  return [{ code: "MERGE_CONFLICT", message }];
+  return [{ code: "MERGE_CONFLICT", message, settledBy: [tag] }];
 }
 
 interface Refusal extends Position {

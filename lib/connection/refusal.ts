@@ -42,7 +42,7 @@ const MAINTENANCE: Verdict = {
   ...WAKING,
   passes: "maybe",
   advice:
-    "It is maintenance, which passes, or a quota, which does not pass. Look at the project in the Neon console.",
+    "The cause is maintenance, which ends by itself, or a quota, which does not. Look at the project in the Neon console.",
 };
 const UNKNOWN: Verdict = {
   ...WAKING,
@@ -55,7 +55,7 @@ const SLOTS: Verdict = {
   ...WAKING,
   passes: "slowly",
   advice:
-    "As many computes are active as the project may have. Suspend one in the Neon console, or try again when one has gone to sleep.",
+    "As many computes are active as the project may have. Suspend one in the Neon console, or try again when one is suspended.",
 };
 const QUOTA: Verdict = {
   code: "ENDPOINT_UNAVAILABLE",
@@ -89,7 +89,7 @@ const REFUSED: Verdict = {
 const NETWORK: Verdict = {
   code: "UNREACHABLE",
   passes: "soon",
-  advice: "Check the host in the connection string and the way out of the network.",
+  advice: "Check the host in the connection string, and whether this network lets connections out.",
 };
 
 const OVER_TCP: Verdict = {
@@ -267,7 +267,7 @@ export function connectError(thrown: unknown, host: string, relayed = true): Mig
   const server = postgresFacts(thrown);
   const text = server?.message ?? toError(thrown).message;
   const verdict = server === null ? byTransport(text) : byServer(server.sqlstate, text);
-  const what = verdict.code === "UNREACHABLE" ? "could not be reached" : "did not let us in";
+  const what = verdict.code === "UNREACHABLE" ? "could not be reached" : "refused the login";
   const reason = text === "" ? "no reason was given" : text;
   const brief = `${host} ${what}: ${reason.replace(/\.$/, "")}`;
   const isElsewhere = server === null && !relayed && !NEON_HOST.test(host);

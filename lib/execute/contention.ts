@@ -187,7 +187,8 @@ function blockedBy(blockers: readonly SessionFacts[]): string {
 }
 
 /** Some of these sessions may not have stood in the way. */
-const NOT_SEEN = "Nobody came to see it wait. Locks on what it names have now:";
+const NOT_SEEN =
+  "No session was seen that blocked it. These have locks on the objects that it names:";
 
 /** Lists sessions, a line for each, with the statement that ends it in the next line. */
 function listOf(sessions: readonly SessionFacts[]): string {

@@ -16,7 +16,7 @@ export function interruptedAt(
   error: MigratorError,
   migration: Migration,
   index: number,
-  { how = "It came", others = "" }: { readonly how?: string; readonly others?: string },
+  { how = "It happened", others = "" }: { readonly how?: string; readonly others?: string },
 ): MigratorError {
   if (error.facts.statement !== undefined) return error;
   const place = placeOf(migration, index, null);

@@ -149,7 +149,8 @@ function mayHaveCommitted(error: MigratorError, { tag }: Migration): MigratorErr
 
 function leftSentence(left: readonly { readonly schema: string; readonly name: string }[]): string {
   const names = left.map(quoteName).join(", ");
-  return `It has left INVALID: ${names}. Each write to the table pays for that, and no query uses it. The next run drops it.`;
+  const [what, it] = left.length === 1 ? ["an INVALID index", "it"] : ["INVALID indexes", "them"];
+  return `It left ${what} behind: ${names}. No query uses ${it}, and each write to the table still has to update ${it}. The next run drops ${it}.`;
 }
 
 function more(error: MigratorError, sentence: string, code = error.code): MigratorError {

@@ -8,9 +8,12 @@ import { describeFinding, findingsOf, type ReportedFinding } from "../bundle/fin
 import type { Connection } from "../connection/connection.ts";
 import type { Plan } from "../plan/plan.ts";
 
-/** Returns the findings in the pending migrations, graded by their texts alone. */
+/** Returns the findings in the pending migrations. Those that only the catalog can grade are marked. */
 export function pendingFindings({ pending }: Plan): readonly ReportedFinding[] {
-  return findingsOf(pending.map(({ migration }) => migration)).map((each) => describeFinding(each));
+  return findingsOf(pending.map(({ migration }) => migration)).map((each) => {
+    const described = describeFinding(each);
+    return each.finding.asks === null ? described : { ...described, graded: false };
+  });
 }
 
 /**

@@ -49,7 +49,7 @@ export function foreign(place: LedgerPlace, owner: string | null, role: string):
   const [whose, us] = [owner ?? "", role].map(quoteIdentifier);
   return new MigratorError(
     "LEDGER_FOREIGN",
-    `${table} is not believed to be the ledger: it is no plain table, or its owner ${whose} is neither ${us}, nor a role that ${us} is a member of, nor the owner of the database. Nothing is read from it, and nothing is run with it. If it is the ledger, as its owner: alter table ${table} owner to ${us}; otherwise remove it, or set LEDGER_SCHEMA to a schema of its own.`,
+    `${table} is not accepted as the ledger: it is not a plain table, or its owner ${whose} is neither ${us}, nor a role that ${us} is a member of, nor the owner of the database. Nothing is read from it, and nothing is run with it. If it is the ledger, as its owner: alter table ${table} owner to ${us}; otherwise remove it, or set LEDGER_SCHEMA to a schema of its own.`,
   );
 }
 

@@ -66,14 +66,14 @@ async function isAttached(connection: Connection, helper: Connection): Promise<b
 function pooled(host: string): MigratorError {
   return new MigratorError(
     "POOLED_CONNECTION",
-    `Between us and ${host} stands a transaction pooler, through which a session lock protects nothing. Nothing is run through it. Use the direct host of the database in the connection string.`,
+    `There is a transaction pooler in front of ${host}, and a session lock does not work through it. Nothing is run through it. Use the direct host of the database in the connection string.`,
   );
 }
 
 function undecided(host: string): MigratorError {
   return new MigratorError(
     "POOLED_CONNECTION",
-    `Between us and ${host} stands a pooler or a proxy, and no second session came about within ${LOOK_TIMEOUT_MS} ms that could tell whether it keeps sessions apart. Nothing is run through it. Use the direct host of the database in the connection string, or let the pooler open two sessions at once.`,
+    `There is a pooler or a proxy in front of ${host}, and no second session could be opened within ${LOOK_TIMEOUT_MS} ms that could tell whether it keeps sessions apart. Nothing is run through it. Use the direct host of the database in the connection string, or let the pooler open two sessions at once.`,
     { retryable: true },
   );
 }

@@ -1,5 +1,6 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
 import type { ReportedFinding } from "../bundle/finding.ts";
+import { openWarnings } from "../bundle/folder-warning.ts";
 import type { Connection, Rows, Whereabouts } from "../connection/connection.ts";
 import { MigratorError, STOPS, type Warning } from "../errors.ts";
 import type { Blockers } from "../execute/blockers.ts";
@@ -63,7 +64,8 @@ export class Progress {
     this.#bundle = bundle;
     this.#deadline = deadline;
     this.#facts = {
-      ...{ applied: [], pending: [], warnings: bundle.warnings, notices: [], roundTrips: 0 },
+      ...{ applied: [], pending: [], notices: [], roundTrips: 0 },
+      warnings: openWarnings(bundle.warnings, []),
     };
   }
 
@@ -199,6 +201,8 @@ export class Progress {
     const { executor, executorReason, drift } = plan;
     const atomic = plan.atomic && !this.hasApplied;
     if (before !== null && !this.#hasWritten(plan)) this.#learn({ restorePoint: before });
+    // A migration that this run itself applies was still pending when it began.
+    if (!this.hasApplied && !this.isInDoubt) this.#dropSettled(plan.applied);
     this.warned([...ledger.warnings, ...plan.warnings]);
     this.#timings = { ...this.#timings, planMs: Date.now() - started };
     this.#learn({
@@ -215,6 +219,13 @@ export class Progress {
       findings: this.#facts.findings ?? pendingFindings(plan),
     });
     return { ledger, plan };
+  }
+
+  /** Drops the warnings about the folder that do not matter where these migrations are applied. */
+  #dropSettled(applied: readonly Migration[]): void {
+    const ofFolder = new Set(this.#bundle.warnings.map(({ message }) => message));
+    const others = this.#facts.warnings.filter(({ message }) => !ofFolder.has(message));
+    this.#learn({ warnings: [...openWarnings(this.#bundle.warnings, applied), ...others] });
   }
 
   /**
@@ -350,7 +361,7 @@ export class Progress {
       doing === null ? error : new MigratorError(code, `${message} It was ${doing}.`, facts);
     const migration = this.#bundle.migrations.find(({ tag }) => tag === place?.migration);
     if (migration === undefined || place === null) return told;
-    const how = doing === null ? "It came" : "Before, it was";
+    const how = doing === null ? "It happened" : "Before, it was";
     return interruptedAt(told, migration, place.index, { how });
   }
 }

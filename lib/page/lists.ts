@@ -6,8 +6,8 @@ import { duration } from "./outcome.ts";
 /** The findings, the worst first, each with SQL that does the same safely. */
 export function findingsSection({ findings }: Report): Html | null {
   const items = findings.map(
-    ({ severity, rule, migration, line, column, message, evidence, rewrite }) =>
-      html`<li><p><span class="pill ${severity === "error" ? "bad" : "open"}">${severity}</span> <code>${rule}</code> · ${migration}, line ${line}, column ${column}</p>
+    ({ severity, graded, rule, migration, line, column, message, evidence, rewrite }) =>
+      html`<li><p><span class="pill ${severity === "error" && graded !== false ? "bad" : "open"}">${graded === false ? "not graded" : severity}</span> <code>${rule}</code> · ${migration}, line ${line}, column ${column}</p>
 <p>${message}${evidence === null ? "" : ` Here ${evidence}.`}</p>
 <details><summary>What to write instead</summary><pre tabindex="0"><code>${rewrite}</code></pre></details></li>`,
   );

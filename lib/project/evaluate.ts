@@ -71,7 +71,7 @@ function parseJson(path: string, file: string): unknown {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (thrown) {
-    throw invalidConfig(file, `is no JSON: ${toError(thrown).message}.`, { cause: thrown });
+    throw invalidConfig(file, `is not JSON: ${toError(thrown).message}.`, { cause: thrown });
   }
 }
 

@@ -30,7 +30,7 @@ export function parseConfig(file: string, exported: unknown): ParsedConfig {
   const config = configIn(file, exported);
   refuseOtherDialects(file, config);
   const migrations = config.migrations ?? {};
-  if (!isFields(migrations)) throw invalidConfig(file, "has migrations that are no object.");
+  if (!isFields(migrations)) throw invalidConfig(file, "has migrations that are not an object.");
   return {
     out: textOf(file, "out", config.out),
     ledger: {
@@ -80,7 +80,8 @@ function databaseOf(file: string, { driver, dbCredentials }: Fields): ConfigData
     return { url: null, reason };
   }
   if (dbCredentials === undefined || dbCredentials === null) return null;
-  if (!isFields(dbCredentials)) throw invalidConfig(file, "has dbCredentials that are no object.");
+  if (!isFields(dbCredentials))
+    throw invalidConfig(file, "has dbCredentials that are not an object.");
   const { url, host, database } = dbCredentials;
   if (typeof url === "string" && url.trim() !== "") return { url: url.trim() };
   if (typeof host === "string" && typeof database === "string") {
@@ -91,14 +92,21 @@ function databaseOf(file: string, { driver, dbCredentials }: Fields): ConfigData
   return { url: null, reason };
 }
 
-/** Makes a connection string of its parts. `ssl` means nothing here: the way to Neon is always encrypted. */
-function urlOf(host: string, database: string, { user, password, port }: Fields): string {
+/** Makes a connection string of its parts. `ssl` becomes the `sslmode` of other drivers. */
+function urlOf(host: string, database: string, { user, password, port, ssl }: Fields): string {
   const [login, secret] = [user ?? "postgres", password ?? ""].map((each) =>
     encodeURIComponent(String(each)),
   );
   // As libpq and drizzle-kit write it, an IPv6 address has no brackets.
   const place = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-  return `postgres://${login}${secret === "" ? "" : `:${secret}`}@${place}:${port ?? 5432}/${encodeURIComponent(database)}`;
+  return `postgres://${login}${secret === "" ? "" : `:${secret}`}@${place}:${port ?? 5432}/${encodeURIComponent(database)}${sslMode(ssl)}`;
+}
+
+/** drizzle-kit takes a mode of libpq, or the options of Node's TLS. */
+function sslMode(ssl: unknown): string {
+  if (ssl === undefined || ssl === null) return "";
+  if (typeof ssl === "string") return `?sslmode=${encodeURIComponent(ssl)}`;
+  return ssl === false ? "?sslmode=disable" : "?sslmode=require";
 }
 
 function isFields(value: unknown): value is Fields {

@@ -75,6 +75,6 @@ async function claim(session: RunsSession, { runId, requestId, log }: Following)
 function notFound(): MigratorError {
   return new MigratorError(
     "RUN_NOT_FOUND",
-    "The run that this event is about is written down nowhere. One that never was is not carried out; how another one ended is in the function's log.",
+    "There is no record of the run that this event names. A run that was never recorded is not carried out. If its record was deleted, the function's log says how it ended.",
   );
 }

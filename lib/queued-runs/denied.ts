@@ -30,7 +30,7 @@ function foreignRuns(home: RunsHome, role: string): MigratorError {
   const [table, owner] = [quotePlace(home), quoteIdentifier(home.owner ?? "")];
   return new MigratorError(
     "LEDGER_FOREIGN",
-    `A run that outlives its call is written down in ${table}, which is not believed: it is no plain table, or its owner ${owner} is no role of ${quoteIdentifier(role)}. Nothing of it was read, and nothing was run. Remove or rename it; the next run that outlives its call creates it.`,
+    `A run that outlives its call is written down in ${table}, which is not accepted: it is not a plain table, or its owner ${owner} is no role of ${quoteIdentifier(role)}. Nothing of it was read, and nothing was run. Remove or rename it; the next run that outlives its call creates it.`,
   );
 }
 

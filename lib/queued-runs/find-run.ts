@@ -17,6 +17,6 @@ export async function findRun(
   if (row !== null) return describeRun(id, statusUrl, row);
   throw new MigratorError(
     "RUN_NOT_FOUND",
-    "There is no such run, or it is so long ago that it is forgotten. GET /migrations says what is applied.",
+    "There is no such run, or its record was deleted because of its age. GET /migrations says what is applied.",
   );
 }

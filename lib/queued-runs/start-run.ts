@@ -112,7 +112,7 @@ async function created(connection: Connection, home: RunsHome): Promise<boolean>
 function busy(cause: unknown): MigratorError {
   return new MigratorError(
     "LOCK_TIMEOUT",
-    "Another run is creating the ledger's schema right now, beside which this run would be written down. Nothing was run; send it again in a moment.",
+    "Another run is creating the ledger's schema right now, and this run would be recorded there. Nothing was run; send it again in a moment.",
     { cause, sqlstate: LOCK_NOT_AVAILABLE, retryable: true },
   );
 }

@@ -48,7 +48,7 @@ export interface Report {
   readonly drift: Drift;
   /**
    * The findings of `check` in the migrations that were pending when the call began. `plan` grades them by the
-   * database's catalog.
+   * database's catalog; elsewhere those that only the catalog can grade are marked.
    */
   readonly findings: readonly ReportedFinding[];
   readonly warnings: readonly Warning[];
@@ -231,7 +231,7 @@ export function toMigratorError(thrown: unknown): MigratorError {
   const cause = toError(thrown);
   return new MigratorError(
     "INTERNAL",
-    `The migrator met something that it was not built for: ${cause.message}. It stopped there; please report it.`,
+    `An unexpected error stopped the migrator: ${cause.message}. Please report it.`,
     { cause },
   );
 }

@@ -44,6 +44,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["The migrations ticked above stay applied.", RUN],
     ["are done, and stay done.", RUN],
     ["Nothing was applied.", SENTENCES],
+    ["Nothing was run", SENTENCES, "Nothing was run."],
   ],
   "lib/amend/accept.ts": [["Nothing was written.", WRITTEN, "has only 1 now"]],
   "lib/amend/amend.ts": [
@@ -73,7 +74,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   ],
   "lib/execute/standalone.ts": [
     ["so it is not sent again by itself.", IN_DOUBT, "STEP_IN_DOUBT"],
-    ["It has left INVALID:", IN_DOUBT],
+    ["} behind:", IN_DOUBT, "It left an INVALID index behind"],
     ["it was not repeated.", IN_DOUBT, "STEP_FOUND_DONE"],
   ],
   "lib/execute/statement-errors.ts": [["The transaction is rolled back.", BACK]],
@@ -103,7 +104,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   ],
   "lib/ledger/home.ts": [["Nothing is run with two.", RUN]],
   "lib/ledger/pooler.ts": [
-    ["Nothing is run through it.", "tests/trials/pooler.test.ts", "stands a transaction pooler"],
+    ["Nothing is run through it.", "tests/trials/pooler.test.ts", "There is a transaction pooler"],
     ["Nothing is run through it.", "tests/trials/pooler.test.ts", "two sessions at once"],
   ],
   "lib/ledger/refused.ts": [
@@ -130,7 +131,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
 
 /** The words by which such a sentence is known. */
 const STATE =
-  /\bnothing (?:was|is (?:run|read|written))\b|\b(?:rolled|rolls) back\b|\bleft (?:\w+ )?behind\b|\bstays?\b(?= (?:applied|done))|\bstays,|\bas it was\b|\b(?:is|are|was|were) not (?:done|applied|committed|sent|repeated)\b|\bhas left\b/i;
+  /\bnothing (?:was|is (?:run|read|written))\b|\b(?:rolled|rolls) back\b|\bleft (?:\S+ )?behind\b|\bstays?\b(?= (?:applied|done))|\bstays,|\bas it was\b|\b(?:is|are|was|were) not (?:done|applied|committed|sent|repeated)\b|\bhas left\b/i;
 /** Sentences that only look like that: they speak of no database, or of what was before. */
 const OTHERS = [
   "none that was rolled back, or ended by DISCARD ALL.",

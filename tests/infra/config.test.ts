@@ -82,6 +82,14 @@ describe("GIVEN a drizzle.config file with a folder, a ledger and a database", (
       { config: false, migrations: "no/such/folder" },
       /^Shop\/Migrations: FOLDER_NOT_FOUND: .*no\/such\/folder/s,
     ],
+    [
+      { config, migrations: "no/such/folder" },
+      /FOLDER_NOT_FOUND: .*drizzle\.config\.ts names .*migrations as out\. Omit migrations to use that folder\./s,
+    ],
+    [
+      { config, migrations: "docs" },
+      /JOURNAL_MISSING: docs has no migrations: .*drizzle\.config\.ts names .*migrations as out\./s,
+    ],
   ])("WHEN %j is not there THEN the synth fails in the words of the props", (props, message) => {
     expect(() => stackWith(props)).toThrow(message);
   });

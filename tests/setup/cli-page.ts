@@ -15,6 +15,7 @@ and database come from when no option names them: [configuration](configuration.
 | 1         | failed: the report, or the text on standard error, says why                             |
 | 2         | the command line cannot be understood                                                   |
 | 3         | something is pending, with \`--exit-code\`                                                |
+| 9         | the file of \`--env-file\` does not exist: Node itself says so, before the command begins |
 | 130 (143) | stopped by Ctrl-C (SIGTERM); the report says where the run was and what was rolled back |
 
 Results go to standard output, everything else to standard error. With \`--json\` the report is on standard output, whatever it

@@ -105,8 +105,8 @@ describe.skipIf(!installed).each([1, 20])("a transaction pooler with %i backends
 
     expect(reports.map(outcome)).toEqual(["POOLED_CONNECTION", "POOLED_CONNECTION"]);
     expect(reports.map(({ error }) => error?.message)).toEqual([
-      expect.stringContaining("stands a transaction pooler"),
-      expect.stringContaining("stands a transaction pooler"),
+      expect.stringContaining("There is a transaction pooler"),
+      expect.stringContaining("There is a transaction pooler"),
     ]);
     await untilUnlocked(database);
     expect([await written(), await listening(target)]).toEqual([[], []]);

@@ -44,14 +44,14 @@ export function httpRequest(event: HttpEvent): Request {
   if (route === null) {
     throw new MigratorError(
       "NOT_FOUND",
-      "There is no such path. POST /migrations applies, GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} ask.",
+      "There is no such path. POST /migrations applies; GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} only ask.",
     );
   }
   const action = ACTIONS.get(`${method} ${route}`);
   if (action === undefined) {
     throw new MigratorError(
       "METHOD_NOT_ALLOWED",
-      `This method is not allowed here. ${ALLOWED[route]} is.`,
+      `This method is not allowed here. Use ${ALLOWED[route]}.`,
     );
   }
   const fields = method === "GET" ? queryOf(event) : postedFields(event);
@@ -95,7 +95,7 @@ function signatureIn(query: object): readonly string[] {
   return Object.keys(query).filter((name) => /^x-amz-/i.test(name));
 }
 
-/** The value of the body; undefined for a body that is no JSON text, or names a field twice. */
+/** The value of the body; undefined for a body that is not JSON text, or names a field twice. */
 function bodyOf({ body, isBase64Encoded }: HttpEvent): unknown {
   if (body === undefined || body === null) return {};
   if (typeof body !== "string") return undefined;

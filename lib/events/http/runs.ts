@@ -26,7 +26,7 @@ export function httpRuns(event: unknown): Caller | null {
     request() {
       if (id === null) httpRequest(event);
       else if (methodOf(event) !== "GET") {
-        throw new MigratorError("METHOD_NOT_ALLOWED", "This method is not allowed here. GET is.");
+        throw new MigratorError("METHOD_NOT_ALLOWED", "This method is not allowed here. Use GET.");
       } else if (!RUN_ID.test(id)) {
         throw new MigratorError(
           "RUN_NOT_FOUND",

@@ -1,8 +1,10 @@
-import { describe, expect } from "vitest";
+import pc from "picocolors";
+import { describe, expect, onTestFinished } from "vitest";
+import { renderAmendment } from "../../../bin/amend/render.ts";
 import { lockQuestion } from "../../../lib/ledger/lock.ts";
 import { DEFAULT_LEDGER, type Target } from "../../../lib/target/target.ts";
 import { amend } from "../../setup/amend.ts";
-import type { TestDatabase } from "../../setup/database.ts";
+import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run, targetOf } from "../../setup/run.ts";
 import { test } from "../../setup/test.ts";
@@ -49,6 +51,7 @@ describe("a baseline", () => {
       written: true,
       database: expect.objectContaining({ name: database.name }),
       ledger: { ...DEFAULT_LEDGER, format: "0.x" },
+      foundTables: ["notes", "tags"],
       warnings: [],
     });
     expect(report).toMatchObject({
@@ -91,7 +94,44 @@ describe("a baseline", () => {
     });
     expect(await hashes(database)).toBeNull();
     const told = await amend(target, bundle, { ...request, gone: ["tags"] });
-    expect(told.written).toBe(true);
+    expect(told).toMatchObject({ written: true, foundTables: ["notes"] });
+  });
+
+  test.each([
+    ["a column that is not there", "create table notes (other text)"],
+    ["a view of the name", "create view notes as select 1 as id"],
+    ["no index", "create table notes (id int)"],
+  ])("compares the names of tables and nothing else: %s", async (_, sql) => {
+    const database = await createTestDatabase();
+    onTestFinished(() => database.close());
+    const relay = await database.startRelay();
+    await database.sqlAsOwner(sql);
+
+    const amendment = await amend(
+      targetOf(database.url, relay.address),
+      makeBundle(
+        makeMigration("0000_a", 1_000, "create table notes (id int); create index on notes (id)"),
+      ),
+      { kind: "baseline", to: "0000_a" },
+    );
+
+    expect(amendment).toMatchObject({ written: true, foundTables: ["notes"], warnings: [] });
+    expect(renderAmendment(amendment, pc.createColors(false))).toMatch(
+      /\nCompared with the database: the names of 1 table, all of them there \(notes\)\.\nNot compared: columns and their types, indexes, .*views/,
+    );
+  });
+
+  test("of migrations that make no table compares nothing, and says so", async ({ target }) => {
+    const index = makeBundle(makeMigration("0000_t", 1_000, "create type mood as enum ('a')"));
+
+    const amendment = await amend(target, index, { kind: "baseline", to: "0000_t" });
+    const again = await amend(target, index, { kind: "baseline", to: "0000_t" });
+
+    expect(renderAmendment(amendment, pc.createColors(false))).toContain(
+      "\nCompared with the database: nothing. These migrations make no table to look for.\n",
+    );
+    expect(again).not.toHaveProperty("foundTables");
+    expect(renderAmendment(again, pc.createColors(false))).not.toMatch(/ompared/);
   });
 
   test("warns when it claims less than there is", async ({ database, target }) => {

@@ -386,7 +386,7 @@ describe("up, plan and status", () => {
         pending: [{ tag: "0000_slow", done: 0 }],
       });
       expect(reportOf(ended).error?.message).toBe(
-        `${signal} stopped this command; what was not committed is rolled back. The next run goes on with what is pending. It came in migration 0000_slow, statement 2 (line 1). PostgreSQL: canceling statement due to user request (57014).`,
+        `${signal} stopped this command; what was not committed is rolled back. The next run goes on with what is pending. It happened in migration 0000_slow, statement 2 (line 1). PostgreSQL: canceling statement due to user request (57014).`,
       );
       await waitFor(async () => {
         const sessions = await database.sql(
@@ -445,6 +445,10 @@ describe("baseline and repair", () => {
     expect(shown.stdout.split("\n").slice(1)).toEqual([
       '· create the ledger "drizzle"."__drizzle_migrations"',
       '· insert 0000_init into "drizzle"."__drizzle_migrations" as applied',
+      "Compared with the database: the names of 1 table, all of them there (users).",
+      expect.stringMatching(
+        /^Not compared: columns and their types, .* Make sure of these yourself\.$/,
+      ),
       "Nothing was written. Repeat with --yes to write it.",
       "",
     ]);

@@ -151,7 +151,22 @@ describe("the file for", () => {
   });
 });
 
-describe("a file that is there and says something else", () => {
+test.each(["bun.lock", "bun.lockb"])("a project with %s gets the commands of Bun", async (lock) => {
+  const project = makeProject({ ...PROJECT, [lock]: "" }, null);
+
+  const { exitCode } = await neonMigrateIn(project, ["init", "--for", "github-actions", "--yes"]);
+
+  const text = readFileSync(join(project, ".github/workflows/migrations.yml"), "utf8");
+  expect(exitCode).toBe(0);
+  expect(text).toContain("- run: bun install --frozen-lockfile\n");
+  expect(text).toContain("- run: bunx neon-migrate bundle --out asset");
+  expect(text).toContain("- run: bun run deploy #");
+  expect(text.match(/oven-sh\/setup-bun@v2/g)).toHaveLength(2);
+  expect(text).not.toMatch(/\bnpm |npx|cache:/);
+  expect(parse(text)).toBeInstanceOf(Object);
+});
+
+describe("a file that exists already with other content", () => {
   const theirs = "service: kiosk\nprovider:\n  name: aws\n";
 
   test("is compared, and stays until --out names it", async () => {
@@ -175,7 +190,7 @@ describe("a file that is there and says something else", () => {
     );
     expect(shown.stdout).toContain("\n  provider:\n    name: aws\n+   runtime: nodejs24.x\n");
     for (const text of [shown.stdout, refused.stderr]) {
-      expect(text).toContain("\nNothing was written: serverless.yml is there and says something");
+      expect(text).toContain("\nNothing was written: serverless.yml exists already with other");
       expect(text).toContain("init --for serverless --out serverless.migrations.yml.");
     }
     expect(kept).toBe(theirs);
@@ -195,7 +210,7 @@ describe("a file that is there and says something else", () => {
     const below = await neonMigrateIn(project, [...words, "--out", "package.json/sst.config.ts"]);
 
     expect([folder, name, below].map(({ exitCode }) => exitCode)).toEqual([1, 1, 1]);
-    expect(folder.stderr).toContain("migrations is no file. Name the file to write with --out.");
+    expect(folder.stderr).toContain("migrations is not a file. Name the file to write with --out.");
     expect(name.stderr).toContain(`The name "商店" has no letter that every tool takes.`);
     expect(below.stderr).toContain("package.json/sst.config.ts cannot be written: ");
     expect(existsSync(join(project, "sst.config.ts"))).toBe(false);
@@ -290,6 +305,66 @@ describe("init says what it found:", () => {
     expect(readFileSync(join(project, "template.yaml"), "utf8")).toContain(
       `          LEDGER_SCHEMA: "other"\n          LEDGER_TABLE: "__drizzle_migrations"\n`,
     );
+  });
+
+  test.for<[string, Readonly<Record<string, string>>, string]>([
+    ["a folder that is missing", {}, "FOLDER_NOT_FOUND: The migrations folder ./migrations"],
+    ["an empty folder", { "migrations/.gitkeep": "" }, "JOURNAL_MISSING: ./migrations has no"],
+    [
+      "a file that is missing",
+      { "migrations/meta/_journal.json": JOURNAL },
+      "MIGRATION_FILE_MISSING: migrations/0000_init.sql",
+    ],
+    [
+      "SQL that is none",
+      { ...FOLDER, "migrations/0000_init.sql": "create tabel x ();" },
+      "SQL_INVALID: migrations/0000_init.sql:1:8: ",
+    ],
+  ])("%s, and does the rest", async ([, files, words]) => {
+    const config = { "drizzle.config.json": JSON.stringify(CONFIG), "cdk.json": "{}" };
+    const project = makeProject({ ...files, ...config }, null);
+    const env = { DATABASE_URL: "postgres://u:geheim@127.0.0.1:1/d" };
+
+    const said = await neonMigrateIn(project, ["init"], env);
+    const json = await neonMigrateIn(project, ["init", "--for", "cdk", "--yes", "--json"], env);
+
+    expect([said.exitCode, json.exitCode]).toEqual([0, 0]);
+    expect(said.stdout).toContain(`\nMigrations  ${words}`);
+    expect(said.stdout).toContain(
+      "\nDatabase    DATABASE_URL. It was not asked: the folder comes first.\n",
+    );
+    expect(said.stdout).toContain(
+      /^[FJ]/.test(words)
+        ? "\nNext: drizzle-kit generate\n"
+        : "\nNext: mend the folder; neon-migrate check shows where.\n",
+    );
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      migrations: null,
+      problem: expect.stringContaining(words),
+      deployment: { path: "migrations.ts", written: true },
+    });
+  });
+
+  test("the config file beside the folder of --folder", async () => {
+    const config = { ...OWN, out: "./drizzle" };
+    const project = makeProject(
+      {
+        "packages/db/drizzle/meta/_journal.json": JOURNAL,
+        "packages/db/drizzle/0000_init.sql": "create table orders (id int);",
+        "packages/db/drizzle.config.json": JSON.stringify(config),
+      },
+      null,
+    );
+
+    const beside = await neonMigrateIn(project, ["init", "--folder", "packages/db/drizzle"]);
+    const none = await neonMigrateIn(project, [
+      ...["init", "--folder", "packages/db/drizzle", "--no-config"],
+    ]);
+
+    expect(beside.stdout).toContain("\nConfig      packages/db/drizzle.config.json\n");
+    expect(beside.stdout).toContain("\nMigrations  1 migration in packages/db/drizzle\n");
+    expect(beside.stdout).toContain("\nLedger      app_meta.my_migrations (packages/db/drizzle");
+    expect(none.stdout).toContain("\nLedger      drizzle.__drizzle_migrations (the default)\n");
   });
 
   test("no database at all, and one that does not answer", async () => {

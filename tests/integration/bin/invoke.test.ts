@@ -9,12 +9,20 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { callFunction, type FunctionCall } from "../../../bin/invoke/call-function.ts";
 import { invokeCommand } from "../../../bin/invoke/command.ts";
 import { reportIn } from "../../../bin/invoke/report-in-answer.ts";
-import { buildReport, failedReport, type Report } from "../../../lib/report/report.ts";
+import {
+  buildReport,
+  describePending,
+  failedReport,
+  type Report,
+} from "../../../lib/report/report.ts";
 import { LOCAL_FUNCTION_ARN } from "../../../local/aws/account.ts";
 import type { LambdaOptions } from "../../../local/lambda/lambda.ts";
 import { type LocalLambdaService, startLambdaService } from "../../../local/lambda/service.ts";
 import { stopDate } from "../../setup/clock.ts";
+import { writeJournaledFolder } from "../../setup/folders.ts";
 import { deploySource } from "../../setup/local-function.ts";
+import { makeMigration } from "../../setup/make-migration.ts";
+import { neonMigrate } from "../../setup/neon-migrate.ts";
 import { runOnTerminal } from "../../setup/terminal.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
@@ -247,6 +255,71 @@ describe("a call that may have started the function", () => {
       message: expect.stringMatching(message),
     });
     expect(service.calls).toHaveLength(1);
+  });
+});
+
+describe("a plan of a function", () => {
+  const SQL = "create table notes (\n  id int\n);";
+
+  /** What a function plans that has these texts, and a folder that has the first. */
+  async function planOf(...texts: readonly string[]) {
+    const migrations = texts.map((text, index) =>
+      makeMigration(`000${index}_m`, 1_000 + index, text),
+    );
+    const report = buildReport("1", "planned", {
+      pending: migrations.map((each) => describePending(each, [], 0)),
+      steps: [
+        {
+          kind: "transaction",
+          slices: migrations.map(({ tag }) => ({ migration: tag, statements: [1] })),
+        },
+      ],
+    });
+    await deploy(`export const handler = async () => (${JSON.stringify(report)});`);
+    const folder = await mkdtemp(join(tmpdir(), "plan-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    writeJournaledFolder(folder, [{ tag: "0000_m", when: 1_000, sql: SQL }]);
+    return folder;
+  }
+
+  const words = ["invoke", "neon-migrations", "--action", "plan"];
+  const plan = (...more: readonly string[]) =>
+    neonMigrate([...words, ...more], { ...service.environment });
+
+  test("has the SQL of a folder with the same texts", async () => {
+    const folder = await planOf(SQL);
+
+    const without = await plan();
+    const short = await plan("--folder", folder);
+    const whole = await plan("--folder", folder, "--sql");
+
+    expect(without.stdout).not.toContain("create table");
+    expect(without.stdout).toContain("add --folder FOLDER.");
+    expect(short.stdout).toContain("\n  1  create table notes ( …\n");
+    expect(whole.stdout).toContain("\n  1  create table notes (\n       id int\n     );\n");
+  });
+
+  test.each([
+    ["another text", ["create table other ()"], "0000_m"],
+    ["one more", [SQL, "create table more ()"], "0001_m"],
+  ])("has none of a migration of which the folder has %s", async (_, texts, tag) => {
+    const folder = await planOf(...texts);
+
+    const { stdout, stderr, exitCode } = await plan("--folder", folder, "--sql");
+
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(`The folder does not have ${tag} as the report means it.`);
+    expect(stdout).toContain(`· ${tag}  1 statement`);
+    expect(stdout.includes("create table notes")).toBe(texts.includes(SQL));
+  });
+
+  test("is not asked for with a folder that cannot be read, or with --sql alone", async () => {
+    const broken = await plan("--folder", "no-such-folder");
+    const alone = await plan("--sql");
+
+    expect([broken.exitCode, alone.exitCode]).toEqual([1, 2]);
+    expect(broken.stderr).toContain("FOLDER_NOT_FOUND");
+    expect(alone.stderr).toContain("error: --sql needs --folder");
   });
 });
 

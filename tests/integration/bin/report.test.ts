@@ -72,32 +72,32 @@ describe("report", () => {
     [
       "a damaged report",
       JSON.stringify({ ...successfulRun(), applied: [null] }),
-      "its applied is none",
+      "its applied is not that",
     ],
     [
       "a report with half a migration",
       JSON.stringify({ ...successfulRun(), pending: [{ tag: "0000_half" }] }),
-      "its pending is none",
+      "its pending is not that",
     ],
     [
       "a report with a row of no ledger",
       JSON.stringify({ ...successfulRun(), drift: { ...successfulRun().drift, unknown: [{}] } }),
-      "its unknown is none",
+      "its unknown is not that",
     ],
     [
       "an error at no place",
       JSON.stringify({ ...failedRun(), error: { ...failedRun().error, statement: {} } }),
-      "its error is none",
+      "its error is not that",
     ],
     [
       "a report without its times",
       JSON.stringify({ ...successfulRun(), timings: {} }),
-      "its totalMs is none",
+      "its totalMs is not that",
     ],
     [
       "a failed report without an error",
       JSON.stringify({ ...successfulRun(), status: "failed" }),
-      "its error is none",
+      "its error is not that",
     ],
   ])("refuses %s", async (_name, content, words) => {
     const { exitCode, stderr } = await neonMigrate(["report", await kept("wrong.json", content)]);

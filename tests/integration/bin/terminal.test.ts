@@ -211,7 +211,10 @@ describe("on a terminal", () => {
 });
 
 test.for([
-  ["create index concurrently t1_a on t1 (a);", /It has left INVALID: "public"\."t1_a"/],
+  [
+    "create index concurrently t1_a on t1 (a);",
+    /It left an INVALID index behind: "public"\."t1_a"/,
+  ],
   ["call work();", /may have committed a part of its work before/],
 ] as const)(
   "SIGTERM in a statement that stands alone says what that has left: %s",

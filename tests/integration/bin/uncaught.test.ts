@@ -46,10 +46,10 @@ const REJECTS = THROWS.replace("throw new Error", "Promise.reject(new Error").re
 );
 
 const LINE =
-  /^INTERNAL: The migrator met something .*\. Exit code 1\. NEON_MIGRATE_DEBUG=1 shows the stack\.$/m;
+  /^INTERNAL: An unexpected error stopped the migrator: .*\. Exit code 1\. NEON_MIGRATE_DEBUG=1 shows the stack\.$/m;
 
 describe.each([
-  ["hangs with nothing left to wait for", HANGS, "It waited for nothing"],
+  ["hangs with nothing left to wait for", HANGS, "Its work did not end"],
   ["throws outside of every promise", THROWS, "odd bytes"],
   ["rejects a promise that nobody waits for", REJECTS, "odd bytes"],
 ])("a command that %s answers:", (_what, script, words) => {
@@ -80,7 +80,7 @@ test("the stack is shown where somebody asks for it, and a person gets the text"
   );
 
   expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
-  expect(ended.stderr).toMatch(/INTERNAL\nThe migrator met something .*odd bytes/);
+  expect(ended.stderr).toMatch(/INTERNAL\nAn unexpected error stopped the migrator: .*odd bytes/);
   expect(ended.stderr).toMatch(/^Error: odd bytes\n +at /m);
 });
 

@@ -50,7 +50,11 @@ describe("a journal's time that Drizzle applies is let through, with a warning:"
     const { status } = await interop.byUs(folder);
 
     expect(warnings).toEqual([
-      { code: "JOURNAL_TIME", message: expect.stringMatching(`0000_m0 is ${words}`) },
+      {
+        code: "JOURNAL_TIME",
+        message: expect.stringMatching(`0000_m0 is ${words}`),
+        settledBy: ["0000_m0"],
+      },
     ]);
     // Drizzle wrote its row, and we recognise it.
     expect([await interop.ledger(), status]).toMatchObject([
@@ -192,7 +196,11 @@ test("a folder of the future in the layout of Drizzle 1.0 is warned of, and its 
   const { status } = await interop.byUs(renamed);
 
   expect(warnings).toEqual([
-    { code: "JOURNAL_TIME", message: expect.stringMatching(/21990101000000_far.*in the future/) },
+    {
+      code: "JOURNAL_TIME",
+      message: expect.stringMatching(/21990101000000_far.*in the future/),
+      settledBy: ["21990101000000_far"],
+    },
   ]);
   expect(refused.error?.code).toBe("OUT_OF_ORDER");
   expect(refused.error?.message).toContain("the time in its folder's name");

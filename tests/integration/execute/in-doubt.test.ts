@@ -281,7 +281,7 @@ describe("an INVALID index of a statement that was corrected since", () => {
     const name = part === "on" ? "users_email_idx" : "u_idx";
 
     expect(failed.error).toMatchObject({ code: "MIGRATION_FAILED", sqlstate: "23505" });
-    expect(failed.error?.message).toContain(`It has left INVALID: "public"."${name}".`);
+    expect(failed.error?.message).toContain(`It left an INVALID index behind: "public"."${name}".`);
 
     const report = await run(target, change(corrected));
 

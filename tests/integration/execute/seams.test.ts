@@ -76,7 +76,7 @@ describe("a statement that stands alone at the head of a file", () => {
       const report = await run(target, makeBundle(first, ends, fails));
 
       expect(report).toMatchObject({ applied: [tagOf(ends)], error: { sqlstate: "23505" } });
-      expect(report.error?.message).toContain(`It has left INVALID: "public"."t_u".`);
+      expect(report.error?.message).toContain(`It left an INVALID index behind: "public"."t_u".`);
       expect(await indexesIn(database)).toEqual(["other.t_a", "public.t_u"]);
     },
   );

@@ -280,7 +280,7 @@ describe("a run whose time ends while it waits for others", () => {
     const report = await running.untilOver(clock);
 
     expect(report.error).toMatchObject({ code: "LOCK_TIMEOUT", statement: { index: 1 } });
-    expect(report.error?.message).toContain(`Locks on what it names have now:\n- `);
+    expect(report.error?.message).toContain(`These have locks on the objects that it names:\n- `);
     expect(report.error?.message).toContain(`select pg_terminate_backend(${reader.pid});`);
     expect(report.error?.message).not.toContain(`pid ${bystander.pid}`);
   });
@@ -383,7 +383,7 @@ describe("a prepared transaction in the way", () => {
       expect(report.error?.code).toBe(code);
       expect(report.error?.message).toContain(`the prepared transaction '${gid}'`);
       expect(report.error?.message).toContain(`rollback prepared ${quoted};`);
-      expect(report.error?.message.includes("It has left INVALID")).toBe(
+      expect(report.error?.message.includes("It left an INVALID index behind")).toBe(
         JSON.stringify(left).includes("INVALID"),
       );
       expect(await clock.run(scene.migrate([statement]))).toMatchObject({ status: "applied" });

@@ -1,4 +1,6 @@
+import pc from "picocolors";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { renderReport } from "../../../bin/render/report.ts";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import type { ReportedFinding } from "../../../lib/bundle/finding.ts";
 import type { Target } from "../../../lib/target/target.ts";
@@ -244,7 +246,9 @@ describe("plan", () => {
     expect(report).toMatchObject({
       status: "planned",
       warnings: [{ code: "CATALOG_UNREAD" }],
-      findings: [{ rule: "index-not-concurrent", severity: "error", evidence: null }],
+      findings: [
+        { rule: "index-not-concurrent", severity: "error", graded: false, evidence: null },
+      ],
     });
   });
 });
@@ -263,5 +267,29 @@ describe("up", () => {
       findings: [{ rule: "index-not-concurrent", severity: "error", evidence: null, statement: 1 }],
     });
     expect(again).toMatchObject({ status: "up-to-date", findings: [] });
+  });
+
+  test.each([
+    ["create index few_at_2 on few (at)", "finding[index-not-concurrent]"],
+    ["alter table few alter name type varchar(30)", "finding[type-change]"],
+    ["drop table if exists none", "finding[table-dropped]"],
+    ["alter table few add code int not null", "error[required-column-without-default]"],
+    ["truncate few", "finding["],
+  ])("that fails gives a severity only where the texts suffice: %s", async (statement, label) => {
+    const change = makeMigration("0001_fails", 2_000, statement, "select 1 / 0");
+    const bundle = makeBundle({ ...change, findings: checkAll([change])[0] ?? [] });
+
+    const failed = await run(target, bundle, { executor: "statements" });
+    const plan = await run(target, bundle, { action: "plan" });
+
+    const text = renderReport(failed, {
+      ...{ action: "up", folder: "drizzle", bundle, colors: pc.createColors(false) },
+    });
+    expect(failed.status).toBe("failed");
+    expect(text).toContain(`\n${label}`);
+    expect(text.includes("\nfinding[…]: how serious it is depends on this database")).toBe(
+      label.startsWith("finding"),
+    );
+    expect(plan.findings.filter(({ graded }) => graded === false)).toEqual([]);
   });
 });

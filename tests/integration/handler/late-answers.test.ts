@@ -109,7 +109,7 @@ describe("an answer that somebody else gives for the run", () => {
       error: { code: "DEADLINE", retryable: true, ...inTheSecondStatement },
     });
     expect(report.error?.message).toMatch(
-      /^The function's time is over and the run did not stop in time\. Its session ends; what was not committed is rolled back\. It came in migration 0001_slow, statement 2 \(line 3\)\.$/,
+      /^The function's time is over and the run did not stop in time\. Its session ends; what was not committed is rolled back\. It happened in migration 0001_slow, statement 2 \(line 3\)\.$/,
     );
     await gone();
     expect(await database.sql("select to_regclass('two')::text as two")).toEqual([{ two: null }]);

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { neonMigrateIn } from "../../setup/neon-migrate.ts";
 import { makeProject } from "../../setup/project.ts";
@@ -40,12 +42,12 @@ describe("a project's files", () => {
         "--url",
         "nonsense",
       ],
-      "(not its database: that is from --url) and .env.",
+      "(database overridden by --url) and .env.",
     ],
     [
       "baseline",
       ["--to", "x", "--env-file", "a.env", "--env-file", "b.env"],
-      "(folder ./migrations, ledger app_meta.my_migrations, not its database: that is from DATABASE_URL in b.env) and a.env and b.env (DATABASE_URL).",
+      "(folder ./migrations, ledger app_meta.my_migrations, database overridden by DATABASE_URL in b.env) and a.env and b.env (DATABASE_URL).",
     ],
     [
       "repair",
@@ -77,7 +79,7 @@ describe("a project's files", () => {
     [
       [],
       PROJECT,
-      "the environment set none of them. dbCredentials of drizzle.config.ts has no url: does it need a variable that is not set?",
+      "the environment sets none of them. dbCredentials of drizzle.config.ts has no url: does it need a variable that is not set?",
     ],
     [[], { ...PROJECT, ".env": "OTHER=1" }, "the environment and .env set none of them."],
     [
@@ -110,6 +112,26 @@ describe("a project's files", () => {
       "Name drizzle.prod.config.ts with --config. Name the folder that drizzle-kit generates into with --folder.",
     ],
     [["--config", "prod.ts"], PROJECT, "prod.ts does not exist."],
+    [
+      ["--folder", "drizle"],
+      PROJECT,
+      "drizzle.config.ts names ./migrations as out. Omit --folder to use that folder.",
+    ],
+    [
+      ["--folder", "empty"],
+      { ...PROJECT, "empty/.gitkeep": "" },
+      "empty has no migrations: neither meta/_journal.json, as drizzle-kit 0.x writes it, nor a folder with a migration.sql, as 1.0 does.",
+    ],
+    [
+      ["--folder", "empty"],
+      { "drizzle.config.ts": CONFIG, "empty/.gitkeep": "" },
+      "drizzle.config.ts names ./migrations as out. There is no such folder either.",
+    ],
+    [
+      ["--relay", "--url", "postgres://u:geheim@db.example/d?sslmode=require"],
+      PROJECT,
+      "The connection string asks for TLS (sslmode=require), and --relay reaches db.example without it",
+    ],
   ])("are named where something is missing or wrong: plan %j", async (words, files, message) => {
     const ended = await neonMigrateIn(makeProject(files, null), ["plan", ...words]);
 
@@ -117,6 +139,20 @@ describe("a project's files", () => {
     expect(ended.stderr).toContain(message);
     expect(`${ended.stdout}${ended.stderr}`).not.toMatch(/geheim|redacted/);
   });
+
+  test.each(["up", "status", "check", "bundle", "baseline"])(
+    "are named by %s where --folder names a wrong folder",
+    async (command) => {
+      const words = command === "baseline" ? ["--to", "x"] : [];
+
+      const { stderr } = await neonMigrateIn(makeProject(PROJECT, null), [
+        ...[command, "--folder", "nope", ...words],
+      ]);
+
+      expect(stderr).toContain("The migrations folder nope cannot be read (ENOENT).");
+      expect(stderr).toContain("drizzle.config.ts names ./migrations as out.");
+    },
+  );
 
   test("do not count where the command line and the environment name everything", async () => {
     const project = makeProject({ ...PROJECT, ".env": "DATABASE_URL=mysql://h" }, null);
@@ -138,5 +174,39 @@ describe("a project's files", () => {
         ledger: { schema: "app_meta", table: "my_migrations" },
       },
     });
+  });
+});
+
+describe("a file of variables that is named", () => {
+  /** Whether this Node looks for the file itself, also behind the script. Node 20 to 26 do. */
+  const isNodes = (words: readonly string[], cwd: string): boolean =>
+    spawnSync(process.execPath, [join(cwd, "script.cjs"), ...words], { cwd }).status === 9;
+
+  test.each<[readonly string[]]>([
+    [["up", "--env-file", "nope"]],
+    [["plan", "--env-file=nope", "--json"]],
+    [["status", "--env-file", ".env", "--env-file", "nope"]],
+    [["check", "--config", "drizzle.config.ts", "--env-file", "no/such/file"]],
+    [["plan", "--env-file", "migrations"]],
+  ])("and cannot be read ends the command by Node, with exit code 9: %j", async (words) => {
+    const project = makeProject({ ...PROJECT, ".env": "A=1", "script.cjs": "" }, null);
+    const byNode = isNodes(words, project);
+
+    const { exitCode, stdout, stderr } = await neonMigrateIn(project, words);
+
+    expect({ exitCode }).toEqual({ exitCode: byNode ? 9 : 1 });
+    expect(`${stdout}${stderr}`).toMatch(
+      byNode
+        ? /^\S*node: \S+: (?:not found|invalid format)\n$/
+        : /CONFIG_INVALID[\s\S]*The file of variables \S+ cannot be read/,
+    );
+  });
+
+  test("is read by the command, and not by Node", async () => {
+    const project = makeProject({ ...PROJECT, "b.env": "DATABASE_URL=mysql://h" }, null);
+
+    const { stderr } = await neonMigrateIn(project, ["up", "--env-file", "b.env"]);
+
+    expect(stderr).toContain("The connection string of DATABASE_URL in b.env begins with mysql://");
   });
 });

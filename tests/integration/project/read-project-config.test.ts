@@ -184,7 +184,7 @@ describe("readProjectConfig", () => {
   test("refuses a JSON file that is none", async () => {
     const cwd = makeProject({ "drizzle.config.json": "{ dialect" }, null);
 
-    await expect(read(cwd)).rejects.toThrow(/^drizzle\.config\.json is no JSON: /);
+    await expect(read(cwd)).rejects.toThrow(/^drizzle\.config\.json is not JSON: /);
   });
 
   test("says to the file nothing of our own environment but what it is given", async () => {

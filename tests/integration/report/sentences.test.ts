@@ -1,8 +1,10 @@
 import pc from "picocolors";
 import { describe, expect } from "vitest";
 import { renderReport } from "../../../bin/render/report.ts";
-import type { Bundle } from "../../../lib/bundle/bundle.ts";
+import type { Bundle, Migration } from "../../../lib/bundle/bundle.ts";
+import { lockQuestion } from "../../../lib/ledger/lock.ts";
 import type { Report } from "../../../lib/report/report.ts";
+import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
 import type { TestDatabase } from "../../setup/database.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run } from "../../setup/run.ts";
@@ -10,11 +12,13 @@ import { test } from "../../setup/test.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
 const users = makeMigration("0000_users", 1_000, "create table users (id int primary key)");
+/** Every sentence that says what a failure has left. */
+const STATES = /Nothing was \w+\.|No pending migration has left anything behind\./g;
 const LEDGER = "drizzle.__drizzle_migrations";
 
-function textOf(report: Report, bundle: Bundle): string {
+function textOf(report: Report, bundle: Bundle, action: "up" | "plan" = "up"): string {
   return renderReport(report, {
-    ...{ action: "up", folder: "drizzle", bundle },
+    ...{ action, folder: "drizzle", bundle },
     colors: pc.createColors(false),
   });
 }
@@ -90,6 +94,65 @@ describe("the state that a failure has left", () => {
     const report = await run(target, bundle, { executor: "drizzle" });
 
     expect(textOf(report, bundle)).toContain("Nothing was applied.");
+    expect(await tablesOf(database)).toEqual([]);
+  });
+
+  const late = makeMigration("0001_late", 500, "create table late ()");
+  const ELSEWHERE = `create schema app; create table app.moved (id serial primary key, hash text not null, created_at bigint);
+    insert into app.moved (hash, created_at) values ('${users.hash}', 1000)`;
+
+  test.for<[string, string, { before?: string; migrations: Migration[]; request?: object }]>([
+    ["OUT_OF_ORDER", "Nothing was applied.", { migrations: [users, late] }],
+    [
+      "EXECUTOR_UNSUITABLE",
+      "Nothing was applied.",
+      {
+        migrations: [users, makeMigration("0001_apart", 2_000, "vacuum")],
+        request: { executor: "drizzle" },
+      },
+    ],
+    [
+      "NOT_BASELINED",
+      "Nothing was run.",
+      { before: "create table users (id int)", migrations: [users] },
+    ],
+    ["LEDGER_ELSEWHERE", "Nothing was run.", { before: ELSEWHERE, migrations: [users] }],
+  ])(
+    "is told once where nothing was begun: %s",
+    async ([code, words, given], { database, target }) => {
+      const { before = "", migrations, request = {} } = given;
+      if (migrations.includes(late)) await run(target, makeBundle(users));
+      await database.sqlAsOwner(before);
+      const bundle = makeBundle(...migrations);
+      const there = await tablesOf(database);
+
+      const refused = await run(target, bundle, request);
+      const planned = await run(target, bundle, { ...request, action: "plan" });
+
+      expect([refused.error?.code, planned.error?.code]).toEqual([code, code]);
+      expect(textOf(refused, bundle).match(STATES)).toEqual([words]);
+      expect(textOf(planned, bundle, "plan").match(STATES) ?? []).toEqual(
+        words === "Nothing was run." ? [words] : [],
+      );
+      expect(await tablesOf(database)).toEqual(there);
+    },
+  );
+
+  test("is told once where another run keeps the lock until the time is over", async ({
+    database,
+    target,
+  }) => {
+    const holder = await database.hold(lockQuestion(DEFAULT_LEDGER));
+    const bundle = makeBundle(users);
+
+    const locked = await run(target, bundle, { lockTimeoutMs: 100 });
+    const late = await run(target, bundle, { lockTimeoutMs: 60_000, timeoutMs: 2_000 });
+    await holder.release();
+
+    expect([locked.error?.code, late.error?.code]).toEqual(["LOCKED", "LOCKED"]);
+    for (const report of [locked, late]) {
+      expect(textOf(report, bundle).match(STATES)).toEqual(["Nothing was applied."]);
+    }
     expect(await tablesOf(database)).toEqual([]);
   });
 });

@@ -42,6 +42,7 @@ describe("readFolder", () => {
         {
           code: "JOURNAL_ORDER",
           message: `${FOLDERS}/good-old-journal/meta/_journal.json lists 0001_same_time behind 0000_init, with the same date (1700000000000). Drizzle's own migrator skips it on a database that has 0000_init; raise its "when" if it was never applied anywhere.`,
+          settledBy: ["0001_same_time"],
         },
       ],
     ]);
@@ -83,6 +84,7 @@ describe("readFolder", () => {
         {
           code: "JOURNAL_ORDER",
           message: `${FOLDERS}/journal-order/meta/_journal.json lists 0001_late behind 0000_init, but dates it earlier (1699999995000 < 1700000000000). Drizzle's own migrator skips it on a database that has 0000_init; raise its "when" if it was never applied anywhere.`,
+          settledBy: ["0001_late"],
         },
       ],
     ]);
@@ -106,7 +108,7 @@ describe("readFolder refuses", () => {
     [
       "journal-missing",
       "JOURNAL_MISSING",
-      `${FOLDERS}/journal-missing/meta/_journal.json does not exist. Name the folder that drizzle-kit generates into ("out" in drizzle.config.ts), with its meta folder.`,
+      `${FOLDERS}/journal-missing has no migrations: neither meta/_journal.json, as drizzle-kit 0.x writes it, nor a folder with a migration.sql, as 1.0 does. Run drizzle-kit generate, or name the folder that it generates into ("out" in drizzle.config.ts).`,
     ],
     [
       "journal-wrong-shape",

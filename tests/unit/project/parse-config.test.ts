@@ -34,9 +34,20 @@ describe("parseConfig", () => {
     [{ host: "h", database: "d" }, "postgres://postgres@h:5432/d"],
     [
       { host: "h", port: 6543, user: "u", password: "p@/?#%:", database: "d e", ssl: "require" },
-      "postgres://u:p%40%2F%3F%23%25%3A@h:6543/d%20e",
+      "postgres://u:p%40%2F%3F%23%25%3A@h:6543/d%20e?sslmode=require",
     ],
     [{ host: "::1", user: "u", port: "5433", database: "d" }, "postgres://u@[::1]:5433/d"],
+    [{ host: "h", database: "d", ssl: true }, "postgres://postgres@h:5432/d?sslmode=require"],
+    [
+      { host: "h", database: "d", ssl: { rejectUnauthorized: false } },
+      "postgres://postgres@h:5432/d?sslmode=require",
+    ],
+    [{ host: "h", database: "d", ssl: false }, "postgres://postgres@h:5432/d?sslmode=disable"],
+    [
+      { host: "h", database: "d", ssl: "verify-full" },
+      "postgres://postgres@h:5432/d?sslmode=verify-full",
+    ],
+    [{ host: "h", database: "d", ssl: null }, "postgres://postgres@h:5432/d"],
     [{ url: "postgres://u@h/d", host: "other", database: "d" }, "postgres://u@h/d"],
   ])("makes a connection string of %j", (dbCredentials, url) => {
     expect(urlOf({ dbCredentials })).toBe(url);
@@ -71,9 +82,9 @@ describe("parseConfig", () => {
     [{ dialect: "cockroach" }, /its dialect is "cockroach"/],
     [{ dialect: "postgresql", out: ["a", "b"] }, /has a list as out/],
     [{ dialect: "postgresql", out: "" }, /has "" as out/],
-    [{ dialect: "postgresql", migrations: "app_meta" }, /has migrations that are no object/],
+    [{ dialect: "postgresql", migrations: "app_meta" }, /has migrations that are not an object/],
     [{ dialect: "postgresql", migrations: { table: 7 } }, /has 7 as migrations\.table/],
-    [{ dialect: "postgresql", dbCredentials: "postgres://u:geheim@h/d" }, /are no object/],
+    [{ dialect: "postgresql", dbCredentials: "postgres://u:geheim@h/d" }, /are not an object/],
   ])("refuses %j with file, reason and way out", (exported, message) => {
     expect(() => parse(exported)).toThrow(
       expect.objectContaining({

@@ -92,9 +92,10 @@ describe("findingLines", () => {
   test("has a line for what is more than a note, with what the database says, and names the rules of the notes", () => {
     const [index, , note] = check().findings;
     if (index === undefined || note === undefined) throw new Error("there are four findings");
+    const options = { folder: "sql", isOpen: true, colors: pc.createColors(false) };
     const graded = { ...index, evidence: "the table has 4.1 GB" };
 
-    expect(findingLines([graded, note], "sql", pc.createColors(false))).toEqual([
+    expect(findingLines([graded, note], options)).toEqual([
       'error[index-not-concurrent] 0001_next:2:2 "t" takes no writes while this index is built. Here the table has 4.1 GB.',
       expect.stringMatching(
         /^1 note: [a-z-]+\. neon-migrate check --folder sql shows where, and what to write instead\.$/,

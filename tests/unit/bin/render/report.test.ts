@@ -2,8 +2,14 @@ import pc from "picocolors";
 import { describe, expect, test } from "vitest";
 import type { RenderOptions } from "../../../../bin/render/options.ts";
 import { renderReport } from "../../../../bin/render/report.ts";
-import { buildReport, describePending, type RunFacts } from "../../../../lib/report/report.ts";
-import { makeMigration } from "../../../setup/make-migration.ts";
+import { MigratorError } from "../../../../lib/errors.ts";
+import {
+  buildReport,
+  describePending,
+  failedReport,
+  type RunFacts,
+} from "../../../../lib/report/report.ts";
+import { makeBundle, makeMigration } from "../../../setup/make-migration.ts";
 
 const plain: RenderOptions = {
   action: "status",
@@ -45,7 +51,7 @@ describe("status", () => {
 
     expect(lines(facts)).toEqual([
       "   migration           made (UTC)        state",
-      "<  0002_late           2026-11-28 15:04  HALF APPLIED: 1 of 2 statements, out of order",
+      "<  0002_late           2026-11-28 15:04  HALF APPLIED: 1 of 2 statements done, goes on at statement 2, out of order",
       "✓  0000_a              2026-11-28 15:05  applied",
       "~  0001_b              2026-11-28 15:06  applied, modified since",
       "?  hash cccccccccccc…  2026-11-28 15:07  ahead: in no file",
@@ -116,6 +122,55 @@ describe("up and plan", () => {
 
     expect(renderReport(report, plain)).toContain("of this folder: pass --ahead warn.");
     expect(renderReport(report, { ...plain, folder: null })).toContain("this bundle: pass --ahead");
+  });
+
+  test.each([
+    [1, "HALF APPLIED: 1 of 3 statements done, goes on at statement 2 (line 3)"],
+    [2, "HALF APPLIED: 2 of 3 statements done, goes on at statement 3 (line 5)"],
+    [3, "HALF APPLIED: 3 of 3 statements done, only its ledger row is missing"],
+  ])("say where a half-applied migration goes on: %i", (done, words) => {
+    const half = makeMigration("0000_half", 1_000, "select 1", "select 2", "select 3");
+    const pending = [describePending(half, ["half-applied"], done)];
+    const steps = [{ kind: "alone", slices: [{ migration: half.tag, statements: [3] }] }] as const;
+    const options = { action: "plan", bundle: makeBundle(half) } as const;
+
+    expect(lines({ pending, steps }, options).join("\n")).toContain(words);
+    expect(lines({ pending }).join("\n")).toContain(words.replace(/ \(line \d\)/, ""));
+  });
+
+  test.each([
+    [
+      "OUT_OF_ORDER",
+      "0000_a",
+      [" 0000_a  1 statement     refused", "– 0001_b  1 statement     would not run"],
+    ],
+    ["NOT_BASELINED", undefined, ["– 0000_a  1 statement     would not run", "– 0001_b"]],
+    ["AHEAD", undefined, ["– 0000_a  1 statement     would not run", "– 0001_b"]],
+  ] as const)("do not show a refused plan as one that would run: %s", (code, migration, parts) => {
+    const both = [
+      makeMigration("0000_a", 1_000, "select 1"),
+      makeMigration("0001_b", 2_000, "select 2"),
+    ];
+    const facts: RunFacts = {
+      pending: both.map((each) => describePending(each, [], 0)),
+      steps: [
+        {
+          kind: "transaction",
+          slices: both.map(({ tag }) => ({ migration: tag, statements: [1] })),
+        },
+      ],
+    };
+    const refused = failedReport(
+      "test",
+      new MigratorError(code, "No.", migration === undefined ? {} : { migration }),
+      facts,
+    );
+
+    const text = renderReport(refused, { ...plain, action: "plan", bundle: makeBundle(...both) });
+
+    for (const part of parts) expect(text).toContain(part);
+    expect(text).not.toContain("·");
+    expect(text).not.toContain("select 1");
   });
 
   test("name the rules of the notes, and the command that shows them", () => {

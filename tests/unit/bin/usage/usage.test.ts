@@ -144,12 +144,19 @@ describe("--help", () => {
     expect(taken.stderr).toContain("error: unknown option '--nonsense'");
   });
 
-  test.each(["up", "status", "check"])("%s names the variables that it reads", async (command) => {
+  test.each([
+    ["up", true],
+    ["status", true],
+    ["init", true],
+    ["baseline", true],
+    ["check", false],
+  ])("%s names the variables that it reads", async (command, readsUrl) => {
     const { stdout } = await said(command, "--help");
 
-    for (const name of ["DATABASE_URL", "DATABASE_URL_SECRET", "LEDGER_TABLE", "NEON_WS_PROXY"]) {
-      expect(stdout).toMatch(new RegExp(`^ {2}${name} {2}`, "m"));
-    }
+    const reads = (name: string) => new RegExp(`^ {2}${name} {2}`, "m").test(stdout);
+    expect(["LEDGER_TABLE", "NEON_WS_PROXY"].map(reads)).toEqual([true, true]);
+    expect(["DATABASE_URL", "DATABASE_URL_SECRET"].map(reads)).toEqual([readsUrl, readsUrl]);
+    expect(/default:\s+DATABASE_URL\s+…/.test(stdout)).toBe(readsUrl);
   });
 });
 

@@ -125,11 +125,13 @@ export function changeGrant(table: LedgerPlace, role: string): string {
   return `grant select, insert, update, delete on ${quotePlace(table)} to ${quoteIdentifier(role)};`;
 }
 
-/** Returns the statement that lets a role create a table of ours. */
+/**
+ * Returns the statements that let a role create a table of ours. The owner of a database is no superuser on Neon, and may
+ * not make a schema for a role that it is no member of (`create schema … authorization`, PostgreSQL 16).
+ */
 export function createGrants(home: Pick<Home, "schema" | "schemaExists">, role: string): string {
   const schema = quoteIdentifier(home.schema);
   const grantee = quoteIdentifier(role);
-  return home.schemaExists
-    ? `grant usage, create on schema ${schema} to ${grantee};`
-    : `create schema ${schema} authorization ${grantee};`;
+  const grant = `grant usage, create on schema ${schema} to ${grantee};`;
+  return home.schemaExists ? grant : `create schema ${schema}; ${grant}`;
 }

@@ -112,7 +112,7 @@ function homeOf(answer: Answer, columns: readonly string[]): Home {
     mayUse: open === true,
     tableExists: answer.tableExists || hidden(true),
     mayCreateSchema,
-    mayCreateTable: answer.mayCreateTable === true,
+    mayCreateTable: open === true && answer.mayCreateTable === true,
     mayRead: answer.mayRead === true,
     mayInsert: answer.mayInsert === true,
     mayCount: answer.mayCount !== false,

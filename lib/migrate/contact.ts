@@ -17,11 +17,11 @@ export async function meetDatabase(self: Attempt, planned: Planned): Promise<voi
 /** Returns the handler of a failure. In a database without a row of the folder, what exists already has another reason. */
 export function adviseOn(
   { bundle }: Attempt,
-  { plan }: Planned,
+  { plan, ledger }: Planned,
 ): (thrown: unknown) => Promise<never> {
   return async (thrown) => {
     if (plan.applied.length > 0) throw thrown;
     const { withAdvice } = await import("./first-contact.ts");
-    throw withAdvice(thrown, bundle.migrations);
+    throw withAdvice(thrown, bundle.migrations, ledger.place.schema);
   };
 }

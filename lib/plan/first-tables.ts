@@ -100,7 +100,7 @@ export function judgeTables(
 
 /** Returns the way out for a database that was not made by migrations. */
 export function adviceFor(tag: string): string {
-  return `Was it made by "drizzle-kit push" or by hand? "neon-migrate baseline --to ${tag}" shows what would be counted as applied. If the tables are another program's, give this folder a database or a schema of its own.`;
+  return `Was it made by "drizzle-kit push", by another tool or by hand? "neon-migrate baseline --to ${tag}" shows what would be counted as applied. If the tables are another program's, give this folder a database or a schema of its own.`;
 }
 
 /** Makes the error for a run that would do once more what is done. */
@@ -108,14 +108,21 @@ export function notBaselined({ message }: Warning): MigratorError {
   return new MigratorError("NOT_BASELINED", `${message} Nothing was run.`);
 }
 
+const SCHEMA_EXISTS = "42P06";
+
 /** The SQLSTATEs of an object that exists: schema, table, column, function; type, index, constraint, role and others. */
-const EXISTS: readonly string[] = ["42P06", "42P07", "42701", "42723", "42710"];
+const EXISTS: readonly string[] = [SCHEMA_EXISTS, "42P07", "42701", "42723", "42710"];
 
 /**
  * Adds the way out to the error of a statement whose object exists already, in a run that found no row of the folder. An
  * object that the folder itself makes twice is not meant.
+ * @param ledgerSchema the schema of the ledger, which is made before the first migration
  */
-export function withAdvice(thrown: unknown, migrations: readonly Migration[]): unknown {
+export function withAdvice(
+  thrown: unknown,
+  migrations: readonly Migration[],
+  ledgerSchema: string,
+): unknown {
   if (!(thrown instanceof MigratorError)) return thrown;
   const { migration: tag, sqlstate = "", statement: place } = thrown.facts;
   const at = migrations.findIndex((each) => each.tag === tag);
@@ -129,6 +136,17 @@ export function withAdvice(thrown: unknown, migrations: readonly Migration[]): u
       touches.some((each) => each.lock === undefined && names.has(quoteName(each))),
     );
   if (isOwn) return thrown;
+  if (sqlstate === SCHEMA_EXISTS && thrown.message.includes(`"${ledgerSchema}"`)) {
+    return ofTheLedger(thrown);
+  }
   const message = `${thrown.message} The ledger has no migration of this folder. ${adviceFor(tag)}`;
   return new MigratorError(thrown.code, message, thrown.facts);
+}
+
+/** Nothing was made by hand: the run itself has made the schema. */
+function ofTheLedger({ code, message, facts }: MigratorError): MigratorError {
+  const advice =
+    "Write CREATE SCHEMA IF NOT EXISTS in the migration, or keep the ledger in a schema that no migration creates (migrations.schema in drizzle.config.ts, LEDGER_SCHEMA), then run again.";
+  const why = "The ledger is kept in this schema, so it is made before the first migration.";
+  return new MigratorError(code, `${message} ${why}`, { ...facts, advice });
 }

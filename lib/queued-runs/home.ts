@@ -39,7 +39,7 @@ export function runsQuestion(ledger: ConfiguredLedger): string {
       h.schema as "schema", ${table}::pg_catalog.text as "table",
       n.oid is not null as "schemaExists", r.oid is not null as "exists",
       case when n.oid is null then pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
-        else pg_catalog.has_schema_privilege(n.oid, 'CREATE') end as "mayCreate",
+        else pg_catalog.has_schema_privilege(n.oid, 'CREATE') and pg_catalog.has_schema_privilege(n.oid, 'USAGE') end as "mayCreate",
       coalesce(${isBelieved("r")}, false) as "believed", pg_catalog.pg_get_userbyid(r.relowner)::pg_catalog.text as "owner",
       coalesce(${mayUse} and pg_catalog.has_table_privilege(r.oid, 'SELECT'), false) as "mayRead",
       coalesce(${mayUse} and ${mayAll}, false) as "mayWrite"

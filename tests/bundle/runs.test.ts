@@ -386,7 +386,7 @@ describe("a run", () => {
     const begun = await begin();
 
     expect(begun.body.error).toMatchObject({ code: "LEDGER_DENIED", sqlstate: "42501" });
-    expect(begun.body.error.message).toContain('create schema "drizzle" authorization');
+    expect(begun.body.error.message).toContain('create schema "drizzle"; grant usage, create');
     expect(queue.held).toEqual([]);
   });
 });

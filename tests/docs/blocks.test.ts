@@ -31,7 +31,7 @@ const CHECKS: Readonly<Record<string, (block: Block) => unknown>> = {
   text: () => undefined,
   // Commands that need a registry or an account, and what they print.
   console: () => undefined,
-  // The compiler reads them, in `tests/trials/packed.test.ts`.
+  // The compiler reads them, in `tests/trials/packed.test.ts`, or a scenario runs them as files.
   ts: () => undefined,
   sh: checkShell,
   // Statements, or columns of a table.

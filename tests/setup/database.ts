@@ -28,6 +28,8 @@ export interface TestDatabase {
   sqlAsOwner(text: string, values?: readonly unknown[]): Promise<Rows>;
   /** Creates one more role that can log in. `close` drops it. */
   createRole(name: string, options?: RoleOptions): Promise<Role>;
+  /** Returns a name for a role that the test creates itself. `close` drops it. */
+  nameRole(name: string): string;
   /** Starts a relay to this server inside the test process. `close` stops it. */
   startRelay(options?: Omit<RelayOptions, "target">): Promise<Relay>;
   /** Starts a relay that behaves like Neon's proxy, and returns the settings that lead a function to it. */
@@ -54,7 +56,7 @@ export async function createTestDatabase(
   await admin.createDatabase(name, { owner: owner.name });
   const urlOf = (role: Role) => databaseUrl(superuserUrl, name, role);
   const url = urlOf(owner);
-  const roles: Role[] = [owner];
+  const roles = [owner.name];
   const relays: Relay[] = [];
   const open: TestDatabase["startRelay"] = async (relayOptions = {}) => {
     const relay = await startRelay({ ...relayOptions, target: targetOf(superuserUrl) });
@@ -67,6 +69,11 @@ export async function createTestDatabase(
     sqlAsOwner: (text, values = []) => runSql(url, text, values),
     createRole: async (suffix, roleOptions) => {
       const role = await admin.createRole(`${name}_${suffix}`, roleOptions);
+      roles.push(role.name);
+      return role;
+    },
+    nameRole: (suffix) => {
+      const role = `${name}_${suffix}`;
       roles.push(role);
       return role;
     },
@@ -80,7 +87,7 @@ export async function createTestDatabase(
       await Promise.all(relays.map((relay) => relay.stop()));
       await closeKept(databaseUrl(superuserUrl, name));
       await admin.dropDatabase(name);
-      for (const role of roles) await admin.dropRole(role.name);
+      for (const role of roles.toReversed()) await admin.dropRole(role);
     },
   };
 }

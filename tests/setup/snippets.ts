@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { itemsOf } from "./pages.ts";
 
 /** The code that the snippets take for granted. */
 const GIVEN = `
@@ -40,10 +40,14 @@ const NAMES = ["NeonMigrations"].concat(
   Array.from(GIVEN.matchAll(/export const (\w+)/g), ([, name = ""]) => name),
 );
 
-/** Returns the TypeScript snippets of a page. */
+/** Returns the TypeScript snippets of a page. Files of a scenario are left out: the scenario runs them. */
 export function snippetsOf(page: string): readonly string[] {
-  const found = readFileSync(page, "utf8").matchAll(/```ts\n(.*?)```/gs);
-  return Array.from(found, ([, text = ""]) => text);
+  const items = itemsOf(page);
+  return items.flatMap((item, index) => {
+    const before = items[index - 1];
+    const isFile = before?.kind === "order" && before.words[0] === "file" && before.body === "";
+    return item.kind === "block" && item.language === "ts" && !isFile ? [item.text] : [];
+  });
 }
 
 /**

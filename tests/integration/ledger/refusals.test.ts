@@ -116,6 +116,30 @@ describe("the GRANTs of an error are those that are missing, and help at once:",
     expect(helped).toMatchObject({ status: "applied", applied: [{ tag: second.tag }] });
   });
 
+  test.each([
+    ["no schema", "select"],
+    ["a schema without rights", "create schema drizzle"],
+    [
+      "a schema to create in, and not to use",
+      "create schema drizzle; grant create on schema drizzle to GUEST",
+    ],
+  ])("and nobody needs to be a superuser for them: %s", async (_situation, made) => {
+    const onPublic = "grant usage, create on schema public to GUEST";
+    await database.sqlAsOwner(made.replace("GUEST", guest.name));
+    await granted(onPublic);
+    const target = { ...asGuest(), ledger: { schema: "drizzle", table: "x", named: true } };
+
+    const denied = await run(target, makeBundle(first));
+    const [, grants = ""] = /As the owner of the database: (.*;)/.exec(
+      denied.error?.message ?? "",
+    ) ?? ["", ""];
+    await database.sqlAsOwner(grants);
+    const helped = await run(target, makeBundle(first));
+
+    expect(denied.error?.code).toBe("LEDGER_DENIED");
+    expect(helped.status).toBe("applied");
+  });
+
   test("for the checkpoints only once they are needed, with PostgreSQL's words", async () => {
     await run(owner, makeBundle(first));
     await granted(`${everything} grant all on notes to GUEST`);

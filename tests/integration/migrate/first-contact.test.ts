@@ -179,6 +179,23 @@ describe("an object that exists already is said to have another reason, where th
     expect(report.error?.message).toContain(`"neon-migrate baseline --to 0000_init"`);
   });
 
+  test.for(["drizzle", "statements"])(
+    "but for the schema of the ledger, which the run makes itself: %s",
+    async (executor, { target }) => {
+      const bundle = makeBundle(makeMigration("0000_init", 1_000, "create schema billing"));
+      const ledger = { schema: "billing", table: "__drizzle_migrations" };
+
+      const { error } = await run({ ...target, ledger }, bundle, { executor });
+
+      expect(error).toMatchObject({
+        ...{ code: "MIGRATION_FAILED", sqlstate: "42P06" },
+        message: expect.stringContaining("The ledger is kept in this schema"),
+        advice: expect.stringContaining("CREATE SCHEMA IF NOT EXISTS"),
+      });
+      expect(JSON.stringify(error)).not.toContain("baseline");
+    },
+  );
+
   test("but not where the folder itself makes it twice, nor behind a first migration", async ({
     database,
     target,

@@ -20,6 +20,7 @@ import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
 import { adviceOn } from "./other-verbs.ts";
 import { addReport } from "./report/options.ts";
 import type { RunOptions } from "./run/command.ts";
+import { addSmoke } from "./smoke/options.ts";
 
 /**
  * Runs one command line. Results go to standard output, failures and everything else to standard error.
@@ -70,6 +71,7 @@ export function createProgram(end: (exitCode: number) => void): Command {
   addAmendments(program, end);
   addBundle(program, end);
   addLocal(program, end);
+  addSmoke(program, end);
   addCompletion(program);
   addHelp(program);
   return program;

@@ -119,6 +119,20 @@ const HELP: Readonly<Record<string, HelpText>> = {
     environment: LEDGER,
     page: "how-to/try-it-on-your-machine.md",
   },
+  smoke: {
+    examples: [
+      ["smoke --secret shop/database-url", "what it would make, and whether all is there for it"],
+      ["smoke --secret shop/database-url --yes", "do it"],
+    ],
+    environment: {
+      DATABASE_URL_SECRET: "a secret of Secrets Manager",
+      DATABASE_URL_SECRET_FIELD: "its field, where it is JSON",
+      DATABASE_URL_PARAMETER: "a parameter of SSM",
+      AWS_REGION: "the region",
+      AWS_PROFILE: "whose credentials",
+    },
+    page: "how-to/smoke-test.md",
+  },
   completion: {
     examples: [
       ["completion bash", "for bash: add to ~/.bashrc  source <(neon-migrate completion bash)"],

@@ -4,16 +4,25 @@ import { parseRequest } from "../lib/request.ts";
 
 /** Adds the options of every command that reads a project: its folder, its files, and the form of the output. */
 export function withProject(command: Command): Command {
-  return withJson(command)
-    .option("--folder <folder>", "migrations; default: out of the config file, else drizzle")
-    .option("--config <file>", "default: drizzle.config.ts, .js, .json, .mts, .mjs or .cjs")
-    .option("--no-config", "read no drizzle.config file")
-    .addOption(envFile())
+  return withFiles(
+    withJson(command).option(
+      "--folder <folder>",
+      "migrations; default: out of the config file, else drizzle",
+    ),
+  )
     .option("--ledger-schema <name>", "default: LEDGER_SCHEMA, the config file, drizzle")
     .option(
       "--ledger-table <name>",
       "default: LEDGER_TABLE, the config file, __drizzle_migrations",
     );
+}
+
+/** Adds the options that name the files of settings. */
+export function withFiles(command: Command): Command {
+  return command
+    .option("--config <file>", "default: drizzle.config.ts, .js, .json, .mts, .mjs or .cjs")
+    .option("--no-config", "read no drizzle.config file")
+    .addOption(envFile());
 }
 
 /** Makes the option that may be repeated, once for each file. */
@@ -69,12 +78,23 @@ const URL_SOURCES = "connection string; default: DATABASE_URL …, the config fi
 
 /** Adds the options of a command that goes to a database: its place, and how long to wait for other runs. */
 export function withDatabase(command: Command, url: string = URL_SOURCES): Command {
-  return withProject(command)
-    .option("--url <url>", url)
-    .addOption(reference("--secret <id>", "Secrets Manager secret that holds it", "parameter"))
+  return withReference(withProject(command).option("--url <url>", url)).option(
+    "--relay",
+    "reach the URL's host over TCP, through a relay in this process",
+    false,
+  );
+}
+
+/** Adds the options that name the place of the connection string in AWS. */
+export function withReference(command: Command): Command {
+  return command
+    .addOption(
+      reference("--secret <id>", "Secrets Manager secret with the connection string", "parameter"),
+    )
     .addOption(reference("--secret-field <name>", "its field, when it is JSON", "parameter"))
-    .addOption(reference("--parameter <name>", "SSM parameter that holds it", "secret"))
-    .option("--relay", "reach the URL's host over TCP, through a relay in this process", false);
+    .addOption(
+      reference("--parameter <name>", "SSM parameter with the connection string", "secret"),
+    );
 }
 
 /** Makes the option for the wait for another run. Commands that run nothing have it, too. */

@@ -10,6 +10,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   bundle: ["build", "compile", "pack", "package"],
   invoke: ["call", "lambda", "remote", "trigger"],
   local: ["dev", "serve", "start"],
+  smoke: ["doctor", "e2e", "selftest", "smoke-test", "smoketest", "try"],
 };
 
 /** What other tools have, and we have not, with the way there is instead. */

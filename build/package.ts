@@ -12,6 +12,9 @@ const DOORS = ["bin/neon-migrate", "lib/index", "lib/compile/compile"];
 /** The construct's door. Its types are the compiler's, as those of the others. */
 const CONSTRUCT = "infra/neon-migrations";
 
+/** The app of `neon-migrate smoke`, which CDK starts. */
+const SMOKE_APP = "infra/smoke/app";
+
 /** Plain JavaScript that a stand-in starts in a process of its own, and finds beside itself. */
 const PROCESSES = ["local/lambda/runtime.mjs", "local/lambda/clock.mjs"];
 
@@ -84,19 +87,21 @@ function assertClientsFound({ outputs }: Metafile, dist: string): void {
 }
 
 /**
- * Makes one CommonJS file of the construct. An ESM app can import it; a CommonJS app, ts-node or Jest can require it; and
- * all get the same class.
+ * Makes one CommonJS file of the construct, and one of the app that uses it. An ESM app can import the construct; a CommonJS
+ * app, ts-node or Jest can require it; and all get the same class.
  */
 async function buildConstruct(dist: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: [`${CONSTRUCT}.ts`],
-    outfile: join(dist, `${CONSTRUCT}.js`),
+    entryPoints: [CONSTRUCT, SMOKE_APP].map((path) => `${path}.ts`),
+    outdir: dist,
+    outbase: ".",
     bundle: true,
     format: "cjs",
     platform: "node",
     target: "node20.19",
     packages: "external",
+    plugins: [builtConstruct],
     logLevel: "warning",
     define: { "import.meta.url": "__importMetaUrl" },
     banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
@@ -104,6 +109,17 @@ async function buildConstruct(dist: string): Promise<void> {
   // It makes the types beside the file those of a CommonJS module, too.
   await writeFile(join(dist, "infra/package.json"), '{ "type": "commonjs" }\n');
 }
+
+/** Leaves the construct, which finds other files from its own, out of the app that uses it. */
+const builtConstruct: Plugin = {
+  name: "built-construct",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^\.\.\/neon-migrations\.ts$/ }, () => ({
+      path: "../neon-migrations.js",
+      external: true,
+    }));
+  },
+};
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);

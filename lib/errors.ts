@@ -36,6 +36,7 @@ export const ERROR_CODES = [
   "RUN_NOT_STARTED",
   // the way to a function that is deployed
   "AWS_SETTINGS_MISSING",
+  "CDK_MISSING",
   "FUNCTION_NOT_FOUND",
   "FUNCTION_DENIED",
   "FUNCTION_UNAVAILABLE",

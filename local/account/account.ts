@@ -1,7 +1,7 @@
 /*
  * A stand-in for an AWS account, for programs as they are: `cdk deploy`, `cdk destroy`, the AWS CLI, any SDK. Their calls come
- * in at one address; stacks, functions and secrets go out. No right is checked, and only functions and custom resources of a
- * stack exist.
+ * in at one address; stacks, functions and secrets go out. Everybody has every right that is not denied, and only functions
+ * and custom resources of a stack exist.
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { LOCAL_ACCOUNT } from "../aws/account.ts";
+import { type Denial, Denials, notAuthorized } from "../aws/denials.ts";
 import { awsEnvironment, startLoopback } from "../aws/loopback.ts";
 import { type LocalSecrets, startSecrets } from "../aws/secrets.ts";
 import { type LocalLambdaService, startLambdaService } from "../lambda/service.ts";
@@ -28,6 +29,8 @@ export interface LocalAccount {
   readonly lambda: LocalLambdaService;
   /** The stacks by their names, deleted ones included. */
   readonly stacks: ReadonlyMap<string, AccountStack>;
+  /** Denies an operation of CloudFormation, STS or IAM: `CreateChangeSet`. */
+  deny(operation: string, denial?: Denial): void;
   stop(): Promise<void>;
 }
 
@@ -36,6 +39,7 @@ interface State extends CloudFormationState {
   readonly functions: AccountFunctions;
   readonly secrets: LocalSecrets;
   readonly lambda: LocalLambdaService;
+  readonly denials: Denials;
 }
 
 /** The version of the bootstrap stack that CDK asks for. */
@@ -56,12 +60,14 @@ export async function startAccount(
   const stacks = new Map<string, AccountStack>();
   const object = (bucket: string, key: string) => objects.get(`/${bucket}/${key}`) ?? Buffer.of();
   const changes = new Map<string, string>();
-  const state: State = { objects, functions, secrets, lambda, stacks, changes, object };
+  const denials = new Denials();
+  const state: State = { objects, functions, secrets, lambda, stacks, changes, object, denials };
   const server = await startLoopback((request, response) => serve(state, request, response));
   // The AWS CLI reads only the second name of the region.
   environment = { ...awsEnvironment(server.url), AWS_DEFAULT_REGION: LOCAL_ACCOUNT.region };
   return {
     ...{ url: server.url, environment, secrets, lambda, stacks },
+    deny: (operation, denial) => denials.deny(operation, denial),
     stop: async () => {
       await server.stop();
       await Promise.all([...stacks.values()].map((stack) => stack.stop()));
@@ -158,6 +164,9 @@ function answerQuery(state: State, call: URLSearchParams, response: ServerRespon
   const action = call.get("Action") ?? "";
   response.setHeader("content-type", "text/xml");
   try {
+    if (state.denials.strikes(action)) {
+      throw new QueryFailure("AccessDenied", notAuthorized(action, "*"));
+    }
     const result = OTHERS[action]?.(call) ?? callCloudFormation(state, action, call);
     const body = { [`${action}Result`]: result, ResponseMetadata: { RequestId: "local" } };
     response.end(xml({ [`${action}Response`]: body }));

@@ -14,6 +14,7 @@ const IN_DOUBT = "tests/integration/execute/in-doubt.test.ts";
 const DEPLOYMENT = "tests/bundle/deployment.test.ts";
 const RUNS = "tests/bundle/runs.test.ts";
 const INVOKE = "tests/integration/bin/invoke.test.ts";
+const SMOKE = "tests/integration/bin/smoke.test.ts";
 
 /**
  * Every sentence of the product that says in which state something was left, with the file of the test that looks whether it
@@ -46,6 +47,13 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing was applied.", SENTENCES],
     ["Nothing was run", SENTENCES, "Nothing was run."],
   ],
+  "bin/smoke/cdk.ts": [["Nothing was made.", SMOKE, "Nothing was made. Install it:"]],
+  "bin/smoke/database.ts": [
+    ["Nothing was made.", SMOKE, "takes no writes. Nothing was made."],
+    ["Nothing was made.", SMOKE, "Nothing was made. As the owner of the database"],
+  ],
+  "bin/smoke/place.ts": [["Nothing was made.", SMOKE, "Nothing was made. Name one with --secret"]],
+  "bin/smoke/render.ts": [["Nothing was made.", SMOKE, "Nothing was made. Do it:"]],
   "lib/amend/accept.ts": [["Nothing was written.", WRITTEN, "has only 1 now"]],
   "lib/amend/amend.ts": [
     ["Nothing was written.", WRITTEN, "default_transaction_read_only"],

@@ -108,7 +108,9 @@ describe("chooseWritePlace", () => {
     const error = thrownBy(() => chooseWritePlace(chooseHome([closed, shut], [], "0.x"), 'ap"p'));
 
     expect(error.code).toBe("LEDGER_DENIED");
-    expect(error.message).toContain('create schema "drizzle"; grant usage, create on schema "drizzle" to "ap""p";');
+    expect(error.message).toContain(
+      'create schema "drizzle"; grant usage, create on schema "drizzle" to "ap""p";',
+    );
   });
 
   test("never leaves a ledger that exists, even if another place could be written", () => {

@@ -6,7 +6,7 @@ import { runCli } from "../../../../bin/cli.ts";
 
 const COMMANDS = [
   ...["up", "plan", "status", "invoke", "report", "init", "check", "baseline", "repair", "bundle"],
-  ...["local", "completion"],
+  ...["local", "smoke", "completion"],
 ];
 
 /** Runs a command line that never comes to its work, and returns what it printed. */
@@ -41,6 +41,8 @@ describe("a word that is no command", () => {
     ["dry-run", "Did you mean neon-migrate plan?"],
     ["validate", "Did you mean neon-migrate check?"],
     ["lint", "Did you mean neon-migrate check?"],
+    ["doctor", "Did you mean neon-migrate smoke?"],
+    ["smoke-test", "Did you mean neon-migrate smoke?"],
     ["stamp", "Did you mean neon-migrate baseline?"],
     ["rollback", "There are no migrations backwards:"],
     ["db:rollback", "There are no migrations backwards:"],
@@ -88,6 +90,11 @@ describe("wrong usage", () => {
     [["up", "--quiet", "--verbose"], "option '--quiet' cannot be used with option '--verbose'"],
     [["init", "--yes"], "error: --out, --name and --yes belong to --for TOOL"],
     [["init", "--for", "pulumi"], "Allowed choices are cdk, terraform, sam, sst, serverless,"],
+    [["smoke", "--clean", "drizzle"], "Allowed: the eight digits that a run has named."],
+    [
+      ["smoke", "--clean", "0badcafe", "--yes"],
+      "option '--clean <id>' cannot be used with option '--yes'",
+    ],
     [["completion", "csh"], "Allowed choices are bash, zsh, fish."],
   ])("%j speaks of the flag, and names the command's help", async (words, message) => {
     const { exitCode, stderr } = await said(...words);

@@ -69,6 +69,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
     examples: [
       ["report report.json", "what a run that was kept has said"],
       ["report report.json --html run.html", "the same as a page"],
+      ['report report.json --markdown "$GITHUB_STEP_SUMMARY"', "the same in GitHub's summary"],
     ],
     environment: {},
     page: "how-to/read-a-report-as-a-page.md",

@@ -68,6 +68,7 @@ export function withRequest(command: Command): Command {
   }
   return command
     .addOption(pageOption())
+    .addOption(markdownOption())
     .addOption(new Option("--verbose", "show times and round trips, too").default(false))
     .addOption(
       new Option("--quiet", "print warnings and errors only").default(false).conflicts("verbose"),
@@ -105,6 +106,11 @@ export function lockTimeout(): Option {
 /** Makes the option for the report as a page. */
 export function pageOption(): Option {
   return new Option("--html <file>", "write the report as a page, too, whatever the end");
+}
+
+/** Makes the option for the report as Markdown. */
+export function markdownOption(): Option {
+  return new Option("--markdown <file>", "append it as Markdown, as to $GITHUB_STEP_SUMMARY");
 }
 
 /** Makes the option by which a script learns that a plan is not empty. */

@@ -7,7 +7,7 @@ import { parseRequest, REQUEST_KEYS } from "../../lib/request.ts";
 import { printable } from "../../lib/text.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
-import { keepPage, provePage } from "../page.ts";
+import { keepPages, type PageOptions, provePages } from "../page.ts";
 import { isOneLog, printAnswer } from "../print.ts";
 import { asReported } from "../render/as-reported.ts";
 import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
@@ -18,7 +18,7 @@ import { eventIn, showLogLine, tailLines } from "./function-log.ts";
 import { reportIn } from "./report-in-answer.ts";
 
 /** The options of `invoke`. `parseRequest` reads the fields of the request. */
-export interface InvokeOptions {
+export interface InvokeOptions extends PageOptions {
   /** Name or ARN. An alias or a version may follow behind a colon. */
   readonly functionName: string;
   readonly action: "up" | "plan" | "status";
@@ -33,8 +33,6 @@ export interface InvokeOptions {
   readonly verbose?: boolean;
   /** Whether only warnings and errors are printed. */
   readonly quiet?: boolean;
-  /** The file for the report as a page; undefined without one. */
-  readonly html?: string;
 }
 
 type LogDisplay = Pick<Shown, "log" | "say" | "end">;
@@ -89,7 +87,7 @@ interface Files {
 
 async function run(options: InvokeOptions, shown: LogDisplay, files: Files): Promise<Report> {
   const { functionName, tail, json } = options;
-  await provePage(options.html);
+  await provePages(options);
   const request = parseRequest(options);
   // Before the call: a folder that cannot be read must not hide what the function has done.
   if (options.folder !== undefined) files.bundle = await compileFolder(options.folder);
@@ -138,7 +136,7 @@ async function finish(
         sql: options.sql === true,
       }),
   });
-  const page = await keepPage(options.html, report, bundle);
+  const page = await keepPages(options, report, bundle);
   return page ?? exitCodeFor(report, exitCode);
 }
 

@@ -7,34 +7,33 @@ import { MigratorError, toError } from "../../lib/errors.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { quoted } from "../../lib/text.ts";
 import { EXIT_CODE } from "../exit-code.ts";
-import { provePage, writePage } from "../page.ts";
+import { type PageOptions, provePages, writePages } from "../page.ts";
 import { printAnswer } from "../print.ts";
 import { asReported } from "../render/as-reported.ts";
 import { renderReport } from "../render/report.ts";
 import { readReport } from "./read-report.ts";
 
 /** The options of `report`. */
-export interface ReportOptions {
+export interface ReportOptions extends PageOptions {
   /** `-`: standard input. */
   readonly file: string;
-  readonly html?: string;
   /** The folder of the migrations; undefined where nobody needs their SQL. */
   readonly folder?: string;
 }
 
 /**
- * Shows a report that somebody has kept: as the text that `up` prints, or as a page.
+ * Shows a report that somebody has kept: as the text that `up` prints, as a page, or as Markdown.
  * @returns the exit code: 0 also for the report of a run that failed
  */
 export async function reportCommand(options: ReportOptions): Promise<number> {
-  const { file, html, folder } = options;
+  const { file, html, markdown, folder } = options;
   try {
-    await provePage(html);
+    await provePages(options);
     const report = readReport(await contentOf(file), file);
     const compiled = folder === undefined ? null : await compileBundle(folder);
     const bundle = compiled === null ? null : asReported(compiled, report);
-    if (html !== undefined) await writePage(html, report, bundle);
-    else print(report, bundle, false);
+    await writePages(options, report, bundle);
+    if (html === undefined && markdown === undefined) print(report, bundle, false);
     return EXIT_CODE.done;
   } catch (thrown) {
     print(failedReport(randomUUID(), thrown), null, true);

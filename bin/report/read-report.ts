@@ -19,6 +19,8 @@ const LISTS: Readonly<Record<string, Shape>> = {
   findings: FINDING,
   warnings: { code: "", message: "" },
   notices: { severity: "", message: "" },
+  waits: { startedMs: 0, durationMs: 0, blockedBy: [] },
+  stalls: { startedMs: 0, durationMs: 0, sessions: 0, longestMs: 0, examples: [] },
   cuts: { migration: "", statement: 0, line: 0, reason: "" },
 };
 const DRIFTS: Readonly<Record<string, Shape>> = {

@@ -9,21 +9,19 @@ import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
-import { keepPage, provePage } from "../page.ts";
+import { keepPages, type PageOptions, provePages } from "../page.ts";
 import { isOneLog, printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
 import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
 /** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
-export interface RunOptions extends DatabaseOptions {
+export interface RunOptions extends DatabaseOptions, PageOptions {
   readonly action: "up" | "plan" | "status";
   readonly exitCode?: boolean;
   /** `plan`: whether the statements are shown as a whole. */
   readonly sql?: boolean;
   readonly verbose?: boolean;
-  /** The file for the report as a page; undefined without one. */
-  readonly html?: string;
   /** Whether only warnings and errors are printed. */
   readonly quiet?: boolean;
 }
@@ -62,7 +60,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const { report, ...made } =
     "report" in outcome ? outcome : { report: outcome, folder: null, bundle: null };
   print(report, made, options, told);
-  const page = await keepPage(options.html, report, made.bundle);
+  const page = await keepPages(options, report, made.bundle);
   // Connection and relay may still be open. They end with the process, and the server rolls back.
   if (ended instanceof Ending) ended.exit(report);
   return page ?? exitCodeFor(report, options.exitCode === true);
@@ -78,7 +76,7 @@ async function run(
   let bundle: Bundle | null = null;
   const secrets: string[] = [];
   try {
-    await provePage(options.html);
+    await provePages(options);
     project = await readProject(options, true);
     // Not before: what reading the project has to say would be drawn over.
     const shown = await displayOf(options);

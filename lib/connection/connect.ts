@@ -23,7 +23,7 @@ export interface ConnectOptions<Asked extends string = never> {
   /** See `SessionOptions`. */
   readonly opening: SessionOptions<Asked>["opening"];
   /** See `SessionOptions`. */
-  readonly onTurn?: (place: Whereabouts) => void;
+  readonly onTurn?: (place: Whereabouts | null) => void;
 }
 
 /**

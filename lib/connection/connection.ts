@@ -98,8 +98,8 @@ export interface SessionOptions<Asked extends string = never> {
   readonly deadline: number;
   /** Questions that go out with the login, one statement each, by name: their answers cost no round trip. */
   readonly opening: Readonly<Record<Asked, string>>;
-  /** Told whenever the server turns to another statement of a migration. Must not throw. */
-  readonly onTurn?: (place: Whereabouts) => void;
+  /** Told whenever the server turns to another statement of a migration, or to something else (null). Must not throw. */
+  readonly onTurn?: (place: Whereabouts | null) => void;
 }
 
 /** The database that answered. */

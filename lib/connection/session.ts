@@ -227,7 +227,7 @@ class Session<Asked extends string> implements Connection<Asked> {
 
   turnTo(place: Whereabouts | null): void {
     this.#notices.turnTo(place?.migration ?? null);
-    if (place !== null) this.#options.onTurn?.(place);
+    this.#options.onTurn?.(place);
   }
 
   notices(): readonly Notice[] {

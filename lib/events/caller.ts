@@ -48,7 +48,9 @@ export interface Call {
   readonly log: Log;
   /** Epoch ms by which the answer must have left. */
   readonly answerBy: number;
-  /** Reads the bundle. @throws MigratorError for a bundle that is missing or damaged */
+  /** Reads the bundle, once in a call. @throws MigratorError for a bundle that is missing or damaged */
+  bundle(): Promise<Dependencies["bundle"]>;
+  /** Reads of it what tells it from others. @throws MigratorError as `bundle` */
   bundleHashes(): Promise<BundleHashes>;
   /**
    * Reads where the database is, anew each time.

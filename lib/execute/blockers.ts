@@ -5,6 +5,18 @@ import { within } from "../wait.ts";
 /** Told for whom a session waits, at each look. */
 export type OnWait = (blockers: readonly SessionFacts[]) => void;
 
+/** The answer to one look. */
+export interface Look {
+  /** The sessions for which ours waits. */
+  readonly ahead: readonly SessionFacts[];
+  /** The sessions that wait for ours, 100 at the most. */
+  readonly behind: readonly SessionFacts[];
+  /** Time for which ours has waited, in ms; null where the server does not know it. */
+  readonly waitedMs: number | null;
+  /** The longest time for which one of those behind has waited, in ms. */
+  readonly longestMs: number | null;
+}
+
 /** The sessions that stand in the way of another one. */
 export interface Blockers {
   /** The sessions that it waited for at the last look. Empty when it did not wait, or once `stop` was called. */
@@ -26,6 +38,8 @@ export interface WatchOptions {
   /** Epoch ms after which nobody looks. */
   readonly deadline: number;
   readonly onWait?: OnWait;
+  /** Told what each look has seen, also where nobody waits. */
+  readonly onLook?: (look: Look) => void;
 }
 
 const MAX_INTERVAL_MS = 1_000;
@@ -42,10 +56,28 @@ const PREPARED = `select ${PREPARED_COLUMNS} from pg_catalog.pg_prepared_xacts p
     join pg_catalog.pg_locks x on x.virtualtransaction operator(pg_catalog.=) l.virtualtransaction and x.pid is null
     where l.granted and l.pid is null and x.transactionid operator(pg_catalog.=) p.transaction`;
 
-const QUESTION = `${SESSIONS}(pg_catalog.pg_blocking_pids($1::pg_catalog.int4))
+const AHEAD = `${SESSIONS}(pg_catalog.pg_blocking_pids($1::pg_catalog.int4))
   union all ${PREPARED} and exists (
     select from pg_catalog.pg_locks w where w.pid operator(pg_catalog.=) $1::pg_catalog.int4 and not w.granted
       and (w.relation operator(pg_catalog.=) l.relation or w.transactionid operator(pg_catalog.=) l.transactionid)))`;
+
+/** Of a crowd that waits a part is asked: each question for one of them stops the lock manager for a moment. */
+const BEHIND = `${SESSIONS}(array(select w.pid from (
+    select pid from pg_catalog.pg_locks where not granted and pid operator(pg_catalog.<>) $1::pg_catalog.int4 limit 100) w
+  where $1::pg_catalog.int4 operator(pg_catalog.=) any(pg_catalog.pg_blocking_pids(w.pid))))`;
+
+const QUESTION = `with s as (${AHEAD})
+  select s.*, false as "behind", ${waited("$1::pg_catalog.int4")} from s
+  union all select s.*, true, ${waited("s.pid")} from (${BEHIND}) s`;
+
+function waited(pid: string): string {
+  return `(select (extract(epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.min(t.waitstart))
+    operator(pg_catalog.*) 1000)::pg_catalog.int4
+    from pg_catalog.pg_locks t where not t.granted and t.pid operator(pg_catalog.=) ${pid}) as "waitedMs"`;
+}
+
+/** One row of the answer. */
+type Seen = SessionFacts & { readonly behind: boolean; readonly waitedMs: number | null };
 
 const NAMED = `pg_catalog.pg_class c on c.oid operator(pg_catalog.=) l.relation and $1::pg_catalog.text operator(pg_catalog.~) ('\\m' operator(pg_catalog.||) c.relname::pg_catalog.text operator(pg_catalog.||) '\\M')`;
 
@@ -71,7 +103,7 @@ export async function findHolders(
  */
 export function watchBlockers(
   connection: Connection,
-  { lockTimeoutMs, deadline, onWait }: WatchOptions,
+  { lockTimeoutMs, deadline, onWait, onLook }: WatchOptions,
 ): Blockers {
   const intervalMs = Math.min(lockTimeoutMs / 4, MAX_INTERVAL_MS);
   let present: readonly SessionFacts[] = [];
@@ -90,7 +122,9 @@ export function watchBlockers(
     });
 
   async function look(helper: Connection): Promise<void> {
-    present = await helper.query<SessionFacts>(QUESTION, [connection.backendPid]);
+    const seen = lookIn(await helper.query<Seen>(QUESTION, [connection.backendPid]));
+    present = seen.ahead;
+    onLook?.(seen);
     if (present.length === 0) return;
     lastSeen = present;
     onWait?.(present);
@@ -123,5 +157,20 @@ export function watchBlockers(
       over = true;
       wake();
     },
+  };
+}
+
+function lookIn(rows: readonly Seen[]): Look {
+  const of = (side: boolean) => rows.filter(({ behind }) => behind === side);
+  const longest = (side: boolean) =>
+    of(side).reduce<number | null>(
+      (most, { waitedMs }) => Math.max(most ?? 0, waitedMs ?? 0),
+      null,
+    );
+  const sessions = (side: boolean) =>
+    of(side).map(({ behind: _behind, waitedMs: _waitedMs, ...session }) => session);
+  return {
+    ...{ ahead: sessions(false), behind: sessions(true) },
+    ...{ waitedMs: longest(false), longestMs: longest(true) },
   };
 }

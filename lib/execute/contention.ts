@@ -10,7 +10,7 @@ import {
 } from "../postgres/activity.ts";
 import { LOCK_NOT_AVAILABLE } from "../postgres/errors.ts";
 import { backoffMs, pause } from "../wait.ts";
-import { type Blockers, findHolders, type OnWait, watchBlockers } from "./blockers.ts";
+import { type Blockers, findHolders, type Look, type OnWait, watchBlockers } from "./blockers.ts";
 
 /** The patience of a transaction with the locks of other sessions. */
 export interface Patience {
@@ -22,8 +22,15 @@ export interface Patience {
   /** Whether it is a statement that stands alone, outside any transaction. */
   readonly alone?: boolean;
   readonly onWait?: OnWait;
+  readonly onLook?: (look: Look) => void;
   /** Receives the watch, which says at any time for whom the transaction waits. */
-  onWatch?(blockers: Blockers): void;
+  onWatch?(watch: Watch): void;
+}
+
+/** The watch of a transaction, for those who stop it. */
+export interface Watch extends Pick<Blockers, "look"> {
+  /** Adds the sessions in the way at this moment to an error. */
+  named(error: unknown): unknown;
 }
 
 /** SQLSTATEs of a transaction that lost against other sessions and may win the next time. */
@@ -57,7 +64,10 @@ export async function retryOnContention<Result>(
   attempt: () => Promise<Result>,
 ): Promise<Result> {
   const blockers = watchBlockers(connection, patience);
-  patience.onWatch?.(blockers);
+  patience.onWatch?.({
+    look: blockers.look,
+    named: (error) => outOfTime(error, blockers.present()),
+  });
   try {
     for (let attempts = 1; ; attempts += 1) {
       try {
@@ -138,7 +148,7 @@ function nextPauseMs(
 }
 
 /** Adds the sessions in the way to the error of a run whose time ran out while it waited for them. */
-export function outOfTime(error: unknown, blockers: readonly SessionFacts[]): unknown {
+function outOfTime(error: unknown, blockers: readonly SessionFacts[]): unknown {
   if (blockers.length === 0 || !(error instanceof MigratorError)) return error;
   return new MigratorError(
     error.code,

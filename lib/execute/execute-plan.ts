@@ -19,6 +19,8 @@ import {
   type Executor,
 } from "./executor.ts";
 
+export { RunTimes } from "./run-times.ts";
+
 /** The outcome of a plan. Partial success is normal: committed steps stay. */
 export interface RunResult {
   readonly applied: readonly AppliedMigration[];

@@ -2,6 +2,7 @@ import type { Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
 import type { Warning } from "../errors.ts";
 import type { LedgerPlace } from "../target/target.ts";
+import type { MigrationTimes } from "./run-times.ts";
 
 /** One of the two ways to apply migrations. Both leave the same database and the same ledger rows. */
 export interface Executor {
@@ -42,7 +43,7 @@ export class BootstrapRefused extends Error {
 }
 
 /** A migration with a ledger row. */
-export interface AppliedMigration {
+export interface AppliedMigration extends MigrationTimes {
   readonly tag: string;
   readonly hash: string;
   readonly when: number;

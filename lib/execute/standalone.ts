@@ -78,8 +78,10 @@ async function send(unsettled: Unsettled, text: string): Promise<void> {
 
 async function sendAsIs(unsettled: Unsettled, text: string, before: Before | null): Promise<void> {
   const { alone, effect } = unsettled;
-  const { connection } = alone;
+  const { connection, migration, index } = alone;
   const number = effect.kind === "unknown" ? await transactionNumber(connection) : null;
+  // The record before it was at another place.
+  connection.turnTo({ migration: migration.tag, index });
   try {
     await connection.query(text);
   } catch (thrown) {

@@ -14,8 +14,6 @@ export type BundleSource = Bundle | (() => Bundle | Promise<Bundle>);
 /** A call with the parts that only the handler needs. */
 export interface HandlerCall extends Call {
   readonly moments: Moments;
-  /** Reads the bundle, once in a call. */
-  bundle(): Promise<Bundle>;
   /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
   giveUp: (reason: unknown) => Report;
 }

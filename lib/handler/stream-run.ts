@@ -1,3 +1,4 @@
+import { isHttpEvent, wantsPage } from "../events/http/event.ts";
 import type { Log } from "../log.ts";
 import { printableJson } from "../text.ts";
 import type { Answered, CallOptions } from "./handler.ts";
@@ -44,6 +45,7 @@ const GOING_ON: Prelude = {
  */
 export async function streamRun(call: StreamedCall): Promise<void> {
   const open = opener(call);
+  if (isHttpEvent(call.event) && wantsPage(call.event)) return await sendPage(call, open);
   const lines = startLines(call.stream, () => open(GOING_ON));
   const log = tellingLog(call.log, lines);
   const { report, answer } = await call.answer({
@@ -59,6 +61,19 @@ export async function streamRun(call: StreamedCall): Promise<void> {
   }
   if (answer.status === "rejected") throw answer.reason;
   lines.end();
+}
+
+/** Answers a browser, which gets a page and no lines. */
+async function sendPage(
+  { log, answer: answerCall }: StreamedCall,
+  open: ReturnType<typeof opener>,
+): Promise<void> {
+  const { answer } = await answerCall({ logFor: () => log });
+  if (answer.status === "rejected") throw answer.reason;
+  const http = httpAnswerIn(answer.value);
+  const sink = open(http ?? GOING_ON);
+  sink.write(http?.body ?? "");
+  sink.end();
 }
 
 /** Makes a log that also tells lines. A call that runs nothing has its own status, which a line before would take away. */

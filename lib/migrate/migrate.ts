@@ -179,7 +179,9 @@ async function attempt<Asked extends string>(
     ...{ requestId, deadline: progress.deadline, log, opening },
     ...{ reason: deadlinePassed(request), graceMs: CANCEL_GRACE_MS, dropBy },
     beforeCancel: (helper: Connection) => progress.lookForBlockers(helper),
-    onTurn: (place: Whereabouts) => {
+    onTurn: (place: Whereabouts | null) => {
+      progress.times?.turned(place);
+      if (place === null) return;
       const milestone = progress.reached(place);
       onProgress?.(milestone, place);
     },

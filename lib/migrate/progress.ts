@@ -3,10 +3,9 @@ import type { ReportedFinding } from "../bundle/finding.ts";
 import { openWarnings } from "../bundle/folder-warning.ts";
 import type { Connection, Rows, Whereabouts } from "../connection/connection.ts";
 import { MigratorError, STOPS, type Warning } from "../errors.ts";
-import type { Blockers } from "../execute/blockers.ts";
-import { outOfTime } from "../execute/contention.ts";
+import type { Watch } from "../execute/contention.ts";
 import { interruptedAt } from "../execute/error-place.ts";
-import type { RunResult } from "../execute/execute-plan.ts";
+import type { RunResult, RunTimes } from "../execute/execute-plan.ts";
 import { describeApplied } from "../execute/executor.ts";
 import { pendingFindings } from "../grade/grade-findings.ts";
 import { readRestorePoint } from "../history/history.ts";
@@ -46,7 +45,7 @@ export class Progress {
   /** The place in the migrations where the run is, or was last, before a connection was lost for example. */
   #place: Whereabouts | null = null;
   /** Tells for whom the run waits; null before the first migration. */
-  #blockers: Blockers | null = null;
+  #watch: Watch | null = null;
   /** Brings the facts up to date while a plan is being carried out. */
   #update: (() => void) | null = null;
   /**
@@ -54,6 +53,7 @@ export class Progress {
    * no other failure is followed by an attempt that could look.
    */
   #inDoubt = new Set<string>();
+  #times: RunTimes | null = null;
   #lastPid: number | null = null;
   #lostPid: number | null = null;
   /** Whether nobody knows what became of the last transaction. */
@@ -72,6 +72,11 @@ export class Progress {
   /** Epoch ms. In the past as soon as somebody else answers for the run, which then stops. */
   get deadline(): number {
     return this.#deadline;
+  }
+
+  /** Keeps the time of each statement and of each wait; null before there is any. */
+  get times(): RunTimes | null {
+    return this.#times;
   }
 
   get timings(): Omit<Timings, "totalMs"> {
@@ -109,7 +114,8 @@ export class Progress {
   facts(): RunFacts {
     const timings = { ...this.#timings, totalMs: Date.now() - this.#started };
     const facts = this.#upToDate();
-    return { ...facts, ...(this.#isUnknown ? { atomic: false } : {}), timings };
+    const times = this.#times?.told(facts.applied, facts.pending);
+    return { ...facts, ...times, ...(this.#isUnknown ? { atomic: false } : {}), timings };
   }
 
   #upToDate(): Facts {
@@ -144,6 +150,12 @@ export class Progress {
       if (running) this.#timings = { ...this.#timings, [name]: sum };
       running = false;
     };
+  }
+
+  /** From here on the times of statements and waits are kept, over all attempts. */
+  keepsTimes(Times: typeof RunTimes): RunTimes {
+    this.#times ??= new Times(() => Date.now() - this.#started);
+    return this.#times;
   }
 
   /** Does work, and adds its time to the time of such work. */
@@ -280,13 +292,13 @@ export class Progress {
   }
 
   /** Somebody watches for whom the run waits. */
-  watched(blockers: Blockers): void {
-    this.#blockers = blockers;
+  watched(watch: Watch): void {
+    this.#watch = watch;
   }
 
   /** Looks once more for whom the run waits. Never rejects. */
   async lookForBlockers(helper: Connection): Promise<void> {
-    await this.#blockers?.look(helper);
+    await this.#watch?.look(helper);
   }
 
   /** A plan is being carried out. @param soFar tells at any time how far it is */
@@ -336,7 +348,7 @@ export class Progress {
     this.#deadline = 0;
     this.#isUnknown ||= this.#update !== null;
     this.#connection?.abort();
-    return outOfTime(reason, this.#blockers?.present() ?? []);
+    return this.#watch?.named(reason) ?? reason;
   }
 
   /**

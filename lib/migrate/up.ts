@@ -2,6 +2,7 @@ import type { Bundle } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
 import type { Rows } from "../connection/connection.ts";
 import { type ErrorCode, MigratorError } from "../errors.ts";
+import type { OnWait } from "../execute/blockers.ts";
 import type { RunResult } from "../execute/execute-plan.ts";
 import { restorePointQuestion } from "../history/history.ts";
 import { readOnly } from "../ledger/denied.ts";
@@ -68,14 +69,20 @@ function planFrom(self: Attempt, answer: Rows, restorePoint: Rows): Planned {
 async function readUnderLock(self: Attempt): Promise<readonly [ledger: Rows, restorePoint: Rows]> {
   const { connection, request, target, progress, log } = self;
   progress.began("waiting for the migration lock");
+  const { RunTimes } = await import("../execute/execute-plan.ts");
+  const times = progress.keepsTimes(RunTimes);
+  const started = Date.now();
   const options = {
     ...{ timeoutMs: request.lockTimeoutMs, deadline: progress.deadline, log },
-    onWait: self.onWait,
+    onWait: (ahead: Parameters<OnWait>[0]) => {
+      times.saw({ ahead, behind: [], waitedMs: Date.now() - started, longestMs: null });
+      self.onWait(ahead);
+    },
     onHolder: (holder: string) => progress.began(`waiting for the migration lock of ${holder}`),
   };
   await endLostSession(self);
   const warnings = await progress.timed("lockMs", () =>
-    acquireLock(connection, target.ledger, options),
+    acquireLock(connection, target.ledger, options).finally(() => times.turned(null)),
   );
   progress.warned(warnings);
   progress.began("reading the ledger");
@@ -165,7 +172,8 @@ async function carryOut(
   plan: Plan,
   ledger: Ledger,
 ): Promise<RunResult["failure"]> {
-  const { executePlan } = await import("../execute/execute-plan.ts");
+  const { executePlan, RunTimes } = await import("../execute/execute-plan.ts");
+  const times = progress.keepsTimes(RunTimes);
   progress.began("preparing the ledger");
   const result = await executePlan(plan, {
     connection,
@@ -173,7 +181,8 @@ async function carryOut(
     mayFallBack: request.executor !== "drizzle",
     patience: {
       ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log, onWait },
-      onWatch: (blockers) => progress.watched(blockers),
+      onLook: (look) => times.saw(look),
+      onWatch: (watch) => progress.watched(watch),
     },
     onStart: (soFar) => progress.carriesOut(soFar),
   });

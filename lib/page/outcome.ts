@@ -34,6 +34,9 @@ function failed({ error, applied }: Report): Outcome {
   if (error?.code === "RUN_UNKNOWN") {
     return { tone: "bad", label: "unknown", sentence: "It is not known how the run ended." };
   }
+  if (error?.code === "NOT_FOUND") {
+    return { tone: "bad", label: "not found", sentence: "There is no such page." };
+  }
   const place = error?.statement == null ? "" : `, statement ${error.statement.index}`;
   const what = error?.migration == null ? "The run" : `${error.migration}${place}`;
   return { tone: "bad", label: "failed", sentence: `${what} failed${before}: ${error?.code}.` };

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import type { Bundle } from "../bundle/bundle.ts";
-import { fitReport } from "../report/fit.ts";
+import { fitReport, withoutStatementTimes } from "../report/fit.ts";
 import type { Report } from "../report/report.ts";
 import { failureSection } from "./failure.ts";
 import { Html, html } from "./html.ts";
@@ -24,13 +24,15 @@ export const MAX_PAGE_BYTES = 950_000;
 const SHORT_REPORT_BYTES = 120_000;
 
 /**
- * Makes the page of a report. One that would be too long loses its SQL, and then the entries that a short report loses.
+ * Makes the page of a report. One that would be too long loses its SQL, then the times of statements, and then the entries
+ * that a short report loses.
  * @param bundle the migrations, for their SQL and locks; null where it is not at hand
  */
 export function renderPage(report: Report, bundle: Bundle | null): string {
   const tries = [
     () => render(report, bundle),
     () => render(report, null),
+    () => render(withoutStatementTimes(report), null),
     () => render(fitReport(report, SHORT_REPORT_BYTES), null),
   ];
   let page = "";

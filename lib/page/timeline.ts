@@ -31,19 +31,24 @@ export function timelineSection(
   const modified = new Set(drift.modified.map(({ tag }) => tag));
   const late = new Set(drift.outOfOrder.map(({ tag }) => tag));
   const entries: readonly Entry[] = [
-    ...applied.map(({ tag, when, appliedAt, durationMs }) => {
+    ...applied.map((migration) => {
+      const { tag, when, appliedAt, durationMs } = migration;
       const isModified = modified.has(tag);
       const took = durationMs === null ? "" : duration(durationMs);
       const pill = isModified ? pillOf("open", "modified since") : pillOf("good", "applied");
-      return { when, markup: row(tag, [pill], times(when, appliedAt, took), statements.list(tag)) };
+      return {
+        when,
+        markup: row(tag, [pill], times(when, appliedAt, took), statements.list(migration)),
+      };
     }),
-    ...pending.map(({ tag, when, done, statements: count }) => {
+    ...pending.map((migration) => {
+      const { tag, when, done, statements: count } = migration;
       const pills = [
         done === 0 ? pillOf("open", "pending") : pillOf("bad", `half applied: ${done} of ${count}`),
         late.has(tag) ? pillOf("bad", "out of order") : null,
         modified.has(tag) ? pillOf("open", "modified since") : null,
       ];
-      return { when, markup: row(tag, pills, times(when), statements.list(tag, done)) };
+      return { when, markup: row(tag, pills, times(when), statements.list(migration)) };
     }),
     ...drift.unknown.map(({ name, hash, when, appliedAt }) => {
       const pill = pillOf("bad", "ahead: in no file");

@@ -1,91 +1,96 @@
 import type { Report } from "../report/report.ts";
 import { counted } from "../text.ts";
+import { Axis, type Span } from "./axis.ts";
 import { type Html, html } from "./html.ts";
 import { duration } from "./outcome.ts";
 import { openable, type Statements } from "./statements.ts";
+import { placedIn, spanOf, spansOf } from "./times.ts";
+import { waitingList } from "./waiting.ts";
 
-/** Width of a bar's drawing. The page stretches it. */
-const WIDTH = 1_000;
-/** A bar that can still be seen. */
-const LEAST = 3;
-/** Number of parts of the axis. */
-const PARTS = 4;
-const NICE = [1, 2, 2.5, 5, 10];
-
-interface Bar {
-  readonly fromMs: number;
-  readonly ms: number;
-}
+type Applied = Report["applied"][number];
+type Pending = Report["pending"][number];
 
 /** Shows the parts of a run and its migrations over time, in the order in which they came. */
 export function waterfallSection(report: Report, statements: Statements): Html | null {
-  const { applied, pending, timings, error } = report;
-  if (applied.length + pending.length === 0) return null;
-  const { connectMs, lockMs, planMs } = timings;
-  let clock = 0;
-  const next = (ms: number): Bar => {
-    clock += ms;
-    return { fromMs: clock - ms, ms };
-  };
-  const parts = [
-    ["connect", next(connectMs)],
-    ["migration lock", next(lockMs)],
-    ["plan", next(planMs)],
-  ] as const;
-  const ran = applied.map((migration) => ({ migration, bar: next(migration.durationMs ?? 0) }));
-  const axis = axisFor(Math.max(clock, timings.totalMs, 1));
+  const { applied, pending } = report;
+  if (applied.length + pending.length + report.waits.length === 0) return null;
+  const { phases, spans, endMs } = clockOf(report);
+  const axis = new Axis(Math.max(endMs, report.timings.totalMs, 1));
+  const show = { report, axis, statements };
   const rows = [
-    ...parts.map(([name, bar]) =>
-      openable(head("phase", html`<span class="dim">${name}</span>`, bar, axis), null),
-    ),
-    ...ran.map(({ migration: { tag, statements: count }, bar }) =>
-      openable(
-        head("good", named(tag, counted(count, "statement")), bar, axis),
-        statements.list(tag),
-      ),
-    ),
-    ...pending.map(({ tag, statements: count, done }) => {
-      const isFailed = error?.migration === tag;
-      const state = done === 0 ? counted(count, "statement") : `${done} of ${count} done`;
-      const label = isFailed ? "failed here" : "pending";
-      return openable(
-        plain(isFailed ? "bad" : "open", named(tag, state), label),
-        statements.list(tag, done),
-      );
-    }),
+    ...phases.map(([name, span]) => phaseRow(show, name, span)),
+    ...applied.map((migration, index) => appliedRow(show, migration, spans[index] ?? null)),
+    ...pending.map((migration) => pendingRow(show, migration)),
   ];
+  const isTimed = [...applied, ...pending].some(({ startedMs }) => startedMs !== undefined);
   return html`<section aria-labelledby="runs"><h2 id="runs">Over time</h2>
-<div class="row axis" aria-hidden="true"><span></span><span class="ticks">${ticks(axis)}</span><span></span></div>
+${axis.ticks}
 <ul class="rows">${rows}</ul>
-${statements.hasAny ? html`<p class="note">Who has to wait for a lock is by PostgreSQL’s documented locks: nothing of it was measured.</p>` : null}
+${waitingList(report)}
+${statements.hasAny ? html`<p class="note">The locks beside a statement are by PostgreSQL’s documentation.${isTimed ? " Who waited was seen by looking about once a second: shorter waits are not here." : ""}</p>` : null}
 </section>`;
 }
 
-function head(tone: string, name: Html, { fromMs, ms }: Bar, axisMs: number): Html {
-  const from = Math.min((fromMs / axisMs) * WIDTH, WIDTH - LEAST);
-  const width = Math.max((ms / axisMs) * WIDTH, LEAST);
-  const path = `M${from.toFixed(1)} 5h${width.toFixed(1)}`;
-  return html`<span class="name">${name}</span><svg class="bar ${tone}" viewBox="0 0 ${WIDTH} 10" preserveAspectRatio="none" aria-hidden="true"><path d="${path}"/></svg><span class="num">${duration(ms)}</span>`;
+/** The needs of a row. */
+interface Show {
+  readonly report: Report;
+  readonly axis: Axis;
+  readonly statements: Statements;
 }
 
-function plain(tone: string, name: Html, label: string): Html {
-  return html`<span class="name">${name}</span><span class="bar"></span><span class="pill ${tone}">${label}</span>`;
+/** Finds the place of everything in time. A report of an earlier version has no such places: there one follows the other. */
+function clockOf({ applied, pending, timings }: Report) {
+  let clock = 0;
+  const next = (ms: number): Span => {
+    clock += ms;
+    return { fromMs: clock - ms, ms };
+  };
+  const phases = [
+    ["connect", next(timings.connectMs)],
+    ["migration lock", next(timings.lockMs)],
+    ["plan", next(timings.planMs)],
+  ] as const;
+  const spans = applied.map((migration) => spanOf(migration) ?? next(migration.durationMs ?? 0));
+  const begun = pending.flatMap((migration) => spanOf(migration) ?? []);
+  const ends = [...spans, ...begun].map(({ fromMs, ms }) => fromMs + ms);
+  return { phases, spans, endMs: ends.reduce((most, each) => Math.max(most, each), clock) };
 }
 
-function named(tag: string, more: string): Html {
-  return html`<b>${tag}</b> <span class="dim">${more}</span>`;
-}
-
-/** The end of the axis: a round number in each of its parts. */
-function axisFor(ms: number): number {
-  const power = 10 ** Math.floor(Math.log10(ms / PARTS));
-  const step = NICE.find((each) => each * power * PARTS >= ms) ?? 10;
-  return step * power * PARTS;
-}
-
-function ticks(axisMs: number): readonly Html[] {
-  return Array.from(
-    { length: PARTS + 1 },
-    (_, index) => html`<span>${duration((axisMs / PARTS) * index)}</span>`,
+function phaseRow({ report, axis }: Show, name: string, span: Span): Html {
+  const isLock = name === "migration lock";
+  const waits = isLock ? spansOf(placedIn(report.waits, null)) : [];
+  return openable(
+    html`<span class="name"><span class="dim">${name}</span></span>${axis.bar("phase", span, waits)}<span class="num">${duration(span.ms)}</span>`,
+    null,
   );
+}
+
+function appliedRow(show: Show, migration: Applied, span: Span | null): Html {
+  const { tag, statements: count, durationMs } = migration;
+  const ms = durationMs ?? span?.ms ?? 0;
+  const head = html`${named(show, tag, counted(count, "statement"))}${barOf(show, "good", tag, span)}<span class="num">${duration(ms)}</span>`;
+  return openable(head, show.statements.list(migration, show.axis));
+}
+
+function pendingRow(show: Show, migration: Pending): Html {
+  const { tag, statements: count, done } = migration;
+  const span = spanOf(migration);
+  const isFailed = show.report.error?.migration === tag;
+  const state = done === 0 ? counted(count, "statement") : `${done} of ${count} done`;
+  const took = span === null ? "" : ` · ${duration(span.ms)}`;
+  const label = isFailed ? "failed here" : "pending";
+  const head = html`${named(show, tag, `${state}${took}`)}${barOf(show, isFailed ? "bad" : "open", tag, span)}<span class="pill ${isFailed ? "bad" : "open"}">${label}</span>`;
+  return openable(head, show.statements.list(migration, show.axis));
+}
+
+function barOf({ report, axis }: Show, tone: string, tag: string, span: Span | null): Html {
+  const waits = spansOf(placedIn(report.waits, tag));
+  const stalls = spansOf(placedIn(report.stalls, tag));
+  return axis.bar(tone, span, waits, stalls);
+}
+
+function named({ report }: Show, tag: string, more: string): Html {
+  const waitedMs = placedIn(report.waits, tag).reduce((sum, { durationMs }) => sum + durationMs, 0);
+  const waited = waitedMs === 0 ? "" : ` · waited ${duration(waitedMs)}`;
+  return html`<span class="name"><b>${tag}</b> <span class="dim">${more}${waited}</span></span>`;
 }

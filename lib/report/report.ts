@@ -16,6 +16,7 @@ import {
   type Warning,
 } from "../errors.ts";
 import type { AppliedMigration } from "../execute/executor.ts";
+import type { MigrationTimes, Stall, Wait } from "../execute/run-times.ts";
 import type { RestorePoint } from "../history/history.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
@@ -53,6 +54,10 @@ export interface Report {
   readonly findings: readonly ReportedFinding[];
   readonly warnings: readonly Warning[];
   readonly notices: readonly Notice[];
+  /** The times in which the run waited for other sessions, the first 100. */
+  readonly waits: readonly Wait[];
+  /** The times in which other sessions waited for the run, the first 100. They are seen about once a second. */
+  readonly stalls: readonly Stall[];
   /** `plan`: what commits together, in order. */
   readonly steps?: readonly ReportedStep[];
   /** `status`: the run that holds the migration lock at this moment; null without one. */
@@ -65,7 +70,7 @@ export interface Report {
 }
 
 /** A migration without a ledger row. */
-export interface PendingMigration {
+export interface PendingMigration extends MigrationTimes {
   readonly tag: string;
   readonly hash: string;
   readonly when: number;
@@ -158,6 +163,8 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   findings: [],
   warnings: [],
   notices: [],
+  waits: [],
+  stalls: [],
   timings: { totalMs: 0, connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 },
   roundTrips: 0,
 };

@@ -84,7 +84,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/postgres",
   ],
   "lib/events": ["lib/events/http", "lib/queued-runs", "lib/migrate", "lib/report"],
-  "lib/events/http": ["lib/events", "lib/queued-runs", "lib/migrate", "lib/report"],
+  "lib/events/http": ["lib/events", "lib/queued-runs", "lib/migrate", "lib/page", "lib/report"],
   "lib/handler": [
     "lib/events",
     "lib/events/http",

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { type Check, expectEqual, runTool, ToolMissing } from "./check.ts";
@@ -36,9 +37,17 @@ export function stepRun(file: string, stage: Stage): Check {
       const invoke = commands.filter((each: string) => each.startsWith("npx neon-migrate invoke"));
       expectEqual(invoke.length, 1);
       const { migrations } = await stage.deploy({ DATABASE_URL_SECRET: SECRET_ARN });
-      const command = String(invoke).replace("npx neon-migrate", COMMAND);
-      await runTool("sh", ["-c", command], { env: { ...stage.api.environment, ...env } });
+      const summary = join(stage.scratch, "summary.md");
+      const page = join(stage.scratch, "migrations.html");
+      const command = String(invoke)
+        .replace("npx neon-migrate", COMMAND)
+        .replace("migrations.html", page);
+      await runTool("sh", ["-c", command], {
+        env: { ...stage.api.environment, ...env, GITHUB_STEP_SUMMARY: summary },
+      });
       expectEqual(await migrations(), stage.bundle.migrations.length);
+      expectEqual(readFileSync(page, "utf8").startsWith("<!doctype html>"), true);
+      expectEqual(readFileSync(summary, "utf8").startsWith("## ✅"), true);
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Request } from "../../lib/request.ts";
 export function makeCall(context: InvocationContext, answerBy: number = Date.now() + 1_000): Call {
   return {
     ...{ context, log: silentLog, answerBy },
+    bundle: () => Promise.reject(new Error("This call has no bundle.")),
     bundleHashes: () => Promise.resolve({ whole: "nobody's", heads: [] }),
     target: () => Promise.reject(new Error("This call has no database.")),
     failed: (reason) => failedReport(context.awsRequestId, reason),

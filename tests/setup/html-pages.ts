@@ -22,13 +22,20 @@ const ledger = { schema: "drizzle", table: "__drizzle_migrations", format: "0.x"
 const timings = { totalMs: 4_210, connectMs: 180, lockMs: 40, planMs: 4, executeMs: 3_986 };
 
 function facts(count: number, statements: number): RunFacts {
-  const applied = Array.from({ length: count }, (_, index) => ({
-    tag: `${String(index).padStart(4, "0")}_step_${["users", "bookings", "invoices"][index % 3]}`,
-    hash: "0".repeat(64),
-    when: MADE + index * DAY_MS,
-    statements,
-    durationMs: 20 + ((index * 37) % 900),
-  }));
+  let startedMs = 224;
+  const applied = Array.from({ length: count }, (_, index) => {
+    const durationMs = 20 + ((index * 37) % 900);
+    const times = {
+      startedMs,
+      statementMs: Array.from({ length: statements }, () => Math.floor(durationMs / statements)),
+    };
+    startedMs += durationMs;
+    return {
+      tag: `${String(index).padStart(4, "0")}_step_${["users", "bookings", "invoices"][index % 3]}`,
+      hash: "0".repeat(64),
+      ...{ when: MADE + index * DAY_MS, statements, durationMs, ...times },
+    };
+  });
   const totalMs = applied.reduce((sum, { durationMs }) => sum + durationMs, 230);
   return {
     ...{ database, ledger, applied, executor: "drizzle", atomic: true, roundTrips: 3 },
@@ -41,6 +48,52 @@ export function successfulRun(count = 5, statements = 4): Report {
   return buildReport("5b0c9a9e", "applied", facts(count, statements));
 }
 
+/** A run that waited for others, and that others waited for. */
+export function waitingRun(text = "shop-api"): Report {
+  const { applied = [], ...rest } = facts(5, 4);
+  const second = "0001_step_bookings";
+  const session = (pid: number) => ({ pid, gid: null, application: text, role: text });
+  const later = applied.map((each, index) => {
+    const startedMs = (each.startedMs ?? 0) + (index === 0 ? 0 : 2_300);
+    return index === 1
+      ? { ...each, durationMs: 1_457, startedMs, statementMs: [14, 1_400, 14, 29] }
+      : { ...each, startedMs: startedMs + (index > 1 ? 1_400 : 0) };
+  });
+  return buildReport("5b0c9a9e", "applied", {
+    ...{ ...rest, applied: later, timings: { ...timings, totalMs: 4_760, executeMs: 4_530 } },
+    waits: [
+      { migration: null, statement: null, startedMs: 180, durationMs: 40, blockedBy: [session(7)] },
+      {
+        ...{ migration: second, statement: 2, startedMs: 258, durationMs: 3_600 },
+        blockedBy: [
+          { ...session(4_711), application: "psql" },
+          { pid: 0, gid: text, application: null, role: "owner" },
+        ],
+      },
+    ],
+    stalls: [
+      {
+        ...{ migration: second, statement: 2, startedMs: 900, durationMs: 2_980 },
+        ...{ sessions: 7, longestMs: 1_020, examples: [session(812), session(813)] },
+      },
+    ],
+  });
+}
+
+/** The same report as a version wrote it that knew neither the times of statements nor waits. */
+export function withoutTimes(report: Report): Report {
+  const without = <Entry extends Report["applied"][number] | Report["pending"][number]>({
+    startedMs: _startedMs,
+    statementMs: _statementMs,
+    ...rest
+  }: Entry) => rest;
+  return {
+    ...{ ...report, waits: [], stalls: [] },
+    applied: report.applied.map((each) => without(each)),
+    pending: report.pending.map((each) => without(each)),
+  };
+}
+
 /** A run whose third migration failed, with every list filled by this text. */
 export function failedRun(text = "duplicate key value violates unique constraint"): Report {
   const pending = [
@@ -48,8 +101,11 @@ export function failedRun(text = "duplicate key value violates unique constraint
       ...{ tag: `0002_${text}`, hash: "1".repeat(64), when: MADE, statements: 3 },
       done: 0,
       reasons: [text],
+      ...{ startedMs: 301, statementMs: [12, 3_580] },
     },
   ];
+  const session = { pid: 4_711, gid: text, application: text, role: text };
+  const place = { migration: text, statement: 1, startedMs: 301, durationMs: 9 };
   const error = new MigratorError("MIGRATION_FAILED", text, {
     ...{ migration: `0002_${text}`, sqlstate: "23505", detail: text, hint: text, where: text },
     statement: { index: 2, line: 4, column: 3, excerpt: `ALTER TABLE users -- ${text}` },
@@ -67,6 +123,8 @@ export function failedRun(text = "duplicate key value violates unique constraint
     findings: [{ ...finding, line: 1, column: 1, message: text, rewrite: text, evidence: text }],
     warnings: [{ code: "LEFTOVER", message: text }],
     notices: [{ severity: text, message: text, migration: text }],
+    waits: [{ ...place, blockedBy: [session, { ...session, gid: null }] }],
+    stalls: [{ ...place, sessions: 1, longestMs: 9, examples: [session] }],
     cuts: [{ migration: text, statement: 1, line: 1, reason: text }],
   });
 }

@@ -49,16 +49,21 @@ export interface HttpAnswer {
   readonly status: number;
   /** Beside the headers that every answer has. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: object | null;
+  /** A text goes out as it is. */
+  readonly body: object | string | null;
 }
 
 /** Puts an answer into the form that the caller's gateway reads. */
 export function httpAnswer(event: HttpEvent, { status, headers, body }: HttpAnswer): object {
-  const all = { "content-type": "application/json", "cache-control": "no-store", ...headers };
+  const all = {
+    ...{ "content-type": "application/json", "cache-control": "no-store", vary: "accept" },
+    ...headers,
+  };
   const multi = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, [value]]));
   const shape =
     isRecord(event.multiValueHeaders) && isLoadBalancer(event)
       ? { multiValueHeaders: multi }
       : { headers: all };
-  return { statusCode: status, ...shape, isBase64Encoded: false, body: printableJson(body) };
+  const text = typeof body === "string" ? body : printableJson(body);
+  return { statusCode: status, ...shape, isBase64Encoded: false, body: text };
 }

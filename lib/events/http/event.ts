@@ -46,6 +46,36 @@ export function queryOf(event: HttpEvent): Readonly<Record<string, unknown>> {
   return { ...asRecord(event.queryStringParameters), ...Object.fromEntries(all) };
 }
 
+/** Whether the answer is a page: somebody asks who prefers HTML. A call that takes anything prefers nothing. */
+export function wantsPage(event: HttpEvent): boolean {
+  return /^(?:GET|HEAD)$/.test(methodOf(event)) && prefersHtml(headerValues(event, "accept"));
+}
+
+/**
+ * Whether a caller prefers HTML to JSON (RFC 9110, section 12.5.1).
+ * @param values the values of every `Accept` header
+ */
+export function prefersHtml(values: readonly string[]): boolean {
+  const ranges = values.flatMap((value) => value.match(PARTS) ?? []);
+  return weightOf("text/html", ranges) > weightOf("application/json", ranges);
+}
+
+/** The weight that a caller gives to a kind of content. The range that says it most exactly counts. */
+function weightOf(kind: string, ranges: readonly string[]): number {
+  const weights = new Map(
+    ranges.map((range) => {
+      const [name = "", ...parameters] = range
+        .toLowerCase()
+        .split(";")
+        .map((each) => each.trim());
+      const weight = parameters.find((each) => each.startsWith("q="))?.slice(2);
+      return [name, Number(weight ?? 1)];
+    }),
+  );
+  const [exact, any] = [weights.get(kind), weights.get(kind.replace(/\/.*/, "/*"))];
+  return exact ?? any ?? weights.get("*/*") ?? 0;
+}
+
 /** The parts between commas. Commas and semicolons part preferences and parameters, but not within a quoted text. */
 const PARTS = /(?:"(?:[^"\\]|\\.)*"|[^",])+/g;
 

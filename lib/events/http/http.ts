@@ -1,12 +1,12 @@
 import { MigratorError } from "../../errors.ts";
-import { isRecord, namesTwice, parseJson } from "../../json.ts";
+import { asRecord, asText, isRecord, namesTwice, parseJson } from "../../json.ts";
 import { parseRequest, type Request, requestKey } from "../../request.ts";
 import { refuseUnknown } from "../../unknown-fields.ts";
 import type { Caller } from "../caller.ts";
 import { httpAnswer, reportAnswer } from "./answer.ts";
-import { type HttpEvent, isHttpEvent, methodOf, pathOf, queryOf } from "./event.ts";
+import { type HttpEvent, isHttpEvent, methodOf, pathOf, queryOf, wantsPage } from "./event.ts";
 
-type Route = "/migrations" | "/migrations/plan";
+type Route = "/" | "/migrations" | "/migrations/plan";
 
 /** The end of a path. A stage or a base path may stand before it. */
 const ROUTE = /\/migrations(\/plan)?\/*$/;
@@ -14,10 +14,12 @@ const ROUTE = /\/migrations(\/plan)?\/*$/;
 const ACTIONS: ReadonlyMap<string, Request["action"]> = new Map([
   ["POST /migrations", "up"],
   ["GET /migrations", "status"],
+  ["GET /", "status"],
   ["GET /migrations/plan", "plan"],
 ]);
 
 const ALLOWED: Readonly<Record<Route, string>> = {
+  "/": "GET",
   "/migrations": "GET, POST",
   "/migrations/plan": "GET",
 };
@@ -30,9 +32,12 @@ export function http(event: unknown): Caller | null {
   return {
     source: "http",
     request: () => httpRequest(event),
-    respond({ report }) {
+    async respond({ report, call }) {
       if (report === null) return httpAnswer(event, { status: 204, headers: {}, body: null });
-      return httpAnswer(event, reportAnswer(report, ALLOWED[routeOf(event) ?? "/migrations"]));
+      const answer = reportAnswer(report, ALLOWED[routeOf(event) ?? "/migrations"]);
+      if (!wantsPage(event)) return httpAnswer(event, answer);
+      const { pageAnswer } = await import("./page-answer.ts");
+      return httpAnswer(event, await pageAnswer(event, report, { call, answer }));
     },
   };
 }
@@ -66,9 +71,17 @@ export function httpRequest(event: HttpEvent): Request {
 }
 
 function routeOf(event: HttpEvent): Route | null {
-  const found = ROUTE.exec(pathOf(event));
-  if (found === null) return null;
+  const path = pathOf(event);
+  const found = ROUTE.exec(path);
+  // Whoever does not ask for a page there may be a health check, which must not wake a database.
+  if (found === null) return wantsPage(event) && isRoot(event, path) ? "/" : null;
   return found[1] === undefined ? "/migrations" : "/migrations/plan";
+}
+
+/** Whether a path is the root. Some gateways put the stage before it. */
+function isRoot({ requestContext }: HttpEvent, path: string): boolean {
+  const bare = path.replace(/\/+$/, "");
+  return bare === "" || bare === `/${asText(asRecord(requestContext).stage)}`;
 }
 
 /** The fields of the body. A field of ours in the query is refused: left alone, `POST …?action=plan` would apply. */

@@ -30,6 +30,20 @@ describe("report", () => {
   const run = JSON.stringify(successfulRun());
   const failure = JSON.stringify(failedRun());
 
+  test("adds the report as Markdown to a file", async () => {
+    const file = await kept("failed.json", failure);
+    const summary = await kept("summary.md", "# Before\n");
+
+    const { exitCode, stdout, stderr } = await neonMigrate([
+      ...["report", file, "--markdown", summary],
+    ]);
+
+    expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    expect(await readFile(summary, "utf8")).toMatch(
+      /^# Before\n## ❌ 0002[\s\S]*MIGRATION&#95;FAILED/,
+    );
+  });
+
   test.each([
     ["a report", run, "5 migrations applied"],
     ["a report of a failed run", failure, "MIGRATION_FAILED"],

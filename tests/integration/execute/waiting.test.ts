@@ -361,6 +361,7 @@ describe("a prepared transaction in the way", () => {
       const quoted = `'${gid.replace("'", "''")}'`;
       await database.sqlAsOwner(`${PREPARE} ${quoted}`);
 
+      const deadline = Date.now() + LONG_MS;
       const running = observedRun(scene, [statement], {
         ddlLockTimeoutMs: 400,
         timeoutMs: LONG_MS,
@@ -374,7 +375,7 @@ describe("a prepared transaction in the way", () => {
         await clock.advance(LONG_MS);
       } else {
         await clock.until(() => running.seen.length > 0, 10);
-        await clock.advance(LONG_MS - 1_400);
+        await clock.advance(deadline - Date.now() - 1_400);
       }
       const report = await clock.run(running.report);
       const left = await indexes();

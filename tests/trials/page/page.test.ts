@@ -14,11 +14,13 @@ import {
   failedRun,
   HOSTILE,
   successfulRun,
+  waitingRun,
 } from "../../setup/html-pages.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const PAGES: readonly (readonly [string, Report])[] = [
   ["a run that ended well", successfulRun()],
+  ["a run that waited", waitingRun()],
   ["a run that failed", failedRun()],
   ["a database with drift", driftedStatus()],
 ];
@@ -85,6 +87,21 @@ describe.each(PAGES)("the page of %s", (_name, report) => {
     expect(noise).toEqual([]);
     await close();
   });
+});
+
+test("draws a statement on the axis of its migration, and its waits in a colour of their own", async () => {
+  const { page, close } = await openReport(waitingRun());
+  await page.locator("summary", { hasText: "0001_step_bookings" }).click();
+
+  const bars = page.locator("ul.rows > li:nth-child(5) svg");
+  const [migration, statement] = [await bars.nth(0).boundingBox(), await bars.nth(1).boundingBox()];
+  const strokes = await page.evaluate(
+    "[...document.querySelectorAll('ul.rows > li:nth-child(5) summary path')].map((each) => getComputedStyle(each).stroke)",
+  );
+
+  expect(statement).toMatchObject({ x: migration?.x, width: migration?.width });
+  expect(new Set(Array.isArray(strokes) ? strokes : []).size).toBe(3);
+  await close();
 });
 
 test("is dark where its reader wants that, and light on paper all the same", async () => {

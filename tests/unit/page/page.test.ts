@@ -2,13 +2,24 @@ import { createHash } from "node:crypto";
 import { type DefaultTreeAdapterTypes, defaultTreeAdapter, parse } from "parse5";
 import { describe, expect, test } from "vitest";
 import { MAX_PAGE_BYTES, renderPage } from "../../../lib/page/page.ts";
+import type { Report } from "../../../lib/report/report.ts";
 import {
   bundleFor,
   driftedStatus,
   failedRun,
   HOSTILE,
   successfulRun,
+  waitingRun,
+  withoutTimes,
 } from "../../setup/html-pages.ts";
+
+/** A run of so many migrations, with as many waits as a report holds. */
+function stalledRun(count: number): Report {
+  const { waits, stalls } = waitingRun();
+  const many = <Entry>(list: readonly Entry[]) =>
+    Array.from({ length: 100 }, () => list.slice(-1)).flat();
+  return { ...successfulRun(count, 40), waits: many(waits), stalls: many(stalls) };
+}
 
 type Node = DefaultTreeAdapterTypes.Node;
 
@@ -106,6 +117,40 @@ describe("a page", () => {
     expect(text).toContain("ACCESS EXCLUSIVE on bookings: reads and writes wait");
   });
 
+  test("of a run shows when each statement ran, and who waited for whom", () => {
+    const report = waitingRun();
+    const page = renderPage(report, null);
+    const { text } = seenIn(page);
+
+    expect(text).toContain("4 statements · waited 3.60 s");
+    expect(text).toContain("0001_step_bookings, statement 2 waited 3.60 s, from 258 ms on, for:");
+    expect(text).toContain("psql pid 4711, role shop-api");
+    expect(text).toContain("the prepared transaction shop-api role owner");
+    expect(text).toContain("Outside of the migrations the run waited 40 ms");
+    expect(text).toContain("Up to 7 other sessions waited for the run for 2.98 s");
+    expect(page.match(/<p class=[dt]>/g)).toHaveLength(20);
+    // The axis ends at 6 s: 0001 began at 2.544 s, and its second statement took from 2.558 s to 3.958 s.
+    expect(page).toContain('<path d="M424 5h242.8"/><path class="w" d="M43 5h600"/>');
+    expect(page).toContain('<path d="M426.3 5h233.3"/>');
+  });
+
+  test("of a failed run shows how far each migration came", () => {
+    const { text } = seenIn(renderPage(failedRun(), bundleFor(failedRun())));
+
+    expect(text).toContain("3 statements · 3.59 s");
+    expect(text).toMatch(/3\.58 sALTER TABLE bookings ADD COLUMN c1[^\n]*failed here/);
+  });
+
+  test("of a report without such times has the migrations one after the other", () => {
+    const report = withoutTimes(waitingRun());
+    const page = renderPage(report, null);
+
+    expect(seenIn(page).errors).toEqual([]);
+    // Connect, lock and plan took 224 ms, and the first migration 20 ms: here the axis ends at 6 s, too.
+    expect(page).toContain('<path d="M37.3 5h3.3"/>');
+    expect(page).not.toMatch(/<p class=[dt]>|Who waited/);
+  });
+
   test("hides the passwords in the SQL of a bundle", () => {
     const report = successfulRun(1, 1);
     const page = renderPage(report, bundleFor(report, "x'; CREATE ROLE r PASSWORD 'geheim99"));
@@ -115,6 +160,7 @@ describe("a page", () => {
 
   test.each([
     ["of 300 migrations and 4,000 statements", successfulRun(300, 14), true],
+    ["of 500 migrations that others waited for", stalledRun(500), false],
     ["whose SQL is too long", successfulRun(50, 1_000), false],
     ["of a million characters that are escaped", failedRun("&".repeat(100_000)), false],
   ])("%s is short", (_name, report, hasSql) => {

@@ -38,6 +38,21 @@ describe("a report for a caller with a limit", () => {
     ]);
   });
 
+  test("loses the times of single statements first, and nothing else", () => {
+    const { pending } = reportOf(200);
+    const times = { startedMs: 1, statementMs: Array.from({ length: 2_000 }, () => 12_345) };
+    const report = buildReport("size", "planned", {
+      pending: pending.map((each) => ({ ...each, ...times })),
+    });
+
+    const fitted = expectReport(JSON.parse(JSON.stringify(fitReport(report, 100_000))));
+
+    expect(fitted.pending).toEqual(pending.map((each) => ({ ...each, startedMs: 1 })));
+    expect(fitted.warnings).toEqual([
+      { code: "REPORT_SHORTENED", message: expect.stringContaining("times of single statements") },
+    ]);
+  });
+
   test("fits also where one notice is too long", () => {
     const report = fitReport(reportOf(1, 7_000_000));
 

@@ -16,7 +16,7 @@ import { addHelp } from "./help.ts";
 import { addInit } from "./init/options.ts";
 import { addInvoke } from "./invoke/options.ts";
 import { addLocal } from "./local/options.ts";
-import { exitCodeWhenPending, withDatabase, withRequest } from "./options.ts";
+import { exitCodeWhenPending, withDatabase, withLimits, withRequest } from "./options.ts";
 import { adviceOn } from "./other-verbs.ts";
 import { addReport } from "./report/options.ts";
 import type { RunOptions } from "./run/command.ts";
@@ -64,6 +64,9 @@ export function createProgram(end: (exitCode: number) => void): Command {
     .option("--sql", "show the statements as a whole", false)
     .addOption(exitCodeWhenPending());
   add("status", "say what is applied and pending, and which run is under way");
+  withLimits(
+    add("rehearse", "apply what is pending on a new Neon branch, and say what would stand still"),
+  ).option("--keep", "keep the branch for a look at it; it expires after 6 hours", false);
   addInvoke(program, end);
   addReport(program, end);
   addInit(program, end);

@@ -57,6 +57,21 @@ const HELP: Readonly<Record<string, HelpText>> = {
     environment: PROJECT,
     page: "reference/cli.md",
   },
+  rehearse: {
+    examples: [
+      ["rehearse", "on a branch of the database that .env names, which is deleted afterwards"],
+      ["rehearse --limit-blocked-ms 2000", "end with 1 where a table stands still for longer"],
+    ],
+    environment: {
+      ...PROJECT,
+      NEON_API_KEY:
+        "a key of Neon's API, best one of the project alone; or one of the two that hold it:",
+      NEON_API_KEY_SECRET: "a secret of Secrets Manager",
+      NEON_API_KEY_PARAMETER: "a parameter of SSM",
+      NEON_PROJECT_ID: "the project of the database",
+    },
+    page: "how-to/rehearse-before-deploying.md",
+  },
   invoke: {
     examples: [
       ["invoke shop-migrations", "apply, in the function's network and with its rights"],

@@ -40,6 +40,7 @@ export function withJson(command: Command): Command {
 /** The options that mean nothing for an action. They are taken, so that a script may hand all commands the same. */
 const MEANINGLESS: Readonly<Record<string, readonly string[]>> = {
   plan: ["--ddl-lock-timeout-ms", "--lock-timeout-ms"],
+  rehearse: ["--lock-timeout-ms"],
   status: [
     ...["--transaction", "--out-of-order", "--modified", "--ahead", "--executor"],
     ...["--ddl-lock-timeout-ms", "--lock-timeout-ms"],
@@ -118,6 +119,15 @@ export function exitCodeWhenPending(): Option {
   return new Option("--exit-code", "exit with 3 when something is pending").default(false);
 }
 
+/** Adds the limits of a rehearsal. */
+export function withLimits(command: Command): Command {
+  const limit = (name: string, key: string, description: string) =>
+    duration(name, key, description, "rehearsalLimits");
+  return command
+    .addOption(limit("limit-blocked-ms", "blockedMs", "fail where a table stands still for longer"))
+    .addOption(limit("limit-total-ms", "totalMs", "fail where the statements take longer"));
+}
+
 /** Makes an option with a closed set of values. */
 export function choice(flag: string, choices: readonly string[], description: string): Option {
   return new Option(`${flag} <${choices.join("|")}>`, description).choices(choices);
@@ -138,13 +148,16 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   ),
 };
 
-/** Makes an option for a duration. `parseRequest` holds its limits, as for every other caller. */
-export function duration(name: string, key: string, description: string): Option {
+/**
+ * Makes an option for a duration. `parseRequest` holds its limits, as for every other caller.
+ * @param within the field that holds the key; default: the request itself
+ */
+export function duration(name: string, key: string, description: string, within?: string): Option {
   const otherwise = DEFAULTS[key] ?? "no limit";
   return new Option(`--${name} <ms>`, `${description} (default: ${otherwise})`).argParser(
     (value: string) => {
       try {
-        parseRequest({ [key]: value });
+        parseRequest(within === undefined ? { [key]: value } : { [within]: { [key]: value } });
         return value;
       } catch (thrown) {
         if (!(thrown instanceof MigratorError)) throw thrown;

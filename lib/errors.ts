@@ -51,6 +51,11 @@ export const ERROR_CODES = [
   "READ_ONLY",
   "CONNECTION_LOST",
   "POOLED_CONNECTION",
+  // the rehearsal
+  "REHEARSAL_UNAVAILABLE",
+  "REHEARSAL_UNSAFE",
+  "REHEARSAL_LIMIT",
+  "REHEARSAL_STALE",
   // the lock and the ledger
   "LOCKED",
   "LOCK_LOST",

@@ -4,10 +4,10 @@ import { quoted } from "./text.ts";
 /** The request of a caller, in the same words for every kind of call. */
 export interface Request {
   /**
-   * `up` applies the pending migrations; `plan` reports the work of `up`; `status` reports the present state.
-   * Default: `up`.
+   * `up` applies the pending migrations; `plan` reports the work of `up`; `status` reports the present state; `rehearse`
+   * applies on a new branch of production, and touches nothing else. Default: `up`.
    */
-  readonly action: "up" | "plan" | "status";
+  readonly action: "up" | "plan" | "status" | "rehearse";
   /** One transaction for all, or one per migration. Default: `auto`, one for all. */
   readonly transaction: "auto" | "all" | "each";
   /** Treatment of a pending migration that is older than the newest applied one. Default: `error`. */
@@ -26,16 +26,32 @@ export interface Request {
   readonly timeoutMs: number | null;
   /** Whether a failed run throws, or returns its report. Direct invocation only. Default: `throw`. */
   readonly onFailure: "throw" | "return";
+  /**
+   * `up`: whether the migrations are rehearsed before. `first`: they are applied only where that went well. `try`: also where
+   * Neon's API could not be had. Default: `off`.
+   */
+  readonly rehearsal: "off" | "first" | "try";
+  /** The most that a rehearsal may show. Default: no limit. */
+  readonly rehearsalLimits: RehearsalLimits;
+}
+
+/** The most that a rehearsal may show, in ms; null: no limit. */
+export interface RehearsalLimits {
+  /** For how long reads or writes of a table stand still. */
+  readonly blockedMs: number | null;
+  /** For how long all statements take. */
+  readonly totalMs: number | null;
 }
 
 const CHOICES = {
-  action: ["up", "plan", "status"],
+  action: ["up", "plan", "status", "rehearse"],
   transaction: ["auto", "all", "each"],
   outOfOrder: ["error", "apply"],
   modified: ["warn", "error"],
   ahead: ["warn", "error"],
   executor: ["auto", "drizzle", "statements"],
   onFailure: ["throw", "return"],
+  rehearsal: ["off", "first", "try"],
 } as const;
 
 /** The longest duration that a request may name: 24 h. */
@@ -47,6 +63,7 @@ export const REQUEST_KEYS: readonly string[] = [
   "lockTimeoutMs",
   "ddlLockTimeoutMs",
   "timeoutMs",
+  "rehearsalLimits",
 ];
 
 /**
@@ -79,7 +96,14 @@ export function parseRequest(value: unknown): Request {
     ddlLockTimeoutMs: duration(fields, "ddlLockTimeoutMs", 1) ?? 2_000,
     timeoutMs: duration(fields, "timeoutMs", 1),
     onFailure: choice(fields, "onFailure", "throw"),
+    rehearsal: choice(fields, "rehearsal", "off"),
+    rehearsalLimits: limits(fields),
   };
+}
+
+/** Whether a request needs a branch of production. */
+export function isRehearsed({ action, rehearsal }: Request): boolean {
+  return action === "rehearse" || (action === "up" && rehearsal !== "off");
 }
 
 /** Returns the field that a name stands for, in any spelling; undefined for any other name. */
@@ -129,6 +153,25 @@ function duration(fields: object, key: string, least: number): number | null {
     throw refused(key, value, `a whole number of milliseconds from ${least} to ${MAX_DURATION_MS}`);
   }
   return number;
+}
+
+function limits(fields: object): RehearsalLimits {
+  const value = own(fields, "rehearsalLimits") ?? {};
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw refused(
+      "rehearsalLimits",
+      value,
+      `an object such as {"blockedMs":2000,"totalMs":600000}`,
+    );
+  }
+  const unknown = Object.keys(value).find((key) => !["blockedMs", "totalMs"].includes(key));
+  if (unknown !== undefined) {
+    throw new MigratorError(
+      "REQUEST_INVALID",
+      `The request's rehearsalLimits has ${quoted(unknown)}. Its fields are blockedMs and totalMs.`,
+    );
+  }
+  return { blockedMs: duration(value, "blockedMs", 0), totalMs: duration(value, "totalMs", 0) };
 }
 
 function own(fields: object, key: string): unknown {

@@ -8,6 +8,8 @@ export interface Greeting {
   /** The environment variables by which a shell reaches all of it. */
   readonly variables: Readonly<Record<string, string>>;
   readonly functionUrl: string;
+  /** The connection string for tools that know nothing of `hostaddr`. */
+  readonly plainUrl: string;
   readonly serverLog: string;
 }
 
@@ -17,10 +19,11 @@ export function greeting({
   migrations,
   variables,
   functionUrl,
+  plainUrl,
   serverLog,
 }: Greeting): string {
   const exports = Object.entries(variables).map(([name, value]) => `  export ${name}=${value}`);
-  return `PostgreSQL 18, a relay that behaves like Neon's proxy, and a Lambda function with the ${migrations} of ${folder} are up.
+  return `PostgreSQL 18, stand-ins for Neon's proxy and Neon's API, and a Lambda function with the ${migrations} of ${folder} are up.
 Ctrl-C ends them and deletes the data. In another terminal:
 
 ${exports.join("\n")}
@@ -29,6 +32,13 @@ From this machine to the database:
 
   npx neon-migrate up --folder ${folder}
   psql "$DATABASE_URL"
+
+The host of $DATABASE_URL is an endpoint of the project, which nobody but the relay and the API knows; \`hostaddr\` leads psql here.
+A tool that does not read it, such as drizzle-kit, takes ${plainUrl}
+
+By Neon's API, of which each branch is a PostgreSQL of its own:
+
+  curl -H "authorization: Bearer $NEON_API_KEY" "$NEON_API_URL/projects/$NEON_PROJECT_ID/branches"
 
 By the function, as a pipeline does it:
 

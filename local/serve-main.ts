@@ -4,7 +4,7 @@ import { serve } from "./serve.ts";
 
 const USAGE = `usage: npm run local [-- <folder>]
 
-Runs a PostgreSQL, a relay and the function with the folder's migrations (drizzle) until Ctrl-C.`;
+Runs a PostgreSQL, Neon's API, a relay and the function with the folder's migrations (drizzle) until Ctrl-C.`;
 
 const folder = readCommandLine(
   { usage: USAGE, config: { allowPositionals: true } },

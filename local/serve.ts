@@ -10,7 +10,7 @@ import { startFunctionUrl } from "./function-url/function-url.ts";
 import { type Greeting, greeting } from "./instructions.ts";
 import { startLambda } from "./lambda/lambda.ts";
 import { startLambdaService } from "./lambda/service.ts";
-import { type LocalPostgres, startPostgres } from "./postgres/postgres.ts";
+import { type LocalNeon, startNeon } from "./neon/neon.ts";
 import { startRelay } from "./relay/relay.ts";
 
 /** What is served, and with which handler. */
@@ -24,7 +24,7 @@ export interface Served {
 }
 
 /**
- * Runs a PostgreSQL, a relay and the function with a folder's migrations until Ctrl-C. Prints what to export and to call on
+ * Runs a PostgreSQL for each branch of a project, Neon's API, a relay and the function with a folder's migrations until Ctrl-C. Prints what to export and to call on
  * standard output, and everything else on standard error.
  * @throws MigratorError for a folder that does not compile
  * @throws Error where PostgreSQL's programs are not installed, with the line that installs them
@@ -36,17 +36,17 @@ export async function serve({ folder, ledger, build }: Served): Promise<void> {
     isEnding = true;
   });
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
-  let postgres: LocalPostgres | undefined;
+  let neon: LocalNeon | undefined;
   try {
     const bundle = await compileBundle(folder);
     const handler = build === undefined ? undefined : join(scratch, "handler");
     if (handler !== undefined) await build?.(handler);
     console.error("PostgreSQL is being started …");
-    postgres = await startPostgres();
+    neon = await startNeon({ domain: "eu-central-1.neon.test" });
     const asset = join(scratch, "asset");
     await writeAsset(bundle, asset, handler);
     const migrations = counted(bundle.migrations.length, "migration");
-    const stop = await start(postgres, asset, { folder, migrations, ledger });
+    const stop = await start(neon, asset, { folder, migrations, ledger });
     await ended;
     console.error("Ending …");
     await stop();
@@ -54,7 +54,7 @@ export async function serve({ folder, ledger, build }: Served): Promise<void> {
     // A terminal sends its signal to the programs of PostgreSQL, too.
     if (!isEnding) throw thrown;
   } finally {
-    await postgres?.stop();
+    await neon?.stop();
     rmSync(scratch, { recursive: true });
   }
   console.error("Everything has ended, and the data is deleted.");
@@ -62,23 +62,27 @@ export async function serve({ folder, ledger, build }: Served): Promise<void> {
 
 /** Starts everything but the database. @returns a function that ends it */
 async function start(
-  postgres: LocalPostgres,
+  neon: LocalNeon,
   handlerDirectory: string,
   { ledger, ...of }: Pick<Greeting, "folder" | "migrations"> & Pick<Served, "ledger">,
 ): Promise<() => Promise<void>> {
-  const owner = await postgres.admin.createRole("neondb_owner");
-  await postgres.admin.createDatabase("neondb", { owner: owner.name });
-  const { host, port } = postgres;
-  const relay = await startRelay({ target: { host, port }, mode: "neon" });
-  const databaseUrl = postgres.url("neondb", owner);
+  const databaseUrl = neon.productionUrl;
+  const { port, url: plainUrl, serverLog } = neon.branch("main");
+  const target = { host: "127.0.0.1", port };
+  const route = (host: string) => neon.route(host) ?? (host === target.host ? target : null);
+  const relay = await startRelay({ target, mode: "neon", route });
   const [secrets, service] = await Promise.all([startSecrets(), startLambdaService()]);
   secrets.set("shop/database-url", databaseUrl);
+  secrets.set("shop/neon-api-key", neon.apiKey);
   const lambda = startLambda({
     handlerDirectory,
     environment: {
       ...secrets.environment,
       ...service.environment,
       DATABASE_URL_SECRET: "shop/database-url",
+      NEON_API_URL: neon.url,
+      NEON_API_KEY_SECRET: "shop/neon-api-key",
+      NEON_PROJECT_ID: neon.projectId,
       NEON_WS_PROXY: relay.address,
       ...(ledger === undefined ? {} : { LEDGER_SCHEMA: ledger.schema, LEDGER_TABLE: ledger.table }),
     },
@@ -88,10 +92,10 @@ async function start(
   const variables = {
     DATABASE_URL: databaseUrl,
     NEON_WS_PROXY: relay.address,
+    ...neon.environment,
     ...service.environment,
   };
-  const serverLog = join(postgres.directory, "server.log");
-  console.log(greeting({ ...of, variables, functionUrl: functionUrl.url, serverLog }));
+  console.log(greeting({ ...of, variables, functionUrl: functionUrl.url, plainUrl, serverLog }));
   return async () => {
     for (const part of [functionUrl, service, lambda, secrets, relay]) await part.stop();
   };

@@ -6,6 +6,8 @@ import { REQUEST_KEYS } from "../../lib/request.ts";
  */
 export function inFlags(text: string): string {
   return text
+    .replaceAll("rehearsalLimits.blockedMs", "--limit-blocked-ms")
+    .replaceAll("rehearsalLimits.totalMs", "--limit-total-ms")
     .replace(ASKED, (_, key: string) => flagOf(key))
     .replace(CHOSEN, (_, key: string, value: string) => `${flagOf(key)} ${value}`)
     .replace(NAMED, flagOf)

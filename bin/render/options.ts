@@ -3,7 +3,7 @@ import type { Bundle } from "../../lib/bundle/bundle.ts";
 
 /** What a renderer of reports needs beside the report. */
 export interface RenderOptions {
-  readonly action: "up" | "plan" | "status";
+  readonly action: "up" | "plan" | "status" | "rehearse";
   /** The folder of the migrations' files, for `file:line:column`; null where no file is at hand, as in Lambda. */
   readonly folder: string | null;
   /** The bundle, for the line of an error as its file has it; null where the folder could not be compiled. */

@@ -15,6 +15,8 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "lock.abandoned-session-ended": ({ pid }) => `Ended the abandoned session ${pid} of another run.`,
   statement: ({ migration, done, total }) =>
     `${done} of ${total} statements done, now in ${migration}.`,
+  "rehearsal.branch": ({ branch }) => `Made the branch ${branch}. Waiting until it is ready.`,
+  "rehearsal.ready": () => "The branch is ready.",
   "transaction.retry": () => "Others use the tables. Trying again.",
   "executor.fallback": () =>
     "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",

@@ -13,6 +13,7 @@ import type { RenderOptions } from "./options.ts";
 import { migrationOf, planLines, remarksOn } from "./plan.ts";
 import { indented, lineTexts, printableTexts } from "./printable.ts";
 import { whoApplies, whyCut } from "./reasons.ts";
+import { rehearsalLines } from "./rehearsal.ts";
 import { minute, rowName, statusLines } from "./status.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -57,6 +58,9 @@ function bodyLines(
   const prose = (text: string) => wrapped(text, options.width);
   const { applied, pending, drift } = report;
   if (action === "status") return statusLines(report, options);
+  if (action === "rehearse" && report.rehearsal != null) {
+    return rehearsalLines(report.rehearsal, options);
+  }
   if (action === "plan" && error !== undefined && isRefusal(error)) {
     return refusedLines(report, error, options);
   }

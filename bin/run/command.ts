@@ -4,7 +4,7 @@ import { createLog } from "../../lib/log.ts";
 import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
-import { parseRequest } from "../../lib/request.ts";
+import { parseRequest, type Request } from "../../lib/request.ts";
 import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
@@ -15,9 +15,14 @@ import { type Project, readProject } from "../project.ts";
 import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
-/** The options of `up`, `plan` and `status`. `parseRequest` reads the fields of the request. */
+/** The options of `up`, `plan`, `status` and `rehearse`. `parseRequest` reads the fields of the request. */
 export interface RunOptions extends DatabaseOptions, PageOptions {
-  readonly action: "up" | "plan" | "status";
+  readonly action: "up" | "plan" | "status" | "rehearse";
+  /** `rehearse`: whether the branch stays. */
+  readonly keep?: boolean;
+  /** `rehearse`: its limits, in ms. */
+  readonly limitBlockedMs?: string;
+  readonly limitTotalMs?: string;
   readonly exitCode?: boolean;
   /** `plan`: whether the statements are shown as a whole. */
   readonly sql?: boolean;
@@ -35,7 +40,7 @@ interface Outcome {
 }
 
 /**
- * Runs `up`, `plan` or `status` and prints the report.
+ * Runs `up`, `plan`, `status` or `rehearse` and prints the report.
  * @returns the exit code
  */
 export async function runCommand(options: RunOptions): Promise<number> {
@@ -83,11 +88,12 @@ async function run(
     display.shown = shown;
     const compiled = await compileProject(project);
     bundle = compiled;
+    const carryOut = await workOf(options);
     const report = await withDatabase(
       project,
       options.relay,
       (findTarget) =>
-        migrate(parseRequest(options), {
+        carryOut(requestOf(options), {
           ...{ bundle: compiled, requestId, deadline: null, onStart },
           target: async () => {
             const target = await findTarget();
@@ -102,6 +108,18 @@ async function run(
   } catch (thrown) {
     return { report: failedReport(requestId, thrown), folder: project?.folder ?? null, bundle };
   }
+}
+
+/** Returns what carries a request out. Neon's API is loaded for a rehearsal alone. */
+async function workOf({ action, keep = false }: RunOptions): Promise<typeof migrate> {
+  if (action !== "rehearse") return migrate;
+  const { carryOut } = await import("../../lib/rehearsal/carry-out.ts");
+  return (request, dependencies) => carryOut(request, { ...dependencies, keep });
+}
+
+function requestOf({ limitBlockedMs, limitTotalMs, ...options }: RunOptions): Request {
+  const limits = { blockedMs: limitBlockedMs, totalMs: limitTotalMs };
+  return parseRequest({ ...options, rehearsalLimits: limits });
 }
 
 /** What a terminal shows of the run; null before there is anything, and where events are lines of JSON. */

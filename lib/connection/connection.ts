@@ -100,7 +100,12 @@ export interface SessionOptions<Asked extends string = never> {
   readonly opening: Readonly<Record<Asked, string>>;
   /** Told whenever the server turns to another statement of a migration, or to something else (null). Must not throw. */
   readonly onTurn?: (place: Whereabouts | null) => void;
+  /** Puts questions of its own between the members of a series. Default: none. */
+  readonly observe?: Observe;
 }
+
+/** Returns a series with questions among its members, which stay in their order; a question has `onRows`. */
+export type Observe = (series: readonly Sending[]) => readonly Sending[];
 
 /** The database that answered. */
 export interface DatabaseFacts {

@@ -7,7 +7,20 @@ export interface Sending {
   readonly values?: readonly string[];
   /** In a long series, its answer may arrive along with the answers to a few that follow. Default false. */
   readonly mayLag?: boolean;
+  /**
+   * Told the rows of the answer, as PostgreSQL writes them. What has this is a question of somebody who watches the series:
+   * its time is nobody's, and no index counts it.
+   */
+  readonly onRows?: (rows: readonly TextRow[]) => void;
+  /**
+   * The server parses a text of this name once in a series, at its first member, and keeps it in the session. Default: it
+   * parses each text anew, and keeps none.
+   */
+  readonly name?: string;
 }
+
+/** A row of an answer: its values as text. */
+export type TextRow = readonly (string | null)[];
 
 /** A series ended early: the server has executed nothing behind this statement. */
 export class SendFailure extends Error {
@@ -38,7 +51,7 @@ const MAX_LAG = 10;
 /** The part of the driver's protocol object that a query object may use. */
 interface ExtendedProtocol {
   parse(query: { name: string; text: string; types: string[] }, more: boolean): void;
-  bind(config: { values: string[] }, more: boolean): void;
+  bind(config: { statement: string; values: string[] }, more: boolean): void;
   execute(config: object, more: boolean): void;
   flush(): void;
   sync(): void;
@@ -62,6 +75,9 @@ export class Pipeline {
   readonly #series: readonly Sending[];
   readonly #onStart: (index: number) => void;
   readonly #durationsMs: number[] = [];
+  /** The number of answers, those to questions included. */
+  #answered = 0;
+  #rows: TextRow[] = [];
   #startedAt = 0;
   #resolve: (durationsMs: readonly number[]) => void = () => undefined;
   #reject: (failure: SendFailure) => void = () => undefined;
@@ -85,9 +101,11 @@ export class Pipeline {
   submit(connection: ExtendedProtocol): void {
     this.#startedAt = performance.now();
     this.#onStart(0);
-    for (const [index, { text, values }] of this.#series.entries()) {
-      connection.parse({ name: "", text, types: [] }, true);
-      connection.bind({ values: [...(values ?? [])] }, true);
+    const parsed = new Set<string>();
+    for (const [index, { text, values, name = "" }] of this.#series.entries()) {
+      if (!parsed.has(name)) connection.parse({ name, text, types: [] }, true);
+      if (name !== "") parsed.add(name);
+      connection.bind({ statement: name, values: [...(values ?? [])] }, true);
       connection.execute({}, true);
       // Without a flush the server keeps its answers until the sync, and they would tell no times.
       if (this.#isFlushed(index)) connection.flush();
@@ -102,9 +120,20 @@ export class Pipeline {
 
   handleCommandComplete(): void {
     const now = performance.now();
-    this.#durationsMs.push(now - this.#startedAt);
+    const { onRows } = this.#current;
+    this.#answered += 1;
+    if (onRows === undefined) {
+      this.#durationsMs.push(now - this.#startedAt);
+      this.#onStart(this.#durationsMs.length);
+    } else {
+      onRows(this.#rows);
+      this.#rows = [];
+    }
     this.#startedAt = now;
-    this.#onStart(this.#durationsMs.length);
+  }
+
+  get #current(): Partial<Sending> {
+    return this.#series[this.#answered] ?? {};
   }
 
   handleEmptyQuery(): void {
@@ -112,7 +141,11 @@ export class Pipeline {
   }
 
   handleError(error: unknown): void {
-    this.#reject(new SendFailure(this.#durationsMs.length, postgresFacts(error) !== null, error));
+    const isQuestion = this.#current.onRows !== undefined;
+    const [index, cause] = isQuestion
+      ? [Math.max(this.#durationsMs.length - 1, 0), questionRefused(error)]
+      : [this.#durationsMs.length, error];
+    this.#reject(new SendFailure(index, postgresFacts(error) !== null, cause));
   }
 
   handleReadyForQuery(): void {
@@ -125,16 +158,28 @@ export class Pipeline {
    */
   handleCopyInResponse(connection: CopyProtocol): void {
     this.#reject(new SendFailure(this.#durationsMs.length, true, dataMissing()));
-    if (this.#durationsMs.length < this.#series.length - 1) return;
+    if (this.#answered < this.#series.length - 1) return;
     connection.sendCopyFail("a migration has no data for it");
     connection.sync();
   }
 
-  // Rows and copied data are of no interest.
+  handleDataRow({ fields }: { readonly fields: TextRow }): void {
+    if (this.#current.onRows !== undefined) this.#rows.push(fields);
+  }
+
+  // The shape of rows, and copied data, are of no interest.
   handleRowDescription(): void {}
-  handleDataRow(): void {}
   handlePortalSuspended(): void {}
   handleCopyData(): void {}
+}
+
+function questionRefused(error: unknown): MigratorError {
+  const facts = postgresFacts(error);
+  return new MigratorError(
+    "INTERNAL",
+    `The server refused the question about the locks of this transaction: ${facts?.message ?? String(error)}`,
+    { cause: error, ...(facts === null ? {} : { sqlstate: facts.sqlstate }) },
+  );
 }
 
 function dataMissing(): MigratorError {

@@ -176,7 +176,8 @@ class Session<Asked extends string> implements Connection<Asked> {
   ): Promise<readonly number[]> {
     try {
       this.assertLive();
-      const pipeline = new Pipeline(series, onStart);
+      const { observe } = this.#options;
+      const pipeline = new Pipeline(observe?.(series) ?? series, onStart);
       this.client.query(pipeline);
       return await pipeline.done;
     } catch (thrown) {

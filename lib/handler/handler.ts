@@ -11,6 +11,7 @@ import { recognise } from "../events/recognise.ts";
 import { createLog, type Log, type RunEnd } from "../log.ts";
 import { type Dependencies, migrate } from "../migrate/migrate.ts";
 import type { Report } from "../report/report.ts";
+import { isRehearsed } from "../request.ts";
 import { type BundleSource, type HandlerCall, startCall } from "./call.ts";
 import { catchUncaught } from "./uncaught.ts";
 
@@ -125,6 +126,10 @@ async function work(
     },
     ...(onProgress === undefined ? {} : { onProgress }),
   };
+  if (isRehearsed(request)) {
+    const { carryOut } = await import("../rehearsal/carry-out.ts");
+    return await carryOut(request, dependencies);
+  }
   return await (caller.run?.(request, dependencies) ?? run(request, dependencies));
 }
 

@@ -1,5 +1,5 @@
-import type { Bundle } from "../bundle/bundle.ts";
-import type { Connection, Whereabouts } from "../connection/connection.ts";
+import type { Bundle, Migration } from "../bundle/bundle.ts";
+import type { Connection, Observe, Whereabouts } from "../connection/connection.ts";
 import type { MigratorError } from "../errors.ts";
 import type { OnWait } from "../execute/blockers.ts";
 import type { Log } from "../log.ts";
@@ -30,6 +30,10 @@ export interface Dependencies {
    * those whom it waits for are logged, without their statements.
    */
   readonly onWait?: OnWait;
+  /** Asks the server between the statements of a transaction. Default: nobody does. */
+  readonly observe?: Observe;
+  /** `up`: told what is pending, under the lock, before the first statement; once more where the plan is made again. Throws where that must not run. */
+  readonly assertPending?: (pending: readonly Migration[]) => void;
   /**
    * Called as soon as the run begins, with a function that ends the run from outside: it drops the connection, and makes
    * the report of how far the run is. It waits for nothing. The second function has the statement that runs cancelled, so
@@ -55,4 +59,6 @@ export interface Attempt<Asked extends string = never> {
   readonly log: Log;
   /** Told for whom the run waits. */
   readonly onWait: OnWait;
+  /** See `Dependencies`. */
+  readonly assertPending: NonNullable<Dependencies["assertPending"]>;
 }

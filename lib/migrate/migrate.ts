@@ -174,10 +174,12 @@ async function attempt<Asked extends string>(
   work: (self: Attempt<Asked>) => Promise<Status>,
 ): Promise<Status> {
   const { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY } = dependencies;
+  const { observe, assertPending = () => undefined } = dependencies;
   const onWait = dependencies.onWait ?? waitLog(log);
   const options = {
     ...{ requestId, deadline: progress.deadline, log, opening },
     ...{ reason: deadlinePassed(request), graceMs: CANCEL_GRACE_MS, dropBy },
+    ...(observe === undefined ? {} : { observe }),
     beforeCancel: (helper: Connection) => progress.lookForBlockers(helper),
     onTurn: (place: Whereabouts | null) => {
       progress.times?.turned(place);
@@ -196,7 +198,8 @@ async function attempt<Asked extends string>(
       try {
         // A login may end so late that the deadline has passed meanwhile.
         if (Date.now() >= progress.deadline) throw options.reason;
-        return await work({ request, target, bundle, connection, progress, log, onWait });
+        const self = { request, target, bundle, connection, progress, log, onWait };
+        return await work({ ...self, assertPending });
       } catch (thrown) {
         const { withAdvice } = await import("../execute/advice.ts");
         throw await withAdvice(thrown, { bundle, connection });

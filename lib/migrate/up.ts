@@ -57,6 +57,7 @@ function planFrom(self: Attempt, answer: Rows, restorePoint: Rows): Planned {
   progress.recovered(applied);
   progress.settled();
   if (refusal !== null) throw refusal;
+  self.assertPending(pending.map(({ migration }) => migration));
   if (pending.length > 0 && connection.readOnly) {
     throw readOnly(
       `Migrations are pending, but ${connection.database.host} is read-only: it is a replica, or the role's transactions are read-only.`,

@@ -22,6 +22,7 @@ import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import { mayQuoteData } from "../postgres/quoting.ts";
+import type { Rehearsal } from "./rehearsed.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
 export interface Report {
@@ -62,6 +63,8 @@ export interface Report {
   readonly steps?: readonly ReportedStep[];
   /** `status`: the run that holds the migration lock at this moment; null without one. */
   readonly running?: RunningRun | null;
+  /** `rehearse`: what was seen on the branch; null where there was none. */
+  readonly rehearsal?: Rehearsal | null;
   /** Present exactly when `status` is `failed`. */
   readonly error?: ReportedError;
   readonly timings: Timings;

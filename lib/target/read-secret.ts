@@ -21,17 +21,34 @@ const LOOKS_WHOLE = /^arn:[^:]+:secretsmanager:.*-[A-Za-z0-9]{6}$/;
 /** The fields in which people keep a connection string. */
 const URL_FIELDS = ["url", "databaseUrl", "DATABASE_URL", "connectionString"];
 
+/** A secret of Secrets Manager, or a parameter of the Parameter Store. */
+export type SecretReference = Exclude<DatabaseUrlReference, { readonly from: "environment" }>;
+
 /** Reads the connection string in a secret or a parameter. @throws MigratorError `SECRET_UNAVAILABLE` */
 export async function readSecretUrl(
-  reference: Exclude<DatabaseUrlReference, { readonly from: "environment" }>,
+  reference: SecretReference,
   patience: Patience,
 ): Promise<string> {
-  if (reference.from === "parameter") {
-    const { name } = reference;
-    return urlIn(await readParameter(name, patience), `The parameter ${name}`, null);
-  }
-  const { id, field } = reference;
-  return urlIn(await readSecret(id, patience), `The secret ${id}`, field);
+  const { text, where } = await readSecretText(reference, patience);
+  return urlIn(text, where, reference.from === "secret" ? reference.field : null);
+}
+
+/**
+ * Reads the text of a secret or a parameter.
+ * @returns the text, which is not empty, and the words for where it is from
+ * @throws MigratorError `SECRET_UNAVAILABLE`
+ */
+export async function readSecretText(
+  reference: SecretReference,
+  patience: Patience,
+): Promise<{ readonly text: string; readonly where: string }> {
+  const isParameter = reference.from === "parameter";
+  const where = isParameter ? `The parameter ${reference.name}` : `The secret ${reference.id}`;
+  const text = await (isParameter
+    ? readParameter(reference.name, patience)
+    : readSecret(reference.id, patience));
+  if (text.trim() !== "") return { text, where };
+  throw new MigratorError("SECRET_UNAVAILABLE", `${where} holds no text: it is empty, or binary.`);
 }
 
 async function readParameter(name: string, patience: Patience): Promise<string> {
@@ -96,12 +113,6 @@ function unavailable(
  * string in a field, or its parts under the names of RDS or of PostgreSQL's drivers.
  */
 function urlIn(secret: string, where: string, field: string | null): string {
-  if (secret.trim() === "") {
-    throw new MigratorError(
-      "SECRET_UNAVAILABLE",
-      `${where} holds no text: it is empty, or binary.`,
-    );
-  }
   if (!secret.trimStart().startsWith("{")) return secret.trim();
   const fields = parse(secret);
   const key = field ?? URL_FIELDS.find((each) => typeof fields[each] === "string");

@@ -17,6 +17,11 @@ import { type RelayStats, TrafficCounter, totalTraffic } from "./traffic.ts";
 export interface RelayOptions {
   /** The PostgreSQL for every connection that names no other allowed one. */
   readonly target: Address;
+  /**
+   * Finds the server for the host that a client asks for; null for a host that nobody has. A client that names none gets
+   * `target`. Default: `target` for all. Neon mode only.
+   */
+  readonly route?: (host: string) => Address | null;
   /** Further servers that a client may name (`?address=host:port`). Default: none. Plain mode only. */
   readonly allow?: readonly Address[];
   /**
@@ -74,6 +79,11 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
+/** What Neon's proxy says to a host that is nobody's. */
+const UNKNOWN_ENDPOINT: ProxyWords = {
+  text: "Control plane request failed: endpoint cannot be found",
+};
+
 /** The conditions that can change while the relay runs. */
 interface Conditions {
   roundTripMs: number;
@@ -107,7 +117,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     socket.on("close", () => sockets.delete(socket));
     // A client that leaves before its answer needs none.
     socket.on("error", () => undefined);
-    const upgraded = (address: Address) =>
+    const upgraded = (address: Address | null) =>
       upgrader.handleUpgrade(request, socket, head, (client) => serve(state, client, address));
     admit(state, request).then(
       (admission) => {
@@ -220,7 +230,9 @@ function pauseNew(conditions: Conditions): () => void {
   };
 }
 
-type Admission = { readonly address: Address } | { readonly status: number; readonly text: string };
+type Admission =
+  | { readonly address: Address | null }
+  | { readonly status: number; readonly text: string };
 
 /** Decides about an upgrade: it costs a round trip, may have to wait, and may be refused. */
 async function admit(state: State, request: IncomingMessage): Promise<Admission> {
@@ -231,12 +243,17 @@ async function admit(state: State, request: IncomingMessage): Promise<Admission>
   }
   if (conditions.refusal !== null) return { status: conditions.refusal, text: "refused" };
   const named = new URL(request.url ?? "/", "http://relay").searchParams.get("address");
-  // Neon's proxy finds its target by the host's name and ignores the address.
-  if (named === null || options.mode === "neon") return { address: options.target };
+  // Neon's proxy finds its target by the host's name, and ignores the port.
+  if (options.mode === "neon") return { address: routed(options, named) };
+  if (named === null) return { address: options.target };
   const allowed = [options.target, ...(options.allow ?? [])];
   const address = allowed.find(({ host, port }) => named === `${host}:${port}`);
   if (address !== undefined) return { address };
   return { status: 400, text: "proxying to specified address not allowed" };
+}
+
+function routed({ route, target }: RelayOptions, named: string | null): Address | null {
+  return route === undefined || named === null ? target : route(named.replace(/:\d+$/, ""));
 }
 
 function answer(socket: Duplex, status: number, text: string): void {
@@ -246,7 +263,7 @@ function answer(socket: Duplex, status: number, text: string): void {
   );
 }
 
-function serve(state: State, socket: WebSocket, address: Address): void {
+function serve(state: State, socket: WebSocket, address: Address | null): void {
   const { conditions, options } = state;
   const traffic = new TrafficCounter();
   const client = new RelayClient(socket, {
@@ -262,13 +279,13 @@ function serve(state: State, socket: WebSocket, address: Address): void {
   state.open.set(client, traffic);
   socket.on("close", () => state.open.delete(client));
   if (options.mode !== "neon") {
-    joinPipe(client, dial(address));
+    joinPipe(client, dial(address ?? options.target));
     return;
   }
   void joinNeon(client, {
-    address,
+    address: address ?? options.target,
     keys: state.keys,
     wakeUpMs: options.wakeUpMs ?? 0,
-    failure: () => conditions.loginFailure,
+    failure: () => (address === null ? UNKNOWN_ENDPOINT : conditions.loginFailure),
   });
 }

@@ -127,6 +127,11 @@ describe("no trace of the password leaves the function", () => {
   const environments: readonly (readonly [string, string, () => Record<string, string>])[] = [
     ["when all is well", "applied", () => ({ DATABASE_URL: url })],
     [
+      "with the key of Neon's API beside it",
+      "applied",
+      () => ({ DATABASE_URL: url, NEON_API_KEY: "napi_mArKer0123", NEON_PROJECT_ID: "a-project" }),
+    ],
+    [
       "with a wrong password",
       "LOGIN_FAILED",
       () => ({

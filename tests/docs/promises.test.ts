@@ -134,6 +134,9 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing was run.", RUNS],
   ],
   "lib/queued-runs/start-run.ts": [["Nothing was run;", RUN]],
+  "lib/rehearsal/carry-out.ts": [
+    ["Nothing was run;", "tests/integration/rehearsal/carry-out.test.ts", "Nothing was run;"],
+  ],
   "lib/unknown-fields.ts": [["nothing was run.", RUN, "no field of a request; nothing was run."]],
 };
 

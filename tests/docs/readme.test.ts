@@ -31,7 +31,10 @@ describe("docs/reference/request.md", () => {
   });
 
   test("has the defaults", () => {
-    const defaults = Object.entries(parseRequest({})).map(([key, value]) => `${key} ${value}`);
+    const none = "no limit";
+    const defaults = Object.entries({ ...parseRequest({}), rehearsalLimits: none }).map(
+      ([key, value]) => `${key} ${value}`,
+    );
     const shown = Array.from(
       request.matchAll(/^\| `(\w+)` +\|[^|]+\| `?([^|`]+?)`? +\|/gm),
       ([, key, value]) => `${key} ${key === "timeoutMs" ? null : value}`,

@@ -36,6 +36,10 @@ test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C
 
   const { Payload } = await lambda.send(new InvokeCommand({ FunctionName: "neon-migrations" }));
   const { rows } = await pool.query("select current_user as name, count(*)::int from accounts");
+  const branches = await fetch(
+    `${printed(/NEON_API_URL=(\S+)/)}/projects/${printed(/NEON_PROJECT_ID=(\S+)/)}/branches`,
+    { headers: { authorization: `Bearer ${printed(/NEON_API_KEY=(\S+)/)}` } },
+  );
   const unsigned = await fetch(printed(/(http\S+\/migrations)$/m));
   const before = existsSync(directory);
   child.kill("SIGINT");
@@ -46,6 +50,7 @@ test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C
     warnings: [],
   });
   expect(rows).toEqual([{ name: "neondb_owner", count: 0 }]);
+  expect(await branches.json()).toMatchObject({ branches: [{ name: "main", default: true }] });
   expect(unsigned.status).toBe(403);
   expect([before, existsSync(directory)]).toEqual([true, false]);
   expect(code).toBe(0);

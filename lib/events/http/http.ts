@@ -6,23 +6,27 @@ import type { Caller } from "../caller.ts";
 import { httpAnswer, reportAnswer } from "./answer.ts";
 import { type HttpEvent, isHttpEvent, methodOf, pathOf, queryOf, wantsPage } from "./event.ts";
 
-type Route = "/" | "/migrations" | "/migrations/plan";
+type Route = "/" | "/migrations" | "/migrations/plan" | "/migrations/rehearsal";
 
 /** The end of a path. A stage or a base path may stand before it. */
-const ROUTE = /\/migrations(\/plan)?\/*$/;
+const ROUTE = /(\/migrations(?:\/plan|\/rehearsal)?)\/*$/;
 
 const ACTIONS: ReadonlyMap<string, Request["action"]> = new Map([
   ["POST /migrations", "up"],
   ["GET /migrations", "status"],
   ["GET /", "status"],
   ["GET /migrations/plan", "plan"],
+  ["POST /migrations/rehearsal", "rehearse"],
 ]);
 
 const ALLOWED: Readonly<Record<Route, string>> = {
   "/": "GET",
   "/migrations": "GET, POST",
   "/migrations/plan": "GET",
+  "/migrations/rehearsal": "POST",
 };
+
+const ROUTES: readonly Route[] = ["/migrations", "/migrations/plan", "/migrations/rehearsal"];
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
@@ -49,7 +53,7 @@ export function httpRequest(event: HttpEvent): Request {
   if (route === null) {
     throw new MigratorError(
       "NOT_FOUND",
-      "There is no such path. POST /migrations applies; GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} only ask.",
+      "There is no such path. POST /migrations applies, POST /migrations/rehearsal tries it on a branch; GET /migrations, GET /migrations/plan and GET /migrations/runs/{id} only ask.",
     );
   }
   const action = ACTIONS.get(`${method} ${route}`);
@@ -72,10 +76,10 @@ export function httpRequest(event: HttpEvent): Request {
 
 function routeOf(event: HttpEvent): Route | null {
   const path = pathOf(event);
-  const found = ROUTE.exec(path);
+  const found = ROUTE.exec(path)?.[1];
   // Whoever does not ask for a page there may be a health check, which must not wake a database.
-  if (found === null) return wantsPage(event) && isRoot(event, path) ? "/" : null;
-  return found[1] === undefined ? "/migrations" : "/migrations/plan";
+  if (found === undefined) return wantsPage(event) && isRoot(event, path) ? "/" : null;
+  return ROUTES.find((route) => route === found) ?? null;
 }
 
 /** Whether a path is the root. Some gateways put the stage before it. */

@@ -12,6 +12,8 @@ export const REQUEST: Request = {
   ddlLockTimeoutMs: 1_000,
   timeoutMs: 30_000,
   onFailure: "return",
+  rehearsal: "first",
+  rehearsalLimits: { blockedMs: 2_000, totalMs: null },
 };
 
 const DEFAULTS: Readonly<Record<keyof Request, unknown>> = {
@@ -25,16 +27,19 @@ const DEFAULTS: Readonly<Record<keyof Request, unknown>> = {
   ddlLockTimeoutMs: 2_000,
   timeoutMs: null,
   onFailure: "throw",
+  rehearsal: "off",
+  rehearsalLimits: { blockedMs: null, totalMs: null },
 };
 
 const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
-  action: ["up", "plan", "status"],
+  action: ["up", "plan", "status", "rehearse"],
   transaction: ["auto", "all", "each"],
   outOfOrder: ["error", "apply"],
   modified: ["warn", "error"],
   ahead: ["warn", "error"],
   executor: ["auto", "drizzle", "statements"],
   onFailure: ["throw", "return"],
+  rehearsal: ["off", "first", "try"],
 };
 
 const LEAST: Readonly<Record<string, number>> = {
@@ -73,12 +78,22 @@ function nameOf(key: string): string | undefined {
 }
 
 function readField(key: string, given: unknown): unknown {
+  if (key === "rehearsalLimits") return readLimits(given);
   const least = LEAST[key];
   if (least === undefined) return ALLOWED[key]?.find((each) => each === given);
   const digits = typeof given === "string" && given.length < 16 && /^[0-9]+$/.test(given);
   const number = digits ? Number(given) : given;
   const inRange = typeof number === "number" && number >= least && number <= 86_400_000;
   return inRange && Number.isInteger(number) ? number : undefined;
+}
+
+function readLimits(given: unknown): unknown {
+  if (!isRecord(given)) return undefined;
+  const { blockedMs = null, totalMs = null, ...others } = given;
+  if (Object.keys(others).length > 0) return undefined;
+  const read = (value: unknown) => (value === null ? null : readField("lockTimeoutMs", value));
+  const limits = { blockedMs: read(blockedMs), totalMs: read(totalMs) };
+  return Object.values(limits).includes(undefined) ? undefined : limits;
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,0 +1,91 @@
+import type { Rehearsal, Standstill } from "../../lib/report/rehearsed.ts";
+import { counted, oneLine } from "../../lib/text.ts";
+import type { RenderOptions } from "./options.ts";
+import { renderTable } from "./table.ts";
+
+const COLUMNS = [
+  { title: "relation", atLeast: 12 },
+  { title: "who waits" },
+  { title: "for" },
+  { title: "size", goes: 1 },
+  { title: "since" },
+] as const;
+
+const WHO: Readonly<Record<Standstill["blocks"], string>> = {
+  reads: "reads and writes",
+  writes: "writes",
+  ddl: "other DDL, VACUUM",
+};
+
+/** Renders what a rehearsal has seen: each migration, what stood still, and what was written anew. */
+export function rehearsalLines(
+  rehearsal: Rehearsal,
+  { colors, width = Number.POSITIVE_INFINITY }: RenderOptions,
+): readonly string[] {
+  const { branch, applied, standstills, rewrites, caveats } = rehearsal;
+  const gone = branch.deleted ? "deleted again" : `there until ${branch.expiresAt}`;
+  const heading = colors.dim(
+    `On the branch ${oneLine(branch.name)} of ${oneLine(branch.parentId)}, ${gone}`,
+  );
+  // What was rolled back has held no lock to its COMMIT.
+  if (rehearsal.status === "failed") return [heading];
+  const rows = standstills.map((each) => cellsOf(each, colors));
+  return [
+    heading,
+    ...applied.map(
+      ({ tag, statements, durationMs }) =>
+        `${colors.green("✓")} ${oneLine(tag)}  ${counted(statements, "statement")}  ${durationMs ?? 0} ms`,
+    ),
+    "",
+    ...(rows.length === 0
+      ? ["Nothing that was there before would stand still."]
+      : renderTable(COLUMNS, rows, { width, paintTitle: colors.dim })),
+    ...rewrites.map(
+      ({ relation, bytes, by }) =>
+        `${colors.yellow("!")} ${oneLine(relation)} is written anew (${size(bytes)}), by statement ${by.statement} of ${oneLine(by.migration)}`,
+    ),
+    costLine(rehearsal),
+    "",
+    ...caveats.map((caveat) => colors.dim(`  ${caveat}`)),
+    "",
+  ];
+}
+
+function cellsOf(
+  { relation, table, blocks, ms, bytes, rows, since }: Standstill,
+  colors: RenderOptions["colors"],
+) {
+  const of = table === null ? "" : ` of ${oneLine(table)}`;
+  const many = rows === null ? "" : `, ${counted(Math.round(rows), "row")}`;
+  return [
+    { text: `${oneLine(relation)}${of}` },
+    { text: WHO[blocks], ...(blocks === "ddl" ? {} : { paint: colors.yellow }) },
+    { text: duration(ms) },
+    { text: `${size(bytes)}${many}` },
+    { text: `${oneLine(since.migration)}, statement ${since.statement}` },
+  ];
+}
+
+function costLine({ statements, walBytes, sizeBefore, sizeAfter }: Rehearsal): string {
+  const ms = statements.reduce((sum, each) => sum + each.ms, 0);
+  const log = walBytes === null ? "" : `, ${size(walBytes)} of write-ahead log`;
+  const grown = sizeAfter === null ? "" : `, the database ${size(sizeBefore)} → ${size(sizeAfter)}`;
+  return `${counted(statements.length, "statement")} in ${duration(ms)}${log}${grown}`;
+}
+
+function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  return ms < 60_000
+    ? `${(ms / 1_000).toFixed(1)} s`
+    : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;
+}
+
+function size(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}

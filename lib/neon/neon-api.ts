@@ -1,0 +1,66 @@
+/*
+ * Neon's API, as far as a rehearsal and a restore need it: the branch behind a connection string, a branch of it that
+ * expires, its connection string, its end, and a restore. Calls go out by Neon's own SDK, with our repetitions, and every
+ * failure has the code that the caller named. The key never leaves the calls, and no statement is sent to any database.
+ */
+
+import {
+  type AskedBranch,
+  createBranch,
+  type Deletion,
+  deleteBranch,
+  type MadeBranch,
+} from "./branches.ts";
+import { connectionUrlOf, findProduction, type Login, type Production } from "./endpoints.ts";
+import { untilEnded } from "./operations.ts";
+import type { ProjectAccess } from "./project-access.ts";
+import {
+  type AskedRestore,
+  assertUnprotected,
+  type BegunRestore,
+  readBranch,
+  readRestoreWindow,
+  restoreBranch,
+} from "./restore.ts";
+import { createSender } from "./send.ts";
+
+/** One project of Neon, for as long as its deadline allows. Every function throws a MigratorError with the access' code. */
+export interface NeonApi {
+  /** Finds the branch behind the host of a connection string. */
+  findProduction(host: string): Promise<Production>;
+  /** Makes a branch with an endpoint; `untilReady` says when it can be used. */
+  createBranch(asked: AskedBranch): Promise<MadeBranch>;
+  /** Waits until a branch that was made, or restored, can be used. */
+  untilReady(begun: MadeBranch | BegunRestore): Promise<void>;
+  /** Asks for the connection string of a branch. @throws MigratorError also `REHEARSAL_UNSAFE` */
+  connectionUrl(branch: MadeBranch, production: Production, login: Login): Promise<string>;
+  /** Deletes a branch. It rejects never. */
+  deleteBranch(id: string): Promise<Deletion>;
+  /** How far back a branch or a restore can go, in seconds. */
+  restoreWindowSeconds(): Promise<number>;
+  /** Begins a restore in place; the present state is kept in a branch of its own. */
+  restoreBranch(asked: AskedRestore): Promise<BegunRestore>;
+  /** Number of calls so far, repetitions included. */
+  readonly calls: number;
+}
+
+/** Makes the way to a project. It calls nobody. */
+export function createNeonApi(access: ProjectAccess): NeonApi {
+  const sender = createSender(access);
+  return {
+    findProduction: (host) => findProduction(sender, host),
+    createBranch: (asked) => createBranch(sender, asked),
+    untilReady: ({ work }) => untilEnded(sender, work),
+    connectionUrl: (branch, production, login) =>
+      connectionUrlOf(sender, branch, production, login),
+    deleteBranch: (id) => deleteBranch(sender, id),
+    restoreWindowSeconds: () => readRestoreWindow(sender),
+    restoreBranch: async (asked) => {
+      assertUnprotected(sender, await readBranch(sender, asked.branchId));
+      return await restoreBranch(sender, asked);
+    },
+    get calls() {
+      return sender.count;
+    },
+  };
+}

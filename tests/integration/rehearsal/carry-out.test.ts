@@ -1,0 +1,119 @@
+import { describe, expect, test } from "vitest";
+import type { Bundle } from "../../../lib/bundle/bundle.ts";
+import { silentLog } from "../../../lib/log.ts";
+import { migrate } from "../../../lib/migrate/migrate.ts";
+import { carryOut } from "../../../lib/rehearsal/carry-out.ts";
+import type { Report } from "../../../lib/report/report.ts";
+import { parseRequest } from "../../../lib/request.ts";
+import type { Target } from "../../../lib/target/target.ts";
+import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
+import { useNeon } from "../../setup/neon.ts";
+import { expectReport } from "../../setup/report-schema.ts";
+import { targetOf } from "../../setup/run.ts";
+
+const scene = useNeon({
+  plan: { name: "launch_v3", branches: 50, computeUnits: 8, suspension: true },
+});
+
+/** Each test has a ledger of its own. */
+function production(table: string): Target {
+  const ledger = { schema: "drizzle", table };
+  return targetOf(scene.neon.productionUrl, scene.relay.address, { ledger });
+}
+
+async function apply(
+  target: () => Target | Promise<Target>,
+  bundle: Bundle,
+  request: object,
+): Promise<Report> {
+  const { apiKey: key, projectId, url } = scene.neon;
+  const report = await carryOut(parseRequest(request), {
+    ...{ bundle, requestId: "apply", deadline: null, log: silentLog, target },
+    access: () => Promise.resolve({ key, projectId, url }),
+  });
+  return expectReport(JSON.parse(JSON.stringify(report)));
+}
+
+const tablesOf = async (pattern: string) =>
+  await scene.neon
+    .branch("main")
+    .sql("select relname as name from pg_class where relkind = 'r' and relname like $1", [pattern]);
+
+describe("up with rehearsal: first", () => {
+  test("applies behind a rehearsal that went well, and tells of both", async () => {
+    const target = production("both");
+    const bundle = makeBundle(makeMigration("0000_both", 1_000, "create table both_t (id int)"));
+
+    const report = await apply(() => target, bundle, { rehearsal: "first" });
+
+    expect(report).toMatchObject({
+      status: "applied",
+      applied: [{ tag: "0000_both" }],
+      rehearsal: { status: "passed", applied: [{ tag: "0000_both" }] },
+    });
+    expect(await tablesOf("both_t")).toHaveLength(1);
+  });
+
+  test("leaves production untouched where the rehearsal fails", async () => {
+    const target = production("bad");
+    const bundle = makeBundle(
+      makeMigration("0000_bad", 1_000, "create table bad_t (id int)", "select 1 / 0"),
+    );
+
+    const report = await apply(() => target, bundle, { rehearsal: "first" });
+
+    expect(report.error).toMatchObject({ code: "MIGRATION_FAILED", migration: "0000_bad" });
+    expect(report.rehearsal?.status).toBe("failed");
+    expect(await tablesOf("bad%")).toEqual([]);
+  });
+
+  test("rehearsal passes, somebody migrates, then apply: REHEARSAL_STALE", async () => {
+    const target = production("stale");
+    const first = makeMigration("0000_stale", 1_000, "create table stale_t (id int)");
+    const bundle = makeBundle(first, makeMigration("0001_stale", 2_000, "create table stale_u ()"));
+    let asked = 0;
+    // The run on production reads its target behind the rehearsal: that is the moment.
+    const findTarget = async () => {
+      asked += 1;
+      if (asked === 2) {
+        const between = await migrate(parseRequest({}), {
+          ...{ bundle: makeBundle(first), target: () => target, requestId: "between" },
+          ...{ deadline: null, log: silentLog },
+        });
+        expect(between.error).toBeUndefined();
+      }
+      return target;
+    };
+
+    const report = await apply(findTarget, bundle, { rehearsal: "first" });
+
+    expect(report.error).toMatchObject({ code: "REHEARSAL_STALE", retryable: true });
+    expect(report.error?.message).toContain(
+      "0000_stale, 0001_stale was pending then, and 0001_stale is pending under the lock. Nothing was run;",
+    );
+    expect(await tablesOf("stale\\_%")).toEqual([{ name: "stale_t" }]);
+  });
+
+  test("an outage of Neon's API fails closed, and can be retried", async () => {
+    const target = production("outage");
+    const bundle = makeBundle(makeMigration("0000_outage", 1_000, "create table outage_t ()"));
+    scene.neon.fail("listProjectEndpoints", { status: 401, message: "revoked" });
+
+    const report = await apply(() => target, bundle, { rehearsal: "first" });
+
+    expect(report.error?.code).toBe("REHEARSAL_UNAVAILABLE");
+    expect(await tablesOf("outage_t")).toEqual([]);
+  });
+});
+
+test("up with rehearsal: try goes on without Neon's API, with a warning", async () => {
+  const target = production("try");
+  const bundle = makeBundle(makeMigration("0000_try", 1_000, "create table try_t ()"));
+  scene.neon.fail("listProjectEndpoints", { status: 401, message: "revoked" });
+
+  const report = await apply(() => target, bundle, { rehearsal: "try" });
+
+  expect(report).toMatchObject({ status: "applied", rehearsal: null });
+  expect(report.warnings.map(({ code }) => code)).toContain("NOT_REHEARSED");
+  expect(await tablesOf("try_t")).toHaveLength(1);
+});

@@ -13,6 +13,7 @@ import { addCheck } from "./check/options.ts";
 import { addCompletion } from "./completion/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import { addHelp } from "./help.ts";
+import { addHistory } from "./history/options.ts";
 import { addInit } from "./init/options.ts";
 import { addInvoke } from "./invoke/options.ts";
 import { addLocal } from "./local/options.ts";
@@ -67,6 +68,7 @@ export function createProgram(end: (exitCode: number) => void): Command {
   withLimits(
     add("rehearse", "apply what is pending on a new Neon branch, and say what would stand still"),
   ).option("--keep", "keep the branch for a look at it; it expires after 6 hours", false);
+  addHistory(program, end);
   addInvoke(program, end);
   addReport(program, end);
   addInit(program, end);

@@ -17,6 +17,7 @@ type Variables = Readonly<Record<string, string>>;
 const LEDGER: Variables = {
   LEDGER_SCHEMA: "the ledger's schema",
   LEDGER_TABLE: "the ledger's table",
+  LEDGER_HISTORY: "on or off: whether a history is kept beside it",
 };
 const REACHED: Variables = {
   NEON_WS_PROXY: "host and port of a WebSocket proxy, for a database that is not Neon's",
@@ -71,6 +72,14 @@ const HELP: Readonly<Record<string, HelpText>> = {
       NEON_PROJECT_ID: "the project of the database",
     },
     page: "how-to/rehearse-before-deploying.md",
+  },
+  history: {
+    examples: [
+      ["history", "the last runs: who, when, how long, and what failed"],
+      ["history --json --limit 500", "all that is known of them, for a program"],
+    ],
+    environment: PROJECT,
+    page: "reference/history.md",
   },
   invoke: {
     examples: [

@@ -2,7 +2,8 @@
 const VERBS: Readonly<Record<string, readonly string[]>> = {
   up: ["apply", "deploy", "latest", "migrate", "run", "sync", "update", "upgrade"],
   plan: ["diff", "dry-run", "dryrun", "pending", "preview", "show", "update-sql"],
-  status: ["current", "history", "info", "list", "log", "ls", "state"],
+  status: ["current", "info", "list", "ls", "state"],
+  history: ["log", "runs"],
   check: ["lint", "test", "validate", "verify"],
   repair: ["fix", "force", "mend", "merge", "resolve"],
   baseline: ["adopt", "fake", "mark", "stamp"],

@@ -9,6 +9,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { packageVersion } from "../lib/package-root.ts";
 
 /** The files on the disk of the handler that every deployment ships. `index.mjs` comes first. */
 export interface LambdaArtefact {
@@ -72,6 +73,7 @@ export const LAMBDA_BUILD = {
     // Without these, `ws` looks at run time for native modules, which are not there.
     "process.env.WS_NO_BUFFER_UTIL": '"1"',
     "process.env.WS_NO_UTF_8_VALIDATE": '"1"',
+    NEON_MIGRATE_VERSION: JSON.stringify(packageVersion()),
   },
   banner: {
     js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',

@@ -120,7 +120,11 @@ function logGroupOf(scope: Construct, props: NeonMigrationsProps): ILogGroup {
 }
 
 function ledgerOf({ ledger }: NeonMigrationsProps): Readonly<Record<string, string>> {
-  return definedOf({ LEDGER_SCHEMA: ledger?.schema, LEDGER_TABLE: ledger?.table });
+  const history = ledger?.history;
+  return definedOf({
+    ...{ LEDGER_SCHEMA: ledger?.schema, LEDGER_TABLE: ledger?.table },
+    LEDGER_HISTORY: history === undefined ? undefined : history ? "on" : "off",
+  });
 }
 
 function runtimeOf(scope: Construct, { runtime }: NeonMigrationsProps): Runtime {

@@ -63,10 +63,15 @@ export interface NeonMigrationsProps {
   readonly request?: RunRequest;
 
   /**
-   * The place of Drizzle's ledger.
-   * @default - `migrations` of the drizzle.config file, else table `__drizzle_migrations` in schema `drizzle`
+   * The place of Drizzle's ledger, and whether a history is kept beside it.
+   * @default - `migrations` of the drizzle.config file, else table `__drizzle_migrations` in schema `drizzle`; a history
+   *   in a schema of the ledger's own, unless Drizzle 1.0 is used
    */
-  readonly ledger?: { readonly schema?: string; readonly table?: string };
+  readonly ledger?: {
+    readonly schema?: string;
+    readonly table?: string;
+    readonly history?: boolean;
+  };
 
   /**
    * The findings of `neon-migrate check` that the synth shows; false: none.

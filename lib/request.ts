@@ -43,6 +43,12 @@ export interface RehearsalLimits {
   readonly totalMs: number | null;
 }
 
+/** The facts about the sender of a request, for the history: its kind, as the log names it, and short texts by name. */
+export interface CallerFacts {
+  readonly source: string;
+  readonly [fact: string]: string;
+}
+
 const CHOICES = {
   action: ["up", "plan", "status", "rehearse"],
   transaction: ["auto", "all", "each"],

@@ -14,6 +14,7 @@ const COLUMNS: readonly Column[] = [
   { title: "made (UTC)", goes: 1 },
   { title: "applied (UTC)", goes: 2 },
   { title: "took", goes: 1 },
+  { title: "by", atLeast: 12, goes: 3 },
   { title: "state" },
 ];
 
@@ -33,7 +34,7 @@ export function statusLines(
   { colors, width }: RenderOptions,
 ): readonly string[] {
   const { applied, pending, drift, running, ledger } = report;
-  const isKept = ledger?.format !== "0.x";
+  const isKept = ledger?.format !== "0.x" || applied.some(({ appliedAt }) => appliedAt != null);
   const modified = new Set(drift.modified.map(({ tag }) => tag));
   const late = new Set(drift.outOfOrder.map(({ tag }) => tag));
   const lines = [
@@ -59,12 +60,12 @@ function appliedLine(
   isKept: boolean,
   colors: Colors,
 ): Line {
-  const { tag, when, durationMs, appliedAt } = migration;
+  const { tag, when, durationMs, appliedAt, appliedBy } = migration;
   const mark = isModified ? colors.yellow("~") : colors.green("✓");
   const state = isModified ? "applied, modified since" : "applied";
   const took = durationMs === null ? "" : `${durationMs} ms`;
   const at = isKept ? minute(appliedAt) : "";
-  return lineOf(when, mark, tag, [at, took, state], colors, isModified);
+  return lineOf(when, mark, tag, [at, took, appliedBy ?? "", state], colors, isModified);
 }
 
 function pendingLine(
@@ -75,11 +76,11 @@ function pendingLine(
 ): Line {
   const half = done === 0 ? "pending" : `HALF APPLIED: ${halfDone({ done, statements })}`;
   const state = `${half}${isLate ? ", out of order" : ""}${isModified ? ", modified since" : ""}`;
-  return lineOf(when, colors.yellow(isLate ? "<" : "·"), tag, ["", "", state], colors, true);
+  return lineOf(when, colors.yellow(isLate ? "<" : "·"), tag, ["", "", "", state], colors, true);
 }
 
 function aheadLine(row: Drift["unknown"][number], isKept: boolean, colors: Colors): Line {
-  const cells = [isKept ? minute(row.appliedAt) : "", "", "ahead: in no file"];
+  const cells = [isKept ? minute(row.appliedAt) : "", "", "", "ahead: in no file"];
   return lineOf(row.when, colors.yellow("?"), rowName(row), cells, colors, true);
 }
 
@@ -92,7 +93,7 @@ function lineOf(
   when: number | null,
   mark: string,
   tag: string,
-  [appliedAt = "", took = "", state = ""]: readonly string[],
+  [appliedAt = "", took = "", by = "", state = ""]: readonly string[],
   colors: Colors,
   stands: boolean,
 ): Line {
@@ -105,6 +106,7 @@ function lineOf(
       { text: when === null ? "–" : minute(when), paint },
       { text: appliedAt, paint },
       { text: took, paint },
+      { text: by, paint },
       { text: state, paint: stands ? colors.yellow : paint },
     ],
   };

@@ -5,6 +5,7 @@ import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest, type Request } from "../../lib/request.ts";
+import { caller } from "../caller.ts";
 import { compileProject } from "../compile-project.ts";
 import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
@@ -94,7 +95,7 @@ async function run(
       options.relay,
       (findTarget) =>
         carryOut(requestOf(options), {
-          ...{ bundle: compiled, requestId, deadline: null, onStart },
+          ...{ bundle: compiled, requestId, deadline: null, onStart, caller },
           target: async () => {
             const target = await findTarget();
             secrets.push(target.url);

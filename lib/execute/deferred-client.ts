@@ -1,5 +1,6 @@
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Connection } from "../connection/connection.ts";
+import type { HistoryKeeper } from "../history/keeper.ts";
 import { isPrivilegeError } from "../ledger/denied.ts";
 import {
   closingGuard,
@@ -16,11 +17,13 @@ import { bookkeepingFailed } from "./statement-errors.ts";
 import {
   beginParts,
   guardParts,
+  historyParts,
   type Part,
   RUN_DEFERRED,
   recordedIn,
   sendTransaction,
   statementParts,
+  withHistory,
 } from "./transaction.ts";
 
 /** The client that Drizzle's session gets in place of the pinned one, with its outcome. */
@@ -48,6 +51,7 @@ export interface Deferral {
   readonly ledger: Ledger;
   /** The content of the ledger before this transaction. */
   readonly known: Known;
+  readonly keeper: HistoryKeeper;
 }
 
 /** A query, as Drizzle's session gives it to a client. */
@@ -67,7 +71,7 @@ const NO_ROWS = { rows: [], rowCount: 0 };
  * by the place where they came. A `rollback` that fails cannot hide the first error.
  */
 export function deferTransaction(deferral: Deferral): DeferringClient {
-  const { connection, migrations, lockTimeoutMs, ledger, known } = deferral;
+  const { connection, migrations, lockTimeoutMs, ledger, known, keeper } = deferral;
   const expected = migrations.flatMap(expectedOf);
   const guarded = guardedBy(ledger);
   const begin: Part[] = [];
@@ -109,17 +113,8 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
     const next = expected.shift();
     if (next === undefined) {
       if (query.text !== "commit") throw surprise(ledger, query);
-      const written = recordedIn(parts);
-      const { role } = connection.database;
-      const all: readonly Part[] = [
-        ...begin,
-        ...guardParts(openingGuard(guarded, known)),
-        ...parts,
-        ...guardParts(closingGuard(guarded, known, written)),
-        { kind: "commit", text: query.text },
-      ];
-      const durationsMs = await sendTransaction(connection, all, (thrown, kind) =>
-        explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
+      const durationsMs = await withHistory(parts, { keeper, place: ledger.place }, (all) =>
+        sendGuarded(all, { kind: "commit", text: query.text }),
       );
       applied = Array.from(durationsMs, ([migration, ms]) =>
         describeApplied(migration, Math.round(ms)),
@@ -133,11 +128,30 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
         ...(expected.length > 0 ? constraintsParts(migration) : [RUN_DEFERRED]),
         ...sessionResetParts(migration, lockTimeoutMs, connection.ownSettings),
         { kind: "ledger-row", migration, ...row },
+        ...historyParts(keeper.entry(ledger.place, { migration, executor: "drizzle" })),
       );
     } else if (query.text !== next.chunk) {
       throw surprise(ledger, query);
     }
     return NO_ROWS;
+  }
+
+  async function sendGuarded(
+    within: readonly Part[],
+    commit: Part,
+  ): Promise<ReadonlyMap<Migration, number>> {
+    const written = recordedIn(within);
+    const { role } = connection.database;
+    const all: readonly Part[] = [
+      ...begin,
+      ...guardParts(openingGuard(guarded, known)),
+      ...within,
+      ...guardParts(closingGuard(guarded, known, written)),
+      commit,
+    ];
+    return await sendTransaction(connection, all, (thrown, kind) =>
+      explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
+    );
   }
 
   async function query(sent: Query, values: unknown[] = []): Promise<unknown> {

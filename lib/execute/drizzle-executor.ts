@@ -4,6 +4,7 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
+import { createKeeper, type HistoryOptions } from "../history/keeper.ts";
 import { knownFrom } from "../ledger/guard.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { deferTransaction } from "./deferred-client.ts";
@@ -19,13 +20,15 @@ export function createDrizzleExecutor(
   connection: Connection,
   ledger: Ledger,
   lockTimeoutMs: number,
+  history: HistoryOptions,
 ): Executor {
   const { place } = ledger;
+  const keeper = createKeeper(ledger, connection.database.role, history);
   let known = knownFrom(ledger);
 
   async function apply(step: Step): Promise<AppliedStep> {
     const migrations = wholeMigrations(step);
-    const deferral = { connection, migrations, lockTimeoutMs, ledger, known };
+    const deferral = { connection, migrations, lockTimeoutMs, ledger, known, keeper };
     const deferred = deferTransaction(deferral);
     const dialect = new PgDialect();
     try {
@@ -39,7 +42,7 @@ export function createDrizzleExecutor(
     }
     const applied = deferred.applied();
     known = { ...known, rows: known.rows + applied.length };
-    return { applied, place, warnings: [] };
+    return { applied, place, warnings: keeper.warnings() };
   }
   return { name: "drizzle", apply };
 }

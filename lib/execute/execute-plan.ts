@@ -8,6 +8,7 @@
 import { lockTimeoutOf, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
+import type { HistoryOptions } from "../history/keeper.ts";
 import type { Ledger, LedgerFacts } from "../ledger/ledger.ts";
 import type { ExecutorReason, Plan } from "../plan/plan.ts";
 import { INSUFFICIENT_PRIVILEGE } from "../postgres/errors.ts";
@@ -41,6 +42,7 @@ export interface RunDependencies {
   /** Whether our own executor may take over; false when the caller insists on Drizzle's. */
   readonly mayFallBack: boolean;
   readonly patience: Patience;
+  readonly history: HistoryOptions;
   /** Receives a function that says at any time how far the run has come. */
   onStart(soFar: () => RunResult): void;
 }
@@ -151,18 +153,19 @@ function patienceFor(step: Step, patience: Patience): Patience {
  */
 async function createExecutor(plan: Plan, dependencies: RunDependencies): Promise<Executor> {
   if (plan.executor === "statements") return await createOwnExecutor(dependencies);
-  const { connection, ledger, patience } = dependencies;
+  const { connection, ledger, patience, history } = dependencies;
   const { createDrizzleExecutor } = await import("./drizzle-executor.ts");
-  return createDrizzleExecutor(connection, ledger, patience.lockTimeoutMs);
+  return createDrizzleExecutor(connection, ledger, patience.lockTimeoutMs, history);
 }
 
 async function createOwnExecutor({
   connection,
   ledger,
   patience,
+  history,
 }: RunDependencies): Promise<Executor> {
   const { createStatementsExecutor } = await import("./statements-executor.ts");
-  return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs);
+  return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs, history);
 }
 
 function insisted(cause: BootstrapRefused): MigratorError {

@@ -49,10 +49,14 @@ export interface AppliedMigration extends MigrationTimes {
   readonly when: number;
   /** Number of its statements. */
   readonly statements: number;
-  /** Time that this run took for it; null when another run applied it. */
+  /** Time that the run took for it; null where neither this run nor the history knows it. */
   readonly durationMs: number | null;
-  /** When it was applied, in UTC, as ISO 8601: in the answer to `status`; null where the ledger does not know it. */
+  /** When it was applied, in UTC, as ISO 8601: in the answer to `status`; null where neither ledger nor history know it. */
   readonly appliedAt?: string | null;
+  /** Who applied it, in words: in the answer to `status`; null where no history knows it. So is `requestId`. */
+  readonly appliedBy?: string | null;
+  /** The request id of the run that applied it. */
+  readonly requestId?: string | null;
 }
 
 /** Describes an applied migration, as a report does. */

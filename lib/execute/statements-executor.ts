@@ -1,7 +1,9 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
 import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../bundle/steps.ts";
 import type { Connection } from "../connection/connection.ts";
+import type { Sending } from "../connection/pipeline.ts";
 import { MigratorError, STOPS, type Warning } from "../errors.ts";
+import { createKeeper, type HistoryOptions } from "../history/keeper.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -44,12 +46,14 @@ import { expectTemporary } from "./temporary.ts";
 import {
   beginParts,
   guardParts,
+  historyParts,
   knownAfter,
   type Part,
   RUN_DEFERRED,
   recordedIn,
   sendTransaction,
   statementParts,
+  withHistory,
 } from "./transaction.ts";
 
 const COMMIT: Part = { kind: "commit", text: "commit" };
@@ -65,6 +69,7 @@ export function createStatementsExecutor(
   connection: Connection,
   ledger: Ledger,
   lockTimeoutMs: number,
+  history: HistoryOptions,
 ): Executor {
   const { role } = connection.database;
   let target = chooseWritePlace(ledger, role);
@@ -73,6 +78,9 @@ export function createStatementsExecutor(
   let known = knownFrom(ledger);
   const resumed = new Set<Migration>();
   const durationsMs = new Map<Migration, number>();
+  /** When this run began with each, by our own clock. */
+  const begunAt = new Map<Migration, number>();
+  const keeper = createKeeper(ledger, role, history);
   /**
    * The checkpoints that this run has written. When a statement is tried again, the ledger as it was read is out of
    * date.
@@ -85,6 +93,16 @@ export function createStatementsExecutor(
 
   /** @param within the migration whose earlier statements may have set another role; null without one */
   async function transact(
+    parts: readonly Part[],
+    within: Migration | null,
+    begin: readonly Part[],
+  ): Promise<void> {
+    await withHistory(parts, { keeper, place: target.place }, (all) =>
+      sendGuarded(all, within, begin),
+    );
+  }
+
+  async function sendGuarded(
     parts: readonly Part[],
     within: Migration | null,
     begin: readonly Part[],
@@ -150,7 +168,25 @@ export function createStatementsExecutor(
       gone: [migration.tag, was?.tag ?? migration.tag],
     };
     const reset = sessionResetParts(migration, lockTimeoutMs, connection.ownSettings);
-    return [...reset, row, ...(target.checkpointsExist ? [clean] : [])];
+    const entry = historyParts(entryOf(migration));
+    return [...reset, row, ...entry, ...(target.checkpointsExist ? [clean] : [])];
+  }
+
+  /** Returns the row of the history. What this run did for the migration in earlier transactions counts by our own clock. */
+  function entryOf(migration: Migration): Sending | null {
+    const before = findCheckpoint(ledger.checkpoints, migration);
+    return keeper.entry(target.place, {
+      ...{ migration, executor: "statements", doneBefore: before?.done ?? 0 },
+      spentMs: durationsMs.get(migration) ?? 0,
+      elapsedMs: performance.now() - (begunAt.get(migration) ?? performance.now()),
+    });
+  }
+
+  /** Takes note that the work on these migrations spans more than one transaction. */
+  function begins(slices: readonly Slice[]): void {
+    for (const { migration } of slices) {
+      if (!begunAt.has(migration)) begunAt.set(migration, performance.now());
+    }
   }
 
   /** Returns the migration whose settings are in force when a transaction begins. */
@@ -219,6 +255,7 @@ export function createStatementsExecutor(
     const { slices } = step;
     const [first] = slices;
     if (first === undefined) return report([]);
+    begins(slices.filter(({ completes }) => !completes));
     await resume(first);
     const warnings = await tidy(first);
     const head = headOf(first);
@@ -276,6 +313,7 @@ export function createStatementsExecutor(
 
   async function runOnce(slice: Slice, index: number): Promise<readonly Warning[]> {
     const { migration } = slice;
+    begins([slice]);
     await leaveFor(migration);
     await resume(slice);
     const dropped = await tidy(slice);
@@ -322,7 +360,7 @@ export function createStatementsExecutor(
       .map(({ migration }) =>
         describeApplied(migration, Math.round(durationsMs.get(migration) ?? 0)),
       );
-    return { applied, place: target.place, warnings };
+    return { applied, place: target.place, warnings: [...warnings, ...keeper.warnings()] };
   }
 
   /** Writes what is owed also where the time is over: only this run knows that the server has done it. */

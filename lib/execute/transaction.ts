@@ -2,8 +2,12 @@ import { type Migration, statementText } from "../bundle/bundle.ts";
 import { lockTimeoutOf } from "../bundle/steps.ts";
 import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { SendFailure, type Sending } from "../connection/pipeline.ts";
+import { MigratorError } from "../errors.ts";
+import type { HistoryKeeper } from "../history/keeper.ts";
 import type { Checkpoint } from "../ledger/checkpoints.ts";
 import type { Known } from "../ledger/guard.ts";
+import { postgresFacts } from "../postgres/errors.ts";
+import type { LedgerPlace } from "../target/target.ts";
 import {
   type Around,
   bookkeepingFailed,
@@ -14,7 +18,14 @@ import {
 /** One text to send within a transaction, with its part in it. */
 export type Part =
   | (Sending & {
-      readonly kind: "begin" | "setting" | "constraints" | "ledger" | "guard" | "commit";
+      readonly kind:
+        | "begin"
+        | "setting"
+        | "constraints"
+        | "ledger"
+        | "history"
+        | "guard"
+        | "commit";
     })
   /** `now`: the checkpoint that this writes; `gone`: the tags of those that it removes. */
   | (Sending & {
@@ -81,6 +92,45 @@ export function lockTimeoutPart(ms: number): Part {
 /** Returns the parts that guard a transaction, from their statements. */
 export function guardParts(statements: readonly Sending[]): readonly Part[] {
   return statements.map((each) => ({ kind: "guard", ...each }));
+}
+
+/**
+ * The server refused a row of the history, or its table. The transaction is rolled back, and nothing else was wrong with it
+ * so far: it can be sent again without.
+ */
+export class HistoryRefused extends Error {
+  constructor(cause: unknown) {
+    super("The server refused a row of the history.", { cause });
+    this.name = "HistoryRefused";
+  }
+}
+
+/** Returns the part that writes a row of the history; none without one. */
+export function historyParts(row: Sending | null): readonly Part[] {
+  return row === null ? [] : [{ kind: "history", mayLag: true, ...row }];
+}
+
+/**
+ * Sends a transaction with its history, and once more without where the server refuses that.
+ * @param send sends these parts as a whole, and rolls back where it fails
+ */
+export async function withHistory<Result>(
+  parts: readonly Part[],
+  { keeper, place }: { readonly keeper: HistoryKeeper; readonly place: LedgerPlace },
+  send: (parts: readonly Part[]) => Promise<Result>,
+): Promise<Result> {
+  const first = parts.findIndex(({ kind }) => kind === "history");
+  if (first < 0) return await send(parts);
+  try {
+    const created = historyParts(keeper.creation(place));
+    const result = await send([...parts.slice(0, first), ...created, ...parts.slice(first)]);
+    keeper.kept();
+    return result;
+  } catch (thrown) {
+    if (!(thrown instanceof HistoryRefused)) throw thrown;
+    keeper.refused(thrown.cause);
+    return await send(parts.filter(({ kind }) => kind !== "history"));
+  }
 }
 
 /** Returns the migrations whose ledger rows are among these parts. */
@@ -159,9 +209,22 @@ function explain(
     case "constraints":
     case "commit":
       return commitFailed(cause, [...new Set(parts.flatMap((each) => migrationOf(each) ?? []))]);
+    case "history":
+      if (isOfHistory(cause)) return new HistoryRefused(cause);
+      return bookkeepingFailed(cause, around(parts, index));
     default:
       return bookkeepingFailed(explainLedger(cause, part.kind), around(parts, index));
   }
+}
+
+/** A transaction that collided with others is at fault as a whole. */
+const SERIALIZATION_FAILURE = "40001";
+
+/** Whether the server, on a session that lives, has refused what is about the history. */
+function isOfHistory(cause: unknown): boolean {
+  if (cause instanceof MigratorError) return false;
+  const sqlstate = postgresFacts(cause)?.sqlstate;
+  return sqlstate !== undefined && sqlstate !== SERIALIZATION_FAILURE;
 }
 
 /** Returns the migration whose statements came last before a part, or else the first behind it. */

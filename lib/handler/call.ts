@@ -13,19 +13,25 @@ export type BundleSource = Bundle | (() => Bundle | Promise<Bundle>);
 
 /** A call with the parts that only the handler needs. */
 export interface HandlerCall extends Call {
+  readonly event: unknown;
   readonly moments: Moments;
   /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
   giveUp: (reason: unknown) => Report;
 }
 
 /** Starts a call: its moments are counted from now. */
-export function startCall(context: InvocationContext, log: Log, bundle: BundleSource): HandlerCall {
+export function startCall(
+  event: unknown,
+  context: InvocationContext,
+  log: Log,
+  bundle: BundleSource,
+): HandlerCall {
   const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
   const secrets: string[] = [];
   let known: Bundle | null = null;
   let asked = false;
   const call: HandlerCall = {
-    ...{ context, log, moments, answerBy: moments.answerBy },
+    ...{ event, context, log, moments, answerBy: moments.answerBy },
     async bundle() {
       known ??= typeof bundle === "function" ? await bundle() : bundle;
       return known;

@@ -63,7 +63,7 @@ export async function answerCall(
   const answering = async () => {
     const log = (options.logFor ?? createLog)(context.awsRequestId);
     const caller = recognise(event);
-    const call = startCall(context, log, options.bundle);
+    const call = startCall(event, context, log, options.bundle);
     report = await reportInTime(caller, call, options, uncaught.first);
     const next = report?.status === "failed" ? (caller.nextCall?.(report) ?? null) : null;
     log(endOf(report, next), { source: caller.source, report });
@@ -120,6 +120,8 @@ async function work(
   const dependencies: Dependencies = {
     ...{ bundle: await call.bundle(), requestId: context.awsRequestId, log },
     target: () => call.target(rightsBy),
+    caller: async () =>
+      (await import("../events/who-calls.ts")).whoCalls(caller.source, call.event),
     ...{ deadline: moments.deadline, dropBy: moments.dropBy },
     onStart: (giveUp) => {
       call.giveUp = giveUp;

@@ -1,6 +1,7 @@
 /*
- * History: the state of a database before a run wrote to it. The answer of a database comes in, and the point to which it
- * can be restored goes out. Nothing here sends a statement, or restores anything.
+ * History: who applied what and when, and the state of a database before that. Facts of a run come in, and a row goes out
+ * as a statement, which others send behind a ledger row. The answers of a database come in, and runs go out. Only the row
+ * of a run that failed is sent from here. Nothing here decides what is pending, or stops a run.
  */
 
 import type { Rows } from "../connection/connection.ts";

@@ -73,6 +73,11 @@ export interface Home {
   readonly checkpointsBelieved: boolean;
   readonly mayReadCheckpoints: boolean;
   readonly mayWriteCheckpoints: boolean;
+  /**
+   * The table of the history: our role may read and write it (`open`), or not (`closed`). Null where there is none, or
+   * `shared` where the schema, which has another name than Drizzle's, has tables of others.
+   */
+  readonly history: "open" | "closed" | "shared" | null;
 }
 
 /** A ledger table that exists, with its rows. */

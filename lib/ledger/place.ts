@@ -27,3 +27,8 @@ export function placeBeside({ schema, table }: LedgerPlace, suffix: string): Led
   // A character that was cut in two has become U+FFFD.
   return { schema, table: `${stem.replace(/\uFFFD$/, "")}_${suffix}` };
 }
+
+/** Returns the place of the history, beside the ledger. */
+export function historyPlace(ledger: LedgerPlace): LedgerPlace {
+  return placeBeside(ledger, "history");
+}

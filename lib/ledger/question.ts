@@ -1,9 +1,9 @@
 import type { Connection, Rows } from "../connection/connection.ts";
 import { quoteIdentifier, quoteLiteral } from "../postgres/names.ts";
-import type { ConfiguredLedger, LedgerPlace } from "../target/target.ts";
+import { type ConfiguredLedger, DEFAULT_LEDGER, type LedgerPlace } from "../target/target.ts";
 import { checkpointPlace } from "./checkpoints.ts";
 import { isBelieved, isOurs } from "./owned.ts";
-import { placesOf, quotePlace } from "./place.ts";
+import { historyPlace, placesOf, quotePlace } from "./place.ts";
 
 /**
  * Returns the statement that finds the ledger and reads it; it writes nothing. Plain SQL that names a missing or
@@ -35,9 +35,10 @@ export function ledgerQuestion(configured: ConfiguredLedger): string {
       ${may("k.oid", "SELECT")} as "mayReadCheckpoints",
       ${may("k.oid", "INSERT")} and ${may("k.oid", "UPDATE")}
         and ${may("k.oid", "DELETE")} as "mayWriteCheckpoints",
-      pg_catalog.query_to_xml(${readingOf("k.oid", "checkpoints")}, false, true, '') as "checkpoints"
+      pg_catalog.query_to_xml(${readingOf("k.oid", "checkpoints")}, false, true, '') as "checkpoints",
+      coalesce(${stateOfHistory()}, ${neighbours(configured)}) as "history"
     from (values ${places.join(", ")})
-      as h(schema, namespace, ledger, read_ledger, judge_ledger, seek_ledger, look_around, checkpoints, read_checkpoints, judge_checkpoints)
+      as h(schema, namespace, ledger, read_ledger, judge_ledger, seek_ledger, look_around, checkpoints, read_checkpoints, judge_checkpoints, history)
     cross join lateral (
       select
         pg_catalog.to_regnamespace(h.namespace)::pg_catalog.oid as oid,
@@ -77,6 +78,27 @@ function readingOf(oid: string, table: "ledger" | "checkpoints"): string {
   )`;
 }
 
+/**
+ * Returns the expression that tells whether our role may use the history: `open` or `closed`; null without one. Our own table is
+ * believed, and one of the ledger's owner, who is believed already.
+ */
+function stateOfHistory(): string {
+  return `(select case when c.relkind operator(pg_catalog.=) 'r' and (pg_catalog.pg_get_userbyid(c.relowner) operator(pg_catalog.=) current_user
+or c.relowner operator(pg_catalog.=) (select relowner from pg_catalog.pg_class where oid operator(pg_catalog.=) l.oid))
+and ${may("c.oid", "SELECT")} and ${may("c.oid", "INSERT")} then 'open' else 'closed' end
+from pg_catalog.pg_class c where c.oid operator(pg_catalog.=) case when n.open then pg_catalog.to_regclass(h.history)::pg_catalog.oid end)`;
+}
+
+/**
+ * Returns the expression that tells whether a schema of another name than Drizzle's has tables of others: `shared`. Our own
+ * have the name of the ledger, with or without a suffix.
+ */
+function neighbours({ schema, table }: ConfiguredLedger): string {
+  if (schema === DEFAULT_LEDGER.schema) return "null";
+  return `case when exists (select from pg_catalog.pg_class where relnamespace operator(pg_catalog.=) n.oid
+and not pg_catalog.starts_with(relname, ${quoteLiteral(table)})) then 'shared' end`;
+}
+
 /** @param lookAround the literal of the statement for a place without a ledger */
 function placeValues(ledger: LedgerPlace, lookAround: string): string {
   const checkpoints = checkpointPlace(ledger);
@@ -97,7 +119,8 @@ function placeValues(ledger: LedgerPlace, lookAround: string): string {
     `select true as ours, ${everyRow(checkpoints)}`,
     judged(checkpoints),
   ].map(quoteLiteral);
-  return `(${[...values, lookAround, ...beside].join(", ")})`;
+  const history = quoteLiteral(quotePlace(historyPlace(ledger)));
+  return `(${[...values, lookAround, ...beside, history].join(", ")})`;
 }
 
 /**
@@ -108,14 +131,17 @@ function everyRow(place: LedgerPlace): string {
   return `pg_catalog.json_agg(r) as rows from (select t.* from (select) as once left join ${quotePlace(place)} as t on true) as r`;
 }
 
-/** Returns the statement that reads a table only where its owner is believed, and otherwise names the stranger. */
-function judged(place: LedgerPlace): string {
+/**
+ * Returns the statement that reads a table only where its owner is believed, and otherwise names the stranger.
+ * @param reading the rest of the query that reads it
+ */
+export function judged(place: LedgerPlace, reading: string = everyRow(place)): string {
   return `
     select
       case when j.believed then j.ours end as ours,
       case when not j.believed then j.owner end as stranger,
       case when j.believed and ${may("j.oid", "SELECT")}
-        then pg_catalog.query_to_xml(${quoteLiteral(`select ${everyRow(place)}`)}, false, true, '') end as read
+        then pg_catalog.query_to_xml(${quoteLiteral(`select ${reading}`)}, false, true, '') end as read
     from (
       select c.oid, pg_catalog.pg_get_userbyid(c.relowner) as owner, ${isOurs("c")} as ours, ${isBelieved("c")} as believed
       from pg_catalog.pg_class c where c.oid operator(pg_catalog.=) pg_catalog.to_regclass(${quoteLiteral(quotePlace(place))})
@@ -165,4 +191,6 @@ export interface Answer {
   readonly mayReadCheckpoints: boolean | null;
   readonly mayWriteCheckpoints: boolean | null;
   readonly checkpoints: string | null;
+  /** See `Home`. */
+  readonly history: "open" | "closed" | "shared" | null;
 }

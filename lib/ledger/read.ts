@@ -124,6 +124,7 @@ function homeOf(answer: Answer, columns: readonly string[]): Home {
     checkpointsBelieved: field(answer.checkpoints, "ours") !== null,
     mayReadCheckpoints: answer.mayReadCheckpoints === true,
     mayWriteCheckpoints: answer.mayWriteCheckpoints === true,
+    history: answer.history,
   };
 }
 

@@ -1,5 +1,7 @@
 import { toError } from "../errors.ts";
 import { describeApplied } from "../execute/executor.ts";
+import type { HistoryEntry, HistoryRead } from "../history/read.ts";
+import { byOf } from "../history/runs.ts";
 import type { LedgerRow } from "../ledger/ledger.ts";
 import { findHolder } from "../ledger/lock.ts";
 import { matchRows } from "../plan/match.ts";
@@ -8,13 +10,23 @@ import type { Attempt } from "./attempt.ts";
 import type { Planned } from "./make-plan.ts";
 
 /** Answers `status`: what is applied and since when, and which run is under way. It takes no lock. */
-export async function answerStatus(self: Attempt, { ledger, plan }: Planned): Promise<void> {
+export async function answerStatus(
+  self: Attempt,
+  { ledger, plan }: Planned,
+  { entries }: HistoryRead,
+): Promise<void> {
   const { rowOf, unknown } = matchRows(self.bundle, ledger.rows);
   self.progress.answered({
-    applied: plan.applied.map((migration) => ({
-      ...describeApplied(migration, null),
-      appliedAt: appliedAt(rowOf.get(migration)),
-    })),
+    applied: plan.applied.map((migration) => {
+      const row = rowOf.get(migration);
+      const entry = row === undefined ? undefined : entryOf(row, migration.tag, entries);
+      return {
+        ...describeApplied(migration, entry?.durationMs ?? null),
+        appliedAt: appliedAt(row) ?? entry?.endedAt ?? null,
+        appliedBy: entry === undefined ? null : byOf(entry),
+        requestId: entry?.requestId ?? null,
+      };
+    }),
     drift: {
       ...plan.drift,
       unknown: unknown.map((row) => {
@@ -24,6 +36,16 @@ export async function answerStatus(self: Attempt, { ledger, plan }: Planned): Pr
     },
   });
   await findRunning(self);
+}
+
+/** Finds the newest word of the history about a ledger row. `drizzle-kit up` may have changed the tag since. */
+function entryOf(
+  { hash }: LedgerRow,
+  tag: string,
+  entries: readonly HistoryEntry[],
+): HistoryEntry | undefined {
+  const found = entries.filter((each) => each.kind !== "failed" && each.hash === hash);
+  return found.find((each) => each.tag === tag) ?? found[0];
 }
 
 /** Asks who holds the lock. Nothing about others fails a run. */

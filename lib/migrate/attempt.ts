@@ -4,7 +4,7 @@ import type { MigratorError } from "../errors.ts";
 import type { OnWait } from "../execute/blockers.ts";
 import type { Log } from "../log.ts";
 import type { Report } from "../report/report.ts";
-import type { Request } from "../request.ts";
+import type { CallerFacts, Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
 import type { Milestone } from "./milestone.ts";
 import type { Progress } from "./progress.ts";
@@ -18,6 +18,8 @@ export interface Dependencies {
    */
   target(): Promise<Target> | Target;
   readonly requestId: string;
+  /** Describes who calls, for the history. Called by a run that applies something. Default: nobody knows. */
+  readonly caller?: () => Promise<CallerFacts> | CallerFacts;
   /** Epoch ms by which the work must have stopped; null: no limit from outside. */
   readonly deadline: number | null;
   /** Epoch ms by which the connection is dropped where nothing else has helped. Default: some seconds behind the deadline. */
@@ -56,6 +58,11 @@ export interface Attempt<Asked extends string = never> {
   readonly bundle: Bundle;
   readonly connection: Connection<Asked>;
   readonly progress: Progress;
+  readonly requestId: string;
+  /** See `Dependencies`. */
+  readonly caller: Dependencies["caller"];
+  /** Makes the report of a failure at this point, without secrets. */
+  failed(thrown: unknown): Report;
   readonly log: Log;
   /** Told for whom the run waits. */
   readonly onWait: OnWait;

@@ -1,25 +1,38 @@
 import { type Step, slicesOf } from "../bundle/steps.ts";
 import { toError } from "../errors.ts";
 import { gradedFindings } from "../grade/grade-findings.ts";
+import { historyQuestion, readHistory } from "../history/read.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { ReportedStep } from "../report/report.ts";
+import type { Request } from "../request.ts";
+import type { Target } from "../target/target.ts";
 import { answerStatus } from "./answer-status.ts";
 import type { Attempt, Status } from "./attempt.ts";
 import { meetDatabase } from "./contact.ts";
 import { makePlan } from "./make-plan.ts";
 
+/** Returns the questions that go out with the login beside those of every run. */
+export function ownQuestions(
+  { action }: Request,
+  { ledger }: Target,
+): { readonly history: string } {
+  return { history: action === "status" ? historyQuestion(ledger) : "select" };
+}
+
 /**
  * Answers `plan` and `status`: takes no lock and writes nothing.
  * @throws MigratorError where a policy forbids what is planned
  */
-export async function inspect(self: Attempt<"ledger" | "restorePoint">): Promise<Status> {
+export async function inspect(
+  self: Attempt<"ledger" | "restorePoint" | "history">,
+): Promise<Status> {
   const { request, connection, progress } = self;
-  const { ledger: answer, restorePoint } = connection.opening;
+  const { ledger: answer, restorePoint, history } = connection.opening;
   const planned = progress.planned(() => makePlan(self, answer), restorePoint);
   const { plan, ledger } = planned;
   await meetDatabase(self, planned);
   if (request.action === "status") {
-    await answerStatus(self, { plan, ledger });
+    await answerStatus(self, { plan, ledger }, readHistory(history));
   } else {
     progress.answered({ steps: plan.steps.map(describeStep) });
     if (plan.refusal !== null) throw plan.refusal;

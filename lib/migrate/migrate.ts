@@ -57,7 +57,7 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
       return target;
     };
     const log: Log = (event, fields = {}) => dependencies.log(event, redact(fields, secrets));
-    const found = { ...dependencies, target: findTarget, log };
+    const found = { ...dependencies, target: findTarget, log, failed };
     const status = await runWithSecret(request, found, progress);
     return redact(buildReport(requestId, status, progress.facts()), secrets);
   } catch (thrown) {
@@ -65,10 +65,16 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
   }
 }
 
+/** The dependencies of a run, with what all of its attempts share. */
+interface Prepared extends Dependencies {
+  /** See `Attempt`. */
+  failed(thrown: unknown): Report;
+}
+
 /** Reads the secret, and once more where the password was rotated after we had read it and before we used it. */
 async function runWithSecret(
   request: Request,
-  dependencies: Dependencies,
+  dependencies: Prepared,
   progress: Progress,
 ): Promise<Status> {
   progress.began("reading the connection string");
@@ -90,7 +96,7 @@ async function runWithSecret(
 async function attemptUntilAnswered(
   request: Request,
   target: Target,
-  dependencies: Dependencies,
+  dependencies: Prepared,
   progress: Progress,
 ): Promise<Status> {
   for (let attempts = 1; ; attempts += 1) {
@@ -100,8 +106,8 @@ async function attemptUntilAnswered(
       if (request.action === "up") {
         return await attempt(run, { lock: openingLockQuestion(target), ...asked }, up);
       }
-      const { inspect } = await import("./inspect.ts");
-      return await attempt(run, asked, inspect);
+      const { inspect, ownQuestions } = await import("./inspect.ts");
+      return await attempt(run, { ...asked, ...ownQuestions(request, target) }, inspect);
     } catch (thrown) {
       const lost = thrown instanceof MigratorError && thrown.code === "CONNECTION_LOST";
       const pauseMs = backoffMs(attempts);
@@ -137,7 +143,7 @@ async function conclude(thrown: unknown, run: Run): Promise<Status> {
 async function rotatedTarget(
   thrown: unknown,
   before: Target,
-  { target, log }: Dependencies,
+  { target, log }: Prepared,
 ): Promise<Target | null> {
   if (!(thrown instanceof MigratorError) || thrown.code !== "LOGIN_FAILED") return null;
   try {
@@ -159,7 +165,7 @@ const CANCEL_GRACE_MS = 3_000;
 interface Run {
   readonly request: Request;
   readonly target: Target;
-  readonly dependencies: Dependencies;
+  readonly dependencies: Prepared;
   /** Up to date also when an attempt fails. */
   readonly progress: Progress;
 }
@@ -198,8 +204,9 @@ async function attempt<Asked extends string>(
       try {
         // A login may end so late that the deadline has passed meanwhile.
         if (Date.now() >= progress.deadline) throw options.reason;
-        const self = { request, target, bundle, connection, progress, log, onWait };
-        return await work({ ...self, assertPending });
+        const { caller, failed } = dependencies;
+        const self = { request, target, bundle, connection, progress, requestId };
+        return await work({ ...self, caller, failed, log, onWait, assertPending });
       } catch (thrown) {
         const { withAdvice } = await import("../execute/advice.ts");
         throw await withAdvice(thrown, { bundle, connection });

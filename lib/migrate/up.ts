@@ -3,7 +3,6 @@ import type { Step } from "../bundle/steps.ts";
 import type { Rows } from "../connection/connection.ts";
 import { type ErrorCode, MigratorError } from "../errors.ts";
 import type { OnWait } from "../execute/blockers.ts";
-import type { RunResult } from "../execute/execute-plan.ts";
 import { restorePointQuestion } from "../history/history.ts";
 import { readOnly } from "../ledger/denied.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -22,13 +21,20 @@ import { makePlan, type Planned } from "./make-plan.ts";
  */
 export async function up(self: Attempt<"lock" | "ledger" | "restorePoint">): Promise<Status> {
   const { progress } = self;
-  const planned = await planUnderLock(self);
-  const { ledger, plan } = planned;
-  await meetDatabase(self, planned);
-  if (plan.pending.length > 0) {
-    await progress.timed("executeMs", () =>
-      execute(self, plan, ledger).catch(adviseOn(self, planned)),
-    );
+  let ledger: Ledger | null = null;
+  try {
+    const planned = await planUnderLock(self);
+    ledger = planned.ledger;
+    await meetDatabase(self, planned);
+    if (planned.plan.pending.length > 0) {
+      await progress.timed("executeMs", () =>
+        execute(self, planned.plan, planned.ledger).catch(adviseOn(self, planned)),
+      );
+    }
+  } catch (thrown) {
+    const { recordFailure } = await import("./record-failure.ts");
+    await recordFailure(self, ledger, thrown);
+    throw thrown;
   }
   return progress.hasApplied ? "applied" : "up-to-date";
 }
@@ -141,6 +147,8 @@ async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise
   let ledger = firstLedger;
   let experience: Experience = { lessons: NO_LESSONS, outrun: 0 };
   while (plan.pending.length > 0) {
+    // Only a run that writes loads what executes, and what the history is made of.
+    const { carryOut } = await import("./carry-out.ts");
     const failure = await carryOut(self, plan, ledger);
     if (failure === null) return;
     const learned = learn(self.bundle, failure.thrown, experience, plan.steps);
@@ -166,27 +174,4 @@ async function planAgain(
     ? await readUnderLock(self)
     : await askForLedger(connection, target.ledger, restorePointQuestion());
   return progress.planned(() => makePlan(self, answer, lessons), restorePoint);
-}
-
-async function carryOut(
-  { request, connection, progress, log, onWait }: Attempt,
-  plan: Plan,
-  ledger: Ledger,
-): Promise<RunResult["failure"]> {
-  const { executePlan, RunTimes } = await import("../execute/execute-plan.ts");
-  const times = progress.keepsTimes(RunTimes);
-  progress.began("preparing the ledger");
-  const result = await executePlan(plan, {
-    connection,
-    ledger,
-    mayFallBack: request.executor !== "drizzle",
-    patience: {
-      ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log, onWait },
-      onLook: (look) => times.saw(look),
-      onWatch: (watch) => progress.watched(watch),
-    },
-    onStart: (soFar) => progress.carriesOut(soFar),
-  });
-  progress.carriedOut(result);
-  return result.failure;
 }

@@ -32,14 +32,12 @@ export function timelineSection(
   const late = new Set(drift.outOfOrder.map(({ tag }) => tag));
   const entries: readonly Entry[] = [
     ...applied.map((migration) => {
-      const { tag, when, appliedAt, durationMs } = migration;
+      const { tag, when, appliedAt, appliedBy, durationMs } = migration;
       const isModified = modified.has(tag);
       const took = durationMs === null ? "" : duration(durationMs);
       const pill = isModified ? pillOf("open", "modified since") : pillOf("good", "applied");
-      return {
-        when,
-        markup: row(tag, [pill], times(when, appliedAt, took), statements.list(migration)),
-      };
+      const facts = times(when, appliedAt, took, appliedBy);
+      return { when, markup: row(tag, [pill], facts, statements.list(migration)) };
     }),
     ...pending.map((migration) => {
       const { tag, when, done, statements: count } = migration;
@@ -72,10 +70,16 @@ function row(tag: string, pills: readonly (Html | null)[], when: Html, more: Htm
   );
 }
 
-function times(when: number | null, appliedAt?: string | null, took = ""): Html {
+function times(
+  when: number | null,
+  appliedAt?: string | null,
+  took = "",
+  appliedBy?: string | null,
+): Html {
   const made = when === null ? "made –" : `made ${minuteOf(when)}`;
   const applied = typeof appliedAt === "string" ? `applied ${minuteOf(Date.parse(appliedAt))}` : "";
-  const parts = [made, applied, took].filter(Boolean);
+  const by = typeof appliedBy === "string" && appliedBy !== "" ? `by ${appliedBy}` : "";
+  const parts = [made, applied, took, by].filter(Boolean);
   return html`${parts.map((part) => html`<span>${part}</span>`)}`;
 }
 

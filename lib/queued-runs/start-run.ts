@@ -55,7 +55,8 @@ export async function startRun(
     if (written === undefined) throw new Error("The row of a run was not written.");
     try {
       const patience = { until: deadline, log };
-      await invokeItself(functionArn, { "neon-migrate.run": { id, request } }, patience);
+      const run = { id, request, ...(requestedBy === null ? {} : { requestedBy }) };
+      await invokeItself(functionArn, { "neon-migrate.run": run }, patience);
     } catch (thrown) {
       const refused = finishRun(home, { id, requestId, report: wanted.reportOf(thrown) });
       const rows = await session.connection.query(refused.text, refused.values);

@@ -8,7 +8,7 @@ export interface Config {
   readonly relay: string | null;
   /**
    * Place of Drizzle's ledger (`LEDGER_SCHEMA`, `LEDGER_TABLE`). Default: `drizzle.__drizzle_migrations`, and `public`
-   * for a role that may not create that schema.
+   * for a role that may not create that schema. `LEDGER_HISTORY` is on or off; without it the ledger's place decides.
    */
   readonly ledger: ConfiguredLedger;
   /** Longest time for connecting, a waking compute included (`CONNECT_TIMEOUT_MS`). Default: 30,000. */
@@ -37,10 +37,13 @@ export function readConfig(environment: Environment = process.env): Config {
   return {
     databaseUrl: databaseUrlReference(environment),
     relay: setting(environment, "NEON_WS_PROXY"),
-    ledger: configuredLedger(
-      setting(environment, "LEDGER_SCHEMA"),
-      setting(environment, "LEDGER_TABLE"),
-    ),
+    ledger: {
+      ...configuredLedger(
+        setting(environment, "LEDGER_SCHEMA"),
+        setting(environment, "LEDGER_TABLE"),
+      ),
+      ...historyOf(setting(environment, "LEDGER_HISTORY")),
+    },
     inLambda: setting(environment, "AWS_LAMBDA_FUNCTION_NAME") !== null,
     connectTimeoutMs: connectTimeout(setting(environment, "CONNECT_TIMEOUT_MS")),
   };
@@ -51,6 +54,17 @@ function configuredLedger(schema: string | null, named: string | null): Configur
   return schema === null
     ? { schema: DEFAULT_LEDGER.schema, table }
     : { schema, table, named: true };
+}
+
+function historyOf(value: string | null): Pick<ConfiguredLedger, "history"> {
+  if (value === null) return {};
+  if (value === "on" || value === "off") return { history: value === "on" };
+  throw refused("LEDGER_HISTORY", value, "on, off");
+}
+
+function refused(name: string, value: string, allowed: string): MigratorError {
+  const message = `${name} is ${JSON.stringify(value)}. Allowed: ${allowed}.`;
+  return new MigratorError("CONFIG_INVALID", message);
 }
 
 /** Returns the memory of the Lambda function in MB; NaN elsewhere. */
@@ -96,10 +110,7 @@ function connectTimeout(value: string | null): number {
   if (value === null) return DEFAULT_CONNECT_TIMEOUT_MS;
   const number = Number(value);
   if (!Number.isInteger(number) || number < 1 || number > 900_000) {
-    throw new MigratorError(
-      "CONFIG_INVALID",
-      `CONNECT_TIMEOUT_MS is ${JSON.stringify(value)}. Allowed: whole milliseconds from 1 to 900000.`,
-    );
+    throw refused("CONNECT_TIMEOUT_MS", value, "whole milliseconds from 1 to 900000");
   }
   return number;
 }

@@ -18,6 +18,8 @@ export interface ConfiguredLedger extends LedgerPlace {
    * `public` is the place for a role that may not create schemas. Default: true for any schema but Drizzle's own.
    */
   readonly named?: boolean;
+  /** Whether to keep the history beside it. Default: in a schema of the ledger's own; see `treatmentOf`. */
+  readonly history?: boolean;
 }
 
 /** One database to run against: a value, so that a run against one knows nothing of the others. */

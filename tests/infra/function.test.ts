@@ -95,7 +95,7 @@ describe("GIVEN a function", () => {
       memorySize: 1_024,
       timeout: Duration.minutes(5),
       tracing: Tracing.ACTIVE,
-      ledger: { schema: "public", table: "migrations" },
+      ledger: { schema: "public", table: "migrations", history: true },
     });
 
     expect(functionOf(stack)).toMatchObject({
@@ -105,7 +105,9 @@ describe("GIVEN a function", () => {
       MemorySize: 1_024,
       Timeout: 300,
       TracingConfig: { Mode: "Active" },
-      Environment: { Variables: { LEDGER_SCHEMA: "public", LEDGER_TABLE: "migrations" } },
+      Environment: {
+        Variables: { LEDGER_SCHEMA: "public", LEDGER_TABLE: "migrations", LEDGER_HISTORY: "on" },
+      },
     });
   });
 

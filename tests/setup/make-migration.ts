@@ -94,6 +94,7 @@ export function makeHome(schema: string, changes: Partial<Home> = {}): Home {
     checkpointsBelieved: false,
     mayReadCheckpoints: false,
     mayWriteCheckpoints: false,
+    history: null,
     ...changes,
   };
 }

@@ -2,7 +2,7 @@ import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { type Log, silentLog } from "../../lib/log.ts";
 import { migrate } from "../../lib/migrate/migrate.ts";
 import type { Report } from "../../lib/report/report.ts";
-import { parseRequest } from "../../lib/request.ts";
+import { type CallerFacts, parseRequest } from "../../lib/request.ts";
 import { DEFAULT_LEDGER, type Target } from "../../lib/target/target.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { expectReport } from "./report-schema.ts";
@@ -36,6 +36,8 @@ export async function createTestTarget(): Promise<TestTarget> {
 export interface RunSettings {
   /** The log of the run. Default: one that keeps nothing. */
   readonly log?: Log;
+  /** Default: nobody. */
+  readonly caller?: CallerFacts;
 }
 
 /** Runs one request, and checks the report by the published schema. */
@@ -43,7 +45,7 @@ export async function run(
   target: Target,
   bundle: Bundle,
   request: object = {},
-  { log = silentLog }: RunSettings = {},
+  { log = silentLog, caller }: RunSettings = {},
 ): Promise<Report> {
   const report = await migrate(parseRequest(request), {
     bundle,
@@ -51,6 +53,7 @@ export async function run(
     requestId: "test",
     deadline: null,
     log,
+    ...(caller === undefined ? {} : { caller: () => caller }),
   });
   return expectReport(JSON.parse(JSON.stringify(report)));
 }

@@ -269,7 +269,7 @@ describe("migrate", () => {
 
     expect(report).toMatchObject({
       status: "planned",
-      applied: [{ tag: first.tag, durationMs: null }],
+      applied: [{ tag: first.tag, durationMs: expect.any(Number), requestId: "test" }],
       pending: [{ tag: second.tag }],
     });
   });

@@ -45,17 +45,17 @@ async function ledger(database: TestDatabase): Promise<unknown> {
   );
 }
 
-/** Every column, index, constraint, policy, trigger and function of the database. */
+/** Every column, index, constraint, policy, trigger and function of the database, without the history beside the ledger. */
 async function catalog(database: TestDatabase): Promise<unknown> {
   return await database.sql(`
-    select 'column' as kind, table_schema || '.' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') as what
+    select * from (select 'column' as kind, table_schema || '.' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') as what
       from information_schema.columns where table_schema in ('public', 'drizzle')
     union all select 'index', indexdef from pg_indexes where schemaname in ('public', 'drizzle')
     union all select 'constraint', conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where conrelid <> 0 and connamespace in ('public'::regnamespace, 'drizzle'::regnamespace)
     union all select 'policy', tablename || ' ' || policyname || ' ' || coalesce(qual, '') from pg_policies
     union all select 'trigger', pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
     union all select 'function', pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
-    order by 1, 2
+    ) every where what !~ '__drizzle_migrations_history' order by 1, 2
   `);
 }
 

@@ -37,3 +37,17 @@ describe("a reference to a secret", () => {
     });
   });
 });
+
+test.each([
+  ["on", true],
+  ["off", false],
+  ["", undefined],
+])("reads LEDGER_HISTORY=%s", (value, history) => {
+  expect(readConfig({ LEDGER_HISTORY: value }).ledger.history).toBe(history);
+});
+
+test("refuses any other LEDGER_HISTORY, so that a slip does not switch it", () => {
+  expect(() => readConfig({ LEDGER_HISTORY: "fasle" })).toThrow(
+    'LEDGER_HISTORY is "fasle". Allowed: on, off.',
+  );
+});

@@ -5,8 +5,8 @@ import { describe, expect, test, vi } from "vitest";
 import { runCli } from "../../../../bin/cli.ts";
 
 const COMMANDS = [
-  ...["up", "plan", "status", "invoke", "report", "init", "check", "baseline", "repair", "bundle"],
-  ...["local", "smoke", "completion"],
+  ...["up", "plan", "status", "rehearse", "history", "invoke", "report", "init", "check"],
+  ...["baseline", "repair", "bundle", "local", "smoke", "completion"],
 ];
 
 /** Runs a command line that never comes to its work, and returns what it printed. */

@@ -177,6 +177,7 @@ test.each([
     {
       code: "MERGE_CONFLICT",
       message: expect.stringMatching(/0000_init\.sql:3: a merge conflict lies in a literal/),
+      settledBy: ["0000_init"],
     },
   ]);
 });

@@ -109,19 +109,30 @@ async function targetOf(project: Project): Promise<Target> {
   try {
     return await resolveTarget(readConfig(environment));
   } catch (thrown) {
-    if (!(thrown instanceof MigratorError) || thrown.code !== "DATABASE_URL_INVALID") throw thrown;
+    if (!(thrown instanceof MigratorError)) throw thrown;
+    if (thrown.code === "DATABASE_URL_MISSING") throw emptyValue(origin);
+    if (thrown.code !== "DATABASE_URL_INVALID") throw thrown;
     const message = thrown.message.replace(/^The connection string/, `$& of ${origin}`);
     throw new MigratorError(thrown.code, message, thrown.facts);
   }
 }
 
+/** A shell makes an empty word of a variable that is not set. */
+function emptyValue(origin: string): MigratorError {
+  return new MigratorError(
+    "DATABASE_URL_MISSING",
+    `${origin} is empty: is the variable in it not set? Give it a value. Without it the environment, .env and the drizzle.config file are read.`,
+  );
+}
+
 function databaseMissing({ config, envFiles, searched }: Project): MigratorError {
   const files = ["the environment", ...envFiles.map(({ file }) => file)];
+  const dotenv = envFiles.length === 0 ? ", and there is no .env" : "";
   const database = config?.database ?? null;
   const inConfig = database?.url === null ? database.reason : searched("dbCredentials");
   return new MigratorError(
     "DATABASE_URL_MISSING",
-    `Nothing says where the database is. Name it with --url, --secret or --parameter, or set DATABASE_URL, DATABASE_URL_SECRET or DATABASE_URL_PARAMETER: ${files.join(" and ")} ${files.length === 1 ? "sets" : "set"} none of them. ${inConfig}`,
+    `Nothing says where the database is. Name it with --url, --secret or --parameter, or set DATABASE_URL, DATABASE_URL_SECRET or DATABASE_URL_PARAMETER: ${files.join(" and ")} ${files.length === 1 ? "sets" : "set"} none of them${dotenv}. ${inConfig}`,
   );
 }
 

@@ -84,7 +84,8 @@ function searchIn(
   return () => `${cwd} has none of ${CONFIG_NAMES.join(", ")}.${hint}`;
 }
 
-function folderNotFound({ folder, config, fromConfig, searched }: Project): MigratorError {
+/** Makes the error for a folder that is not there and that no flag names. */
+export function folderNotFound({ folder, config, fromConfig, searched }: Project): MigratorError {
   const [source, wayOut] = fromConfig.folder
     ? [
         `${config?.file} names it as out.`,

@@ -12,8 +12,8 @@ import { parseRequest } from "../../lib/request.ts";
 import type { LedgerPlace } from "../../lib/target/target.ts";
 import { counted } from "../../lib/text.ts";
 import { compileProject } from "../compile-project.ts";
-import { type DatabaseOptions, withDatabase } from "../database.ts";
-import type { Project } from "../project.ts";
+import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
+import { folderNotFound, type Project } from "../project.ts";
 import { type FoundTool, findTools } from "./tools.ts";
 
 /** What a project has already. */
@@ -59,7 +59,11 @@ export interface DatabaseFinding {
  */
 export async function findAll(project: Project, options: DatabaseOptions): Promise<Findings> {
   const cwd = process.cwd();
-  const bundle = await compileProject(project).catch(problemOf);
+  const isMissing = options.folder === undefined && !existsSync(project.folder);
+  const bundle = await (isMissing
+    ? Promise.reject(folderNotFound(project))
+    : compileProject(project)
+  ).catch(problemOf);
   const [migrations, problem] =
     typeof bundle === "string" ? [null, bundle] : [bundle.migrations.length, null];
   return {
@@ -89,15 +93,20 @@ async function ask(
   bundle: Bundle,
 ): Promise<DatabaseFinding> {
   const secrets: string[] = [];
-  const report = await withDatabase(project, options.relay, (findTarget) =>
-    migrate(parseRequest({ action: "status" }), {
-      ...{ bundle, requestId: randomUUID(), deadline: null, log: silentLog },
-      target: async () => {
-        const target = await findTarget();
-        secrets.push(target.url);
-        return target;
-      },
-    }),
+  const requestId = randomUUID();
+  const report = await withDatabase(
+    project,
+    options.relay,
+    (findTarget) =>
+      migrate(parseRequest({ action: "status" }), {
+        ...{ bundle, requestId, deadline: null, log: silentLog },
+        target: async () => {
+          const target = await findTarget();
+          secrets.push(target.url);
+          return target;
+        },
+      }),
+    options.json ? (place) => tellRelay(place, null, requestId) : undefined,
   );
   return databaseFinding(project.origin, redact(report, secrets));
 }

@@ -35,6 +35,7 @@ export function forCommand(text: string, hasFolder: boolean): string {
   const said = inFlags(text);
   if (!hasFolder) return said;
   return said
+    .replace("--relay of the command line", "--relay")
     .replace(/\b(this|in the) bundle\b(?!\.json)/g, "$1 folder")
     .replace(/\bthe function's time-out(?:, or --timeout-ms)?/g, "--timeout-ms");
 }

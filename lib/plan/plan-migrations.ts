@@ -88,8 +88,9 @@ export function planMigrations(
   }));
   const drift = findDrift(bundle, matching, planned, newest);
   const necessity = planned.flatMap(({ reasons }) => reasons)[0] ?? named(ledger);
+  const applied = bundle.migrations.filter((migration) => matching.rowOf.has(migration));
   return {
-    applied: bundle.migrations.filter((migration) => matching.rowOf.has(migration)),
+    applied,
     pending: planned,
     steps,
     cuts,
@@ -98,7 +99,7 @@ export function planMigrations(
     drift,
     warnings: [
       ...matching.warnings,
-      ...toleratedDrift(drift, policy, pending),
+      ...toleratedDrift(drift, policy, pending, applied),
       ...cosmeticEdits(matching),
       ...warnOfNames(bundle, ledger, matching),
       ...strayCheckpoints(bundle, ledger),

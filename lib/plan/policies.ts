@@ -118,6 +118,7 @@ export function toleratedDrift(
   { modified, unknown }: Drift,
   policy: Policy,
   pending: readonly Migration[],
+  applied: readonly Migration[],
 ): readonly Warning[] {
   const changed = modified.filter(({ tag }) => !pending.some((each) => each.tag === tag));
   const [first] = changed;
@@ -131,10 +132,7 @@ export function toleratedDrift(
   if (unknown.length > 0 && policy.ahead === "warn") {
     warnings.push({
       code: "AHEAD",
-      message:
-        pending.length === 0
-          ? `${aheadOf(unknown)} That is as it should be after a rollback.`
-          : `${aheadOf(unknown)} Something is pending, too, so this is no rollback: a branch was applied that is not merged here. ${MERGE}.`,
+      message: `${aheadOf(unknown)} ${causeOf(unknown, pending, applied)}`,
     });
   }
   return warnings;
@@ -176,6 +174,22 @@ function hashes({ ledgerHash, bundleHash }: Drift["modified"][number]): string {
 }
 
 const MERGE = "Merge the branch that has them";
+
+/** A rollback leaves only rows that are newer than all that the bundle has, and nothing to do. */
+function causeOf(
+  unknown: Drift["unknown"],
+  pending: readonly Migration[],
+  applied: readonly Migration[],
+): string {
+  const isOlder = unknown.some(
+    ({ when }) => when !== null && applied.some((each) => each.when > when),
+  );
+  if (pending.length > 0) {
+    return `Something is pending, too, so this is no rollback: a branch was applied that is not merged here. ${MERGE}.`;
+  }
+  if (!isOlder) return "That is as it should be after a rollback.";
+  return `A newer migration of this bundle is applied, so this is no rollback: a branch was applied that is not merged here, or a file was removed. ${MERGE}, or restore the file.`;
+}
 
 function aheadOf(unknown: Drift["unknown"]): string {
   return `The database is ahead: ${rows(unknown)} to no migration of this bundle.`;

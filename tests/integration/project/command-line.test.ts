@@ -79,7 +79,7 @@ describe("a project's files", () => {
     [
       [],
       PROJECT,
-      "the environment sets none of them. dbCredentials of drizzle.config.ts has no url: does it need a variable that is not set?",
+      "the environment sets none of them, and there is no .env. dbCredentials of drizzle.config.ts has no url: does it need a variable that is not set?",
     ],
     [[], { ...PROJECT, ".env": "OTHER=1" }, "the environment and .env set none of them."],
     [
@@ -92,6 +92,7 @@ describe("a project's files", () => {
       { "migrations/meta/_journal.json": EMPTY },
       " has none of drizzle.config.ts, drizzle.config.js, drizzle.config.json,",
     ],
+    [["--url", ""], { ...PROJECT, ".env": "DATABASE_URL=postgres://h" }, "--url is empty:"],
     [["--url", "mysql://u:geheim@h/d"], PROJECT, "connection string of --url begins with mysql://"],
     [["--url", `psql 'postgres://u:geheim@h/d'`], PROJECT, "of --url begins with psql"],
     [["--url", `"postgres://u:geheim@h/d"`], PROJECT, "of --url has a quotation mark around it"],

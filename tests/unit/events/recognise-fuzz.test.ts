@@ -241,7 +241,11 @@ function isTerraforms(value: unknown): value is { readonly action: string } {
   return isRecord(value) && Object.hasOwn(value, "prev_input") && typeof value.action === "string";
 }
 
-const TOOLS = ["tf", "now", "trigger", "triggers", "timestamp", "time", "hash", "migrationsHash"];
+/** The fields of tools that a variation may be left with: ECS and Step Functions both send an `executionId`. */
+const TOOLS: readonly string[] = [
+  ...["tf", "now", "trigger", "triggers", "timestamp", "time", "hash", "migrationsHash"],
+  "executionId",
+];
 
 function expectedDirect(event: unknown): unknown {
   const added = Object.entries(isRecord(event) ? event : {}).filter(([, each]) =>

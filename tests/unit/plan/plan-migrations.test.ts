@@ -204,6 +204,11 @@ describe("planMigrations", () => {
           "The database is ahead: 1 ledger row (20260101_third) belongs to no migration of this bundle. That is as it should be after a rollback.",
       },
     ]);
+    const late = makeLedger(rowOf(first, 1), rowOf(second, 2), rowOf(third, 3));
+    const { warnings } = planMigrations(makeBundle(first, third), late, policy());
+    expect(warnings).toEqual([
+      { code: "AHEAD", message: expect.stringContaining("so this is no rollback") },
+    ]);
     expect(warningsWith({ modified: "error" }).map(({ code }) => code)).toEqual(["AHEAD"]);
     expect(warningsWith({ ahead: "error" }).map(({ code }) => code)).toEqual(["MODIFIED"]);
     expect(warningsWith({ modified: "error", ahead: "error" })).toEqual([]);

@@ -162,7 +162,8 @@ function duration(fields: object, key: string, least: number): number | null {
 }
 
 function limits(fields: object): RehearsalLimits {
-  const value = own(fields, "rehearsalLimits") ?? {};
+  const key = "rehearsalLimits";
+  const value = own(fields, key) ?? {};
   if (typeof value !== "object" || Array.isArray(value)) {
     throw refused(
       "rehearsalLimits",
@@ -170,11 +171,11 @@ function limits(fields: object): RehearsalLimits {
       `an object such as {"blockedMs":2000,"totalMs":600000}`,
     );
   }
-  const unknown = Object.keys(value).find((key) => !["blockedMs", "totalMs"].includes(key));
+  const unknown = Object.keys(value).find((name) => !["blockedMs", "totalMs"].includes(name));
   if (unknown !== undefined) {
     throw new MigratorError(
       "REQUEST_INVALID",
-      `The request's rehearsalLimits has ${quoted(unknown)}. Its fields are blockedMs and totalMs.`,
+      `The request's ${key} has ${quoted(unknown)}. Its fields are blockedMs and totalMs.`,
     );
   }
   return { blockedMs: duration(value, "blockedMs", 0), totalMs: duration(value, "totalMs", 0) };

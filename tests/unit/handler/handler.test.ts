@@ -294,6 +294,8 @@ describe("parseRequest", () => {
       ddlLockTimeoutMs: 2_000,
       timeoutMs: null,
       onFailure: "throw",
+      rehearsal: "off",
+      rehearsalLimits: { blockedMs: null, totalMs: null },
     });
   });
 

@@ -20,6 +20,7 @@ import { addLocal } from "./local/options.ts";
 import { exitCodeWhenPending, withDatabase, withLimits, withRequest } from "./options.ts";
 import { adviceOn } from "./other-verbs.ts";
 import { addReport } from "./report/options.ts";
+import { addRestore } from "./restore/options.ts";
 import type { RunOptions } from "./run/command.ts";
 import { addSmoke } from "./smoke/options.ts";
 
@@ -69,6 +70,7 @@ export function createProgram(end: (exitCode: number) => void): Command {
     add("rehearse", "apply what is pending on a new Neon branch, and say what would stand still"),
   ).option("--keep", "keep the branch for a look at it; it expires after 6 hours", false);
   addHistory(program, end);
+  addRestore(program, end);
   addInvoke(program, end);
   addReport(program, end);
   addInit(program, end);

@@ -31,6 +31,13 @@ const PROJECT: Variables = {
   ...LEDGER,
   ...REACHED,
 };
+const NEON: Variables = {
+  NEON_API_KEY:
+    "a key of Neon's API, best one of the project alone; or one of the two that hold it:",
+  NEON_API_KEY_SECRET: "a secret of Secrets Manager",
+  NEON_API_KEY_PARAMETER: "a parameter of SSM",
+  NEON_PROJECT_ID: "the project of the database",
+};
 const AWS: Variables = { AWS_REGION: "the function's region", AWS_PROFILE: "whose credentials" };
 
 const HELP: Readonly<Record<string, HelpText>> = {
@@ -63,14 +70,7 @@ const HELP: Readonly<Record<string, HelpText>> = {
       ["rehearse", "on a branch of the database that .env names, which is deleted afterwards"],
       ["rehearse --limit-blocked-ms 2000", "end with 1 where a table stands still for longer"],
     ],
-    environment: {
-      ...PROJECT,
-      NEON_API_KEY:
-        "a key of Neon's API, best one of the project alone; or one of the two that hold it:",
-      NEON_API_KEY_SECRET: "a secret of Secrets Manager",
-      NEON_API_KEY_PARAMETER: "a parameter of SSM",
-      NEON_PROJECT_ID: "the project of the database",
-    },
+    environment: { ...PROJECT, ...NEON },
     page: "how-to/rehearse-before-deploying.md",
   },
   history: {
@@ -80,6 +80,15 @@ const HELP: Readonly<Record<string, HelpText>> = {
     ],
     environment: PROJECT,
     page: "reference/history.md",
+  },
+  restore: {
+    examples: [
+      ["restore --before 0003_add_invoices", "a new branch with the state before that migration"],
+      ["restore --before 2026-11-29T09:09:00Z --in-place", "say what going back would mean"],
+      ["restore --before 2026-11-29T09:09:00Z --in-place --yes", "go back"],
+    ],
+    environment: { ...PROJECT, ...NEON },
+    page: "how-to/undo-a-migration.md",
   },
   invoke: {
     examples: [

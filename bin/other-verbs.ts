@@ -4,6 +4,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   plan: ["diff", "dry-run", "dryrun", "pending", "preview", "show", "update-sql"],
   status: ["current", "info", "list", "ls", "state"],
   history: ["log", "runs"],
+  restore: ["recover", "rewind"],
   check: ["lint", "test", "validate", "verify"],
   repair: ["fix", "force", "mend", "merge", "resolve"],
   baseline: ["adopt", "fake", "mark", "stamp"],
@@ -18,7 +19,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
 const ELSEWHERE: readonly (readonly [readonly string[], string])[] = [
   [
     ["down", "downgrade", "revert", "rollback", "undo"],
-    "There are no migrations backwards: generate one that takes the change back, and run neon-migrate up.",
+    "There are no migrations backwards: generate one that takes the change back, and run neon-migrate up. The data from before it: neon-migrate restore.",
   ],
   [
     ["create", "generate", "make", "new", "revision"],

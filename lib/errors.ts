@@ -56,6 +56,11 @@ export const ERROR_CODES = [
   "REHEARSAL_UNSAFE",
   "REHEARSAL_LIMIT",
   "REHEARSAL_STALE",
+  // the way back
+  "RESTORE_UNAVAILABLE",
+  "RESTORE_POINT_UNKNOWN",
+  "RESTORE_OUTSIDE_WINDOW",
+  "RESTORE_PROTECTED",
   // the lock and the ledger
   "LOCKED",
   "LOCK_LOST",

@@ -17,6 +17,9 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
     `${done} of ${total} statements done, now in ${migration}.`,
   "rehearsal.branch": ({ branch }) => `Made the branch ${branch}. Waiting until it is ready.`,
   "rehearsal.ready": () => "The branch is ready.",
+  "restore.branch": ({ branch }) => `Made the branch ${branch}. Waiting until it is ready.`,
+  "restore.begun": ({ branch, preserved }) =>
+    `Neon restores ${branch}, and keeps its present state in ${preserved}.`,
   "transaction.retry": () => "Others use the tables. Trying again.",
   "executor.fallback": () =>
     "Drizzle's own migrator may not create its ledger here. Going on statement by statement.",

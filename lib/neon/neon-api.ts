@@ -36,6 +36,8 @@ export interface NeonApi {
   connectionUrl(branch: MadeBranch, production: Production, login: Login): Promise<string>;
   /** Deletes a branch. It rejects never. */
   deleteBranch(id: string): Promise<Deletion>;
+  /** Reads the name of a branch, and whether Neon protects it. */
+  readBranch(id: string): Promise<{ readonly name: string; readonly isProtected: boolean }>;
   /** How far back a branch or a restore can go, in seconds. */
   restoreWindowSeconds(): Promise<number>;
   /** Begins a restore in place; the present state is kept in a branch of its own. */
@@ -54,6 +56,10 @@ export function createNeonApi(access: ProjectAccess): NeonApi {
     connectionUrl: (branch, production, login) =>
       connectionUrlOf(sender, branch, production, login),
     deleteBranch: (id) => deleteBranch(sender, id),
+    readBranch: async (id) => {
+      const { name, protected: isProtected } = await readBranch(sender, id);
+      return { name, isProtected };
+    },
     restoreWindowSeconds: () => readRestoreWindow(sender),
     restoreBranch: async (asked) => {
       assertUnprotected(sender, await readBranch(sender, asked.branchId));

@@ -47,6 +47,13 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing was applied.", SENTENCES],
     ["Nothing was run", SENTENCES, "Nothing was run."],
   ],
+  "bin/restore/render.ts": [
+    [
+      "Nothing was changed.",
+      "tests/integration/bin/restore.test.ts",
+      "Nothing was changed. Repeat with --yes to do it.",
+    ],
+  ],
   "bin/smoke/cdk.ts": [["Nothing was made.", SMOKE, "Nothing was made. Install it:"]],
   "bin/smoke/database.ts": [
     ["Nothing was made.", SMOKE, "takes no writes. Nothing was made."],

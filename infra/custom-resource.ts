@@ -5,12 +5,15 @@ import { MAX_SERVICE_TIMEOUT_S, serviceTimeoutOf } from "../lib/events/redeliver
 import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
 import { type Functions, longestSecondsOf } from "./functions.ts";
 import type { NeonMigrationsProps, RunRequest } from "./props.ts";
+import { rehearsalRequest } from "./rehearsal.ts";
 
 /** How long before CloudFormation gives a run up its answer is sent. */
 const ANSWER_MARGIN_S = 60;
 
 /** Fields for other callers only: a custom resource always applies, and cannot return a failed report. */
 const NOT_FOR_DEPLOYMENTS = ["action", "onFailure"];
+/** Fields that come from a property of their own, because they need a key of Neon's API. */
+const OF_REHEARSAL = ["rehearsal", "rehearsalLimits"];
 
 /** Makes the custom resource that fires the function when, and only when, its properties change. */
 export function makeRun(
@@ -25,7 +28,7 @@ export function makeRun(
     resourceType: "Custom::NeonMigrations",
     serviceTimeout: Duration.seconds(serviceTimeoutOf(seconds, props.retryAttempts)),
     properties: {
-      ...textsOf(scope, withinWait(props.request ?? {}, seconds)),
+      ...requestOf(scope, props, seconds),
       MigrationsHash: hash,
       Database: databaseOf(environment),
       ...(props.alwaysRun === true ? { SynthesisedAt: new Date().toISOString() } : {}),
@@ -69,25 +72,53 @@ function withinWait(request: RunRequest, seconds: number): RunRequest {
  * Returns the request as CloudFormation sends it: every value is a text.
  * @throws Error at synth for a request that the function would refuse during the deployment
  */
-function textsOf(scope: Construct, request: RunRequest): Readonly<Record<string, unknown>> {
-  const fields = Object.entries(request).filter(
-    ([, value]) => value !== undefined && value !== null,
-  );
-  const allowed = REQUEST_KEYS.filter((key) => !NOT_FOR_DEPLOYMENTS.includes(key));
-  const unknown = fields.find(([name]) => !allowed.includes(name));
-  if (unknown !== undefined) {
-    throw new Error(
-      `${scope.node.path}: request has no field ${unknown[0]} here. It takes ${allowed.join(", ")}.`,
-    );
-  }
-  const isKnown = ([, value]: [string, unknown]) => !Token.isUnresolved(value);
+function requestOf(
+  scope: Construct,
+  { request = {}, rehearsal }: NeonMigrationsProps,
+  seconds: number,
+): Readonly<Record<string, unknown>> {
+  refuseUnknownFields(scope, request);
+  const fields = {
+    ...withinWait(request, seconds),
+    ...(rehearsal === undefined ? {} : rehearsalRequest(rehearsal)),
+  };
   try {
-    parseRequest(Object.fromEntries(fields.filter(isKnown)));
+    parseRequest(knownOf(fields));
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`${scope.node.path}: ${message}`, { cause });
   }
-  return Object.fromEntries(
-    fields.map(([name, value]) => [name, isKnown([name, value]) ? String(value) : value]),
+  return Object(textOf(fields));
+}
+
+function refuseUnknownFields(scope: Construct, request: RunRequest): void {
+  const allowed = REQUEST_KEYS.filter(
+    (key) => ![...NOT_FOR_DEPLOYMENTS, ...OF_REHEARSAL].includes(key),
   );
+  const unknown = Object.keys(definedIn(request)).find((name) => !allowed.includes(name));
+  if (unknown === undefined) return;
+  const advice = OF_REHEARSAL.includes(unknown)
+    ? "A rehearsal is the property rehearsal of the construct."
+    : `It takes ${allowed.join(", ")}.`;
+  throw new Error(`${scope.node.path}: request has no field ${unknown} here. ${advice}`);
+}
+
+/** Leaves out the values that only CloudFormation knows. */
+function knownOf(fields: object): object {
+  const known = Object.entries(definedIn(fields)).filter(([, value]) => !Token.isUnresolved(value));
+  return Object.fromEntries(
+    known.map(([name, value]) => [name, typeof value === "object" ? knownOf(value) : value]),
+  );
+}
+
+function textOf(value: unknown): unknown {
+  if (Token.isUnresolved(value)) return value;
+  if (typeof value !== "object" || value === null) return String(value);
+  const fields = Object.entries(definedIn(value));
+  return Object.fromEntries(fields.map(([name, each]) => [name, textOf(each)]));
+}
+
+function definedIn(fields: object): object {
+  const defined = Object.entries(fields).filter(([, value]) => (value ?? null) !== null);
+  return Object.fromEntries(defined);
 }

@@ -59,7 +59,7 @@ export function databaseUrlEnvironment(
   url: DatabaseUrl,
 ): Readonly<Record<string, string>> {
   if ("secret" in url) return secretEnvironment(scope, url);
-  if ("parameter" in url) return { DATABASE_URL_PARAMETER: nameOf(url.parameter) };
+  if ("parameter" in url) return { DATABASE_URL_PARAMETER: parameterIdOf(url.parameter) };
   warnOfPlainText(scope, url.unsafePlainText);
   return { DATABASE_URL: url.unsafePlainText };
 }
@@ -68,16 +68,24 @@ function secretEnvironment(
   scope: Construct,
   { secret, field }: SecretDatabaseUrl,
 ): Readonly<Record<string, string>> {
+  return {
+    DATABASE_URL_SECRET: secretIdOf(scope, secret),
+    ...(field === undefined ? {} : { DATABASE_URL_SECRET_FIELD: field }),
+  };
+}
+
+/**
+ * Returns the id by which the function reads a secret.
+ * @throws Error for a secret of another region, and for a partial ARN that cannot be found
+ */
+export function secretIdOf(scope: Construct, secret: ISecret): string {
   const [theirs, ours] = [secret.env.region, Stack.of(scope).region];
   if (theirs !== ours && ![theirs, ours].some((region) => Token.isUnresolved(region))) {
     throw new Error(
       `${scope.node.path}: the secret is in ${theirs}, the function in ${ours}, and it reads secrets of its own region. Replicate the secret to ${ours} and name the replica.`,
     );
   }
-  return {
-    DATABASE_URL_SECRET: idOf(scope, secret),
-    ...(field === undefined ? {} : { DATABASE_URL_SECRET_FIELD: field }),
-  };
+  return idOf(scope, secret);
 }
 
 /**
@@ -98,7 +106,7 @@ function idOf(scope: Construct, secret: ISecret): string {
 }
 
 /** Names a parameter by its ARN, which SSM takes, too: one imported by ARN knows only the last part of its name. */
-function nameOf({ parameterArn, parameterName }: IStringParameter): string {
+export function parameterIdOf({ parameterArn, parameterName }: IStringParameter): string {
   return Token.isUnresolved(parameterArn) ? parameterName : parameterArn;
 }
 
@@ -115,8 +123,17 @@ function warnOfPlainText(scope: Construct, text: string): void {
 
 /** Lets the function read its connection string, and nothing else. */
 export function grantDatabaseUrl(scope: Construct, url: DatabaseUrl, role: IRole): void {
-  if ("unsafePlainText" in url) return;
-  const { service, action, arn, key } = accessTo(url);
+  if (!("unsafePlainText" in url)) grantReading(scope, url, role);
+}
+
+/** A secret or a parameter, with the key that it is encrypted with. */
+type Readable =
+  | Pick<SecretDatabaseUrl, "secret" | "encryptionKey">
+  | Pick<ParameterDatabaseUrl, "parameter" | "encryptionKey">;
+
+/** Lets the function read one secret or one parameter. */
+export function grantReading(scope: Construct, readable: Readable, role: IRole): void {
+  const { service, action, arn, key } = accessTo(readable);
   role.addToPrincipalPolicy(new PolicyStatement({ actions: [action], resources: [arn] }));
   if (key === undefined) return;
   // A statement of its own, because `grantDecrypt` to a principal via a service writes to the key's policy only,
@@ -139,23 +156,23 @@ interface Access {
   readonly key: IKey | undefined;
 }
 
-function accessTo(url: SecretDatabaseUrl | ParameterDatabaseUrl): Access {
-  if ("secret" in url) {
-    const { secret } = url;
+function accessTo(readable: Readable): Access {
+  if ("secret" in readable) {
+    const { secret } = readable;
     return {
       service: "secretsmanager",
       action: "secretsmanager:GetSecretValue",
       // The ARN of a secret has six random characters, which its name alone does not tell.
       arn: secret.secretFullArn ?? `${secret.secretArn}-??????`,
-      key: url.encryptionKey ?? secret.encryptionKey,
+      key: readable.encryptionKey ?? secret.encryptionKey,
     };
   }
   // A SecureString knows its key, but the interface of parameters does not have it.
-  const parameter: IStringParameter & { readonly encryptionKey?: IKey } = url.parameter;
+  const parameter: IStringParameter & { readonly encryptionKey?: IKey } = readable.parameter;
   return {
     service: "ssm",
     action: "ssm:GetParameter",
     arn: parameter.parameterArn,
-    key: url.encryptionKey ?? parameter.encryptionKey,
+    key: readable.encryptionKey ?? parameter.encryptionKey,
   };
 }

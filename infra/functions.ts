@@ -14,6 +14,7 @@ import type { Compiled } from "./compile.ts";
 import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
 import { LEAST_MEMORY_MB, refuseUnfit, runOnInstances } from "./managed-instances.ts";
 import type { NeonMigrationsProps } from "./props.ts";
+import { rehearsalEnvironment } from "./rehearsal.ts";
 import { acknowledge, allowThemselves, makeRole } from "./role.ts";
 
 /** The runtimes in which the handler is tested. AWS takes no new functions on older ones. */
@@ -51,7 +52,11 @@ export function makeFunctions(
   const environment = { ...databaseUrlEnvironment(scope, props.databaseUrl), ...ledgerOf(props) };
   const logGroup = logGroupOf(scope, props);
   const role = makeRole(scope, props, logGroup);
-  const shared = { ...settingsOf(scope, props, compiled), environment, logGroup, role };
+  const neon = props.rehearsal === undefined ? {} : rehearsalEnvironment(scope, props.rehearsal);
+  const shared = {
+    ...settingsOf(scope, props, compiled),
+    ...{ environment: { ...environment, ...neon }, logGroup, role },
+  };
   const main = new LambdaFunction(scope, "Function", {
     ...shared,
     handler: "index.handler",

@@ -31,7 +31,14 @@ export type {
   PlainTextDatabaseUrl,
   SecretDatabaseUrl,
 } from "./database-url.ts";
-export type { CheckOptions, NeonMigrationsProps, RunRequest } from "./props.ts";
+export type {
+  CheckOptions,
+  NeonApiKey,
+  NeonMigrationsProps,
+  RehearsalOptions,
+  RunRequest,
+  SecretNeonApiKey,
+} from "./props.ts";
 
 /** Callers sign their requests, and IAM says who may call. */
 const SIGNED = { authType: FunctionUrlAuthType.AWS_IAM };

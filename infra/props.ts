@@ -2,7 +2,7 @@ import type { Duration, RemovalPolicy } from "aws-cdk-lib";
 import type { ISecurityGroup, IVpc, SubnetSelection } from "aws-cdk-lib/aws-ec2";
 import type { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import type { ILogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
-import type { DatabaseUrl } from "./database-url.ts";
+import type { DatabaseUrl, ParameterDatabaseUrl, SecretDatabaseUrl } from "./database-url.ts";
 
 /** Policies and limits of the run, with the same names as in every caller's request. */
 export interface RunRequest {
@@ -22,6 +22,36 @@ export interface RunRequest {
   readonly ddlLockTimeoutMs?: number;
   /** How long the whole run may take, in ms. @default - as long as the function may */
   readonly timeoutMs?: number;
+}
+
+/** The place of a key of Neon's API: a secret or a parameter. Its value is the key itself, or JSON with the key in a field. */
+export type NeonApiKey = SecretNeonApiKey | ParameterDatabaseUrl;
+
+/** A secret of Secrets Manager. The template holds its name or ARN, never its value. */
+export interface SecretNeonApiKey extends Pick<SecretDatabaseUrl, "secret" | "encryptionKey"> {
+  /** The field of a JSON secret. @default - the whole secret, or `apiKey`, `NEON_API_KEY`, `api_key` or `key` */
+  readonly field?: string;
+}
+
+/** A rehearsal of the migrations on a Neon branch of production. */
+export interface RehearsalOptions {
+  /** A key of Neon's API, by reference. Best is one that may use this project only. */
+  readonly apiKey: NeonApiKey;
+  /** The id of the database's Neon project, such as `late-frost-12345678`. */
+  readonly projectId: string;
+  /**
+   * `first`: a deployment applies only what was rehearsed well. `try`: it also applies where Neon's API could not be had,
+   * with a warning.
+   * @default "first"
+   */
+  readonly mode?: "first" | "try";
+  /** The most that a rehearsal may show. @default - no limit */
+  readonly limits?: {
+    /** For how long reads or writes of a table may stand still, in ms. @default - no limit */
+    readonly blockedMs?: number;
+    /** For how long all statements may take, in ms. @default - no limit */
+    readonly totalMs?: number;
+  };
 }
 
 /** The findings of `neon-migrate check` that the synth shows, and those that fail it. */
@@ -61,6 +91,13 @@ export interface NeonMigrationsProps {
    * @default - refuse out-of-order migrations, warn of modified ones
    */
   readonly request?: RunRequest;
+
+  /**
+   * A rehearsal on a Neon branch of production, which a deployment makes before it applies anything. Other callers ask for one in
+   * their request.
+   * @default - none
+   */
+  readonly rehearsal?: RehearsalOptions;
 
   /**
    * The place of Drizzle's ledger, and whether a history is kept beside it.

@@ -5,6 +5,7 @@ import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct, IConstruct } from "constructs";
 import { grantDatabaseUrl } from "./database-url.ts";
 import type { NeonMigrationsProps } from "./props.ts";
+import { grantApiKey } from "./rehearsal.ts";
 
 /** The actions by which a function in a VPC gets its network interfaces. */
 const NETWORK_INTERFACES = [
@@ -21,6 +22,7 @@ export function makeRole(scope: Construct, props: NeonMigrationsProps, logGroup:
   const role = new Role(scope, "Role", { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
   logGroup.grantWrite(role);
   grantDatabaseUrl(scope, props.databaseUrl, role);
+  if (props.rehearsal !== undefined) grantApiKey(scope, props.rehearsal, role);
   if (props.vpc !== undefined) {
     grantEverywhere(role, NETWORK_INTERFACES, "Network interfaces have no ARN before they exist.");
   }

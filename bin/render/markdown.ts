@@ -1,6 +1,7 @@
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { excerpt } from "../../lib/bundle/text-position.ts";
 import { duration, outcomeOf } from "../../lib/page/outcome.ts";
+import { branchSentence, costSentence, sizeOf, WHO_WAITS } from "../../lib/page/rehearsal.ts";
 import { fitReport } from "../../lib/report/fit.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
 import { counted, hidePasswords, printable } from "../../lib/text.ts";
@@ -31,6 +32,7 @@ function render(report: Report, bundle: Bundle | null): string {
     `## ${SIGNS[tone]} ${escaped(sentence)}`,
     placeOf(report),
     ...failure(report.error, bundle),
+    ...rehearsed(report),
     ...section("Migrations", migrations(report)),
     ...section("Who waited for whom", waits(report)),
     ...section("Findings", findings(report)),
@@ -99,6 +101,38 @@ function migrations({ applied, pending, error, running, drift }: Report): readon
     row("migration", "statements", "time", "state"),
     row("---", "---:", "---:", "---"),
     ...listed(rows),
+  ];
+}
+
+/** What a rehearsal has seen, relation by relation, and what it cannot show. */
+function rehearsed({ rehearsal }: Report): readonly string[] {
+  if (rehearsal == null) return [];
+  const { standstills, rewrites, status, caveats } = rehearsal;
+  const of = (table: string | null) => (table === null ? "" : ` of ${code(table)}`);
+  const still = standstills.map(({ relation, table, blocks, ms, since, ...size }) =>
+    row(
+      `${code(relation)}${of(table)}`,
+      WHO_WAITS[blocks],
+      duration(ms),
+      escaped(sizeOf(size)),
+      `${code(since.migration)}, statement ${since.statement}`,
+    ),
+  );
+  const header = [
+    row("relation", "who waits", "for", "size", "since"),
+    row("---", "---", "---:", "---", "---"),
+  ];
+  const none = status === "failed" ? [] : ["Nothing that was there before would stand still."];
+  const anew = rewrites.map(
+    ({ relation, table, by, ...size }) =>
+      `- ${code(relation)}${of(table)} is written anew by statement ${by.statement} of ${code(by.migration)}: ${escaped(sizeOf(size))}`,
+  );
+  return [
+    "### The rehearsal",
+    escaped(`${branchSentence(rehearsal)} ${costSentence(rehearsal)}`),
+    (still.length === 0 ? none : [...header, ...listed(still)]).join("\n"),
+    listed(anew).join("\n"),
+    escaped(caveats.join(" ")),
   ];
 }
 

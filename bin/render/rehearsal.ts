@@ -1,3 +1,4 @@
+import { bytesText, WHO_WAITS } from "../../lib/page/rehearsal.ts";
 import type { Rehearsal, Standstill } from "../../lib/report/rehearsed.ts";
 import { counted, oneLine } from "../../lib/text.ts";
 import type { RenderOptions } from "./options.ts";
@@ -10,12 +11,6 @@ const COLUMNS = [
   { title: "size", goes: 1 },
   { title: "since" },
 ] as const;
-
-const WHO: Readonly<Record<Standstill["blocks"], string>> = {
-  reads: "reads and writes",
-  writes: "writes",
-  ddl: "other DDL, VACUUM",
-};
 
 /** Renders what a rehearsal has seen: each migration, what stood still, and what was written anew. */
 export function rehearsalLines(
@@ -42,7 +37,7 @@ export function rehearsalLines(
       : renderTable(COLUMNS, rows, { width, paintTitle: colors.dim })),
     ...rewrites.map(
       ({ relation, bytes, by }) =>
-        `${colors.yellow("!")} ${oneLine(relation)} is written anew (${size(bytes)}), by statement ${by.statement} of ${oneLine(by.migration)}`,
+        `${colors.yellow("!")} ${oneLine(relation)} is written anew (${bytesText(bytes)}), by statement ${by.statement} of ${oneLine(by.migration)}`,
     ),
     costLine(rehearsal),
     "",
@@ -59,17 +54,18 @@ function cellsOf(
   const many = rows === null ? "" : `, ${counted(Math.round(rows), "row")}`;
   return [
     { text: `${oneLine(relation)}${of}` },
-    { text: WHO[blocks], ...(blocks === "ddl" ? {} : { paint: colors.yellow }) },
+    { text: WHO_WAITS[blocks], ...(blocks === "ddl" ? {} : { paint: colors.yellow }) },
     { text: duration(ms) },
-    { text: `${size(bytes)}${many}` },
+    { text: `${bytesText(bytes)}${many}` },
     { text: `${oneLine(since.migration)}, statement ${since.statement}` },
   ];
 }
 
 function costLine({ statements, walBytes, sizeBefore, sizeAfter }: Rehearsal): string {
   const ms = statements.reduce((sum, each) => sum + each.ms, 0);
-  const log = walBytes === null ? "" : `, ${size(walBytes)} of write-ahead log`;
-  const grown = sizeAfter === null ? "" : `, the database ${size(sizeBefore)} → ${size(sizeAfter)}`;
+  const log = walBytes === null ? "" : `, ${bytesText(walBytes)} of write-ahead log`;
+  const grown =
+    sizeAfter === null ? "" : `, the database ${bytesText(sizeBefore)} → ${bytesText(sizeAfter)}`;
   return `${counted(statements.length, "statement")} in ${duration(ms)}${log}${grown}`;
 }
 
@@ -78,14 +74,4 @@ function duration(ms: number): string {
   return ms < 60_000
     ? `${(ms / 1_000).toFixed(1)} s`
     : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;
-}
-
-function size(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let [value, unit] = [bytes, 0];
-  while (value >= 1_000 && unit < units.length - 1) {
-    value /= 1_000;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }

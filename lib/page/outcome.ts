@@ -18,6 +18,10 @@ export function outcomeOf(report: Report): Outcome {
     const sentence = `${migrations} applied in ${how}, in ${duration(timings.totalMs)}.`;
     return { tone: "good", label: "applied", sentence };
   }
+  if (status === "planned" && report.rehearsal?.status === "passed") {
+    const sentence = `${counted(pending.length, "migration")} rehearsed on a branch: it went well.`;
+    return { tone: "good", label: "rehearsed", sentence };
+  }
   if (status === "planned" || error !== undefined) {
     return {
       tone: "open",

@@ -12,6 +12,7 @@ import { failureSection } from "./failure.ts";
 import { Html, html } from "./html.ts";
 import { factsSection, findingsSection, noticesSection, warningsSection } from "./lists.ts";
 import { outcomeOf } from "./outcome.ts";
+import { rehearsalSection } from "./rehearsal.ts";
 import { Statements } from "./statements.ts";
 import { STYLE } from "./style.ts";
 import { runningSection, timelineSection } from "./timeline.ts";
@@ -55,6 +56,7 @@ function render(report: Report, bundle: Bundle | null): string {
   const isStatus = report.running !== undefined;
   const body = [
     failureSection(report, bundle),
+    rehearsalSection(report),
     isStatus ? runningSection(report) : null,
     isStatus ? timelineSection(report, statements) : waterfallSection(report, statements),
     findingsSection(report),

@@ -12,15 +12,20 @@ export type CarryOutDependencies = Dependencies &
 
 /**
  * Carries out a request that has a rehearsal in it: alone, or in front of a run. The run follows where the rehearsal went
- * well, and where the same is pending under the lock. Never rejects.
+ * well, and where the same is pending under the lock. Where nothing is pending there is no rehearsal, and Neon's API is not
+ * asked: the rollback of a stack must not need it. Never rejects.
  */
-export async function carryOut(
-  request: Request,
-  dependencies: CarryOutDependencies,
-): Promise<Report> {
+export async function carryOut(request: Request, given: CarryOutDependencies): Promise<Report> {
+  const dependencies = { ...given, deadline: deadlineOf(request, given) };
   const { access = () => accessFrom(dependencies) } = dependencies;
+  if (request.action === "rehearse") return await rehearse(request, { ...dependencies, access });
+  const { onProgress: _told, ...silent } = dependencies;
+  const seen = await migrate({ ...request, action: "plan" }, silent);
+  if (seen.status === "failed") return seen;
+  if (seen.status === "up-to-date") {
+    return { ...(await migrate(request, dependencies)), rehearsal: null };
+  }
   const tried = await rehearse(request, { ...dependencies, access });
-  if (request.action === "rehearse") return tried;
   const isAway = tried.error?.code === "REHEARSAL_UNAVAILABLE" && request.rehearsal === "try";
   if (tried.status === "failed" && !isAway) return tried;
   const run = await migrate(request, {
@@ -29,6 +34,12 @@ export async function carryOut(
   });
   const warnings = isAway ? [...run.warnings, notRehearsed(tried)] : run.warnings;
   return { ...run, warnings, rehearsal: tried.rehearsal ?? null };
+}
+
+/** Returns the end of the time that the request has for all that is done for it. */
+function deadlineOf({ timeoutMs }: Request, { deadline }: Dependencies): number | null {
+  if (timeoutMs === null) return deadline;
+  return Math.min(Date.now() + timeoutMs, deadline ?? Number.POSITIVE_INFINITY);
 }
 
 function notRehearsed({ error }: Report): Warning {

@@ -1,6 +1,7 @@
 import { MigratorError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { Patience } from "../rights.ts";
+import { isProjectId } from "./project-id.ts";
 import { readSecretText, type SecretReference } from "./read-secret.ts";
 
 /** The way to a project of Neon, as settings give it. */
@@ -32,8 +33,7 @@ export function readNeonSettings(environment: Environment = process.env): NeonSe
       "NEON_PROJECT_ID is not set. It is in Neon's console, under the project's settings.",
     );
   }
-  // It goes into paths of the API (OpenAPI document, "project_id").
-  if (!/^[a-z0-9-]{1,60}$/.test(projectId)) {
+  if (!isProjectId(projectId)) {
     throw invalid(
       "NEON_PROJECT_ID is no project's id. One has small letters, digits and hyphens, such as late-frost-12345678.",
     );

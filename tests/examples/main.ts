@@ -46,7 +46,11 @@ function checksOf(stage: Stage): Readonly<Record<string, readonly Check[]>> {
     serverless: serverlessChecks(file("serverless/serverless.yml"), stage),
     codepipeline: [linted(codepipeline), jobAnswered(readTemplate(codepipeline), stage)],
     terraform: terraformChecks(file("terraform/main.tf"), stage),
-    "github-actions": [workflowValid(workflow), stepRun(workflow, stage)],
+    "github-actions": [
+      workflowValid(workflow),
+      workflowValid(file("github-actions/rehearse.yml")),
+      stepRun(workflow, stage),
+    ],
     sst: [declaredAndInvoked(file("sst/sst.config.ts"), stage)],
   };
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { eventAgeOf, RETRY_ATTEMPTS, serviceTimeoutOf } from "../../lib/events/redelivery.ts";
 
 /** The numbers of a file, by their keys. */
@@ -26,5 +27,27 @@ describe("GIVEN an example that deploys the function", () => {
     expect(numbers.get("maximumretryattempts")).toBe(RETRY_ATTEMPTS);
     expect(age).toBe(eventAgeOf(timeout));
     expect(numbers.get("servicetimeout")).toBe(waits ? serviceTimeoutOf(timeout) : undefined);
+  });
+});
+
+describe("GIVEN the workflow that rehearses pull requests", () => {
+  const workflow = parse(readFileSync("infra/examples/github-actions/rehearse.yml", "utf8"));
+  const { env, steps } = workflow.jobs.rehearse;
+
+  test("WHEN a pull request touches the migrations THEN it runs, with options that the command has", () => {
+    const commands = steps.flatMap(({ run = "" }) => run).join("\n");
+    const [, options = ""] = /npx neon-migrate rehearse (.*)/.exec(commands) ?? [];
+    const page = readFileSync("docs/reference/cli.md", "utf8");
+
+    expect(workflow.on.pull_request.paths).toEqual(["drizzle/**"]);
+    expect(options).toContain('--markdown "$GITHUB_STEP_SUMMARY"');
+    for (const [option] of options.matchAll(/--[a-z-]+/g)) expect(page).toContain(`\`${option} <`);
+  });
+
+  test("WHEN it runs THEN its variables are settings that a rehearsal reads", () => {
+    const page = readFileSync("docs/reference/configuration.md", "utf8");
+
+    expect(Object.keys(env)).toEqual(["DATABASE_URL", "NEON_API_KEY", "NEON_PROJECT_ID"]);
+    for (const name of Object.keys(env)) expect(page).toContain(`| \`${name}\``);
   });
 });

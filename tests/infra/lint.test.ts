@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { App, Validations } from "aws-cdk-lib";
 import { Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
+import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -28,6 +29,10 @@ function withEverything(app: App): Scene {
         }),
       },
       request: { transaction: "each", lockTimeoutMs: 5_000 },
+      rehearsal: {
+        apiKey: { secret: Secret.fromSecretNameV2(stack, "NeonKey", "shop/neon") },
+        projectId: "late-frost-12345678",
+      },
       ledger: { table: "migrations" },
       alwaysRun: true,
       functionUrl: true,

@@ -195,3 +195,37 @@ export function bundleFor({ applied, pending }: Report, text = "note"): Bundle {
   });
   return { bundleVersion: 1, layout: "0.x", hash: "0".repeat(64), migrations, warnings: [] };
 }
+
+/** A rehearsal that went well: a table stands still, an index of it too, and the table is written anew. */
+export function rehearsedRun(text = "orders"): Report {
+  const at = { migration: `0001_${text}`, statement: 2 };
+  const of = { relation: `public.${text}`, table: null, kind: "table" } as const;
+  const size = { bytes: 49_700_000, rows: 200_000 };
+  const pending = { tag: at.migration, hash: "1".repeat(64), when: MADE, statements: 2, done: 0 };
+  const report = buildReport("5b0c9a9e", "planned", {
+    ...facts(0, 0),
+    pending: [{ ...pending, reasons: [] }],
+  });
+  const rehearsal: NonNullable<Report["rehearsal"]> = {
+    status: "passed",
+    branch: {
+      ...{ id: "br-copy-1", name: `neon-migrate-${text}`, parentId: "br-main-1" },
+      ...{ expiresAt: "2026-10-01T15:00:00Z", deleted: true },
+      compute: { minCu: 1, maxCu: 1 },
+    },
+    applied: [],
+    standstills: [
+      { ...of, ...size, mode: "ACCESS EXCLUSIVE", blocks: "reads", since: at, ms: 2_700 },
+      {
+        ...{ relation: `public.${text}_pkey`, table: of.relation, kind: "index" },
+        ...{ mode: "SHARE", blocks: "writes", since: at, ms: 340, bytes: 900, rows: null },
+      },
+    ],
+    rewrites: [{ ...of, ...size, by: at }],
+    statements: [{ ...at, ms: 2_900, walBytes: 68_700_000, locks: [] }],
+    ...{ findings: [], sizeBefore: 62_100_000, sizeAfter: 68_300_000, walBytes: 68_700_000 },
+    timings: { branchMs: 800, executeMs: 2_950, deleteMs: 90 },
+    ...{ calls: 6, caveats: ["Nobody else used the branch."] },
+  };
+  return { ...report, rehearsal };
+}

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { migrate } from "../../../lib/migrate/migrate.ts";
@@ -72,10 +72,10 @@ describe("up with rehearsal: first", () => {
     const first = makeMigration("0000_stale", 1_000, "create table stale_t (id int)");
     const bundle = makeBundle(first, makeMigration("0001_stale", 2_000, "create table stale_u ()"));
     let asked = 0;
-    // The run on production reads its target behind the rehearsal: that is the moment.
+    // The look at production and the rehearsal have read the target by then. The run reads it next: that is the moment.
     const findTarget = async () => {
       asked += 1;
-      if (asked === 2) {
+      if (asked === 3) {
         const between = await migrate(parseRequest({}), {
           ...{ bundle: makeBundle(first), target: () => target, requestId: "between" },
           ...{ deadline: null, log: silentLog },
@@ -91,7 +91,7 @@ describe("up with rehearsal: first", () => {
     expect(report.error?.message).toContain(
       "0000_stale, 0001_stale was pending then, and 0001_stale is pending under the lock. Nothing was run;",
     );
-    expect(await tablesOf("stale\\_%")).toEqual([{ name: "stale_t" }]);
+    expect(await tablesOf("stale\\__")).toEqual([{ name: "stale_t" }]);
   });
 
   test("an outage of Neon's API fails closed, and can be retried", async () => {
@@ -104,6 +104,62 @@ describe("up with rehearsal: first", () => {
     expect(report.error?.code).toBe("REHEARSAL_UNAVAILABLE");
     expect(await tablesOf("outage_t")).toEqual([]);
   });
+});
+
+describe("up with rehearsal: first and nothing pending", () => {
+  test("makes no branch, and needs no API: so a stack can be rolled back while it is away", async () => {
+    const target = production("nothing");
+    const applied = makeMigration("0000_nothing", 1_000, "create table nothing_t ()");
+    const newer = makeMigration("0001_nothing", 2_000, "create table nothing_u ()");
+    const before = await apply(() => target, makeBundle(applied, newer), {});
+    const calls = scene.neon.calls.length;
+
+    const same = await apply(() => target, makeBundle(applied, newer), { rehearsal: "first" });
+    const older = await apply(() => target, makeBundle(applied), { rehearsal: "first" });
+
+    expect(before.status).toBe("applied");
+    expect([same, older]).toMatchObject([
+      { status: "up-to-date", rehearsal: null },
+      { status: "up-to-date", rehearsal: null },
+    ]);
+    expect(scene.neon.calls.length).toBe(calls);
+  });
+
+  test("a plan that is refused is refused before a branch is made", async () => {
+    const target = production("order");
+    const first = makeMigration("0000_order", 1_000, "create table order_t ()");
+    const second = makeMigration("0001_order", 2_000, "create table order_u ()");
+    await apply(() => target, makeBundle(second), {});
+    const calls = scene.neon.calls.length;
+
+    const report = await apply(() => target, makeBundle(first, second), { rehearsal: "first" });
+
+    expect(report.error?.code).toBe("OUT_OF_ORDER");
+    expect(scene.neon.calls.length).toBe(calls);
+  });
+});
+
+test("the request's time holds for the rehearsal and the run together", async () => {
+  const target = production("time");
+  const bundle = makeBundle(makeMigration("0000_time", 1_000, "create table time_t ()"));
+  const now = Date.now;
+  const timeoutMs = 60_000;
+  const over = now() + timeoutMs;
+  onTestFinished(() => void vi.restoreAllMocks());
+  let asked = 0;
+  // The run reads its target behind the rehearsal. At that moment the time of the whole is over.
+  const findTarget = () => {
+    asked += 1;
+    const skippedMs = over - now();
+    if (asked === 3) vi.spyOn(Date, "now").mockImplementation(() => now() + skippedMs);
+    return target;
+  };
+
+  const report = await apply(findTarget, bundle, { rehearsal: "first", timeoutMs });
+
+  expect(report.error?.code).toBe("DEADLINE");
+  expect(report.rehearsal?.status).toBe("passed");
+  expect(await tablesOf("time_t")).toEqual([]);
 });
 
 test("up with rehearsal: try goes on without Neon's API, with a warning", async () => {

@@ -8,6 +8,7 @@ import {
   driftedStatus,
   failedRun,
   HOSTILE,
+  rehearsedRun,
   successfulRun,
   waitingRun,
   withoutTimes,
@@ -51,10 +52,10 @@ function seenIn(page: string): Seen {
 
 describe("a text from a database", () => {
   test.each(HOSTILE.map((text) => [text]))("stays a text on a page: %j", (text) => {
-    const harmless = [failedRun("x"), driftedStatus("x")].map((report) =>
+    const harmless = [failedRun("x"), driftedStatus("x"), rehearsedRun("x")].map((report) =>
       seenIn(renderPage(report, bundleFor(report, "x"))),
     );
-    const hostile = [failedRun(text), driftedStatus(text)].map((report) =>
+    const hostile = [failedRun(text), driftedStatus(text), rehearsedRun(text)].map((report) =>
       seenIn(renderPage(report, bundleFor(report, text))),
     );
 
@@ -132,6 +133,45 @@ describe("a page", () => {
     // The axis ends at 6 s: 0001 began at 2.544 s, and its second statement took from 2.558 s to 3.958 s.
     expect(page).toContain('<path d="M424 5h242.8"/><path class="w" d="M43 5h600"/>');
     expect(page).toContain('<path d="M426.3 5h233.3"/>');
+  });
+
+  test("of a rehearsal shows what would stand still, what is written anew, and what it cannot show", () => {
+    const { text } = seenIn(renderPage(rehearsedRun(), null));
+
+    for (const words of [
+      "1 migration rehearsed on a branch: it went well.",
+      "public.orders reads and writes wait 2.70 s",
+      "from statement 2 of 0001_orders to the COMMIT · 49.7 MB, 200,000 rows",
+      "public.orders_pkey of public.orders writes wait 340 ms",
+      "public.orders is written anew by statement 2 of 0001_orders",
+      "The branch neon-migrate-orders of br-main-1 is deleted again. 1 statement in 2.90 s, 68.7 MB of write-ahead log, the database 62.1 MB → 68.3 MB.",
+      "Nobody else used the branch.",
+    ]) {
+      expect(text).toContain(words);
+    }
+    expect(text).not.toContain("Nothing that was there before");
+  });
+
+  test("of a rehearsal shows a hundred relations at the most", () => {
+    const { rehearsal, ...report } = rehearsedRun();
+    if (rehearsal == null) expect.fail("There is no rehearsal.");
+    const standstills = Array.from({ length: 101 }, () => rehearsal.standstills.slice(0, 1)).flat();
+    const page = renderPage({ ...report, rehearsal: { ...rehearsal, standstills } }, null);
+
+    expect(page.match(/reads and writes wait/g)).toHaveLength(100);
+    expect(page).toContain("<li>1 more in the report</li>");
+  });
+
+  test("of a rehearsal says it where nothing would stand still, unless it failed", () => {
+    const of = (status: "passed" | "failed") => {
+      const { rehearsal, ...report } = rehearsedRun();
+      if (rehearsal == null) expect.fail("There is no rehearsal.");
+      const quiet = { ...rehearsal, status, standstills: [], rewrites: [] };
+      return seenIn(renderPage({ ...report, rehearsal: quiet }, null)).text;
+    };
+
+    expect(of("passed")).toContain("Nothing that was there before would stand still.");
+    expect(of("failed")).not.toContain("Nothing that was there before would stand still.");
   });
 
   test("of a failed run shows how far each migration came", () => {

@@ -5,6 +5,7 @@ import {
   driftedStatus,
   failedRun,
   HOSTILE,
+  rehearsedRun,
   successfulRun,
   waitingRun,
 } from "../../../setup/html-pages.ts";
@@ -57,6 +58,22 @@ describe("a report in Markdown", () => {
     expect(markdown).toContain("- Up to 7 other sessions waited for the run for 2.98 s: ");
   });
 
+  test("of a rehearsal shows what would stand still, what is written anew, and what it cannot show", () => {
+    const markdown = renderMarkdown(rehearsedRun(), null);
+
+    expect(markdown).toMatch(/^## ✅ 1 migration rehearsed on a branch&#58; it went well\.\n/);
+    expect(markdown).toContain(
+      "| <code>public.orders</code> | reads and writes | 2.70 s | 49.7 MB, 200,000 rows | <code>0001&#95;orders</code>, statement 2 |",
+    );
+    expect(markdown).toContain(
+      "| <code>public.orders&#95;pkey</code> of <code>public.orders</code> | writes | 340 ms | 900 bytes |",
+    );
+    expect(markdown).toContain(
+      "- <code>public.orders</code> is written anew by statement 2 of <code>0001&#95;orders</code>: 49.7 MB, 200,000 rows",
+    );
+    expect(markdown).toContain("Nobody else used the branch.");
+  });
+
   test("of a database lists what is open, and not everything that was ever applied", () => {
     const markdown = renderMarkdown(driftedStatus(), null);
 
@@ -66,7 +83,7 @@ describe("a report in Markdown", () => {
   });
 
   test.each(MARKUP.map((text) => [text]))("takes no markup from a database: %j", (text) => {
-    for (const make of [failedRun, driftedStatus, waitingRun]) {
+    for (const make of [failedRun, driftedStatus, waitingRun, rehearsedRun]) {
       const harmless = renderMarkdown(make("x"), null);
       const hostile = renderMarkdown(make(text), null);
       const breaks = (markup: string) => markup !== "<br>";

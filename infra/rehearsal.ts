@@ -1,0 +1,56 @@
+import { Token } from "aws-cdk-lib";
+import type { IRole } from "aws-cdk-lib/aws-iam";
+import type { Construct } from "constructs";
+import { isProjectId } from "../lib/target/project-id.ts";
+import { grantReading, parameterIdOf, secretIdOf } from "./database-url.ts";
+import type { NeonApiKey, RehearsalOptions } from "./props.ts";
+
+const PLACES = ["secret", "parameter"];
+
+/**
+ * Returns the environment variables by which the function makes a branch of production: for every caller, whether a
+ * deployment rehearses or not.
+ * @throws Error for an apiKey that is not exactly one reference, and for an impossible projectId
+ */
+export function rehearsalEnvironment(
+  scope: Construct,
+  { apiKey, projectId }: RehearsalOptions,
+): Readonly<Record<string, string>> {
+  if (!Token.isUnresolved(projectId) && !isProjectId(projectId ?? "")) {
+    throw new Error(
+      `${scope.node.path}: rehearsal.projectId is ${JSON.stringify(projectId)}, which is no id of a Neon project. One has small letters, digits and hyphens, such as late-frost-12345678.`,
+    );
+  }
+  return { ...keyEnvironment(scope, onlyKey(scope, apiKey)), NEON_PROJECT_ID: projectId };
+}
+
+function keyEnvironment(scope: Construct, key: NeonApiKey): Readonly<Record<string, string>> {
+  if ("parameter" in key) return { NEON_API_KEY_PARAMETER: parameterIdOf(key.parameter) };
+  const field = key.field === undefined ? "" : `#${key.field}`;
+  return { NEON_API_KEY_SECRET: `${secretIdOf(scope, key.secret)}${field}` };
+}
+
+/** Lets the function read the API key, and nothing else. */
+export function grantApiKey(scope: Construct, { apiKey }: RehearsalOptions, role: IRole): void {
+  grantReading(scope, onlyKey(scope, apiKey), role);
+}
+
+/** Returns the fields of the request by which a deployment rehearses. */
+export function rehearsalRequest({ mode, limits = {} }: RehearsalOptions): object {
+  const given = Object.entries(limits).filter(([, value]) => (value ?? null) !== null);
+  return {
+    rehearsal: mode ?? "first",
+    ...(given.length === 0 ? {} : { rehearsalLimits: Object.fromEntries(given) }),
+  };
+}
+
+/** Returns the one place that is given. An app in JavaScript may name a key itself, or set a field to undefined. */
+function onlyKey(scope: Construct, key: NeonApiKey): NeonApiKey {
+  const fields = Object.entries(Object(key)).filter(([, value]) => (value ?? null) !== null);
+  const given = fields.map(([name]) => name).filter((name) => PLACES.includes(name));
+  // The type allows exactly the fields that are left.
+  if (given.length === 1) return Object.fromEntries(fields) as unknown as NeonApiKey;
+  throw new Error(
+    `${scope.node.path}: rehearsal.apiKey needs exactly one of secret and parameter, and has ${given.join(" and ") || "neither"}.`,
+  );
+}

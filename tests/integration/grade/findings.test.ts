@@ -271,11 +271,11 @@ describe("up", () => {
 
   test.each([
     ["create index few_at_2 on few (at)", "finding[index-not-concurrent]"],
-    ["alter table few alter name type varchar(30)", "finding[type-change]"],
+    ["alter table few alter name type varchar(30)", "finding[column-type-changed]"],
     ["drop table if exists none", "finding[table-dropped]"],
-    ["alter table few add code int not null", "error[required-column-without-default]"],
-    ["truncate few", "finding["],
-  ])("that fails gives a severity only where the texts suffice: %s", async (statement, label) => {
+    ["alter table few add code int not null", "finding[required-column-without-default]"],
+    ["truncate few", "finding[table-truncated]"],
+  ])("that fails gives no severity that only the catalog knows: %s", async (statement, label) => {
     const change = makeMigration("0001_fails", 2_000, statement, "select 1 / 0");
     const bundle = makeBundle({ ...change, findings: checkAll([change])[0] ?? [] });
 
@@ -286,11 +286,7 @@ describe("up", () => {
     const lines = findingLines(failed.findings, options);
     expect(failed.status).toBe("failed");
     expect(lines.some((line) => line.startsWith(label))).toBe(true);
-    expect(
-      lines.some((line) =>
-        line.startsWith("finding[…]: how serious it is depends on this database"),
-      ),
-    ).toBe(label.startsWith("finding"));
+    expect(lines.at(-1)).toContain("how serious it is depends on this database");
     expect(plan.findings.filter(({ graded }) => graded === false)).toEqual([]);
   });
 });

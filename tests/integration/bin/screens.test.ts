@@ -15,11 +15,17 @@ beforeAll(async () => {
   shop = await openShop();
   shop.writeMigrations(2);
   expect(await type("up").ended()).toBe(0);
+  await shop.database.sqlAsOwner(WEEKS_AGO);
   await fillShop(shop);
   shop.writeMigrations(5);
 });
 
 afterAll(() => shop.close());
+
+/** Puts what was applied a moment ago into the past of somebody else. */
+const WEEKS_AGO = `
+  update drizzle.__drizzle_migrations_history set duration_ms = 112, caller = '{"source":"cli","user":"ada","host":"laptop"}',
+    ended_at = timestamptz '2025-09-22 07:41:00+00' - interval '1 week' * (2 - left(tag, 4)::int)`;
 
 function type(words: string, environment: Readonly<Record<string, string>> = {}): TerminalRun {
   return runOnTerminal(

@@ -4,8 +4,8 @@ import type { Session } from "./session.ts";
 /** A database by its facts: each has a name, which says its kind first, and a definition. */
 export type Facts = ReadonlyMap<string, string>;
 
-/** The table that our own executor keeps beside the ledger; Drizzle has none. */
-const CHECKPOINTS = "__drizzle_migrations_checkpoints";
+/** The tables that we keep beside the ledger; Drizzle has none. */
+const OURS = /__drizzle_migrations_(?:checkpoints|history)/;
 
 /**
  * Everything that the catalogs of a database say of what is not PostgreSQL's own or an extension's.
@@ -17,7 +17,7 @@ export async function readCatalog(session: Session): Promise<Facts> {
   await session.sql("set search_path = pg_catalog");
   for (const [kind, query] of Object.entries(CATALOG_QUERIES)) {
     for (const { name, value } of await session.sql(query)) {
-      if (!String(name).includes(CHECKPOINTS)) facts.set(`${kind} ${name}`, String(value));
+      if (!OURS.test(String(name))) facts.set(`${kind} ${name}`, String(value));
     }
   }
   await session.sql("reset search_path");

@@ -8,8 +8,8 @@ export interface Sending {
   /** In a long series, its answer may arrive along with the answers to a few that follow. Default false. */
   readonly mayLag?: boolean;
   /**
-   * Told the rows of the answer, as PostgreSQL writes them. What has this is a question of somebody who watches the series:
-   * its time is nobody's, and no index counts it.
+   * Told the rows of the answer, as PostgreSQL writes them. A member with this is a question about the series: its time
+   * counts for no statement, and indexes leave it out.
    */
   readonly onRows?: (rows: readonly TextRow[]) => void;
   /**

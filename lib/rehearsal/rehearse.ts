@@ -188,12 +188,7 @@ async function workOn(
     report: reportOf(run, left, over),
     seen: {
       ...seen,
-      status:
-        !isApplied || left?.status !== "up-to-date"
-          ? "failed"
-          : over === null
-            ? "passed"
-            : "refused",
+      status: statusOf(left, over),
       applied: run.applied,
       findings: seenFindings(run.findings, seen),
       sizeBefore: before.bytes,
@@ -207,6 +202,12 @@ async function workOn(
   };
 }
 
+/** @param left the plan behind a run that has not failed; null behind one that has */
+function statusOf(left: Report | null, over: MigratorError | null): Rehearsal["status"] {
+  if (left?.status !== "up-to-date") return "failed";
+  return over === null ? "passed" : "refused";
+}
+
 /** Returns the error about a run that left something behind; null where nothing is left. */
 function notDone(left: Report): MigratorError | null {
   if (left.status === "up-to-date") return null;
@@ -217,20 +218,21 @@ function notDone(left: Report): MigratorError | null {
   );
 }
 
-/** What is known of the branch before the migrations. */
-interface Before {
+/** What is known of the branch, before the migrations or behind them. */
+interface Known {
   readonly relations: Relations;
   readonly readsWal: boolean;
   /** The size of the database. */
   readonly bytes: number;
 }
 
+/** Asks a branch for its size and its relations, with the login. */
 async function lookAt(
   target: Target,
   requestId: string,
   deadline: number,
   log: Log,
-): Promise<Before> {
+): Promise<Known> {
   const reason = new MigratorError("DEADLINE", "The time for this rehearsal is over.", {
     retryable: true,
   });

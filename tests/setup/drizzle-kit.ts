@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
 import { resolve } from "node:path";
+import { runProgram } from "./run-program.ts";
 
 /** The end of `drizzle-kit migrate`. */
 export interface KitEnded {
@@ -25,26 +25,16 @@ const BEGINNING = [
 const REWIND = "\u001b[2K\u001b[1G";
 
 /** Runs `drizzle-kit migrate` in a project, as a pipeline does: without a terminal. */
-export function kitMigrate(
+export async function kitMigrate(
   cwd: string,
   environment: Readonly<Record<string, string>> = {},
   version: keyof typeof KITS = "0.31",
 ): Promise<KitEnded> {
-  const child = spawn(process.execPath, [KITS[version], "migrate"], {
+  const { code, output } = await runProgram(process.execPath, [KITS[version], "migrate"], {
     cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
   });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  return new Promise((done, reject) => {
-    child.on("error", reject);
-    child.on("close", (exitCode) => done({ exitCode, output, said: saidIn(output) }));
-  });
+  return { exitCode: code, output, said: saidIn(output) };
 }
 
 function saidIn(output: string): string {

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { expect, inject } from "vitest";
@@ -7,6 +6,7 @@ import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type WrittenMigration, writeJournaledFolder } from "./folders.ts";
 import { type Block, itemsOf, type Order } from "./pages.ts";
 import { makeProject } from "./project.ts";
+import { type ProgramEnded, runProgram } from "./run-program.ts";
 
 /*
  * A page is a scenario: its blocks are run from its top to its end, in a project and a database of its own. Comments in the
@@ -185,33 +185,16 @@ function setVariable(name: string, value: string, { folder }: Scene): void {
   writeFileSync(file, [`${name}=${value}`, ...others].join("\n"));
 }
 
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-}
-
-function shell(text: string, { folder }: Scene): Promise<Ended> {
-  const child = spawn("sh", ["-ec", text], {
+function shell(text: string, { folder }: Scene): Promise<ProgramEnded> {
+  const programs = [join(folder, ".programs"), dirname(process.execPath), process.env.PATH];
+  return runProgram("sh", ["-ec", text], {
     cwd: folder,
     env: {
-      PATH: [join(folder, ".programs"), dirname(process.execPath), process.env.PATH].join(
-        delimiter,
-      ),
+      PATH: programs.join(delimiter),
       HOME: folder,
       NO_COLOR: "1",
       NEON_MIGRATE: resolve(inject("cliProgram")),
     },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  return new Promise((done, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => done({ code, output }));
   });
 }
 

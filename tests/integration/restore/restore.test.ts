@@ -98,6 +98,7 @@ describe("a branch with the state before a migration", () => {
     const nobody = new URL(scene.neon.productionUrl);
     nobody.pathname = "/no_such_database";
 
+    const asked = Date.now();
     const { branch } = await restore(
       { before, inPlace: false, yes: false, expiresInHours: 2 },
       {
@@ -106,9 +107,11 @@ describe("a branch with the state before a migration", () => {
       },
     );
 
-    const inHours = (Date.parse(branch?.expiresAt ?? "") - Date.now()) / 3_600_000;
-    expect(inHours).toBeGreaterThan(1.9);
-    expect(inHours).toBeLessThan(2.1);
+    // Neon takes an expiry in whole seconds.
+    const expiresAt = Date.parse(branch?.expiresAt ?? "");
+    const twoHoursMs = 7_200_000;
+    expect(expiresAt).toBeGreaterThan(asked + twoHoursMs - 1_000);
+    expect(expiresAt).toBeLessThanOrEqual(Date.now() + twoHoursMs);
     expect(await orders(branch?.name ?? "")).toEqual(BAD_ROWS);
   });
 

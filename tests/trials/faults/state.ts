@@ -9,13 +9,13 @@ export interface Difference {
   readonly doubled: readonly string[];
 }
 
-/** By name: object ids and the order of creation are of no interest. */
+/** By name: object ids and the order of creation are of no interest, nor what Drizzle, when it is first, does not make. */
 const SCHEMA = `
   with spaces as (select oid, nspname from pg_namespace where nspname in ('public', 'drizzle')),
   relations as (
     select c.oid, c.relkind, s.nspname || '.' || c.relname as name
     from pg_class c join spaces s on s.oid = c.relnamespace
-    where c.relname not like '%\\_checkpoints%'
+    where c.relname !~ '__drizzle_migrations_(checkpoints|history)'
       and not exists (select from pg_index i where i.indexrelid = c.oid and not (i.indisvalid and i.indisready))
   )
   select 'relation ' || name as name, relkind::text as value from relations
@@ -75,10 +75,16 @@ export async function readState(watch: Watch): Promise<State> {
   const state = new Map<string, string | number>();
   for (const query of [SCHEMA, TEXTS, ...queries]) {
     for (const { name, value } of await watch.sql(query)) {
-      state.set(String(name), typeof value === "number" ? value : JSON.stringify(value));
+      const fact = typeof value === "number" ? value : JSON.stringify(value);
+      state.set(unnumbered(String(name)), typeof fact === "string" ? unnumbered(fact) : fact);
     }
   }
   return state;
+}
+
+/** PostgreSQL gives the ledger's sequence a number where somebody else was making the ledger at that moment. */
+function unnumbered(text: string): string {
+  return text.replace(/(__drizzle_migrations_id_seq)\d+/, "$1");
 }
 
 async function tablesOf(watch: Watch): Promise<ReadonlySet<string>> {

@@ -1,4 +1,4 @@
-import type { CallerFacts } from "../request.ts";
+import { callerInWords } from "../caller-words.ts";
 import type { HistoryEntry } from "./read.ts";
 
 /** One run, with the rows that it has written. */
@@ -75,36 +75,6 @@ function describe(entry: HistoryEntry): RunMigration {
 
 /** Says in words who ran: the caller, or where nobody has said that, the role. */
 export function byOf({ caller, role }: Pick<HistoryEntry, "caller" | "role">): string {
-  const said = caller === null ? null : inWords(caller);
+  const said = caller === null ? null : callerInWords(caller);
   return said ?? (role === null ? "" : `role ${role}`);
-}
-
-const NAMES: Readonly<Record<string, string>> = {
-  cloudformation: "CloudFormation",
-  codepipeline: "CodePipeline",
-  codedeploy: "CodeDeploy",
-  ecs: "ECS",
-  http: "HTTP",
-  "queued-run": "HTTP",
-  direct: "invocation",
-};
-
-function inWords(caller: Readonly<Record<string, string>> | CallerFacts): string | null {
-  const { source, user, host, stack, resource, identity, execution } = caller;
-  if (source === undefined) return null;
-  if (source === "cli") return [user, host].filter(Boolean).join("@") || "command line";
-  if (execution !== undefined) return `Step Functions ${lastOf(execution, /^.*?:execution:/)}`;
-  const what =
-    stack === undefined
-      ? (identity ?? caller.job ?? caller.deployment ?? caller.service)
-      : [lastOf(stack, /^.*?:stack\//).replace(/\/.*$/, ""), resource].filter(Boolean).join("/");
-  const name = NAMES[source] ?? source;
-  return what === undefined ? name : `${name} ${lastOf(what, ARN_HEAD)}`;
-}
-
-/** All of an ARN up to the name of what it names: `user/ada`. */
-const ARN_HEAD = /^arn:[^:]*:[^:]*:[^:]*:\d*:(?:service-deployment\/)?/;
-
-function lastOf(arn: string, head: RegExp): string {
-  return arn.replace(head, "");
 }

@@ -19,7 +19,7 @@ export interface Dependencies {
   target(): Promise<Target> | Target;
   readonly requestId: string;
   /** Describes who calls, for the history. Called by a run that applies something. Default: nobody knows. */
-  readonly caller?: () => Promise<CallerFacts> | CallerFacts;
+  readonly caller?: () => Promise<CallerFacts | null> | CallerFacts | null;
   /** Epoch ms by which the work must have stopped; null: no limit from outside. */
   readonly deadline: number | null;
   /** Epoch ms by which the connection is dropped where nothing else has helped. Default: some seconds behind the deadline. */

@@ -11,9 +11,10 @@ import { restorePointQuestion } from "../history/history.ts";
 import { openingLockQuestion } from "../ledger/pooler.ts";
 import { ledgerQuestion } from "../ledger/question.ts";
 import type { Log } from "../log.ts";
+import { describeAsked } from "../report/asked.ts";
 import { redact } from "../report/redact.ts";
 import { buildReport, failedReport, type Report } from "../report/report.ts";
-import type { Request } from "../request.ts";
+import type { CallerFacts, Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
 import { backoffMs, pause } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
@@ -44,8 +45,10 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
   const deadline = Math.min(asked, dependencies.deadline ?? asked);
   const progress = new Progress(bundle, deadline);
   const secrets: string[] = [];
+  let by: CallerFacts | null = null;
+  const facts = () => ({ ...progress.facts(), asked: describeAsked(request, by) });
   const failed = (thrown: unknown) =>
-    redact(failedReport(requestId, progress.located(thrown), progress.facts()), secrets);
+    redact(failedReport(requestId, progress.located(thrown), facts()), secrets);
   dependencies.onStart?.(
     (reason) => failed(progress.gaveUp(reason)),
     (reason) => progress.stopped(reason, CANCEL_GRACE_MS),
@@ -57,9 +60,13 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
       return target;
     };
     const log: Log = (event, fields = {}) => dependencies.log(event, redact(fields, secrets));
-    const found = { ...dependencies, target: findTarget, log, failed };
+    const caller = async () => {
+      by = (await dependencies.caller?.()) ?? null;
+      return by;
+    };
+    const found = { ...dependencies, target: findTarget, caller, log, failed };
     const status = await runWithSecret(request, found, progress);
-    return redact(buildReport(requestId, status, progress.facts()), secrets);
+    return redact(buildReport(requestId, status, facts()), secrets);
   } catch (thrown) {
     return failed(thrown);
   }

@@ -1,3 +1,5 @@
+import { callerInWords } from "../caller-words.ts";
+import type { Asked } from "../report/asked.ts";
 import type { Report } from "../report/report.ts";
 import { counted, oneLine } from "../text.ts";
 import { type Html, html } from "./html.ts";
@@ -42,6 +44,8 @@ export function factsSection(report: Report): Html {
   const { executor, executorReason, cuts, timings, roundTrips, latest, atomic } = report;
   const times = `connect ${duration(timings.connectMs)}, lock ${duration(timings.lockMs)}, plan ${duration(timings.planMs)}, execute ${duration(timings.executeMs)}`;
   const facts: readonly (readonly [string, string | null])[] = [
+    ["Asked", report.asked === undefined ? null : askedInWords(report.asked)],
+    ["By", report.asked?.by == null ? null : callerInWords(report.asked.by)],
     ["Newest applied", latest],
     [
       "Executor",
@@ -64,4 +68,12 @@ export function factsSection(report: Report): Html {
     .filter(([, text]) => text !== null)
     .map(([name, text]) => html`<div><dt>${name}</dt><dd>${text}</dd></div>`);
   return html`<section aria-labelledby="facts"><h2 id="facts">The run</h2><dl class="grid">${rows}</dl></section>`;
+}
+
+/** The action and what differs from the defaults, as flags are written: `up, transaction each`. */
+function askedInWords({ request: { action, ...others } }: Asked): string {
+  const said = Object.entries(others).map(
+    ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+  );
+  return [action, ...said].join(", ");
 }

@@ -22,6 +22,7 @@ import type { LedgerFacts } from "../ledger/ledger.ts";
 import type { Drift } from "../plan/plan.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import { mayQuoteData } from "../postgres/quoting.ts";
+import type { Asked } from "./asked.ts";
 import type { Rehearsal } from "./rehearsed.ts";
 
 /** The product's output: one JSON value, the same for every caller. Schema: `docs/report.schema.json`. */
@@ -59,6 +60,8 @@ export interface Report {
   readonly waits: readonly Wait[];
   /** The times in which other sessions waited for the run, the first 100. They are seen about once a second. */
   readonly stalls: readonly Stall[];
+  /** What was asked for, and by whom; absent where the request itself could not be read. */
+  readonly asked?: Asked;
   /** `plan`: what commits together, in order. */
   readonly steps?: readonly ReportedStep[];
   /** `status`: the run that holds the migration lock at this moment; null without one. */

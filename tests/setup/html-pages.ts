@@ -126,6 +126,10 @@ export function failedRun(text = "duplicate key value violates unique constraint
     waits: [{ ...place, blockedBy: [session, { ...session, gid: null }] }],
     stalls: [{ ...place, sessions: 1, longestMs: 9, examples: [session] }],
     cuts: [{ migration: text, statement: 1, line: 1, reason: text }],
+    asked: {
+      request: { action: "up", transaction: "each", ddlLockTimeoutMs: 500 },
+      by: { source: "http", identity: text },
+    },
   });
 }
 

@@ -39,6 +39,7 @@ describe.for(["drizzle", "statements"] as const)("the %s executor", (executor) =
     const rows = await historyOf(database);
 
     expect(report).toMatchObject({ status: "applied", executor, warnings: [] });
+    expect(report.asked).toEqual({ request: { action: "up", executor }, by: caller });
     expect(rows).toMatchObject(
       [one, two].map(({ tag, hash }) => ({
         ...{ kind: "applied", tag, hash, statements: 2, statements_before: 0, executor, caller },

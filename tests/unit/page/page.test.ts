@@ -90,8 +90,11 @@ describe("a page", () => {
     expect(["header", "main", "footer", "h1"].map((tag) => tags.get(tag))).toEqual([1, 1, 1, 1]);
   });
 
-  test("of a run shows its outcome, its failure and the way out", () => {
+  test("of a run shows its request, its outcome, its failure and the way out", () => {
     const { text } = seenIn(renderPage(failedRun("the words"), null));
+
+    expect(text).toContain("Askedup, transaction each, ddlLockTimeoutMs 500");
+    expect(text).toContain("ByHTTP the words");
 
     expect(text).toContain(
       "0002_the words, statement 2 failed, after 2 migrations: MIGRATION_FAILED.",

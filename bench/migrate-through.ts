@@ -3,7 +3,7 @@ import { silentLog } from "../lib/log.ts";
 import { migrate } from "../lib/migrate/migrate.ts";
 import type { Report } from "../lib/report/report.ts";
 import { parseRequest } from "../lib/request.ts";
-import { DEFAULT_LEDGER } from "../lib/target/target.ts";
+import { type ConfiguredLedger, DEFAULT_LEDGER } from "../lib/target/target.ts";
 
 /**
  * Runs a request in this process for a measurement: through a relay, without a deadline from outside.
@@ -13,10 +13,11 @@ export async function migrateThrough(
   { url, relay }: { readonly url: string; readonly relay: string },
   bundle: Bundle,
   request: Readonly<Record<string, unknown>> = {},
+  ledger: ConfiguredLedger = DEFAULT_LEDGER,
 ): Promise<Report> {
   return await migrate(parseRequest(request), {
     bundle,
-    target: () => ({ url, relay, ledger: DEFAULT_LEDGER, connectTimeoutMs: 10_000, warnings: [] }),
+    target: () => ({ url, relay, ledger, connectTimeoutMs: 10_000, warnings: [] }),
     requestId: "bench",
     deadline: null,
     log: silentLog,

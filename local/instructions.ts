@@ -5,6 +5,8 @@ export interface Greeting {
   readonly folder: string;
   /** The number of the function's migrations, in words. */
   readonly migrations: string;
+  /** The tag of the last one; null without any. */
+  readonly latest: string | null;
   /** The environment variables by which a shell reaches all of it. */
   readonly variables: Readonly<Record<string, string>>;
   readonly functionUrl: string;
@@ -17,6 +19,7 @@ export interface Greeting {
 export function greeting({
   folder,
   migrations,
+  latest,
   variables,
   functionUrl,
   plainUrl,
@@ -36,8 +39,11 @@ From this machine to the database:
 The host of $DATABASE_URL is an endpoint of the project, which nobody but the relay and the API knows; \`hostaddr\` leads psql here.
 A tool that does not read it, such as drizzle-kit, takes ${plainUrl}
 
-By Neon's API, of which each branch is a PostgreSQL of its own:
+By Neon's API, of which each branch is a PostgreSQL of its own: what is pending, on a branch that is deleted again; the state before a
+migration that was applied, in a branch that stays; and the branches:
 
+  npx neon-migrate rehearse --folder ${folder}
+  npx neon-migrate restore --before ${latest ?? "$(date -u +%FT%TZ)"}
   curl -H "authorization: Bearer $NEON_API_KEY" "$NEON_API_URL/projects/$NEON_PROJECT_ID/branches"
 
 By the function, as a pipeline does it:

@@ -46,7 +46,8 @@ export async function serve({ folder, ledger, build }: Served): Promise<void> {
     const asset = join(scratch, "asset");
     await writeAsset(bundle, asset, handler);
     const migrations = counted(bundle.migrations.length, "migration");
-    const stop = await start(neon, asset, { folder, migrations, ledger });
+    const latest = bundle.migrations.at(-1)?.tag ?? null;
+    const stop = await start(neon, asset, { folder, migrations, latest, ledger });
     await ended;
     console.error("Ending …");
     await stop();
@@ -64,7 +65,7 @@ export async function serve({ folder, ledger, build }: Served): Promise<void> {
 async function start(
   neon: LocalNeon,
   handlerDirectory: string,
-  { ledger, ...of }: Pick<Greeting, "folder" | "migrations"> & Pick<Served, "ledger">,
+  { ledger, ...of }: Pick<Greeting, "folder" | "migrations" | "latest"> & Pick<Served, "ledger">,
 ): Promise<() => Promise<void>> {
   const databaseUrl = neon.productionUrl;
   const { port, url: plainUrl, serverLog } = neon.branch("main");

@@ -26,6 +26,8 @@ const LESSONS = [
   "check had found what would have stopped the writes, with the SQL to put in its place.",
   "A broken migration left nothing behind. The stack went back, and the old code went on serving.",
   "The command line named file, line, column and correction. The ledger is Drizzle's own.",
+  "A rehearsal on a branch stopped what only production's data contradicts, before it got there.",
+  "The history knows who changed what, and a branch has the state before it, with its rows.",
 ];
 
 const NEXT = [
@@ -45,7 +47,9 @@ async function main(json: boolean): Promise<void> {
   const screen = new Screen(print);
   const scratch = mkdtempSync(join(tmpdir(), "neon-lambda-migrator-"));
   const started = Date.now();
-  print("Starting a real PostgreSQL, a relay that behaves like Neon's proxy, and stand-ins for");
+  print(
+    "Starting a real PostgreSQL, a relay that behaves like Neon's proxy, and stand-ins for Neon's API,",
+  );
   print("CloudFormation and Lambda. No account and no Docker is needed.");
   try {
     const stage = await openStage(scratch);

@@ -104,6 +104,7 @@ export async function executePlan(plan: Plan, dependencies: RunDependencies): Pr
       keep(done);
     }
     keep(await retryOnContention(connection, patience, async () => await settleOf(executor)));
+    await tidyUp(executor, dependencies);
     return result();
   } catch (thrown) {
     // The record of a step that is done must not be lost with the step behind it. Where it cannot be written, the next
@@ -135,6 +136,17 @@ function tellPlan(
 
 async function settleOf(executor: Executor | null): Promise<AppliedStep | undefined> {
   return await executor?.settle?.();
+}
+
+/** Leaves no empty table where drizzle-kit would want to drop its schema for it. */
+async function tidyUp(
+  executor: Executor | null,
+  { connection, ledger, history }: RunDependencies,
+): Promise<void> {
+  const place = executor?.withoutCheckpoints?.() ?? null;
+  if (place === null) return;
+  const { dropCheckpoints, isSeen } = await import("./drop-checkpoints.ts");
+  if (isSeen(place, [ledger.format, history.layout])) await dropCheckpoints(connection, place);
 }
 
 /** Returns the patience for one step. Directives may let some statements wait longer, or all of them shorter. */

@@ -19,6 +19,8 @@ export interface Executor {
    * its own record.
    */
   settle?(): Promise<AppliedStep>;
+  /** Returns the place of a ledger whose table of checkpoints is empty; null where there is none, or rows are in it. */
+  withoutCheckpoints?(): LedgerPlace | null;
 }
 
 /** The outcome of one step. */

@@ -402,5 +402,8 @@ export function createStatementsExecutor(
     }
   }
 
-  return { name: "statements", apply, settle };
+  const withoutCheckpoints = () =>
+    target.checkpointsExist && known.checkpoints.size === 0 ? target.place : null;
+
+  return { name: "statements", apply, settle, withoutCheckpoints };
 }

@@ -123,7 +123,8 @@ export async function withHistory<Result>(
   if (first < 0) return await send(parts);
   try {
     const created = historyParts(keeper.creation(place));
-    const result = await send([...parts.slice(0, first), ...created, ...parts.slice(first)]);
+    const rows = namedRows(parts.slice(first), keeper);
+    const result = await send([...parts.slice(0, first), ...created, ...rows]);
     keeper.kept();
     return result;
   } catch (thrown) {
@@ -131,6 +132,19 @@ export async function withHistory<Result>(
     keeper.refused(thrown.cause);
     return await send(parts.filter(({ kind }) => kind !== "history"));
   }
+}
+
+/** Statements of a migration that make the server forget the texts that it has parsed. */
+const FORGETS = /\b(?:deallocate|discard)\b/i;
+
+/** Lets the server parse the INSERT of the history once for all rows of a transaction: that is most of its price. */
+function namedRows(parts: readonly Part[], keeper: HistoryKeeper): readonly Part[] {
+  let name = keeper.nextName();
+  return parts.map((part) => {
+    if (part.kind === "history") return { ...part, name };
+    if (FORGETS.test(part.text)) name = keeper.nextName();
+    return part;
+  });
 }
 
 /** Returns the migrations whose ledger rows are among these parts. */

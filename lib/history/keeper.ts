@@ -27,6 +27,8 @@ export interface HistoryKeeper {
   entry(place: LedgerPlace, entry: Omit<Entry, "role" | "kind">): Sending | null;
   /** Returns the statement that creates the table ahead of the first row; null where it exists. */
   creation(place: LedgerPlace): Sending | null;
+  /** Returns a name for a text that the server shall parse once. No other of this session has it. */
+  nextName(): string;
   /** Rows are committed. */
   kept(): void;
   /** The server has refused a row, or the table: from here on none is written. */
@@ -57,6 +59,9 @@ export function treatmentOf(
   if (wanted === undefined && isSeen) return "none";
   return home.mayCreateTable || !home.schemaExists ? "create" : "denied";
 }
+
+/** Number of names so far. It counts for the whole process: a session can have more than one keeper, one for each executor. */
+let names = 0;
 
 /** Makes the keeper of a run's history. */
 export function createKeeper(
@@ -90,6 +95,10 @@ export function createKeeper(
       return historyInsert(place, options.origin, { ...entry, kind: "applied", role });
     },
     creation: (place) => (treatment(place) === "create" ? { text: createHistory(place) } : null),
+    nextName() {
+      names += 1;
+      return `neon_lambda_migrator_history_${names}`;
+    },
     kept() {
       exists = true;
     },

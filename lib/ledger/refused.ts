@@ -99,7 +99,7 @@ function deniedCheckpoints(
   const grant = home.checkpointsExist ? changeGrant(checkpoints, role) : createGrants(home, role);
   return new MigratorError(
     "LEDGER_DENIED",
-    `What is pending cannot be rolled back as a whole, so its progress is kept in ${quotePlace(checkpoints)}, and the role ${quoteIdentifier(role)} may not write there: ${server.message} (${server.sqlstate}). As its owner: ${grant}`,
+    `The pending migrations cannot be rolled back as a whole, so their progress is kept in ${quotePlace(checkpoints)}, and the role ${quoteIdentifier(role)} may not write there: ${server.message} (${server.sqlstate}). As its owner: ${grant}`,
     { cause, ...wordsOf(server) },
   );
 }

@@ -34,6 +34,16 @@ INSERT INTO trials
   SELECT a.id, a.${column}::date + 30 FROM accounts a WHERE a.plan_id = 'free';`,
 });
 
+const UNIQUE = (before: string): Added => ({
+  tag: "0014_unique_names",
+  sql: `${before}ALTER TABLE accounts ADD CONSTRAINT accounts_name_unique UNIQUE (name);`,
+});
+
+const RENAMED = `UPDATE accounts SET name = name || ' (' || slug || ')'
+  WHERE name IN (SELECT a.name FROM accounts a GROUP BY a.name HAVING count(*) > 1);
+--> statement-breakpoint
+`;
+
 /** The story, from the first deployment to the one that is mended. Each chapter goes on where the one before has ended. */
 export const CHAPTERS: readonly Chapter[] = [
   {
@@ -158,6 +168,56 @@ export const CHAPTERS: readonly Chapter[] = [
       return {
         seen: `${operation.status}, version ${version}, ${trials} trials`,
         answer: { operation },
+      };
+    },
+  },
+  {
+    title: "Rehearsed on a branch of production first",
+    expected:
+      "1, then 0, no branch left, UPDATE_COMPLETE, names Acme (acme), Acme (acme-2), Umbrella",
+    play: async (stage, screen) => {
+      await stage.sql("insert into accounts (name, slug) values ('Acme', 'acme-2')");
+      stage.write(UNIQUE(""));
+      screen.say(
+        "Names shall be unique. An empty database of CI takes that; production has two of the same name. A rehearsal makes a Neon branch with production's data, applies there what is pending, and deletes it.",
+      );
+      const stopped = await stage.neonMigrate("rehearse");
+      screen.show("$ npx neon-migrate rehearse", `${stopped.output.trimEnd()}\n${exit(stopped)}`);
+      stage.write(UNIQUE(RENAMED));
+      screen.say(
+        "With an UPDATE ahead of it the rehearsal passes, and says who would wait, and how long:",
+      );
+      const passed = await stage.neonMigrate("rehearse");
+      screen.show("$ npx neon-migrate rehearse", `${passed.output.trimEnd()}\n${exit(passed)}`);
+      const branches = stage.branches();
+      const operation = await stage.deploy();
+      tellOperation(screen, operation);
+      const rows = await stage.sql("select name from accounts order by name");
+      const left = branches.length === 1 ? "no branch left" : branches.join(", ");
+      return {
+        seen: `${stopped.exitCode}, then ${passed.exitCode}, ${left}, ${operation.status}, names ${rows.map(({ name }) => name).join(", ")}`,
+        answer: { stopped, passed, operation },
+      };
+    },
+  },
+  {
+    title: "Who did that, and the state before it",
+    expected: "0 and 0, names Acme, Acme, Umbrella on the branch",
+    play: async (stage, screen) => {
+      screen.say("Somebody misses the old names. The history says who changed them, and when:");
+      const history = await stage.neonMigrate("history", "--limit", "2");
+      screen.show("$ npx neon-migrate history --limit 2", history.output);
+      screen.say("A branch with the state before that run. Production is not touched:");
+      const words = ["restore", "--before", UNIQUE("").tag];
+      const restored = await stage.neonMigrate(...words);
+      screen.show(`$ npx neon-migrate ${words.join(" ")}`, restored.output);
+      const branch = stage.branches().find((name) => name.startsWith("before-"));
+      const rows = await stage.sql("select name from accounts order by name", branch);
+      const names = rows.map(({ name }) => name).join(", ");
+      screen.tell("on the branch", `the accounts are ${names}: rows to copy back`);
+      return {
+        seen: `${history.exitCode} and ${restored.exitCode}, names ${names} on the branch`,
+        answer: { history, restored },
       };
     },
   },

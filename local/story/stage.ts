@@ -14,7 +14,7 @@ import {
   startCloudFormation,
 } from "../cloudformation/cloudformation.ts";
 import { type LocalLambda, startLambda } from "../lambda/lambda.ts";
-import { type LocalPostgres, startPostgres } from "../postgres/postgres.ts";
+import { type LocalNeon, startNeon } from "../neon/neon.ts";
 import { type Relay, startRelay } from "../relay/relay.ts";
 
 /** A program's end: all that it has printed, in order, and its exit code. */
@@ -80,11 +80,13 @@ class FunctionCode {
 
 interface Parts {
   readonly scratch: string;
-  readonly postgres: LocalPostgres;
+  readonly neon: LocalNeon;
   readonly relay: Relay;
   readonly stack: LocalCloudFormation;
-  /** The variables of the functions. */
+  /** The variables of the migrations' function. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The variables of programs that know nothing of Neon's driver. */
+  readonly plain: Readonly<Record<string, string>>;
   /** The variables of the programs that are run: of our own only what they need to start. */
   readonly shell: NodeJS.ProcessEnv;
   readonly migrations: FunctionCode;
@@ -136,7 +138,7 @@ export class Stage {
     const folder = join(this.#parts.scratch, `service-${this.#version}`);
     mkdirSync(folder);
     writeFileSync(join(folder, "index.mjs"), SERVICE(this.#version));
-    this.#service.deploy(folder, this.#parts.environment);
+    this.#service.deploy(folder, this.#parts.plain);
   }
 
   /** Calls the migrations' function, as a pipeline does. */
@@ -152,14 +154,23 @@ export class Stage {
     return { version, accounts };
   }
 
-  async sql(text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    return await this.#parts.postgres.admin.sql(text, [], DATABASE);
+  /** Returns the names of the branches of the project at Neon. */
+  branches(): readonly string[] {
+    return this.#parts.neon.branchNames();
+  }
+
+  /** @param branch of the project at Neon. Default: production */
+  async sql(
+    text: string,
+    branch = PRODUCTION,
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return await this.#parts.neon.branch(branch).admin.sql(text, [], DATABASE);
   }
 
   /** Runs drizzle-kit in the project, as its user does. */
   async drizzleKit(...words: readonly string[]): Promise<Played> {
     const program = join(dirname(require.resolve("drizzle-kit")), "bin.cjs");
-    const { exitCode, output } = await this.#run([program, ...words]);
+    const { exitCode, output } = await this.#run([program, ...words], this.#parts.plain);
     // The spinner writes its line again and again: a terminal shows the last.
     const lines = output.split("\n").map((line) => line.split(START_OF_LINE).at(-1));
     return { exitCode, output: lines.join("\n") };
@@ -167,13 +178,18 @@ export class Stage {
 
   async neonMigrate(...words: readonly string[]): Promise<Played> {
     const program = resolve("bin/neon-migrate.ts");
-    return await this.#run(["--import", import.meta.resolve("tsx"), program, ...words]);
+    const started = ["--import", import.meta.resolve("tsx"), program, ...words];
+    const { environment, neon } = this.#parts;
+    return await this.#run(started, { ...environment, ...neon.environment });
   }
 
-  async #run(words: readonly string[]): Promise<Played> {
+  async #run(
+    words: readonly string[],
+    variables: Readonly<Record<string, string>>,
+  ): Promise<Played> {
     const child = spawn(process.execPath, words, {
       cwd: this.#parts.scratch,
-      env: this.#parts.shell,
+      env: { ...this.#parts.shell, ...variables },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const read: Buffer[] = [];
@@ -186,22 +202,29 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    const { migrations, stack, relay, postgres } = this.#parts;
+    const { migrations, stack, relay, neon } = this.#parts;
     await Promise.all([migrations.stop(), this.#service.stop(), stack.stop()]);
     await relay.stop();
-    await postgres.stop();
+    await neon.stop();
   }
 }
 
 const DATABASE = "shop";
+const PRODUCTION = "main";
 
 /** Starts everything, and writes the project into a folder of its own. */
 export async function openStage(scratch: string): Promise<Stage> {
-  const [postgres] = await Promise.all([startPostgres(), buildLambda(join(scratch, "handler"))]);
-  const { host, port, admin } = postgres;
-  const relay = await startRelay({ target: { host, port }, mode: "neon" });
-  const owner = await admin.createRole("shop_owner");
-  await admin.createDatabase(DATABASE, { owner: owner.name });
+  const [neon] = await Promise.all([
+    startNeon({
+      role: { name: "shop_owner" },
+      database: DATABASE,
+      domain: "eu-central-1.neon.test",
+    }),
+    buildLambda(join(scratch, "handler")),
+  ]);
+  const { port, url } = neon.branch(PRODUCTION);
+  const target = { host: "127.0.0.1", port };
+  const relay = await startRelay({ target, mode: "neon", route: (host) => neon.route(host) });
   cpSync("drizzle", join(scratch, "drizzle"), { recursive: true });
   writeFileSync(join(scratch, "drizzle.config.ts"), CONFIG);
   const migrations = new FunctionCode();
@@ -209,14 +232,12 @@ export async function openStage(scratch: string): Promise<Stage> {
     invoke: (event) => migrations.current.invokeAsync(event),
     restoreCode: () => migrations.restore(),
   });
-  const environment = {
-    DATABASE_URL: postgres.url(DATABASE, owner),
-    NEON_WS_PROXY: relay.address,
-  };
+  const environment = { DATABASE_URL: neon.productionUrl, NEON_WS_PROXY: relay.address };
   const { PATH, HOME, TMPDIR } = process.env;
   const colors = pc.isColorSupported ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" };
-  const shell = { PATH, HOME, TMPDIR, ...colors, ...environment };
-  return new Stage({ scratch, postgres, relay, stack, environment, shell, migrations });
+  const shell = { PATH, HOME, TMPDIR, ...colors };
+  const plain = { DATABASE_URL: url };
+  return new Stage({ scratch, neon, relay, stack, environment, plain, shell, migrations });
 }
 
 /** Takes a value for a report: the function made it, and tests check such values by the schema. */

@@ -126,7 +126,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["The transaction is rolled back.", BACK, "Sequences are not replicated. The transaction is"],
     ["The transaction is rolled back.", BACK, "row-level security policy. The transaction is"],
     [
-      "What is pending cannot be rolled back as a whole",
+      "The pending migrations cannot be rolled back as a whole",
       "tests/integration/ledger/refusals.test.ts",
     ],
   ],

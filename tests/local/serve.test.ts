@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { expect, onTestFinished, test } from "vitest";
+import { neonMigrateIn } from "../setup/neon-migrate.ts";
 import { relayPool } from "../setup/pool.ts";
 import { expectReport } from "../setup/report-schema.ts";
 import { waitFor } from "../setup/wait-for.ts";
@@ -36,6 +37,11 @@ test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C
 
   const { Payload } = await lambda.send(new InvokeCommand({ FunctionName: "neon-migrations" }));
   const { rows } = await pool.query("select current_user as name, count(*)::int from accounts");
+  const variables = Object.fromEntries(
+    Array.from(output.matchAll(/export (\w+)=(\S+)/g), ([, name, value]) => [name, value]),
+  );
+  const [tag] = /(?<=restore --before )\S+/.exec(output) ?? [""];
+  const restored = await neonMigrateIn(".", ["restore", "--before", tag], variables);
   const branches = await fetch(
     `${printed(/NEON_API_URL=(\S+)/)}/projects/${printed(/NEON_PROJECT_ID=(\S+)/)}/branches`,
     { headers: { authorization: `Bearer ${printed(/NEON_API_KEY=(\S+)/)}` } },
@@ -50,7 +56,13 @@ test("npm run local prints what to export, serves it, and ends cleanly on Ctrl-C
     warnings: [],
   });
   expect(rows).toEqual([{ name: "neondb_owner", count: 0 }]);
-  expect(await branches.json()).toMatchObject({ branches: [{ name: "main", default: true }] });
+  expect(restored).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(tag) });
+  expect(await branches.json()).toMatchObject({
+    branches: expect.arrayContaining([
+      expect.objectContaining({ name: "main", default: true }),
+      expect.objectContaining({ name: expect.stringContaining(`before-${tag}`) }),
+    ]),
+  });
   expect(unsigned.status).toBe(403);
   expect([before, existsSync(directory)]).toEqual([true, false]);
   expect(code).toBe(0);

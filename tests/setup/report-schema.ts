@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect } from "vitest";
+import type { HistoryAnswer } from "../../bin/history/render.ts";
 import type { Amendment } from "../../lib/amend/amend.ts";
 import type { RunRecord } from "../../lib/queued-runs/record.ts";
 import type { Report } from "../../lib/report/report.ts";
@@ -26,3 +27,6 @@ export const expectAmendment: (value: unknown) => Amendment = published<Amendmen
 
 /** The same for a queued run. */
 export const expectRun: (value: unknown) => RunRecord = published<RunRecord>("run");
+
+/** The same for the answer of `history`. */
+export const expectHistory: (value: unknown) => HistoryAnswer = published<HistoryAnswer>("history");

@@ -9,6 +9,7 @@ import { runsPlace } from "../../lib/queued-runs/home.ts";
 import { createRuns } from "../../lib/queued-runs/table.ts";
 import type { Target } from "../../lib/target/target.ts";
 import type { TestDatabase } from "../setup/database.ts";
+import { makeBundle, makeMigration } from "../setup/make-migration.ts";
 import { run } from "../setup/run.ts";
 import { test } from "../setup/test.ts";
 
@@ -187,6 +188,34 @@ describe.for([kit0, kit1])("drizzle-kit $version", (kit) => {
     ]);
     await expectUnseen(project, database);
   });
+});
+
+describe.for([kit0, kit1])("drizzle-kit $version, behind a run with checkpoints", (kit) => {
+  const PLACES = [
+    { schema: "drizzle", settings: "" },
+    { schema: "ops", settings: `migrations: { schema: "ops" },` },
+    ...(kit === kit1 ? [{ schema: "public", settings: `migrations: { schema: "public" },` }] : []),
+  ];
+  test.for(PLACES)(
+    "sees nothing of ours in $schema",
+    async ({ schema, settings }, { database, target }) => {
+      const project = projectOf(kit, database, settings);
+      await applied({ ...target, ledger: { ...LEDGER, schema, named: true } }, project, "auto");
+      const bundle = await compileBundle(project.folder);
+      const vacuum = makeMigration(
+        "99991231235959_vacuum",
+        253_402_300_799_000,
+        "vacuum",
+        "analyze users",
+      );
+      const next = { ...makeBundle(...bundle.migrations, vacuum), layout: bundle.layout };
+      const report = await run({ ...target, ledger: { ...LEDGER, schema, named: true } }, next);
+
+      expect(report).toMatchObject({ status: "applied", warnings: [] });
+      expect(await tablesIn(database)).toContain(`${schema}.__drizzle_migrations`);
+      await expectUnseen(project, database);
+    },
+  );
 });
 
 test("drizzle-kit 1.0 wants to drop the schema of a history, without a filter: so none is begun", async ({

@@ -114,6 +114,26 @@ describe("a migration in several transactions", () => {
   });
 });
 
+describe("a text that the server has parsed", () => {
+  test("is parsed anew for another transaction, another executor, and behind a DEALLOCATE", async ({
+    database,
+    target,
+  }) => {
+    const forgets = makeMigration("0001_forgets", 2_000, "deallocate all");
+    const three = makeMigration("0002_three", 3_000, "create table three (id int)");
+    // A block that commits stands alone, which only the server knows: the run changes its executor for it.
+    const block = makeMigration("0003_block", 4_000, "do $$ begin commit; end $$");
+    const five = makeMigration("0004_five", 5_000, "create table five (id int)");
+    const bundle = makeBundle(one, forgets, three, block, five);
+    const report = await run(target, bundle);
+
+    expect(report).toMatchObject({ status: "applied", warnings: [] });
+    expect((await historyOf(database)).map(({ tag }) => tag)).toEqual(
+      bundle.migrations.map(({ tag }) => tag),
+    );
+  });
+});
+
 describe("where a history is kept", () => {
   test("is not in public, unless it is set", async ({ database, target }) => {
     const ledger = { schema: "public", table: "__drizzle_migrations", named: true };

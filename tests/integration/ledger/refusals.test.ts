@@ -148,7 +148,9 @@ describe("the GRANTs of an error are those that are missing, and help at once:",
 
     expect(report.error).toMatchObject({ code: "LEDGER_DENIED", sqlstate: "42501" });
     expect(report.error?.message).toContain("permission denied for schema drizzle");
-    expect(report.error?.message).toContain("What is pending cannot be rolled back as a whole");
+    expect(report.error?.message).toContain(
+      "The pending migrations cannot be rolled back as a whole",
+    );
     expect(await database.sql("select from notes")).toEqual([]);
     expect(report.error?.message.match(/grant [^;]*;/g)).toHaveLength(1);
   });

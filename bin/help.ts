@@ -36,7 +36,8 @@ const NEON: Variables = {
     "a key of Neon's API, best one of the project alone; or one of the two that hold it:",
   NEON_API_KEY_SECRET: "a secret of Secrets Manager",
   NEON_API_KEY_PARAMETER: "a parameter of SSM",
-  NEON_PROJECT_ID: "the project of the database",
+  NEON_PROJECT_ID:
+    "the project of the database; default: found by the API, where the key may list it",
 };
 const AWS: Variables = { AWS_REGION: "the function's region", AWS_PROFILE: "whose credentials" };
 

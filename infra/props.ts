@@ -37,8 +37,12 @@ export interface SecretNeonApiKey extends Pick<SecretDatabaseUrl, "secret" | "en
 export interface RehearsalOptions {
   /** A key of Neon's API, by reference. Best is one that may use this project only. */
   readonly apiKey: NeonApiKey;
-  /** The id of the database's Neon project, such as `late-frost-12345678`. */
-  readonly projectId: string;
+  /**
+   * The id of the database's Neon project, such as `late-frost-12345678`. A key that may use one project only may not be able
+   * to find it.
+   * @default - the project among those that the key may list that has the endpoint of the connection string
+   */
+  readonly projectId?: string;
   /**
    * `first`: a deployment applies only what was rehearsed well. `try`: it also applies where Neon's API could not be had,
    * with a warning.

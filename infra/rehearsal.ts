@@ -16,12 +16,15 @@ export function rehearsalEnvironment(
   scope: Construct,
   { apiKey, projectId }: RehearsalOptions,
 ): Readonly<Record<string, string>> {
-  if (!Token.isUnresolved(projectId) && !isProjectId(projectId ?? "")) {
+  const key = keyEnvironment(scope, onlyKey(scope, apiKey));
+  // An app in JavaScript may set it to null.
+  if (projectId === undefined || projectId === null) return key;
+  if (!Token.isUnresolved(projectId) && !isProjectId(projectId)) {
     throw new Error(
       `${scope.node.path}: rehearsal.projectId is ${JSON.stringify(projectId)}, which is no id of a Neon project. One has small letters, digits and hyphens, such as late-frost-12345678.`,
     );
   }
-  return { ...keyEnvironment(scope, onlyKey(scope, apiKey)), NEON_PROJECT_ID: projectId };
+  return { ...key, NEON_PROJECT_ID: projectId };
 }
 
 function keyEnvironment(scope: Construct, key: NeonApiKey): Readonly<Record<string, string>> {

@@ -1,7 +1,14 @@
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { excerpt } from "../../lib/bundle/text-position.ts";
 import { duration, outcomeOf } from "../../lib/page/outcome.ts";
-import { branchSentence, costSentence, sizeOf, WHO_WAITS } from "../../lib/page/rehearsal.ts";
+import {
+  branchSentence,
+  costSentence,
+  isOverLimit,
+  limitSentences,
+  sizeOf,
+  WHO_WAITS,
+} from "../../lib/page/rehearsal.ts";
 import { fitReport } from "../../lib/report/fit.ts";
 import type { Report, ReportedError } from "../../lib/report/report.ts";
 import { counted, hidePasswords, printable } from "../../lib/text.ts";
@@ -107,17 +114,19 @@ function migrations({ applied, pending, error, running, drift }: Report): readon
 /** What a rehearsal has seen, relation by relation, and what it cannot show. */
 function rehearsed({ rehearsal }: Report): readonly string[] {
   if (rehearsal == null) return [];
-  const { standstills, rewrites, status, caveats } = rehearsal;
+  const { standstills, rewrites, status, caveats, limits } = rehearsal;
   const of = (table: string | null) => (table === null ? "" : ` of ${code(table)}`);
-  const still = standstills.map(({ relation, table, blocks, ms, since, ...size }) =>
-    row(
+  const still = standstills.map((each) => {
+    const { relation, table, blocks, ms, since } = each;
+    const time = duration(ms);
+    return row(
       `${code(relation)}${of(table)}`,
       WHO_WAITS[blocks],
-      duration(ms),
-      escaped(sizeOf(size)),
+      isOverLimit(each, limits) ? `❌ **${time}**` : time,
+      escaped(sizeOf(each)),
       `${code(since.migration)}, statement ${since.statement}`,
-    ),
-  );
+    );
+  });
   const header = [
     row("relation", "who waits", "for", "size", "since"),
     row("---", "---", "---:", "---", "---"),
@@ -130,6 +139,7 @@ function rehearsed({ rehearsal }: Report): readonly string[] {
   return [
     "### The rehearsal",
     escaped(`${branchSentence(rehearsal)} ${costSentence(rehearsal)}`),
+    escaped(limitSentences(rehearsal).join(" ")),
     (still.length === 0 ? none : [...header, ...listed(still)]).join("\n"),
     listed(anew).join("\n"),
     escaped(caveats.join(" ")),

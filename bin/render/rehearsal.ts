@@ -1,4 +1,4 @@
-import { bytesText, WHO_WAITS } from "../../lib/page/rehearsal.ts";
+import { bytesText, isOverLimit, limitSentences, WHO_WAITS } from "../../lib/page/rehearsal.ts";
 import type { Rehearsal, Standstill } from "../../lib/report/rehearsed.ts";
 import { counted, oneLine } from "../../lib/text.ts";
 import type { RenderOptions } from "./options.ts";
@@ -17,14 +17,14 @@ export function rehearsalLines(
   rehearsal: Rehearsal,
   { colors, width = Number.POSITIVE_INFINITY }: RenderOptions,
 ): readonly string[] {
-  const { branch, applied, standstills, rewrites, caveats } = rehearsal;
+  const { branch, applied, standstills, rewrites, caveats, limits } = rehearsal;
   const gone = branch.deleted ? "deleted again" : `there until ${branch.expiresAt}`;
   const heading = colors.dim(
     `On the branch ${oneLine(branch.name)} of ${oneLine(branch.parentId)}, ${gone}`,
   );
   // What was rolled back has held no lock to its COMMIT.
   if (rehearsal.status === "failed") return [heading];
-  const rows = standstills.map((each) => cellsOf(each, colors));
+  const rows = standstills.map((each) => cellsOf(each, limits, colors));
   return [
     heading,
     ...applied.map(
@@ -40,6 +40,7 @@ export function rehearsalLines(
         `${colors.yellow("!")} ${oneLine(relation)} is written anew (${bytesText(bytes)}), by statement ${by.statement} of ${oneLine(by.migration)}`,
     ),
     costLine(rehearsal),
+    ...limitSentences(rehearsal),
     "",
     ...caveats.map((caveat) => colors.dim(`  ${caveat}`)),
     "",
@@ -48,14 +49,16 @@ export function rehearsalLines(
 
 function cellsOf(
   { relation, table, blocks, ms, bytes, rows, since }: Standstill,
+  limits: Rehearsal["limits"],
   colors: RenderOptions["colors"],
 ) {
+  const isOver = isOverLimit({ blocks, ms }, limits);
   const of = table === null ? "" : ` of ${oneLine(table)}`;
   const many = rows === null ? "" : `, ${counted(Math.round(rows), "row")}`;
   return [
     { text: `${oneLine(relation)}${of}` },
     { text: WHO_WAITS[blocks], ...(blocks === "ddl" ? {} : { paint: colors.yellow }) },
-    { text: duration(ms) },
+    { text: duration(ms), ...(isOver ? { paint: colors.red } : {}) },
     { text: `${bytesText(bytes)}${many}` },
     { text: `${oneLine(since.migration)}, statement ${since.statement}` },
   ];

@@ -44,7 +44,8 @@ interface Outcome {
  * Runs `up`, `plan`, `status` or `rehearse` and prints the report.
  * @returns the exit code
  */
-export async function runCommand(options: RunOptions): Promise<number> {
+export async function runCommand(given: RunOptions): Promise<number> {
+  const options = withSummary(given);
   const requestId = randomUUID();
   const display: Display = { shown: null };
   let ways: WaysToEnd = {
@@ -109,6 +110,13 @@ async function run(
   } catch (thrown) {
     return { report: failedReport(requestId, thrown), folder: project?.folder ?? null, bundle };
   }
+}
+
+/** A rehearsal on GitHub writes the summary of its step by itself, unless another file is named. */
+function withSummary(options: RunOptions): RunOptions {
+  const file = process.env.GITHUB_STEP_SUMMARY ?? "";
+  const isDue = options.action === "rehearse" && options.markdown === undefined && file !== "";
+  return isDue ? { ...options, markdown: file } : options;
 }
 
 /** Returns what carries a request out. Neon's API is loaded for a rehearsal alone. */

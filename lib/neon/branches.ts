@@ -42,7 +42,6 @@ export interface MadeBranch {
   readonly work: AwaitedWork;
 }
 
-const WHAT = "make a branch";
 /** Characters of a name (OpenAPI document, "BranchCreateRequest"). */
 const MAX_NAME = 256;
 const RANDOM_BYTES = 4;
@@ -69,8 +68,14 @@ export async function createBranch(sender: Sender, asked: AskedBranch): Promise<
       const found = await findByName(sender, name);
       if (found !== null) return await adopt(sender, found);
     }
-    await waitOrFail(sender, WHAT, outcome.refused, tries);
+    await waitOrFail(sender, whatOf(asked), outcome.refused, tries);
   }
+}
+
+/** A size that the plan does not allow is refused, in words that do not say whose it is. */
+function whatOf({ compute }: AskedBranch): string {
+  if (compute === undefined) return "make a branch";
+  return `make a branch with ${compute.minCu} to ${compute.maxCu} CU, as production has`;
 }
 
 /** What came of a deletion. It never fails a run that went well. */

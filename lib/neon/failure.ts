@@ -1,6 +1,6 @@
 import { MigratorError } from "../errors.ts";
 import { REDACTED, shortened } from "../text.ts";
-import type { ProjectAccess } from "./project-access.ts";
+import type { KnownAccess } from "./project-access.ts";
 
 /** What came of one attempt that did not succeed. */
 export interface Refused {
@@ -34,7 +34,7 @@ export function isUncertain({ status }: Refused): boolean {
 }
 
 /** Makes the failure of a call. Neither message nor cause holds the key. */
-export function failureOf(access: ProjectAccess, what: string, refused: Refused): MigratorError {
+export function failureOf(access: KnownAccess, what: string, refused: Refused): MigratorError {
   const { status } = refused;
   const retryable = isUncertain(refused) || PASSING.includes(status ?? 0);
   const said = status === null ? `no answer: ${refused.message}` : `${status} ${refused.message}`;
@@ -48,16 +48,19 @@ export function failureOf(access: ProjectAccess, what: string, refused: Refused)
 
 /** Makes a failure that no call had. */
 export function unavailable(
-  access: ProjectAccess,
+  access: KnownAccess,
   message: string,
   retryable = false,
 ): MigratorError {
   return new MigratorError(access.code, withoutKey(access, message), { retryable });
 }
 
-function wayOut({ projectId }: ProjectAccess, { status, code }: Refused): string {
-  if (status === 401 || status === 403) {
+function wayOut({ projectId }: KnownAccess, { status, code }: Refused): string {
+  if (status === 401 || (status === 403 && projectId !== "")) {
     return "Look at the API key: was it revoked, and may it use this project? Make another in Neon's console.";
+  }
+  if (projectId === "" && status !== null && status < 500 && !PASSING.includes(status)) {
+    return "Nothing says which project it is. Set NEON_PROJECT_ID (in the construct: rehearsal.projectId): then no list is needed.";
   }
   if (status === 404) {
     return `Look at NEON_PROJECT_ID, which is ${projectId}: the key must be allowed to use this project.`;
@@ -70,6 +73,6 @@ function wayOut({ projectId }: ProjectAccess, { status, code }: Refused): string
   return status >= 500 ? "Try again later; neonstatus.com says whether Neon has a problem." : "";
 }
 
-function withoutKey({ key }: ProjectAccess, text: string): string {
+function withoutKey({ key }: KnownAccess, text: string): string {
   return text.replaceAll(key, REDACTED).trim();
 }

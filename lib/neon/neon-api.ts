@@ -12,6 +12,7 @@ import {
   type MadeBranch,
 } from "./branches.ts";
 import { connectionUrlOf, findProduction, type Login, type Production } from "./endpoints.ts";
+import { findProject } from "./find-project.ts";
 import { untilEnded } from "./operations.ts";
 import type { ProjectAccess } from "./project-access.ts";
 import {
@@ -22,11 +23,11 @@ import {
   readRestoreWindow,
   restoreBranch,
 } from "./restore.ts";
-import { createSender } from "./send.ts";
+import { createSender, until } from "./send.ts";
 
 /** One project of Neon, for as long as its deadline allows. Every function throws a MigratorError with the access' code. */
 export interface NeonApi {
-  /** Finds the branch behind the host of a connection string. */
+  /** Finds the branch behind the host of a connection string, and its project where nobody named it. It is asked first. */
   findProduction(host: string): Promise<Production>;
   /** Makes a branch with an endpoint; `untilReady` says when it can be used. */
   createBranch(asked: AskedBranch): Promise<MadeBranch>;
@@ -34,8 +35,8 @@ export interface NeonApi {
   untilReady(begun: MadeBranch | BegunRestore): Promise<void>;
   /** Asks for the connection string of a branch. @throws MigratorError also `REHEARSAL_UNSAFE` */
   connectionUrl(branch: MadeBranch, production: Production, login: Login): Promise<string>;
-  /** Deletes a branch. It rejects never. */
-  deleteBranch(id: string): Promise<Deletion>;
+  /** Deletes a branch. It rejects never. @param by epoch ms. Default: the deadline of all calls */
+  deleteBranch(id: string, by?: number): Promise<Deletion>;
   /** Reads the name of a branch, and whether Neon protects it. */
   readBranch(id: string): Promise<{ readonly name: string; readonly isProtected: boolean }>;
   /** How far back a branch or a restore can go, in seconds. */
@@ -48,14 +49,17 @@ export interface NeonApi {
 
 /** Makes the way to a project. It calls nobody. */
 export function createNeonApi(access: ProjectAccess): NeonApi {
-  const sender = createSender(access);
+  let sender = createSender(access);
   return {
-    findProduction: (host) => findProduction(sender, host),
+    findProduction: async (host) => {
+      if (access.projectId === null) sender = await findProject(sender, host);
+      return await findProduction(sender, host);
+    },
     createBranch: (asked) => createBranch(sender, asked),
     untilReady: ({ work }) => untilEnded(sender, work),
     connectionUrl: (branch, production, login) =>
       connectionUrlOf(sender, branch, production, login),
-    deleteBranch: (id) => deleteBranch(sender, id),
+    deleteBranch: (id, by = access.deadline) => deleteBranch(until(sender, by), id),
     readBranch: async (id) => {
       const { name, protected: isProtected } = await readBranch(sender, id);
       return { name, isProtected };
@@ -66,7 +70,7 @@ export function createNeonApi(access: ProjectAccess): NeonApi {
       return await restoreBranch(sender, asked);
     },
     get calls() {
-      return sender.count;
+      return sender.calls.count;
     },
   };
 }

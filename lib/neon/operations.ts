@@ -7,9 +7,12 @@ import { repeat, type Sender } from "./send.ts";
 const WELL: readonly string[] = ["finished", "skipped"];
 const BADLY: readonly string[] = ["failed", "error", "cancelled"];
 
-/** The first look, and the longest time between two. Each wait is twice the one before. */
-const FIRST_LOOK_MS = 400;
-const LONGEST_WAIT_MS = 10_000;
+/**
+ * The waits between the looks; the last one again and again. Neon takes about a second for a branch. Four looks see one that
+ * takes 8.5 s, and then a rehearsal has made eight calls.
+ */
+const WAITS_MS = [500, 1_000, 2_000, 5_000];
+const LAST_WAIT_MS = 10_000;
 /** Operations that one call lists, newest first. */
 const LISTED = 100;
 
@@ -35,7 +38,8 @@ export function workOf(
 export async function untilEnded(sender: Sender, work: AwaitedWork): Promise<void> {
   const { branchId } = work;
   const { deadline, clock = REAL_CLOCK } = sender.access;
-  for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+  for (let looks = 0; ; looks += 1) {
+    const waitMs = WAITS_MS[looks] ?? LAST_WAIT_MS;
     if (clock.now() + waitMs >= deadline) {
       throw unavailable(
         sender.access,

@@ -5,7 +5,8 @@ import { pause } from "../wait.ts";
 export interface ProjectAccess {
   /** The API key. It goes nowhere but into the calls' `Authorization`. */
   readonly key: string;
-  readonly projectId: string;
+  /** Null where nobody knows it: then `findProduction` looks for it. */
+  readonly projectId: string | null;
   /** The API's address (`NEON_API_URL`). Default: {@link NEON_API_URL}. */
   readonly url?: string | null;
   /** Epoch ms after which no call begins or goes on. */
@@ -15,6 +16,9 @@ export interface ProjectAccess {
   /** Default: the time of this machine. */
   readonly clock?: Clock;
 }
+
+/** The way to a project whose id is known; it is empty until it is found. */
+export type KnownAccess = ProjectAccess & { readonly projectId: string };
 
 /** The time, so that a test need not wait. */
 export interface Clock {

@@ -2,7 +2,12 @@ import { type Client, createClient } from "@neon/sdk/raw";
 import { asRecord, asText } from "../json.ts";
 import { backoffMs } from "../wait.ts";
 import { failureOf, isUncertain, PASSING, type Refused } from "./failure.ts";
-import { NEON_API_URL, type ProjectAccess, REAL_CLOCK } from "./project-access.ts";
+import {
+  type KnownAccess,
+  NEON_API_URL,
+  type ProjectAccess,
+  REAL_CLOCK,
+} from "./project-access.ts";
 
 /** Longest time of one attempt. */
 const ATTEMPT_MS = 10_000;
@@ -13,9 +18,9 @@ const LONGEST_WAIT_MS = 60_000;
 
 /** A client of Neon's SDK for one project, with all that an attempt needs. */
 export interface Sender {
-  readonly access: ProjectAccess;
-  /** Number of attempts so far. */
-  count: number;
+  readonly access: KnownAccess;
+  /** Counts the attempts, those of a sender with another deadline included. */
+  readonly calls: { count: number };
   readonly client: Client;
 }
 
@@ -36,7 +41,8 @@ interface Result<Data> {
 export type Outcome<Data> = { readonly data: Data } | { readonly refused: Refused };
 
 /** Makes the sender of a project. It calls nobody. */
-export function createSender(access: ProjectAccess): Sender {
+export function createSender(given: ProjectAccess): Sender {
+  const access = { ...given, projectId: given.projectId ?? "" };
   const client = createClient({
     baseUrl: (access.url ?? NEON_API_URL).replace(/\/+$/, ""),
     auth: () => access.key,
@@ -45,7 +51,17 @@ export function createSender(access: ProjectAccess): Sender {
     // The key is for this host alone.
     redirect: "error",
   });
-  return { access, count: 0, client };
+  return { access, calls: { count: 0 }, client };
+}
+
+/** Returns the same sender for another project. */
+export function inProject(sender: Sender, projectId: string): Sender {
+  return { ...sender, access: { ...sender.access, projectId } };
+}
+
+/** Returns the same sender with another deadline, in epoch ms. */
+export function until(sender: Sender, deadline: number): Sender {
+  return { ...sender, access: { ...sender.access, deadline } };
 }
 
 /**
@@ -60,7 +76,7 @@ export async function attempt<Data>(
   const { deadline, clock = REAL_CLOCK } = sender.access;
   const leftMs = deadline - clock.now();
   if (leftMs <= 0) return { refused: refusal("the time for it is over") };
-  sender.count += 1;
+  sender.calls.count += 1;
   try {
     const signal = AbortSignal.timeout(Math.ceil(Math.min(ATTEMPT_MS, leftMs)));
     const { data, error, response } = await call({ client: sender.client, signal });

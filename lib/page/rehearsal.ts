@@ -17,12 +17,16 @@ const MAX_RELATIONS = 100;
 /** What a rehearsal has seen: relation by relation what would stand still, what is written anew, and what it cannot show. */
 export function rehearsalSection({ rehearsal }: Report): Html | null {
   if (rehearsal == null) return null;
-  const { standstills, rewrites, caveats } = rehearsal;
-  const still = standstills.slice(0, MAX_RELATIONS).map(
-    ({ relation, table, blocks, ms, since, ...of }) =>
-      html`<li><p><code>${relation}</code>${ofTable(table)} <span class="pill ${blocks === "ddl" ? "good" : "open"}">${WHO_WAITS[blocks]} wait ${duration(ms)}</span></p>
-<p class="dim">from statement ${since.statement} of ${since.migration} to the COMMIT · ${sizeOf(of)}</p></li>`,
-  );
+  const { standstills, rewrites, caveats, limits } = rehearsal;
+  const still = standstills.slice(0, MAX_RELATIONS).map((each) => {
+    const { relation, table, blocks, ms, since } = each;
+    const isOver = isOverLimit(each, limits);
+    const most = isOver ? `, at most ${duration(limits.blockedMs ?? 0)}` : "";
+    const tone = blocks === "ddl" ? "good" : isOver ? "bad" : "open";
+    return html`<li><p><code>${relation}</code>${ofTable(table)} <span class="pill ${tone}">${WHO_WAITS[blocks]} wait ${duration(ms)}${most}</span></p>
+<p class="dim">from statement ${since.statement} of ${since.migration} to the COMMIT · ${sizeOf(each)}</p></li>`;
+  });
+  const held = limitSentences(rehearsal).map((each) => html`<p>${each}</p>`);
   const anew = rewrites
     .slice(0, MAX_RELATIONS)
     .map(
@@ -35,7 +39,7 @@ export function rehearsalSection({ rehearsal }: Report): Html | null {
       ? null
       : html`<p>Nothing that was there before would stand still.</p>`;
   return html`<section aria-labelledby="rehearsed"><h2 id="rehearsed">The rehearsal</h2>
-<p>${branchSentence(rehearsal)} ${costSentence(rehearsal)}</p>${none}
+<p>${branchSentence(rehearsal)} ${costSentence(rehearsal)}</p>${held}${none}
 <ul class="list">${still}${moreThan(standstills)}${anew}${moreThan(rewrites)}</ul>
 <details><summary>What it cannot show</summary><ul>${caveats.map((each) => html`<li>${each}</li>`)}</ul></details></section>`;
 }
@@ -62,6 +66,37 @@ export function costSentence({ statements, walBytes, sizeBefore, sizeAfter }: Re
   const grown =
     sizeAfter === null ? "" : `, the database ${bytesText(sizeBefore)} → ${bytesText(sizeAfter)}`;
   return `${counted(statements.length, "statement")} in ${duration(ms)}${log}${grown}.`;
+}
+
+/** Whether reads or writes stand still for longer than the request allows. */
+export function isOverLimit(
+  { blocks, ms }: Pick<Standstill, "blocks" | "ms">,
+  { blockedMs }: Rehearsal["limits"],
+): boolean {
+  return blockedMs !== null && blocks !== "ddl" && ms > blockedMs;
+}
+
+/** Holds what was seen against each limit of the request; a rehearsal that failed has seen too little. */
+export function limitSentences({
+  status,
+  limits: { blockedMs, totalMs },
+  standstills,
+  statements,
+}: Rehearsal): readonly string[] {
+  if (status === "failed") return [];
+  const longestMs = Math.max(
+    0,
+    ...standstills.map((each) => (each.blocks === "ddl" ? 0 : each.ms)),
+  );
+  const allMs = statements.reduce((sum, { ms }) => sum + ms, 0);
+  return [
+    { what: "The longest standstill", ms: longestMs, mostMs: blockedMs },
+    { what: "The time of all statements", ms: allMs, mostMs: totalMs },
+  ].flatMap(({ what, ms, mostMs }) => {
+    if (mostMs === null) return [];
+    const verdict = ms > mostMs ? "exceeds" : "keeps";
+    return [`${what}, ${duration(ms)}, ${verdict} its limit of ${duration(mostMs)}.`];
+  });
 }
 
 /** Writes the size of a relation: `49.7 MB, 200,000 rows`. */

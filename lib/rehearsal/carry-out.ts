@@ -10,6 +10,9 @@ import { type RehearsalDependencies, rehearse } from "./rehearse.ts";
 export type CarryOutDependencies = Dependencies &
   Partial<Pick<RehearsalDependencies, "access" | "keep">>;
 
+/** The part of the time that a rehearsal in front of a run may have. The rest is the run's. */
+const REHEARSAL_SHARE = 0.6;
+
 /**
  * Carries out a request that has a rehearsal in it: alone, or in front of a run. The run follows where the rehearsal went
  * well, and where the same is pending under the lock. Where nothing is pending there is no rehearsal, and Neon's API is not
@@ -25,15 +28,40 @@ export async function carryOut(request: Request, given: CarryOutDependencies): P
   if (seen.status === "up-to-date") {
     return { ...(await migrate(request, dependencies)), rehearsal: null };
   }
-  const tried = await rehearse(request, { ...dependencies, access });
+  const began = Date.now();
+  const share = shareOf(began, dependencies.deadline);
+  const tried = await rehearse(request, { ...dependencies, deadline: share, access });
+  const took = tookOf(Date.now() - began, share === null ? null : share - began);
   const isAway = tried.error?.code === "REHEARSAL_UNAVAILABLE" && request.rehearsal === "try";
-  if (tried.status === "failed" && !isAway) return tried;
+  if (tried.status === "failed" && !isAway) return saying(tried, took);
   const run = await migrate(request, {
     ...dependencies,
     ...(isAway ? {} : { assertPending: sameAs(tried) }),
   });
-  const warnings = isAway ? [...run.warnings, notRehearsed(tried)] : run.warnings;
-  return { ...run, warnings, rehearsal: tried.rehearsal ?? null };
+  const left = tried.warnings.filter(({ code }) => code === "REHEARSAL_BRANCH_LEFT");
+  const warnings = [...run.warnings, ...left, ...(isAway ? [notRehearsed(tried)] : [])];
+  return { ...saying(run, took), warnings, rehearsal: tried.rehearsal ?? null };
+}
+
+function shareOf(now: number, deadline: number | null): number | null {
+  return deadline === null ? null : now + Math.max(deadline - now, 0) * REHEARSAL_SHARE;
+}
+
+/** Says how much of the time the rehearsal took. */
+function tookOf(ms: number, shareMs: number | null): string {
+  const seconds = (value: number) => `${(value / 1_000).toFixed(1)} s`;
+  const of = shareMs === null ? "" : ` of the ${seconds(shareMs)} that it may have`;
+  return `The rehearsal in front of the run took ${seconds(ms)}${of}: the rest is the run's. Give the whole more time, or rehearse in a call of its own.`;
+}
+
+/** Adds to the error about the end of the time what took it. */
+function saying(report: Report, words: string): Report {
+  const { error } = report;
+  if (error?.code !== "DEADLINE") return report;
+  const [message, publicMessage] = [error.message, error.publicMessage].map(
+    (text) => `${text} ${words}`,
+  ) as [string, string];
+  return { ...report, error: { ...error, message, publicMessage } };
 }
 
 /** Returns the end of the time that the request has for all that is done for it. */

@@ -36,8 +36,9 @@ export interface RehearsalDependencies
 
 /** A branch that nobody deletes is deleted by Neon behind this time. */
 const EXPIRES_AFTER_MS = 6 * 3_600_000;
-/** The time that is kept back for the deletion of the branch. */
+/** The time that is kept back for the deletion of the branch, and the share of a short time. */
 const FOR_DELETION_MS = 20_000;
+const FOR_DELETION_SHARE = 0.25;
 const DEFAULT_TIMEOUT_MS = 900_000;
 
 /**
@@ -50,8 +51,10 @@ export async function rehearse(
 ): Promise<Report> {
   const { requestId, bundle } = dependencies;
   const secrets: string[] = [];
-  const asked = Date.now() + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const now = Date.now();
+  const asked = now + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const deadline = Math.min(asked, dependencies.deadline ?? asked);
+  const workBy = deadline - Math.min(FOR_DELETION_MS, (deadline - now) * FOR_DELETION_SHARE);
   const log: Log = (event, fields = {}) => dependencies.log(event, redact(fields, secrets));
   const stop: Stop = { reason: null, run: null };
   const failed = (thrown: unknown) =>
@@ -66,11 +69,9 @@ export async function rehearse(
     secrets.push(target.url);
     const access = await dependencies.access();
     secrets.push(access.key);
-    const api = createNeonApi({ ...access, deadline, code: "REHEARSAL_UNAVAILABLE" });
+    const api = createNeonApi({ ...access, deadline: workBy, code: "REHEARSAL_UNAVAILABLE" });
     const report = await onBranch(request, { ...dependencies, log, target: () => target }, api, {
-      target,
-      workBy: deadline - FOR_DELETION_MS,
-      ...{ secrets, stop },
+      ...{ target, workBy, deadline, secrets, stop },
     });
     return redact(report, secrets);
   } catch (thrown) {
@@ -89,6 +90,8 @@ interface Scene {
   readonly target: Target;
   /** Epoch ms by which the work on the branch ends. */
   readonly workBy: number;
+  /** Epoch ms by which the branch is deleted. */
+  readonly deadline: number;
   /** Takes what must not be shown. */
   readonly secrets: string[];
   readonly stop: Stop;
@@ -123,11 +126,15 @@ async function onBranch(
     return { ran, branchMs, executeMs: clock() };
   };
   const [worked] = await Promise.allSettled([working()]);
-  const deletion = keep ? null : await api.deleteBranch(branch.id);
+  const deletion = keep ? null : await api.deleteBranch(branch.id, scene.deadline);
   const expiresAt = branch.expiresAt ?? expires.toISOString();
   const left = deletion?.deleted === false ? branchLeft(branch, expiresAt, deletion.reason) : null;
   if (left !== null) log("rehearsal.branch-left", { branch: branch.name, reason: left.message });
-  if (worked.status === "rejected") throw worked.reason;
+  const leftWarnings = left === null ? [] : [left];
+  if (worked.status === "rejected") {
+    const warnings = [...dependencies.bundle.warnings, ...leftWarnings];
+    return failedReport(requestId, worked.reason, { warnings });
+  }
   const { ran, branchMs, executeMs } = worked.value;
   const { id, name, parentId } = branch;
   const told: RehearsedBranch = {
@@ -135,7 +142,7 @@ async function onBranch(
     deleted: deletion?.deleted === true,
   };
   const timings = { branchMs, executeMs, deleteMs: clock() };
-  const warnings = [...ran.report.warnings, ...(left === null ? [] : [left])];
+  const warnings = [...ran.report.warnings, ...leftWarnings];
   const rehearsal: Rehearsal = { ...ran.seen, branch: told, timings, calls: api.calls };
   return { ...ran.report, warnings, rehearsal };
 }
@@ -189,6 +196,7 @@ async function workOn(
     seen: {
       ...seen,
       status: statusOf(left, over),
+      limits: request.rehearsalLimits,
       applied: run.applied,
       findings: seenFindings(run.findings, seen),
       sizeBefore: before.bytes,

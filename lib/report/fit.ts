@@ -1,5 +1,6 @@
 import { SEVERITIES } from "../bundle/finding.ts";
 import { replaceTexts, shortened } from "../text.ts";
+import type { Rehearsal } from "./rehearsed.ts";
 import type { Report } from "./report.ts";
 
 /**
@@ -33,13 +34,16 @@ export function fitReport(report: Report, maxBytes: number = MAX_REPORT_BYTES): 
 
 /** Leaves out the times of single statements. They are the first to go: a reader misses them least. */
 export function withoutStatementTimes(report: Report): Report {
-  const { applied, pending, warnings } = report;
+  const { applied, pending, warnings, rehearsal } = report;
   const message =
     "The report was too long for its caller: the times of single statements were left out.";
+  const untimed = <Timed extends { statementMs?: unknown }>(list: readonly Timed[]) =>
+    list.map(({ statementMs: _, ...rest }) => rest);
   return {
     ...report,
-    applied: applied.map(({ statementMs: _, ...rest }) => rest),
-    pending: pending.map(({ statementMs: _, ...rest }) => rest),
+    applied: untimed(applied),
+    pending: untimed(pending),
+    ...(rehearsal ? { rehearsal: { ...rehearsal, applied: untimed(rehearsal.applied) } } : {}),
     warnings: [...warnings, { code: "REPORT_SHORTENED", message }],
   };
 }
@@ -53,8 +57,9 @@ function cutReport(report: Report, entries: number): Report {
 }
 
 function withFewEntries(report: Report, entries: number): Report {
-  const { applied, pending, findings, notices, drift, warnings, steps } = report;
-  const counts = Object.entries({ applied, pending, findings, notices, warnings, ...drift })
+  const { applied, pending, findings, notices, drift, warnings, steps, rehearsal } = report;
+  const lists = { applied, pending, findings, notices, warnings, ...drift };
+  const counts = Object.entries({ ...lists, ...rehearsalLists(rehearsal) })
     .filter(([, list]) => list.length > entries)
     .map(([name, list]) => `${list.length} ${name}`);
   const listed =
@@ -70,12 +75,39 @@ function withFewEntries(report: Report, entries: number): Report {
     ).slice(0, entries),
     notices: notices.slice(0, entries),
     ...(steps === undefined ? {} : { steps: [] }),
+    ...(rehearsal ? { rehearsal: cutRehearsal(rehearsal, entries) } : {}),
     drift: {
       modified: lastOf(drift.modified, entries),
       unknown: lastOf(drift.unknown, entries),
       outOfOrder: drift.outOfOrder.slice(0, entries),
     },
     warnings: [...warnings.slice(0, entries), { code: "REPORT_SHORTENED", message }],
+  };
+}
+
+/** The lists of a rehearsal, by their names in the report. */
+function rehearsalLists(
+  rehearsal: Report["rehearsal"],
+): Readonly<Record<string, readonly unknown[]>> {
+  if (!rehearsal) return {};
+  const { applied, standstills, rewrites, statements, findings } = rehearsal;
+  const lists = Object.entries({ applied, standstills, rewrites, statements, findings });
+  return Object.fromEntries(lists.map(([name, list]) => [`rehearsal.${name}`, list]));
+}
+
+/** Keeps the worst of each list. The longest standstills come first anyway. */
+function cutRehearsal(rehearsal: Rehearsal, entries: number): Rehearsal {
+  const { applied, standstills, rewrites, statements, findings } = rehearsal;
+  const slowest = new Set(statements.toSorted((one, other) => other.ms - one.ms).slice(0, entries));
+  return {
+    ...rehearsal,
+    applied: lastOf(applied, entries),
+    standstills: standstills.slice(0, entries),
+    rewrites: rewrites.toSorted((one, other) => other.bytes - one.bytes).slice(0, entries),
+    statements: statements.filter((each) => slowest.has(each)),
+    findings: findings
+      .toSorted((one, other) => Number(other.seen) - Number(one.seen))
+      .slice(0, entries),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { AppliedMigration } from "../execute/executor.ts";
 import type { LockMode } from "../postgres/locks.ts";
+import type { RehearsalLimits } from "../request.ts";
 
 /** A statement, by its migration and its number, from 1. */
 export interface StatementAt {
@@ -83,6 +84,8 @@ export interface SeenFinding extends StatementAt {
 export interface Rehearsal {
   /** `refused`: it went well, and was over a limit of the request. */
   readonly status: "passed" | "failed" | "refused";
+  /** The most that the request allows, in ms; null: no limit. */
+  readonly limits: RehearsalLimits;
   readonly branch: RehearsedBranch;
   readonly applied: readonly AppliedMigration[];
   /** The longest first. */

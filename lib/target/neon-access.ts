@@ -7,7 +7,8 @@ import { readSecretText, type SecretReference } from "./read-secret.ts";
 /** The way to a project of Neon, as settings give it. */
 export interface NeonSettings {
   readonly key: NeonKeyReference;
-  readonly projectId: string;
+  /** Null where it is to be found by the API. */
+  readonly projectId: string | null;
   /** The API's address (`NEON_API_URL`); null means Neon's own. */
   readonly url: string | null;
 }
@@ -28,12 +29,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function readNeonSettings(environment: Environment = process.env): NeonSettings {
   const projectId = setting(environment, "NEON_PROJECT_ID");
-  if (projectId === null) {
-    throw invalid(
-      "NEON_PROJECT_ID is not set. It is in Neon's console, under the project's settings.",
-    );
-  }
-  if (!isProjectId(projectId)) {
+  if (projectId !== null && !isProjectId(projectId)) {
     throw invalid(
       "NEON_PROJECT_ID is no project's id. One has small letters, digits and hyphens, such as late-frost-12345678.",
     );

@@ -16,4 +16,12 @@ export interface Call {
   readonly path: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly body: Json;
+  /** What the key of the call may do. */
+  readonly scope: KeyScope;
 }
+
+/**
+ * The three kinds of Neon's keys. `all projects`: a person's, which names the organization where it lists projects.
+ * `organization`: that of one, which need not. The others are for one project.
+ */
+export type KeyScope = "all projects" | "organization" | "this project" | "another project";

@@ -3,6 +3,8 @@ import type { Operation } from "./project.ts";
 
 /** The calls that are served, by the names of Neon's OpenAPI document. */
 export const CALLS = {
+  getCurrentUserOrganizations: "GET /users/me/organizations",
+  listProjects: "GET /projects",
   getProject: "GET /projects/{project_id}",
   listProjectBranches: "GET /projects/{project_id}/branches",
   createProjectBranch: "POST /projects/{project_id}/branches",

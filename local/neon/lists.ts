@@ -1,5 +1,7 @@
+import type { Call } from "./call.ts";
 import type { Branch, Project } from "./project.ts";
-import { annotationView, branchView, type Json, operationView } from "./views.ts";
+import { Refusal } from "./refusal.ts";
+import { annotationView, branchView, type Json, operationView, projectListView } from "./views.ts";
 
 /** The fields by which branches are sorted. */
 const SORTED_BY = {
@@ -39,12 +41,52 @@ export function listOperations(project: Project, query: URLSearchParams): Json {
   };
 }
 
+/** Lists the one organization that there is. Every kind of key knows its own. */
+export function listOrganizations({ createdAt }: Project): Json {
+  const times = { created_at: createdAt, updated_at: createdAt };
+  const of = { id: ORGANIZATION, name: "Local", handle: "local", plan: "launch" };
+  return { organizations: [{ ...of, ...times, managed_by: "console" }] };
+}
+
+/**
+ * Lists projects, 10 at once by default. A person's key names the organization. Neon's document does not say what the key
+ * of one project gets: here it is refused.
+ */
+export function listProjects({ project, query, scope }: Call): Json {
+  const organization = query.get("org_id");
+  if (scope === "this project" || scope === "another project") {
+    throw new Refusal(403, "this API key may not list projects");
+  }
+  if (scope === "all projects" && organization === null) {
+    throw new Refusal(400, "org_id is required");
+  }
+  if (organization !== null && organization !== ORGANIZATION) {
+    throw new Refusal(404, "organization not found");
+  }
+  const ids = [...project.neighbours, project.id];
+  const { page, next } = pageOf(ids, query, 10);
+  return {
+    projects: page.map((id) => projectListView(project, id)),
+    ...{ applications: {}, integrations: {} },
+    // Neon gives a cursor with each page that has anything.
+    ...(page.length > 0 && { pagination: { cursor: next ?? cursorOf(ids.length) } }),
+  };
+}
+
+/** The organization of all projects. */
+const ORGANIZATION = "org-local-00000000";
+
+function cursorOf(start: number): string {
+  return Buffer.from(String(start)).toString("base64");
+}
+
 function pageOf<Entry>(
   all: readonly Entry[],
   query: URLSearchParams,
+  otherwise = 100,
 ): { readonly page: readonly Entry[]; readonly next: string | null } {
   const start = Number(Buffer.from(query.get("cursor") ?? "", "base64").toString()) || 0;
-  const end = start + Number(query.get("limit") ?? 100);
-  const next = end < all.length ? Buffer.from(String(end)).toString("base64") : null;
+  const end = start + Number(query.get("limit") ?? otherwise);
+  const next = end < all.length ? cursorOf(end) : null;
   return { page: all.slice(start, end), next };
 }

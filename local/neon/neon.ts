@@ -10,6 +10,7 @@ import { type Admin, type Role, runSql } from "../postgres/admin.ts";
 import { findBinaries, majorVersion } from "../postgres/binaries.ts";
 import { keptBecause } from "./actions.ts";
 import { computeOf, remove } from "./branching.ts";
+import type { KeyScope } from "./call.ts";
 import { adminOf, discard, urlOf } from "./compute.ts";
 import { uriOf } from "./connection-uri.ts";
 import type { Contract } from "./contract.ts";
@@ -45,6 +46,8 @@ export interface NeonOptions {
   readonly domain?: string;
   /** Default: 10 branches, 2 compute units, no suspension to set: Neon's free plan. */
   readonly plan?: Plan;
+  /** How many other projects the organization has. They are empty. Default: 0. */
+  readonly neighbours?: number;
 }
 
 /** A running stand-in, with a project of one branch. */
@@ -63,12 +66,14 @@ export interface LocalNeon {
   branch(name: string): LocalBranch;
   /** The branches that are there, by name. */
   branchNames(): readonly string[];
+  /** When a branch is deleted by itself; null where it never is. @throws Error where there is no such branch */
+  expiryOf(name: string): Date | null;
   /** The calls so far, in order. */
   readonly calls: readonly Recorded[];
   /** Our own answers that break Neon's document, and errors of our own. It must stay empty. */
   readonly problems: readonly string[];
-  /** Adds a key that may use this project only, or another project only. */
-  addKey(scope: "this project" | "another project"): string;
+  /** Adds a key of the whole organization, or one that may use this project only, or another project only. */
+  addKey(scope: Exclude<KeyScope, "all projects">): string;
   /** Lets the next calls go wrong. @param call null stands for any call @param times default: 1 */
   fail(call: CallName | null, fault: Fault, times?: number): void;
   /** Lets every call and operation go right again, and at once. */
@@ -119,7 +124,7 @@ export async function startNeon(options: NeonOptions = {}): Promise<LocalNeon> {
   const contract = options.contract ?? null;
   const state = { project, faults, keys, contract, calls, problems };
   const api = await startLoopback((request, response) => serveCall(state, request, response));
-  const addKey = (scope: Key["scope"]): string => {
+  const addKey = (scope: KeyScope): string => {
     const key = `napi_${randomBytes(32).toString("hex")}`;
     keys.set(key, { scope });
     return key;
@@ -141,6 +146,7 @@ export async function startNeon(options: NeonOptions = {}): Promise<LocalNeon> {
     route: (host) => route(project, host),
     branch: (wanted) => localBranch(project, wanted),
     branchNames: () => [...project.branches.values()].map((each) => each.name),
+    expiryOf: (wanted) => branchNamed(project, wanted).expiresAt,
     fail: (call, fault, times) => faults.plan(call, fault, times),
     clearFaults: () => faults.clear(),
     failOperation: (action, error = "compute is not available") =>
@@ -194,6 +200,7 @@ async function createProject(options: NeonOptions): Promise<Project> {
       plan,
     },
     ...{ historySeconds: 21_600, operations: [], aheadMs: 0 },
+    neighbours: Array.from({ length: options.neighbours ?? 0 }, () => inventId("")),
     branches: new Map([[main.id, main]]),
     endpoints: new Map([[endpoint.id, endpoint]]),
   };
@@ -207,11 +214,14 @@ function route({ endpoints, branches }: Project, host: string): ReturnType<Local
   return compute === null ? null : { host: "127.0.0.1", port: compute.server.port };
 }
 
+function branchNamed({ branches }: Project, wanted: string): Branch {
+  const found = [...branches.values()].find(({ id, name }) => id === wanted || name === wanted);
+  if (found === undefined) throw new Error(`There is no branch ${wanted}.`);
+  return found;
+}
+
 function localBranch(project: Project, wanted: string): LocalBranch {
-  const branch = [...project.branches.values()].find(
-    ({ id, name }) => id === wanted || name === wanted,
-  );
-  if (branch === undefined) throw new Error(`There is no branch ${wanted}.`);
+  const branch = branchNamed(project, wanted);
   const compute = computeOf(branch);
   const { database } = project;
   const [name = "", password = ""] = [...branch.passwords][0] ?? [];

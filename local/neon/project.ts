@@ -80,6 +80,8 @@ export interface Project {
   historySeconds: number;
   readonly branches: Map<string, Branch>;
   readonly endpoints: Map<string, Endpoint>;
+  /** The ids of other projects of the same organization, in the same region. They are empty. */
+  readonly neighbours: readonly string[];
   /** Oldest first. */
   readonly operations: Operation[];
   /** The difference between the project's clock and ours, in ms. Only expiry asks it. */

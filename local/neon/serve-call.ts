@@ -8,18 +8,18 @@ import {
   setDefault,
   updateBranch,
 } from "./actions.ts";
-import type { Answer, Call } from "./call.ts";
+import type { Answer, Call, KeyScope } from "./call.ts";
 import { connectionUri } from "./connection-uri.ts";
 import type { Contract } from "./contract.ts";
 import { CALLS, type CallName, type Fault, type Faults } from "./faults.ts";
-import { listBranches, listOperations } from "./lists.ts";
+import { listBranches, listOperations, listOrganizations, listProjects } from "./lists.ts";
 import { branchOf, defaultBranch, type Project } from "./project.ts";
 import { Refusal } from "./refusal.ts";
 import { endpointView, type Json, operationView, projectView } from "./views.ts";
 
 /** A key, and what it may do. */
 export interface Key {
-  readonly scope: "all projects" | "this project" | "another project";
+  readonly scope: KeyScope;
 }
 
 /** A call that came in. */
@@ -48,6 +48,8 @@ const PREFIX = "/api/v2";
 type Action = (call: Call) => Answer | Promise<Answer>;
 
 const ACTIONS: Readonly<Record<CallName, Action>> = {
+  getCurrentUserOrganizations: ({ project }) => ok(listOrganizations(project)),
+  listProjects: (call) => ok(listProjects(call)),
   getProject: ({ project }) => ok({ project: projectView(project) }),
   listProjectBranches: ({ project, query }) => ok(listBranches(project, query)),
   createProjectBranch: createBranch,
@@ -60,7 +62,8 @@ const ACTIONS: Readonly<Record<CallName, Action>> = {
     const { id } = branchOf(project, path.branch_id);
     return ok({ endpoints: endpointsOf(project).filter((each) => each.branch_id === id) });
   },
-  listProjectEndpoints: ({ project }) => ok({ endpoints: endpointsOf(project) }),
+  listProjectEndpoints: ({ project, path }) =>
+    ok({ endpoints: path.project_id === project.id ? endpointsOf(project) : [] }),
   getProjectEndpoint: ({ project, path }) => {
     const endpoint = project.endpoints.get(path.endpoint_id ?? "");
     if (endpoint === undefined) throw new Refusal(404, "endpoint not found");
@@ -147,7 +150,7 @@ async function carryOut(
   if (typeof fault === "object" && fault !== null) {
     throw new Refusal(fault.status, fault.message ?? "this is a fault on request", fault.code);
   }
-  const { name, path } = admitted(state, request, found);
+  const { name, path, scope } = admitted(state, request, found);
   const body = sent === "" ? null : parse(sent);
   if (body === undefined) throw new Refusal(400, "the body is not JSON");
   const wrong = state.contract?.checkCall(name, url.searchParams, body) ?? null;
@@ -158,7 +161,7 @@ async function carryOut(
     query.set("branch_id", defaultBranch(state.project).id);
   }
   const { project, faults } = state;
-  return await ACTIONS[name]({ project, faults, path, query, body: Object(body) });
+  return await ACTIONS[name]({ project, faults, path, query, body: Object(body), scope });
 }
 
 /** Looks whether the key may do this. @throws Refusal */
@@ -166,14 +169,19 @@ function admitted(
   { project, keys }: State,
   { headers }: IncomingMessage,
   found: Found | null,
-): Found {
+): Found & Key {
   const key = keys.get(/^Bearer (\S+)$/.exec(headers.authorization ?? "")?.[1] ?? "");
   if (key === undefined) throw new Refusal(401, "authorization failed");
   if (found === null) throw new Refusal(404, "not found");
-  if (found.path.project_id !== project.id || key.scope === "another project") {
-    throw new Refusal(404, "project not found");
-  }
-  return found;
+  const { project_id: asked } = found.path;
+  if (asked === undefined) return { ...found, ...key };
+  const isWide = key.scope === "all projects" || key.scope === "organization";
+  // Of the neighbours nothing is served but their endpoints: they have none.
+  const isNeighbour =
+    isWide && found.name === "listProjectEndpoints" && project.neighbours.includes(asked);
+  const isOwn = asked === project.id && key.scope !== "another project";
+  if (!isOwn && !isNeighbour) throw new Refusal(404, "project not found");
+  return { ...found, ...key };
 }
 
 interface Found {

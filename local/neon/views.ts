@@ -32,6 +32,20 @@ export function projectView(project: Project): Json {
   };
 }
 
+/** Returns a project as the API shows it in a list. */
+export function projectListView(
+  { region, domain, createdAt, postgresMajor }: Project,
+  id: string,
+): Json {
+  const times = { created_at: whole(createdAt), updated_at: whole(createdAt) };
+  return {
+    ...{ id, name: id, platform_id: "aws", region_id: region, proxy_host: domain, ...times },
+    ...{ provisioner: "k8s-neonvm", creation_source: "console", store_passwords: true },
+    ...{ owner_id: "local", pg_version: postgresMajor, cpu_used_sec: 0, active_time: 0 },
+    ...{ branch_logical_size_limit: 0, branch_logical_size_limit_bytes: 0 },
+  };
+}
+
 /** Returns a branch as the API shows it. */
 export function branchView({ id: projectId }: Project, branch: Branch): Json {
   const { parentId, parentLsn, parentTime, expiresAt, lifetimeSeconds, lastResetAt } = branch;

@@ -40,7 +40,7 @@ describe("GIVEN the workflow that rehearses pull requests", () => {
     const page = readFileSync("docs/reference/cli.md", "utf8");
 
     expect(workflow.on.pull_request.paths).toEqual(["drizzle/**"]);
-    expect(options).toContain('--markdown "$GITHUB_STEP_SUMMARY"');
+    expect(options).toContain("--limit-blocked-ms 2000");
     for (const [option] of options.matchAll(/--[a-z-]+/g)) expect(page).toContain(`\`${option} <`);
   });
 

@@ -146,10 +146,19 @@ describe("GIVEN a rehearsal with a key by reference", () => {
     expect(make).toThrow(/the secret is in us-east-1, the function in eu-central-1/);
   });
 
-  test.each(["Late Frost", "", "../projects", undefined])(
+  test.each([undefined, null])(
+    "WHEN its projectId is %j THEN the function finds the project by itself",
+    (projectId) => {
+      const stack = rehearsing(() => ({ projectId: projectId as unknown as string }));
+
+      expect(environmentsOf(stack)).toEqual([{ NEON_API_KEY_SECRET: ARN }]);
+    },
+  );
+
+  test.each(["Late Frost", "", "../projects"])(
     "WHEN its projectId is %j THEN the synth fails",
     (projectId) => {
-      expect(() => rehearsing(() => ({ projectId: projectId as string }))).toThrow(
+      expect(() => rehearsing(() => ({ projectId }))).toThrow(
         /Shop\/Migrations: rehearsal\.projectId is .*, which is no id of a Neon project/,
       );
     },

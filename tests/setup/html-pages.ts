@@ -212,6 +212,7 @@ export function rehearsedRun(text = "orders"): Report {
   });
   const rehearsal: NonNullable<Report["rehearsal"]> = {
     status: "passed",
+    limits: { blockedMs: null, totalMs: 600_000 },
     branch: {
       ...{ id: "br-copy-1", name: `neon-migrate-${text}`, parentId: "br-main-1" },
       ...{ expiresAt: "2026-10-01T15:00:00Z", deleted: true },

@@ -7,7 +7,7 @@ import { useNeon } from "../../setup/neon.ts";
 import { firstQuery, usePools } from "../../setup/pool.ts";
 import { waitFor } from "../../setup/wait-for.ts";
 
-const scene = useNeon();
+const scene = useNeon({ neighbours: 12 });
 const open = usePools(() => scene.neon.productionUrl);
 
 const LOGIN = { database: "neondb", role: "neondb_owner" };
@@ -184,6 +184,61 @@ describe("the endpoint of a connection string", () => {
       code: "REHEARSAL_UNAVAILABLE",
       message:
         "Neon's API could not give the connection string of made_by_sql for neondb (404 role not found). It knows the passwords of the roles that were made in its console or by its API. Use such a role.",
+    });
+  });
+});
+
+describe("the project of an endpoint, where nobody names it,", () => {
+  test.each(["all projects", "organization"] as const)(
+    "is found by a key of %s among many, and the branch is made there",
+    async (scope) => {
+      const key = scope === "organization" ? scene.neon.addKey(scope) : scene.neon.apiKey;
+      const api = connect({ key, projectId: null });
+
+      const production = await api.findProduction(hostOf(scene.neon.productionUrl));
+      const branch = await api.createBranch(asked({ parentId: production.branchId }));
+
+      expect(production.branchId).toBe(scene.neon.branch("main").id);
+      expect(rehearsals()).toEqual([branch.name]);
+    },
+  );
+
+  test.each([
+    ["a host that is not Neon's", "db.example.com", /^None of the 13 projects .* may list has/],
+    [
+      "an endpoint of nobody",
+      "ep-none-1.eu-central-1.local.neon.build",
+      /^None of the 13 projects/,
+    ],
+  ])("is not found for %s, which names the setting", async (_what, host, said) => {
+    const refused = connect({ projectId: null }).findProduction(host);
+
+    await expect(refused).rejects.toMatchObject({ code: "REHEARSAL_UNAVAILABLE" });
+    await expect(refused).rejects.toThrow(said);
+    await expect(refused).rejects.toThrow("Set NEON_PROJECT_ID");
+  });
+
+  test("asks for the endpoints of no project elsewhere", async () => {
+    const before = scene.neon.calls.length;
+
+    await connect({ projectId: null })
+      .findProduction("ep-x.us-east-2.aws.neon.tech")
+      .catch(() => undefined);
+
+    expect(scene.neon.calls.slice(before).map(({ call }) => call)).toEqual([
+      "getCurrentUserOrganizations",
+      "listProjects",
+    ]);
+  });
+
+  test("cannot be listed by the key of one project, and the setting is named", async () => {
+    const key = scene.neon.addKey("this project");
+
+    await expect(connect({ key, projectId: null }).findProduction("ep-x")).rejects.toMatchObject({
+      code: "REHEARSAL_UNAVAILABLE",
+      message:
+        "Neon's API could not list projects (403 this API key may not list projects). Nothing says which project it is. Set NEON_PROJECT_ID (in the construct: rehearsal.projectId): then no list is needed.",
+      facts: { retryable: false },
     });
   });
 });
@@ -366,7 +421,7 @@ describe("an operation", () => {
     });
     go();
 
-    expect(waits).toEqual([400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000, 10_000]);
+    expect(waits).toEqual([500, 1_000, 2_000, 5_000, 10_000, 10_000, 10_000, 10_000, 10_000]);
   });
 });
 

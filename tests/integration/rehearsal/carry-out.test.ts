@@ -1,6 +1,7 @@
+import { Client } from "pg";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
-import { silentLog } from "../../../lib/log.ts";
+import { type Log, silentLog } from "../../../lib/log.ts";
 import { migrate } from "../../../lib/migrate/migrate.ts";
 import { carryOut } from "../../../lib/rehearsal/carry-out.ts";
 import type { Report } from "../../../lib/report/report.ts";
@@ -25,13 +26,25 @@ async function apply(
   target: () => Target | Promise<Target>,
   bundle: Bundle,
   request: object,
+  log: Log = silentLog,
 ): Promise<Report> {
   const { apiKey: key, projectId, url } = scene.neon;
   const report = await carryOut(parseRequest(request), {
-    ...{ bundle, requestId: "apply", deadline: null, log: silentLog, target },
+    ...{ bundle, requestId: "apply", deadline: null, log, target },
     access: () => Promise.resolve({ key, projectId, url }),
   });
   return expectReport(JSON.parse(JSON.stringify(report)));
+}
+
+/** A log that lets so much time have passed at an event, once. */
+function atEvent(name: string, ms: number): Log {
+  const { now } = Date;
+  const end = now() + ms;
+  onTestFinished(() => void vi.restoreAllMocks());
+  return (event) => {
+    const skippedMs = end - now();
+    if (event === name) vi.spyOn(Date, "now").mockImplementation(() => now() + skippedMs);
+  };
 }
 
 const tablesOf = async (pattern: string) =>
@@ -92,6 +105,38 @@ describe("up with rehearsal: first", () => {
       "0000_stale, 0001_stale was pending then, and 0001_stale is pending under the lock. Nothing was run;",
     );
     expect(await tablesOf("stale\\__")).toEqual([{ name: "stale_t" }]);
+  });
+
+  test("rehearsal passes, apply meets a lock: ordinary LOCK_TIMEOUT, no blame on the rehearsal", async () => {
+    const target = production("lock");
+    const first = makeMigration("0000_lock", 1_000, "create table lock_t (id int)");
+    const bundle = makeBundle(first, makeMigration("0001_lock", 2_000, "drop table lock_t"));
+    await apply(() => target, makeBundle(first), {});
+    const holder = new Client(scene.neon.branch("main").url);
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    let asked = 0;
+    const findTarget = async () => {
+      asked += 1;
+      if (asked === 3) await holder.query("begin; lock table lock_t");
+      return target;
+    };
+    const log = atEvent("transaction.retry", 599_000);
+
+    const report = await apply(
+      findTarget,
+      bundle,
+      { rehearsal: "first", timeoutMs: 600_000, ddlLockTimeoutMs: 300 },
+      log,
+    );
+
+    expect(report.error).toMatchObject({
+      code: "LOCK_TIMEOUT",
+      sqlstate: "55P03",
+      retryable: true,
+    });
+    expect(report.error?.message).not.toMatch(/rehears/i);
+    expect(report.rehearsal?.status).toBe("passed");
   });
 
   test("an outage of Neon's API fails closed, and can be retried", async () => {
@@ -160,6 +205,22 @@ test("the request's time holds for the rehearsal and the run together", async ()
   expect(report.error?.code).toBe("DEADLINE");
   expect(report.rehearsal?.status).toBe("passed");
   expect(await tablesOf("time_t")).toEqual([]);
+});
+
+test("a rehearsal in front of a run leaves the run its share of the time, and the error says what took it", async () => {
+  const target = production("share");
+  const bundle = makeBundle(makeMigration("0000_share", 1_000, "create table share_t ()"));
+  // The rehearsal may have 60 s, and keeps 15 s of them for the deletion.
+  const log = atEvent("rehearsal.ready", 50_000);
+
+  const request = { rehearsal: "first", timeoutMs: 100_000 };
+  const report = await apply(() => target, bundle, request, log);
+
+  expect(report.error).toMatchObject({ code: "DEADLINE" });
+  expect(report.error?.message).toMatch(
+    /The rehearsal in front of the run took \d+\.\d s of the \d+\.\d s that it may have/,
+  );
+  expect(scene.neon.branchNames()).toEqual(["main"]);
 });
 
 test("up with rehearsal: try goes on without Neon's API, with a warning", async () => {

@@ -121,13 +121,4 @@ describe("a rehearsal", () => {
     expect(report.error?.message).toContain("reads of public.orders stood still for");
     expect(report.rehearsal?.status).toBe("refused");
   });
-
-  test("connection_uri answers with production's host: no statement is sent", async () => {
-    scene.neon.fail("getConnectionURI", "production's uri");
-
-    const report = await tryOut(makeBundle(TABLES));
-
-    expect(report.error?.code).toBe("REHEARSAL_UNSAFE");
-    expect(scene.neon.branchNames()).toEqual(["main"]);
-  });
 });

@@ -155,6 +155,19 @@ describe("a page", () => {
     expect(text).not.toContain("Nothing that was there before");
   });
 
+  test("of a rehearsal holds what was seen against the limits, table by table", () => {
+    const { rehearsal, ...report } = rehearsedRun();
+    if (rehearsal == null) expect.fail("There is no rehearsal.");
+    const limits = { blockedMs: 500, totalMs: 600_000 };
+    const page = renderPage({ ...report, rehearsal: { ...rehearsal, limits } }, null);
+    const { text } = seenIn(page);
+
+    expect(text).toContain("The longest standstill, 2.70 s, exceeds its limit of 500 ms.");
+    expect(text).toContain("The time of all statements, 2.90 s, keeps its limit of 10 min 0 s.");
+    expect(page).toContain('<span class="pill bad">reads and writes wait 2.70 s, at most 500 ms');
+    expect(page).toContain('<span class="pill open">writes wait 340 ms<');
+  });
+
   test("of a rehearsal shows a hundred relations at the most", () => {
     const { rehearsal, ...report } = rehearsedRun();
     if (rehearsal == null) expect.fail("There is no rehearsal.");

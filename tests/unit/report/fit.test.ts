@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
 import { fitReport } from "../../../lib/report/fit.ts";
 import { buildReport, failedReport, type Report } from "../../../lib/report/report.ts";
+import { rehearsedRun } from "../../setup/html-pages.ts";
 import { expectReport } from "../../setup/report-schema.ts";
 
 function reportOf(migrations: number, noticeLength = 0): Report {
@@ -51,6 +52,31 @@ describe("a report for a caller with a limit", () => {
     expect(fitted.warnings).toEqual([
       { code: "REPORT_SHORTENED", message: expect.stringContaining("times of single statements") },
     ]);
+  });
+
+  test("keeps the longest standstills and the slowest statements of a rehearsal, and says how many there were", () => {
+    const whole = rehearsedRun();
+    if (whole.rehearsal == null) expect.fail("There is no rehearsal.");
+    const { standstills, statements, rewrites } = whole.rehearsal;
+    const many = <Entry extends object>([first]: readonly Entry[], key: string) =>
+      Array.from({ length: 20_000 }, (_, index) => ({ ...first, [key]: index }) as Entry);
+    const rehearsal = {
+      ...whole.rehearsal,
+      standstills: many(standstills, "ms").toReversed(),
+      statements: many(statements, "ms"),
+      rewrites: many(rewrites, "bytes"),
+    };
+
+    const fitted = fitReport({ ...whole, rehearsal });
+
+    expect(Buffer.byteLength(JSON.stringify(fitted))).toBeLessThan(5_500_000);
+    expect(fitted.rehearsal?.standstills).toEqual(rehearsal.standstills.slice(0, 100));
+    expect(fitted.rehearsal?.statements).toEqual(rehearsal.statements.slice(-100));
+    expect(fitted.rehearsal?.rewrites[0]).toMatchObject({ bytes: 19_999 });
+    expect(fitted.rehearsal?.caveats).toEqual(rehearsal.caveats);
+    expect(fitted.warnings.at(-1)?.message).toContain(
+      "20000 rehearsal.standstills, 20000 rehearsal.rewrites, 20000 rehearsal.statements only 100 each",
+    );
   });
 
   test("fits also where one notice is too long", () => {

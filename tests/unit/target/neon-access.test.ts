@@ -23,9 +23,8 @@ describe("readNeonSettings", () => {
   });
 
   test.each([
-    [{}, /^NEON_PROJECT_ID is not set/],
+    [{}, /^Nothing says what Neon's API key is/],
     [{ NEON_PROJECT_ID: "../other" }, /^NEON_PROJECT_ID is no project's id/],
-    [project, /^Nothing says what Neon's API key is/],
     [
       { ...project, NEON_API_KEY_SECRET: "a", NEON_API_KEY_PARAMETER: "b" },
       /^NEON_API_KEY_SECRET and NEON_API_KEY_PARAMETER are both set/,
@@ -37,6 +36,10 @@ describe("readNeonSettings", () => {
     [{ ...project, NEON_API_KEY: "k", NEON_API_URL: "neon" }, /^NEON_API_URL is no https/],
   ])("refuses %j", (environment, said) => {
     expect(() => readNeonSettings(environment)).toThrow(said);
+  });
+
+  test("leaves the project open where nothing names it", () => {
+    expect(readNeonSettings({ NEON_API_KEY: "napi_1" }).projectId).toBeNull();
   });
 
   test.each(["https://api.example.com/v2", "http://127.0.0.1:1234/api/v2"])(

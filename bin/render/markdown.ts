@@ -4,6 +4,7 @@ import { duration, outcomeOf } from "../../lib/page/outcome.ts";
 import {
   branchSentence,
   costSentence,
+  findingsSentence,
   isOverLimit,
   limitSentences,
   sizeOf,
@@ -117,14 +118,14 @@ function rehearsed({ rehearsal }: Report): readonly string[] {
   const { standstills, rewrites, status, caveats, limits } = rehearsal;
   const of = (table: string | null) => (table === null ? "" : ` of ${code(table)}`);
   const still = standstills.map((each) => {
-    const { relation, table, blocks, ms, since } = each;
+    const { relation, table, blocks, ms, since, sampled } = each;
     const time = duration(ms);
     return row(
       `${code(relation)}${of(table)}`,
       WHO_WAITS[blocks],
       isOverLimit(each, limits) ? `❌ **${time}**` : time,
       escaped(sizeOf(each)),
-      `${code(since.migration)}, statement ${since.statement}`,
+      `${code(since.migration)}, statement ${since.statement}${sampled ? ", sampled" : ""}`,
     );
   });
   const header = [
@@ -138,7 +139,11 @@ function rehearsed({ rehearsal }: Report): readonly string[] {
   );
   return [
     "### The rehearsal",
-    escaped(`${branchSentence(rehearsal)} ${costSentence(rehearsal)}`),
+    escaped(
+      [branchSentence(rehearsal), costSentence(rehearsal), findingsSentence(rehearsal)]
+        .filter((sentence) => sentence !== "")
+        .join(" "),
+    ),
     escaped(limitSentences(rehearsal).join(" ")),
     (still.length === 0 ? none : [...header, ...listed(still)]).join("\n"),
     listed(anew).join("\n"),

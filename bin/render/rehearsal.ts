@@ -1,4 +1,10 @@
-import { bytesText, isOverLimit, limitSentences, WHO_WAITS } from "../../lib/page/rehearsal.ts";
+import {
+  bytesText,
+  findingsSentence,
+  isOverLimit,
+  limitSentences,
+  WHO_WAITS,
+} from "../../lib/page/rehearsal.ts";
 import type { Rehearsal, Standstill } from "../../lib/report/rehearsed.ts";
 import { counted, oneLine } from "../../lib/text.ts";
 import type { RenderOptions } from "./options.ts";
@@ -41,6 +47,7 @@ export function rehearsalLines(
     ),
     costLine(rehearsal),
     ...limitSentences(rehearsal),
+    ...[findingsSentence(rehearsal)].filter((line) => line !== "").map(oneLine),
     "",
     ...caveats.map((caveat) => colors.dim(`  ${caveat}`)),
     "",
@@ -48,7 +55,7 @@ export function rehearsalLines(
 }
 
 function cellsOf(
-  { relation, table, blocks, ms, bytes, rows, since }: Standstill,
+  { relation, table, blocks, ms, bytes, rows, since, sampled }: Standstill,
   limits: Rehearsal["limits"],
   colors: RenderOptions["colors"],
 ) {
@@ -60,7 +67,9 @@ function cellsOf(
     { text: WHO_WAITS[blocks], ...(blocks === "ddl" ? {} : { paint: colors.yellow }) },
     { text: duration(ms), ...(isOver ? { paint: colors.red } : {}) },
     { text: `${bytesText(bytes)}${many}` },
-    { text: `${oneLine(since.migration)}, statement ${since.statement}` },
+    {
+      text: `${oneLine(since.migration)}, statement ${since.statement}${sampled ? ", sampled" : ""}`,
+    },
   ];
 }
 

@@ -24,6 +24,8 @@ export interface Connection<Asked extends string = never> {
   /** The server's own number for this session. On Neon the proxy makes up the number in the login. */
   readonly backendPid: number;
   readonly database: DatabaseFacts;
+  /** Undefined where nobody watches. */
+  readonly observer: SessionObserver | undefined;
   /** Whether this session can write at all: a replica or a read-only role cannot. */
   readonly readOnly: boolean;
   readonly warnings: readonly Warning[];
@@ -100,12 +102,16 @@ export interface SessionOptions<Asked extends string = never> {
   readonly opening: Readonly<Record<Asked, string>>;
   /** Told whenever the server turns to another statement of a migration, or to something else (null). Must not throw. */
   readonly onTurn?: (place: Whereabouts | null) => void;
-  /** Puts questions of its own between the members of a series. Default: none. */
-  readonly observe?: Observe;
+  readonly observer?: SessionObserver;
 }
 
-/** Returns a series with questions among its members, which stay in their order; a question has `onRows`. */
-export type Observe = (series: readonly Sending[]) => readonly Sending[];
+/** Watches what a session does. Default: nobody does. */
+export interface SessionObserver {
+  /** Returns a series with questions among its members, which stay in their order; a question has `onRows`. */
+  observe(series: readonly Sending[]): readonly Sending[];
+  /** Watches a statement outside a transaction. It calls `run` once, and throws whatever that throws. */
+  alone(connection: Connection, place: Whereabouts, run: () => Promise<void>): Promise<void>;
+}
 
 /** The database that answered. */
 export interface DatabaseFacts {

@@ -9,6 +9,7 @@ import type {
   DatabaseFacts,
   Notice,
   Rows,
+  SessionObserver,
   SessionOptions,
   Whereabouts,
 } from "./connection.ts";
@@ -132,6 +133,10 @@ class Session<Asked extends string> implements Connection<Asked> {
     return { host: this.#endpoint.host, name, serverVersion: version, role };
   }
 
+  get observer(): SessionObserver | undefined {
+    return this.#options.observer;
+  }
+
   get readOnly(): boolean {
     return this.#facts.readOnly;
   }
@@ -176,8 +181,7 @@ class Session<Asked extends string> implements Connection<Asked> {
   ): Promise<readonly number[]> {
     try {
       this.assertLive();
-      const { observe } = this.#options;
-      const pipeline = new Pipeline(observe?.(series) ?? series, onStart);
+      const pipeline = new Pipeline(this.observer?.observe(series) ?? series, onStart);
       this.client.query(pipeline);
       return await pipeline.done;
     } catch (thrown) {

@@ -81,9 +81,13 @@ async function sendAsIs(unsettled: Unsettled, text: string, before: Before | nul
   const { connection, migration, index } = alone;
   const number = effect.kind === "unknown" ? await transactionNumber(connection) : null;
   // The record before it was at another place.
-  connection.turnTo({ migration: migration.tag, index });
+  const place = { migration: migration.tag, index };
+  connection.turnTo(place);
   try {
-    await connection.query(text);
+    const run = async () => {
+      await connection.query(text);
+    };
+    await (connection.observer?.alone(connection, place, run) ?? run());
   } catch (thrown) {
     if (!isRefusal(thrown)) throw thrown;
     // A deadline has stopped the statement, but not yet the record of how it ended.

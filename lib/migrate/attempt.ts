@@ -1,5 +1,5 @@
 import type { Bundle, Migration } from "../bundle/bundle.ts";
-import type { Connection, Observe, Whereabouts } from "../connection/connection.ts";
+import type { Connection, SessionObserver, Whereabouts } from "../connection/connection.ts";
 import type { MigratorError } from "../errors.ts";
 import type { OnWait } from "../execute/blockers.ts";
 import type { Log } from "../log.ts";
@@ -32,8 +32,8 @@ export interface Dependencies {
    * those whom it waits for are logged, without their statements.
    */
   readonly onWait?: OnWait;
-  /** Asks the server between the statements of a transaction. Default: nobody does. */
-  readonly observe?: Observe;
+  /** Watches the session that applies. Default: nobody does. */
+  readonly observer?: SessionObserver;
   /** `up`: told what is pending, under the lock, before the first statement; once more where the plan is made again. Throws where that must not run. */
   readonly assertPending?: (pending: readonly Migration[]) => void;
   /**

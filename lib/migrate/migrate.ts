@@ -187,12 +187,12 @@ async function attempt<Asked extends string>(
   work: (self: Attempt<Asked>) => Promise<Status>,
 ): Promise<Status> {
   const { bundle, requestId, log, onProgress, dropBy = Number.POSITIVE_INFINITY } = dependencies;
-  const { observe, assertPending = () => undefined } = dependencies;
+  const { observer, assertPending = () => undefined } = dependencies;
   const onWait = dependencies.onWait ?? waitLog(log);
   const options = {
     ...{ requestId, deadline: progress.deadline, log, opening },
     ...{ reason: deadlinePassed(request), graceMs: CANCEL_GRACE_MS, dropBy },
-    ...(observe === undefined ? {} : { observe }),
+    ...(observer === undefined ? {} : { observer }),
     beforeCancel: (helper: Connection) => progress.lookForBlockers(helper),
     onTurn: (place: Whereabouts | null) => {
       progress.times?.turned(place);

@@ -19,12 +19,12 @@ export function rehearsalSection({ rehearsal }: Report): Html | null {
   if (rehearsal == null) return null;
   const { standstills, rewrites, caveats, limits } = rehearsal;
   const still = standstills.slice(0, MAX_RELATIONS).map((each) => {
-    const { relation, table, blocks, ms, since } = each;
+    const { relation, table, blocks, ms, since, sampled } = each;
     const isOver = isOverLimit(each, limits);
     const most = isOver ? `, at most ${duration(limits.blockedMs ?? 0)}` : "";
     const tone = blocks === "ddl" ? "good" : isOver ? "bad" : "open";
     return html`<li><p><code>${relation}</code>${ofTable(table)} <span class="pill ${tone}">${WHO_WAITS[blocks]} wait ${duration(ms)}${most}</span></p>
-<p class="dim">from statement ${since.statement} of ${since.migration} to the COMMIT · ${sizeOf(each)}</p></li>`;
+<p class="dim">${sampled ? "sampled during" : "from"} statement ${since.statement} of ${since.migration}${sampled ? "" : " to the COMMIT"} · ${sizeOf(each)}</p></li>`;
   });
   const held = limitSentences(rehearsal).map((each) => html`<p>${each}</p>`);
   const anew = rewrites
@@ -39,7 +39,7 @@ export function rehearsalSection({ rehearsal }: Report): Html | null {
       ? null
       : html`<p>Nothing that was there before would stand still.</p>`;
   return html`<section aria-labelledby="rehearsed"><h2 id="rehearsed">The rehearsal</h2>
-<p>${branchSentence(rehearsal)} ${costSentence(rehearsal)}</p>${held}${none}
+<p>${branchSentence(rehearsal)} ${costSentence(rehearsal)} ${findingsSentence(rehearsal)}</p>${held}${none}
 <ul class="list">${still}${moreThan(standstills)}${anew}${moreThan(rewrites)}</ul>
 <details><summary>What it cannot show</summary><ul>${caveats.map((each) => html`<li>${each}</li>`)}</ul></details></section>`;
 }
@@ -97,6 +97,19 @@ export function limitSentences({
     const verdict = ms > mostMs ? "exceeds" : "keeps";
     return [`${what}, ${duration(ms)}, ${verdict} its limit of ${duration(mostMs)}.`];
   });
+}
+
+/** Says which findings about locks and rewrites were confirmed; empty without such findings. */
+export function findingsSentence({ findings }: Rehearsal): string {
+  const graded = findings.filter(({ seen }) => seen !== null);
+  if (graded.length === 0) return "";
+  const unseen = graded.filter(({ seen }) => seen === false);
+  const places = unseen.map(
+    ({ rule, migration, statement }) => `${rule} (statement ${statement} of ${migration})`,
+  );
+  const rest = unseen.length === 0 ? "" : ` Not seen: ${places.join(", ")}.`;
+  const confirmed = graded.length - unseen.length;
+  return `${confirmed} of ${counted(graded.length, "finding")} about locks and rewrites confirmed.${rest}`;
 }
 
 /** Writes the size of a relation: `49.7 MB, 200,000 rows`. */

@@ -17,10 +17,18 @@ import { failedReport, type Report } from "../report/report.ts";
 import type { Request } from "../request.ts";
 import { parseEndpoint } from "../target/endpoint.ts";
 import type { Target } from "../target/target.ts";
+import { seenFindings } from "./findings.ts";
 import { Observer } from "./observe.ts";
-import { FACTS_QUESTION, RELATIONS_QUESTION, type Relations, readRelations } from "./relations.ts";
+import {
+  FACTS_QUESTION,
+  type ObserverFacts,
+  RELATIONS_QUESTION,
+  type Relations,
+  readFacts,
+  readRelations,
+} from "./relations.ts";
 import { rewrites, standstills, statementCosts } from "./standstill.ts";
-import { CAVEATS, overLimit, seenFindings } from "./verdict.ts";
+import { CAVEATS, overLimit } from "./verdict.ts";
 
 /** The needs of a rehearsal from outside. */
 export interface RehearsalDependencies
@@ -168,7 +176,7 @@ async function workOn(
   { workBy, stop }: Scene,
 ): Promise<Ran> {
   const before = await lookAt(target, requestId, workBy, log);
-  const observer = new Observer(before.relations, before.readsWal);
+  const observer = new Observer(before.relations, before);
   const common = {
     ...{ bundle, target: () => target, requestId, deadline: workBy, log },
     ...(onProgress === undefined ? {} : { onProgress }),
@@ -178,7 +186,7 @@ async function workOn(
     stop.run = stopRun;
     if (stop.reason !== null) stopRun(stop.reason);
   };
-  const watched = { ...common, onStart, observe: observer.observe };
+  const watched = { ...common, onStart, observer };
   const run = await migrate({ ...request, action: "up" }, watched);
   const isApplied = run.status !== "failed";
   const left = isApplied ? await migrate({ ...request, action: "plan" }, common) : null;
@@ -198,7 +206,11 @@ async function workOn(
       status: statusOf(left, over),
       limits: request.rehearsalLimits,
       applied: run.applied,
-      findings: seenFindings(run.findings, seen),
+      findings: seenFindings(
+        run.findings,
+        new Map(bundle.migrations.map(({ tag, findings }) => [tag, findings])),
+        { ...seen, transactions: observer.transactions, relations: before.relations },
+      ),
       sizeBefore: before.bytes,
       sizeAfter: after?.bytes ?? null,
       walBytes: statements.reduce<number | null>(
@@ -227,9 +239,8 @@ function notDone(left: Report): MigratorError | null {
 }
 
 /** What is known of the branch, before the migrations or behind them. */
-interface Known {
+interface Known extends ObserverFacts {
   readonly relations: Relations;
-  readonly readsWal: boolean;
   /** The size of the database. */
   readonly bytes: number;
 }
@@ -247,11 +258,9 @@ async function lookAt(
   const opening = { facts: FACTS_QUESTION, relations: RELATIONS_QUESTION };
   const options = { requestId, deadline, log, opening, reason, graceMs: 1_000 };
   return await withConnection(target, options, (connection) => {
-    const [facts = {}] = connection.opening.facts;
     return Promise.resolve({
+      ...readFacts(connection.opening.facts),
       relations: readRelations(connection.opening.relations, target.ledger),
-      readsWal: facts.readsWal === true,
-      bytes: Number(facts.bytes ?? 0),
     });
   });
 }

@@ -17,6 +17,20 @@ export interface Relation {
   readonly bytes: number;
   /** PostgreSQL's estimate of its rows; null where it has none. */
   readonly rows: number | null;
+  /** The oid of the table that an index is of, or that a sequence counts for; null for everything else. */
+  readonly owner: string | null;
+  /**
+   * The way in which a statement about it comes to other relations: by foreign keys only, or otherwise (partitions, triggers,
+   * rules, policies; and whatever is no table). Null: by none.
+   */
+  readonly connected: "by-keys" | "otherwise" | null;
+}
+
+/** The code of users that a statement may run. */
+export interface Code {
+  /** Whether there are functions that may lock whatever they want. Those of triggers do not count. */
+  readonly functions: boolean;
+  readonly eventTriggers: boolean;
 }
 
 /** The relations of before, by their oid. */
@@ -39,10 +53,39 @@ const KINDS: Readonly<Record<string, RelationKind>> = {
   f: "foreign table",
 };
 
-/** The question for the size of the database, and whether our role may ask for the position in the log. */
+const CONNECTED = ["by-keys", "otherwise"] as const;
+
+/** The question for the size of the database, whether our role may ask for the position in the log, and the code of users. */
 export const FACTS_QUESTION: string = `
   select pg_catalog.pg_database_size(pg_catalog.current_database())::pg_catalog.float8 as "bytes",
-    pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_insert_lsn()', 'EXECUTE') as "readsWal"`;
+    pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_insert_lsn()', 'EXECUTE') as "readsWal",
+    exists (select from pg_catalog.pg_event_trigger where evtenabled operator(pg_catalog.<>) 'D') as "eventTriggers",
+    exists (
+      select from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
+      where p.oid operator(pg_catalog.>=) ${FIRST_USER_OID} and p.provolatile operator(pg_catalog.=) 'v'
+        and l.lanname operator(pg_catalog.<>) all ('{c,internal}'::pg_catalog.name[])
+        and p.prorettype operator(pg_catalog.<>) all ('{trigger,event_trigger}'::pg_catalog.regtype[]::pg_catalog.oid[])
+        and not exists (
+          select from pg_catalog.pg_depend d where d.classid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            and d.objid operator(pg_catalog.=) p.oid and d.deptype operator(pg_catalog.=) 'e'
+        )
+    ) as "functions"`;
+
+/** The facts about a database that its observer needs. */
+export interface ObserverFacts {
+  readonly code: Code;
+  /** Whether the role may ask for the position in the write-ahead log. */
+  readonly readsWal: boolean;
+}
+
+/** Reads the answer to `FACTS_QUESTION`. */
+export function readFacts([facts = {}]: Rows): ObserverFacts & { readonly bytes: number } {
+  return {
+    code: { functions: facts.functions === true, eventTriggers: facts.eventTriggers === true },
+    readsWal: facts.readsWal === true,
+    bytes: Number(facts.bytes ?? 0),
+  };
+}
 
 /** The question for all relations that users have made, TOAST left out. */
 export const RELATIONS_QUESTION: string = `
@@ -53,7 +96,19 @@ export const RELATIONS_QUESTION: string = `
       then pg_catalog.pg_table_size(c.oid)
       else c.relpages::pg_catalog.int8 operator(pg_catalog.*) pg_catalog.current_setting('block_size')::pg_catalog.int8
     end::pg_catalog.float8 as "bytes",
-    tn.nspname as "tableSchema", t.relname as "tableName"
+    tn.nspname as "tableSchema", t.relname as "tableName",
+    coalesce(t.oid, (
+      select d.refobjid from pg_catalog.pg_depend d
+      where c.relkind operator(pg_catalog.=) 'S' and d.objid operator(pg_catalog.=) c.oid and d.refobjsubid operator(pg_catalog.>) 0
+        and d.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        and d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        and d.deptype operator(pg_catalog.=) any ('{a,i}'::pg_catalog."char"[]) limit 1
+    ))::pg_catalog.text as "owner",
+    case
+      when c.relkind operator(pg_catalog.<>) 'r' or c.relispartition or c.relhassubclass or c.relhasrules or c.relrowsecurity
+        or exists (select from pg_catalog.pg_trigger g where g.tgrelid operator(pg_catalog.=) c.oid and not g.tgisinternal) then 'otherwise'
+      when c.relhastriggers then 'by-keys'
+    end as "connected"
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
   left join pg_catalog.pg_index i on i.indexrelid operator(pg_catalog.=) c.oid
@@ -84,6 +139,8 @@ function relationOf(row: Rows[number], ledger: LedgerPlace): Relation | null {
     filenode: text("filenode"),
     bytes: number("bytes") ?? 0,
     rows: number("rows"),
+    owner: text("owner"),
+    connected: CONNECTED.find((way) => way === row.connected) ?? null,
   };
 }
 

@@ -1,11 +1,6 @@
 import { LOCK_MODES, type LockMode } from "../postgres/locks.ts";
-import type {
-  Blocks,
-  Rewrite,
-  Standstill,
-  StatementAt,
-  StatementCost,
-} from "../report/rehearsed.ts";
+import type { Blocks, Rewrite, Standstill, StatementCost } from "../report/rehearsed.ts";
+import { type Look, looksOf, strongest, takenLocks, takerOf } from "./looks.ts";
 import type { ObservedTransaction } from "./observe.ts";
 import type { Relation, Relations } from "./relations.ts";
 
@@ -22,87 +17,65 @@ export function standstills(
   transactions: readonly ObservedTransaction[],
   relations: Relations,
 ): readonly Standstill[] {
-  const found = transactions.flatMap((moments) => {
-    const looks = looksOf(moments);
+  const found = transactions.flatMap((transaction) => {
+    const looks = looksOf(transaction);
     const locked = new Set(looks.flatMap(({ locks }) => [...locks.keys()]));
     return Array.from(locked, (oid) => relations.get(oid)).flatMap((relation) =>
-      relation === undefined ? [] : standstillsOf(relation, looks),
+      relation === undefined ? [] : standstillsOf(relation, looks, transaction.samples !== null),
     );
   });
   return withoutIndexesOf(found).toSorted((one, other) => other.ms - one.ms);
 }
 
-function standstillsOf(relation: Relation, looks: readonly Look[]): readonly Standstill[] {
+function standstillsOf(
+  relation: Relation,
+  looks: readonly Look[],
+  sampled: boolean,
+): readonly Standstill[] {
   const found: Standstill[] = [];
   for (const blocks of CLASSES) {
-    const span = spanOf(relation.oid, blocks, looks);
+    const span = spanOf(relation, blocks, looks);
     if (span === null) continue;
     // The same span is told once, by the worst that it does.
     const isTold = found.some(({ ms }) => ms >= span.ms);
     const { name, table, kind, bytes, rows } = relation;
-    if (!isTold) found.push({ relation: name, table, kind, blocks, bytes, rows, ...span });
+    if (!isTold) found.push({ relation: name, table, kind, blocks, bytes, rows, sampled, ...span });
   }
   return found;
 }
 
-/** The locks at one moment, and the work since the moment before. */
-interface Look {
-  readonly locks: ReadonlyMap<string, readonly LockMode[]>;
-  /** The first statement behind the look before; null behind the COMMIT. */
-  readonly since: StatementAt | null;
-  /** When that statement began, ms since 1970. */
-  readonly sinceMs: number;
-  readonly askedMs: number;
-}
-
-const NO_LOCKS: Look["locks"] = new Map();
-
-/** Returns the moments of a transaction at which its locks are known. Behind the COMMIT there are none. */
-function looksOf(moments: ObservedTransaction): readonly Look[] {
-  const looks: Look[] = [];
-  let before = 0;
-  for (const [index, moment] of moments.entries()) {
-    const isEnd = index === moments.length - 1;
-    if (index === 0 || (moment.locks === null && !isEnd)) continue;
-    const since = moments[before + 1]?.at ?? null;
-    const sinceMs = moments[before]?.answeredMs ?? moment.askedMs;
-    looks.push({ locks: moment.locks ?? NO_LOCKS, since, sinceMs, askedMs: moment.askedMs });
-    before = index;
-  }
-  return looks;
-}
+type Span = Pick<Standstill, "mode" | "since" | "ms">;
 
 /** Returns the longest span in which a relation has a lock of this class. */
-function spanOf(
-  oid: string,
-  blocks: Blocks,
-  looks: readonly Look[],
-): Pick<Standstill, "mode" | "since" | "ms"> | null {
-  let longest: Pick<Standstill, "mode" | "since" | "ms"> | null = null;
-  for (let start = 0; start < looks.length; start += 1) {
-    const first = looks[start];
-    if (first === undefined || first.since === null || !blocksAt(first, oid, blocks)) continue;
-    let end = start + 1;
-    while (blocksAt(looks[end], oid, blocks)) end += 1;
-    const ms = Math.max((looks[end]?.askedMs ?? first.askedMs) - first.sinceMs, 0);
-    const modes = looks.slice(start, end).flatMap(({ locks }) => locks.get(oid) ?? []);
-    if (longest === null || ms > longest.ms) {
-      longest = { mode: strongest(modes), since: first.since, ms };
-    }
-    start = end;
-  }
-  return longest;
-}
-
-function blocksAt(look: Look | undefined, oid: string, blocks: Blocks): boolean {
-  const least = LOCK_MODES.indexOf(LEAST[blocks]);
-  return (look?.locks.get(oid) ?? []).some((mode) => LOCK_MODES.indexOf(mode) >= least);
-}
-
-function strongest(modes: readonly LockMode[]): LockMode {
-  return modes.reduce((one, other) =>
-    LOCK_MODES.indexOf(one) < LOCK_MODES.indexOf(other) ? other : one,
+function spanOf(relation: Relation, blocks: Blocks, looks: readonly Look[]): Span | null {
+  const has = looks.map((look) => blocksAt(look, relation.oid, blocks));
+  const starts = has.flatMap((isHeld, index) => (isHeld && has[index - 1] !== true ? [index] : []));
+  const spans = starts.flatMap((start) => {
+    const next = has.indexOf(false, start);
+    return spanFrom(relation, looks.slice(start, next < 0 ? looks.length : next + 1)) ?? [];
+  });
+  return spans.reduce<Span | null>(
+    (one, other) => (one !== null && one.ms >= other.ms ? one : other),
+    null,
   );
+}
+
+/** @param looks those with the lock, and the one behind them */
+function spanFrom(relation: Relation, looks: readonly Look[]): Span | null {
+  const [first, last] = [looks[0], looks.at(-1)];
+  const mode = strongest(looks.flatMap(({ locks }) => locks.get(relation.oid) ?? []));
+  const taker = first === undefined ? undefined : takerOf(first, relation);
+  if (last === undefined || taker === undefined || mode === null) return null;
+  return { mode, since: taker.at, ms: Math.max(last.askedMs - taker.startedMs, 0) };
+}
+
+function blocksAt(look: Look, oid: string, blocks: Blocks): boolean {
+  return isAtLeast(strongest(look.locks.get(oid) ?? []), blocks);
+}
+
+/** Whether a lock keeps out such work. */
+export function isAtLeast(mode: LockMode | null, blocks: Blocks): boolean {
+  return mode !== null && LOCK_MODES.indexOf(mode) >= LOCK_MODES.indexOf(LEAST[blocks]);
 }
 
 /** Leaves out an index whose table stands still as much, and for as long. */
@@ -126,7 +99,7 @@ export function rewrites(
 ): readonly Rewrite[] {
   const present = new Map<string, string | null>();
   const found: Rewrite[] = [];
-  for (const { at, filenodes } of transactions.flat()) {
+  for (const { at, filenodes } of transactions.flatMap(({ moments }) => moments)) {
     for (const [oid, filenode] of filenodes) {
       const relation = relations.get(oid);
       const before = present.has(oid) ? present.get(oid) : relation?.filenode;
@@ -147,18 +120,35 @@ export function statementCosts(
   transactions: readonly ObservedTransaction[],
   relations: Relations,
 ): readonly StatementCost[] {
-  return transactions.flatMap((moments) => {
-    let held: Look["locks"] = NO_LOCKS;
-    return moments.flatMap(({ at, askedMs, wal, locks }, index) => {
+  return transactions.flatMap((transaction) => {
+    const { moments, samples } = transaction;
+    const taken = takenLocks(looksOf(transaction), relations);
+    if (samples !== null) return costOfSampled(transaction, [...taken.values()].flat());
+    return moments.flatMap((moment, index) => {
+      const { at, askedMs, wal } = moment;
       const before = moments[index - 1];
       if (at === null || before === undefined) return [];
-      const taken = [...(locks ?? [])].flatMap(([oid, modes]) => {
-        const fresh = modes.filter((mode) => !(held.get(oid) ?? []).includes(mode));
-        return fresh.map((mode) => ({ relation: relations.get(oid)?.name ?? oid, mode }));
-      });
-      held = locks ?? held;
       const walBytes = wal === null || before.wal === null ? null : Number(wal - before.wal);
-      return [{ ...at, ms: Math.max(askedMs - before.answeredMs, 0), walBytes, locks: taken }];
+      const ms = Math.max(askedMs - before.answeredMs, 0);
+      return [{ ...at, ms, walBytes, locks: taken.get(moment) ?? [], samples }];
     });
   });
+}
+
+/** @param locks the strongest on a relation comes last */
+function costOfSampled(
+  { moments, samples }: ObservedTransaction,
+  locks: StatementCost["locks"],
+): readonly StatementCost[] {
+  const [first, last] = [moments[0], moments.at(-1)];
+  const at = moments.find((moment) => moment.at !== null)?.at ?? null;
+  if (first === undefined || last === undefined || at === null) return [];
+  const walBytes = last.wal === null || first.wal === null ? null : Number(last.wal - first.wal);
+  const all = Array.from(new Map(locks.map(({ relation, mode }) => [relation, mode])));
+  return [
+    {
+      ...{ ...at, ms: Math.max(last.askedMs - first.answeredMs, 0), walBytes, samples },
+      locks: all.map(([relation, mode]) => ({ relation, mode })),
+    },
+  ];
 }

@@ -1,6 +1,5 @@
 import { MigratorError } from "../errors.ts";
-import type { Rehearsal, SeenFinding } from "../report/rehearsed.ts";
-import type { Report } from "../report/report.ts";
+import type { Rehearsal } from "../report/rehearsed.ts";
 import type { RehearsalLimits } from "../request.ts";
 
 /** What a rehearsal cannot show. */
@@ -8,25 +7,11 @@ export const CAVEATS: readonly string[] = [
   "Nobody else used the branch: the wait for the locks of others is not in these times.",
   "The caches of a new branch are cold, so what reads a lot may take longer here than on production.",
   "Production may change until the migrations run there.",
+  "A statement outside a transaction is sampled from a second session: a lock of a few ms may be missing, and a time may be some ms too long.",
   "dblink, foreign tables, pg_net and other calls to the outside have acted for real.",
 ];
 
-type Seen = Pick<Rehearsal, "standstills" | "rewrites" | "statements">;
-
-/** Holds the findings of `check` against what was seen. */
-export function seenFindings(
-  findings: Report["findings"],
-  { standstills, rewrites }: Seen,
-): readonly SeenFinding[] {
-  return findings.map(({ rule, migration, statement }) => {
-    const isHere = (at: { migration: string; statement: number }) =>
-      at.migration === migration && at.statement === statement;
-    const seen =
-      rewrites.some(({ by }) => isHere(by)) ||
-      standstills.some(({ since, blocks }) => blocks !== "ddl" && isHere(since));
-    return { rule, migration, statement, seen };
-  });
-}
+type Seen = Pick<Rehearsal, "standstills" | "statements">;
 
 /** Returns the error about the first limit that does not hold; null where all do. */
 export function overLimit(

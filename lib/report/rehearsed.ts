@@ -31,13 +31,15 @@ export interface Standstill {
   readonly mode: LockMode;
   /** `reads`: and writes and DDL. `writes`: and DDL. */
   readonly blocks: Blocks;
-  /**
-   * The statement that took the first lock that does so. Where the locks of several statements were asked for together, the
-   * first of them.
-   */
+  /** The statement that took the first lock that does so. */
   readonly since: StatementAt;
-  /** From the beginning of that statement to the COMMIT, or to the rollback to a savepoint, in ms. */
+  /**
+   * From the beginning of that statement to the COMMIT, or to the rollback to a savepoint, in ms. Where it is sampled, from the
+   * sample before the first that has the lock to the first that has it no more.
+   */
   readonly ms: number;
+  /** Whether it was sampled from a second session, as of a statement outside a transaction: a shorter one may be missed. */
+  readonly sampled: boolean;
   /** Size on disk before, in bytes. */
   readonly bytes: number;
   /** PostgreSQL's estimate before; null where it has none. */
@@ -56,8 +58,10 @@ export interface StatementCost extends StatementAt {
   readonly ms: number;
   /** Bytes of the write-ahead log, those of others included; null where the role may not ask. */
   readonly walBytes: number | null;
-  /** The locks on relations of before that no statement in front of it had. */
+  /** The locks on relations of before, where no statement in front of it in its transaction had one as strong. */
   readonly locks: readonly { readonly relation: string; readonly mode: LockMode }[];
+  /** How often the locks of a statement outside a transaction were asked for while it ran; null in a transaction. */
+  readonly samples: number | null;
 }
 
 /** The branch on which the migrations were tried. */
@@ -76,8 +80,11 @@ export interface RehearsedBranch {
 /** A finding of `check`, held against what was seen. */
 export interface SeenFinding extends StatementAt {
   readonly rule: string;
-  /** Whether the statement did lock a table of before against reads or writes, or wrote one anew. */
-  readonly seen: boolean;
+  /**
+   * Whether it is confirmed: while the statement ran, its table was locked against the work of which the rule speaks, or was
+   * written anew. Null where the rule speaks of neither, or where the statement has not come to its COMMIT.
+   */
+  readonly seen: boolean | null;
 }
 
 /** What a rehearsal has seen. */

@@ -4,7 +4,12 @@ import type { Migration } from "../../../lib/bundle/bundle.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { migrate } from "../../../lib/migrate/migrate.ts";
 import { Observer } from "../../../lib/rehearsal/observe.ts";
-import { RELATIONS_QUESTION, readRelations } from "../../../lib/rehearsal/relations.ts";
+import {
+  FACTS_QUESTION,
+  RELATIONS_QUESTION,
+  readFacts,
+  readRelations,
+} from "../../../lib/rehearsal/relations.ts";
 import { rewrites, standstills, statementCosts } from "../../../lib/rehearsal/standstill.ts";
 import type { Report } from "../../../lib/report/report.ts";
 import { parseRequest } from "../../../lib/request.ts";
@@ -30,12 +35,13 @@ async function watch(
   const client = new Client({ connectionString: databaseUrl(inject("postgresUrl"), name) });
   await client.connect();
   const { rows } = await client.query(RELATIONS_QUESTION);
+  const { rows: facts } = await client.query(FACTS_QUESTION);
   await client.end();
   const relations = readRelations(rows, DEFAULT_LEDGER);
-  const observer = new Observer(relations);
+  const observer = new Observer(relations, readFacts(facts));
   const report = await migrate(parseRequest(request), {
     ...{ bundle: makeBundle(...migrations), target: () => target, requestId: "test" },
-    ...{ deadline: null, log: silentLog, observe: observer.observe },
+    ...{ deadline: null, log: silentLog, observer },
   });
   const { transactions } = observer;
   return {

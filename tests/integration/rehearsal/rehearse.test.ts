@@ -86,7 +86,6 @@ describe("a rehearsal", () => {
     });
     expect(rehearsal?.standstills[0]?.ms).toBeGreaterThan(0);
     expect(rehearsal?.standstills[0]?.bytes).toBeGreaterThan(5_000 * 8);
-    expect(rehearsal?.calls).toBeLessThanOrEqual(8);
     expect(await productionState()).toEqual(before);
     expect(scene.neon.branchNames()).toEqual(["main"]);
   });
@@ -106,6 +105,41 @@ describe("a rehearsal", () => {
     expect(report.rehearsal).toMatchObject({ status: "failed", branch: { deleted: true } });
     expect(report.pending.map(({ tag }) => tag)).toEqual(["0001_check"]);
     expect(scene.neon.branchNames()).toEqual(["main"]);
+  });
+
+  test("CREATE INDEX CONCURRENTLY, fails, INVALID left: seen on the branch only", async () => {
+    const bundle = makeBundle(
+      TABLES,
+      makeMigration(
+        "0001_halves",
+        2_000,
+        "create unique index concurrently halves on orders ((total / 2))",
+      ),
+    );
+
+    const report = await tryOut(bundle);
+
+    expect(report.error).toMatchObject({ code: "MIGRATION_FAILED", sqlstate: "23505" });
+    expect(report.error?.message).toContain('It left an INVALID index behind: "public"."halves".');
+    const indexes = await scene.neon
+      .branch("main")
+      .sql("select relname from pg_class where relname = 'halves'");
+    expect(indexes).toEqual([]);
+  });
+
+  test("samples a statement outside a transaction, and says so", async () => {
+    const bundle = makeBundle(
+      TABLES,
+      makeMigration("0001_online", 2_000, "create index concurrently totals on orders (total)"),
+    );
+
+    const { rehearsal } = await tryOut(bundle);
+
+    expect(rehearsal).toMatchObject({
+      status: "passed",
+      statements: [{ migration: "0001_online", statement: 1, samples: expect.any(Number) }],
+    });
+    expect(rehearsal?.standstills.every(({ sampled }) => sampled)).toBe(true);
   });
 
   test("is refused where a limit does not hold", async () => {

@@ -1,5 +1,6 @@
 import { MigratorError } from "../errors.ts";
-import { postgresFacts } from "../postgres/errors.ts";
+import { type PostgresFacts, postgresFacts } from "../postgres/errors.ts";
+import { endsSession } from "./errors.ts";
 
 /** One statement to send, with its parameters. */
 export interface Sending {
@@ -141,11 +142,12 @@ export class Pipeline {
   }
 
   handleError(error: unknown): void {
+    const server = postgresFacts(error);
     const isQuestion = this.#current.onRows !== undefined;
-    const [index, cause] = isQuestion
-      ? [Math.max(this.#durationsMs.length - 1, 0), questionRefused(error)]
-      : [this.#durationsMs.length, error];
-    this.#reject(new SendFailure(index, postgresFacts(error) !== null, cause));
+    const index = Math.max(this.#durationsMs.length - (isQuestion ? 1 : 0), 0);
+    const isRefused = isQuestion && server !== null && !endsSession(server);
+    const cause = isRefused ? questionRefused(server, error) : error;
+    this.#reject(new SendFailure(index, server !== null, cause));
   }
 
   handleReadyForQuery(): void {
@@ -173,12 +175,11 @@ export class Pipeline {
   handleCopyData(): void {}
 }
 
-function questionRefused(error: unknown): MigratorError {
-  const facts = postgresFacts(error);
+function questionRefused({ message, sqlstate }: PostgresFacts, cause: unknown): MigratorError {
   return new MigratorError(
     "INTERNAL",
-    `The server refused the question about the locks of this transaction: ${facts?.message ?? String(error)}`,
-    { cause: error, ...(facts === null ? {} : { sqlstate: facts.sqlstate }) },
+    `The server refused the question about the locks of this transaction: ${message}`,
+    { cause, sqlstate },
   );
 }
 

@@ -13,6 +13,8 @@ export interface Greeting {
   /** The connection string for tools that know nothing of `hostaddr`. */
   readonly plainUrl: string;
   readonly serverLog: string;
+  /** The ARN of the state machine of a fleet. */
+  readonly machineArn: string;
 }
 
 /** Makes the text of `npm run local`: variables to export, and commands that work as they are. */
@@ -24,9 +26,10 @@ export function greeting({
   functionUrl,
   plainUrl,
   serverLog,
+  machineArn,
 }: Greeting): string {
   const exports = Object.entries(variables).map(([name, value]) => `  export ${name}=${value}`);
-  return `PostgreSQL 18, stand-ins for Neon's proxy and Neon's API, and a Lambda function with the ${migrations} of ${folder} are up.
+  return `PostgreSQL 18, stand-ins for Neon's proxy and Neon's API, a Lambda function with the ${migrations} of ${folder}, and a fleet's state machine are up.
 Ctrl-C ends them and deletes the data. In another terminal:
 
 ${exports.join("\n")}
@@ -60,6 +63,13 @@ By the function's URL, signed:
 
   curl --aws-sigv4 aws:amz:${LOCAL_ACCOUNT.region}:lambda --user local:local ${functionUrl}/migrations/plan
   curl --aws-sigv4 aws:amz:${LOCAL_ACCOUNT.region}:lambda --user local:local -X POST ${functionUrl}/migrations
+
+By a fleet's state machine, a database for each tenant, and with AWS' own command line:
+
+  for id in acme globex; do psql "$DATABASE_URL" -c "create database tenant_$id"; done
+  for id in acme globex; do echo '{"id":"'$id'","database":"tenant_'$id'"}'; done > tenants.jsonl
+  npx neon-migrate fleet start --machine ${machineArn} --targets tenants.jsonl
+  aws stepfunctions list-executions --endpoint-url "$AWS_ENDPOINT_URL_SFN" --state-machine-arn ${machineArn}
 
 The function keeps the migrations that it was started with. The server's log is ${serverLog}`;
 }

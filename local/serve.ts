@@ -6,12 +6,14 @@ import { compileBundle } from "../lib/compile/compile.ts";
 import type { LedgerPlace } from "../lib/target/target.ts";
 import { counted } from "../lib/text.ts";
 import { startSecrets } from "./aws/secrets.ts";
+import { FLEET_BUCKET, serveMachine } from "./fleet/serve-machine.ts";
 import { startFunctionUrl } from "./function-url/function-url.ts";
 import { type Greeting, greeting } from "./instructions.ts";
 import { startLambda } from "./lambda/lambda.ts";
 import { startLambdaService } from "./lambda/service.ts";
 import { type LocalNeon, startNeon } from "./neon/neon.ts";
 import { startRelay } from "./relay/relay.ts";
+import { startS3 } from "./s3/s3.ts";
 
 /** What is served, and with which handler. */
 export interface Served {
@@ -72,7 +74,11 @@ async function start(
   const target = { host: "127.0.0.1", port };
   const route = (host: string) => neon.route(host) ?? (host === target.host ? target : null);
   const relay = await startRelay({ target, mode: "neon", route });
-  const [secrets, service] = await Promise.all([startSecrets(), startLambdaService()]);
+  const [secrets, service, s3] = await Promise.all([
+    startSecrets(),
+    startLambdaService(),
+    startS3({ buckets: [FLEET_BUCKET] }),
+  ]);
   secrets.set("shop/database-url", databaseUrl);
   secrets.set("shop/neon-api-key", neon.apiKey);
   const lambda = startLambda({
@@ -80,6 +86,9 @@ async function start(
     environment: {
       ...secrets.environment,
       ...service.environment,
+      ...s3.environment,
+      FLEET_BUCKET,
+      TARGETS: "database:tenant_*",
       DATABASE_URL_SECRET: "shop/database-url",
       NEON_API_URL: neon.url,
       NEON_API_KEY_SECRET: "shop/neon-api-key",
@@ -90,15 +99,22 @@ async function start(
   });
   service.deploy(lambda);
   const functionUrl = await startFunctionUrl(lambda);
+  const machine = await serveMachine(lambda, s3.store);
   const variables = {
     DATABASE_URL: databaseUrl,
     NEON_WS_PROXY: relay.address,
     ...neon.environment,
     ...service.environment,
+    ...s3.environment,
+    ...machine.environment,
   };
-  console.log(greeting({ ...of, variables, functionUrl: functionUrl.url, plainUrl, serverLog }));
+  const machineArn = machine.stateMachineArn;
+  console.log(
+    greeting({ ...of, variables, functionUrl: functionUrl.url, plainUrl, serverLog, machineArn }),
+  );
   return async () => {
-    for (const part of [functionUrl, service, lambda, secrets, relay]) await part.stop();
+    await machine.shutDown();
+    for (const part of [functionUrl, service, lambda, s3, secrets, relay]) await part.stop();
   };
 }
 

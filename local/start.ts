@@ -10,6 +10,7 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { readCommandLine } from "./command-line.ts";
 import { CHAPTERS } from "./story/chapters.ts";
+import { FLEET_CHAPTERS } from "./story/fleet.ts";
 import { Screen } from "./story/screen.ts";
 import { openStage, type Stage } from "./story/stage.ts";
 
@@ -28,6 +29,7 @@ const LESSONS = [
   "The command line named file, line, column and correction. The ledger is Drizzle's own.",
   "A rehearsal on a branch stopped what only production's data contradicts, before it got there.",
   "The history knows who changed what, and a branch has the state before it, with its rows.",
+  "Of a fleet only the canary met the broken migration, and behind the fix the same input finished it.",
 ];
 
 const NEXT = [
@@ -68,7 +70,7 @@ async function main(json: boolean): Promise<void> {
 /** Tells every chapter. One with another end than its own makes the exit code 1. */
 async function tell(stage: Stage, screen: Screen): Promise<readonly object[]> {
   const answers: object[] = [];
-  for (const [index, { title, expected, play }] of CHAPTERS.entries()) {
+  for (const [index, { title, expected, play }] of [...CHAPTERS, ...FLEET_CHAPTERS].entries()) {
     screen.chapter(index + 1, title);
     const { seen, answer } = await play(stage, screen);
     answers.push({ title, expected, seen, ...answer });

@@ -1,5 +1,5 @@
 import type { Call } from "./call.ts";
-import type { Branch, Project } from "./project.ts";
+import { type Branch, ORGANIZATION, type Project } from "./project.ts";
 import { Refusal } from "./refusal.ts";
 import { annotationView, branchView, type Json, operationView, projectListView } from "./views.ts";
 
@@ -72,9 +72,6 @@ export function listProjects({ project, query, scope }: Call): Json {
     ...(page.length > 0 && { pagination: { cursor: next ?? cursorOf(ids.length) } }),
   };
 }
-
-/** The organization of all projects. */
-const ORGANIZATION = "org-local-00000000";
 
 function cursorOf(start: number): string {
   return Buffer.from(String(start)).toString("base64");

@@ -46,8 +46,8 @@ export interface NeonOptions {
   readonly domain?: string;
   /** Default: 10 branches, 2 compute units, no suspension to set: Neon's free plan. */
   readonly plan?: Plan;
-  /** How many other projects the organization has. They are empty. Default: 0. */
-  readonly neighbours?: number;
+  /** The other projects of the organization, by their ids, or how many. They are empty. Default: none. */
+  readonly neighbours?: number | readonly string[];
 }
 
 /** A running stand-in, with a project of one branch. */
@@ -200,7 +200,7 @@ async function createProject(options: NeonOptions): Promise<Project> {
       plan,
     },
     ...{ historySeconds: 21_600, operations: [], aheadMs: 0 },
-    neighbours: Array.from({ length: options.neighbours ?? 0 }, () => inventId("")),
+    neighbours: neighboursOf(options.neighbours ?? 0),
     branches: new Map([[main.id, main]]),
     endpoints: new Map([[endpoint.id, endpoint]]),
   };
@@ -254,4 +254,8 @@ async function untilIdle(project: Project): Promise<void> {
 
 async function discardData({ compute }: Branch): Promise<void> {
   if (compute !== null) await discard(compute);
+}
+
+function neighboursOf(asked: number | readonly string[]): readonly string[] {
+  return typeof asked === "number" ? Array.from({ length: asked }, () => inventId("")) : asked;
 }

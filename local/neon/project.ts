@@ -88,6 +88,9 @@ export interface Project {
   aheadMs: number;
 }
 
+/** The organisation of every project here. */
+export const ORGANIZATION = "org-local-12345678";
+
 const FIRST = ["quiet", "wispy", "broad", "amber", "late", "plain", "round", "young"];
 const SECOND = ["meadow", "frost", "river", "field", "hill", "lake", "cloud", "stone"];
 

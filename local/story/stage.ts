@@ -13,6 +13,7 @@ import {
   type Operation,
   startCloudFormation,
 } from "../cloudformation/cloudformation.ts";
+import type { LocalFleetOptions } from "../fleet/fleet.ts";
 import { type LocalLambda, startLambda } from "../lambda/lambda.ts";
 import { type LocalNeon, startNeon } from "../neon/neon.ts";
 import { type Relay, startRelay } from "../relay/relay.ts";
@@ -95,11 +96,21 @@ interface Parts {
 /** A project, its stack, its service and its database, which the chapters of the story use and change. */
 export class Stage {
   readonly #parts: Parts;
+  readonly #server: LocalFleetOptions["postgres"];
   readonly #service = new FunctionCode();
+  readonly #ends: (() => Promise<void>)[] = [];
   #version = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    const { neon } = parts;
+    this.#server = {
+      admin: neon.branch(PRODUCTION).admin,
+      url: (database, role) =>
+        Object.assign(new URL(neon.productionUrl), {
+          ...{ pathname: `/${database}`, username: role?.name, password: role?.password },
+        }).href,
+    };
   }
 
   /** Adds a migration at the end of the project's folder, or writes the last one anew. */
@@ -177,10 +188,40 @@ export class Stage {
   }
 
   async neonMigrate(...words: readonly string[]): Promise<Played> {
+    return await this.run({}, ...words);
+  }
+
+  /** Runs our command line with more variables than the project has. */
+  async run(
+    environment: Readonly<Record<string, string>>,
+    ...words: readonly string[]
+  ): Promise<Played> {
     const program = resolve("bin/neon-migrate.ts");
-    const started = ["--import", import.meta.resolve("tsx"), program, ...words];
-    const { environment, neon } = this.#parts;
-    return await this.#run(started, { ...environment, ...neon.environment });
+    const { neon } = this.#parts;
+    return await this.#run(["--import", import.meta.resolve("tsx"), program, ...words], {
+      ...this.#parts.environment,
+      ...neon.environment,
+      ...environment,
+    });
+  }
+
+  /** The folder of the project, in which the handler is built, too. */
+  get scratch(): string {
+    return this.#parts.scratch;
+  }
+
+  get relay(): Relay {
+    return this.#parts.relay;
+  }
+
+  /** The server of production, for the databases of others. Its connection strings lead through the relay. */
+  get server(): LocalFleetOptions["postgres"] {
+    return this.#server;
+  }
+
+  /** Ends something of a chapter with the stage. */
+  onClose(end: () => Promise<void>): void {
+    this.#ends.push(end);
   }
 
   async #run(
@@ -203,6 +244,7 @@ export class Stage {
 
   async close(): Promise<void> {
     const { migrations, stack, relay, neon } = this.#parts;
+    for (const end of this.#ends) await end();
     await Promise.all([migrations.stop(), this.#service.stop(), stack.stop()]);
     await relay.stop();
     await neon.stop();

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,7 +45,7 @@ export async function buildPackage(dist: string): Promise<void> {
     mainFields: ["module", "main"],
     chunkNames: "shared/[name]-[hash]",
     external,
-    plugins: [sharedClients],
+    plugins: [sharedClients(dist)],
     metafile: true,
     minifySyntax: true,
     minifyWhitespace: true,
@@ -65,17 +66,19 @@ export async function buildPackage(dist: string): Promise<void> {
   await removeUnreachableTypes(dist);
 }
 
-/** Takes the AWS clients from the handler's files: they are in the package once. */
-const sharedClients: Plugin = {
-  name: "shared-clients",
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /^@aws-sdk\/client-/ }, ({ kind, path }) =>
-      kind === "dynamic-import"
-        ? { path: `../lambda/${path.slice(1).replaceAll("/", "-")}.mjs`, external: true }
-        : null,
-    );
-  },
-};
+/** Takes the AWS clients from the handler's files: they are in the package once. The handler has not all of them. */
+function sharedClients(dist: string): Plugin {
+  return {
+    name: "shared-clients",
+    setup: ({ onResolve }) => {
+      onResolve({ filter: /^@aws-sdk\/client-/ }, ({ kind, path }) => {
+        const name = `${path.slice(1).replaceAll("/", "-")}.mjs`;
+        if (kind !== "dynamic-import" || !existsSync(join(dist, "lambda", name))) return null;
+        return { path: `../lambda/${name}`, external: true };
+      });
+    },
+  };
+}
 
 /** @throws Error where the clients are not beside a file that asks for them */
 function assertClientsFound({ outputs }: Metafile, dist: string): void {

@@ -34,6 +34,15 @@ export const ERROR_CODES = [
   "METHOD_NOT_ALLOWED",
   "RUN_NOT_FOUND",
   "RUN_NOT_STARTED",
+  // the target that a request names, and the fleet
+  "TARGET_DENIED",
+  "TARGET_GONE",
+  "BUNDLE_MISMATCH",
+  "FLEET_INVALID",
+  "FLEET_UNAVAILABLE",
+  "FLEET_NOT_FOUND",
+  "FLEET_DENIED",
+  "FLEET_RUNNING",
   // the way to a function that is deployed
   "AWS_SETTINGS_MISSING",
   "CDK_MISSING",

@@ -33,6 +33,10 @@ export interface Request {
   readonly rehearsal: "off" | "first" | "try";
   /** The most that a rehearsal may show. Default: no limit. */
   readonly rehearsalLimits: RehearsalLimits;
+  /** The database, as it was sent: `readTargetReference` reads it. Default: null, the function's own. */
+  readonly target: unknown;
+  /** The bundle that is meant, as it was sent: `{hash}`. Default: null, whichever is there. */
+  readonly expect: unknown;
 }
 
 /** The most that a rehearsal may show, in ms; null: no limit. */
@@ -70,6 +74,8 @@ export const REQUEST_KEYS: readonly string[] = [
   "ddlLockTimeoutMs",
   "timeoutMs",
   "rehearsalLimits",
+  "target",
+  "expect",
 ];
 
 /**
@@ -104,6 +110,8 @@ export function parseRequest(value: unknown): Request {
     onFailure: choice(fields, "onFailure", "throw"),
     rehearsal: choice(fields, "rehearsal", "off"),
     rehearsalLimits: limits(fields),
+    target: own(fields, "target") ?? null,
+    expect: own(fields, "expect") ?? null,
   };
 }
 

@@ -21,6 +21,8 @@ export interface Started {
   readonly readyMs: number;
   /** From the ready handler to the answer. */
   readonly answerMs: number;
+  /** The processor time of it, which other processes of the machine change little. */
+  readonly processorMs: number;
   /** The peak memory of the process. */
   readonly peakMb: number;
   readonly answer: unknown;
@@ -30,6 +32,7 @@ export interface Started {
 interface Told {
   readonly readyAt: number;
   readonly answeredAt: number;
+  readonly processorMs: number;
   readonly peakKb: number;
   readonly answer: unknown;
 }
@@ -44,12 +47,15 @@ const [url, event] = process.argv.slice(1);
 const { handler } = await import(url);
 const now = () => performance.timeOrigin + performance.now();
 const readyAt = now();
+const before = process.cpuUsage();
 const context = { awsRequestId: "start", invokedFunctionArn: "arn:start", getRemainingTimeInMillis: () => 900000 };
 const answer = await handler(JSON.parse(event), context);
 const answeredAt = now();
+const { user, system } = process.cpuUsage(before);
+const processorMs = (user + system) / 1000;
 const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
 const peakKb = Number(/VmHWM:\\s+(\\d+)/.exec(status)?.[1] ?? process.resourceUsage().maxRSS);
-process.stdout.write(JSON.stringify({ readyAt, answeredAt, peakKb, answer }), () => process.exit(0));
+process.stdout.write(JSON.stringify({ readyAt, answeredAt, processorMs, peakKb, answer }), () => process.exit(0));
 `;
 
 /** Starts the function, calls it once, and waits for its answer. */
@@ -65,10 +71,11 @@ export async function startFunction({
   const startedAt = performance.timeOrigin + performance.now();
   const output = await run(node, [...memoryFlags(memoryMb), ...words], environment);
   // Written by the starter above.
-  const { readyAt, answeredAt, peakKb, answer } = JSON.parse(output) as Told;
+  const { readyAt, answeredAt, processorMs, peakKb, answer } = JSON.parse(output) as Told;
   return {
     readyMs: readyAt - startedAt,
     answerMs: answeredAt - readyAt,
+    processorMs,
     peakMb: peakKb / 1_024,
     answer,
   };

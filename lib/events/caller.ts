@@ -1,3 +1,4 @@
+import type { StepCall } from "../fleet/answer-step.ts";
 import type { Log } from "../log.ts";
 import type { Dependencies } from "../migrate/migrate.ts";
 import type { Report } from "../report/report.ts";
@@ -63,6 +64,10 @@ export interface Call {
    * its connection is dropped, and the report says how far the run was.
    */
   failed(reason: unknown): Report;
+  /** Remembers a secret, so that no report shows it. */
+  hide: (secret: string) => void;
+  /** Reads where a database is, by the settings of this function with some of them replaced. @throws as `target` */
+  readonly resolve: StepCall["resolve"];
 }
 
 /** The database of this function. */

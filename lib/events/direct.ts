@@ -1,9 +1,6 @@
-import { MigratorError } from "../errors.ts";
 import { asRecord, isRecord } from "../json.ts";
 import { fitReport } from "../report/fit.ts";
-import type { Report } from "../report/report.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
-import { oneLine, printableJson } from "../text.ts";
 import { refuseUnknown } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
 import { findOther } from "./other-bundle.ts";
@@ -34,9 +31,6 @@ const TOOL_KEYS = [
   "tracestate",
 ];
 
-/** Lambda's own limit for an answer is 6 MB; an error message is read by people. */
-const MAX_MESSAGE_LENGTH = 200_000;
-
 /** A plain invocation: by a pipeline, by hand, or by a tool. An empty payload applies the pending migrations. */
 export function direct(event: unknown): Caller | null {
   if (!isOurs(event ?? {})) return null;
@@ -52,12 +46,12 @@ export function direct(event: unknown): Caller | null {
       return parseRequest(event);
     },
     /** Returns the report; throws a failure, so that FunctionError stops the pipeline, unless the event asks for it back. */
-    respond({ report }) {
+    async respond({ report }) {
       if (report === null) return null;
       if (report.status !== "failed" || asRecord(event).onFailure === "return") {
         return fitReport(report);
       }
-      throw failure(report);
+      throw (await import("./on-use.ts")).failure(report);
     },
   };
 }
@@ -100,17 +94,4 @@ async function refuseTaskToken(event: unknown): Promise<void> {
   if (key === undefined) return;
   const { taskTokenError } = await import("./on-use.ts");
   throw taskTokenError(key);
-}
-
-/** Makes the error, of which Lambda passes on name and message: a line for people, and behind it the report. */
-function failure(report: Report): MigratorError {
-  // The sentence stands in the report once more: together they must not be too long.
-  const fitted = fitReport(report, MAX_MESSAGE_LENGTH / 2);
-  const { error } = fitted;
-  const code = error?.code ?? "INTERNAL";
-  const text = `${oneLine(error?.message ?? "The run failed.")}\n${printableJson(fitted)}`;
-  const failed = new MigratorError(code, text);
-  // A stack says nothing about a migration, and Lambda would log it.
-  failed.stack = "";
-  return failed;
 }

@@ -11,6 +11,7 @@ import { codedeploy } from "./codedeploy.ts";
 import { codepipeline } from "./codepipeline.ts";
 import { direct } from "./direct.ts";
 import { ecs } from "./ecs.ts";
+import { fleet } from "./fleet.ts";
 import { http } from "./http/http.ts";
 import { httpRuns } from "./http/runs.ts";
 import { queuedRun } from "./queued-run.ts";
@@ -26,6 +27,7 @@ export function recognise(event: unknown): Caller {
     httpRuns(event) ??
     http(event) ??
     queuedRun(event) ??
+    fleet(event) ??
     codepipeline(event) ??
     codedeploy(event) ??
     ecs(event) ??

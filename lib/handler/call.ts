@@ -4,8 +4,10 @@ import type { Call, InvocationContext } from "../events/caller.ts";
 import type { Log } from "../log.ts";
 import { redact } from "../report/redact.ts";
 import { failedReport, type Report } from "../report/report.ts";
-import { readConfig } from "../target/config.ts";
+import type { Patience } from "../rights.ts";
+import { type Config, readConfig } from "../target/config.ts";
 import { resolveTarget } from "../target/secret.ts";
+import type { Target } from "../target/target.ts";
 import { type Moments, momentsOf } from "./moments.ts";
 
 /** The bundle, or the function that reads it: called inside the call, so that a damaged one becomes a report. */
@@ -15,6 +17,10 @@ export type BundleSource = Bundle | (() => Bundle | Promise<Bundle>);
 export interface HandlerCall extends Call {
   readonly event: unknown;
   readonly moments: Moments;
+  /** Marks a report as that of the tenant whose database the request names. Default: left as it is. */
+  sign: (report: Report) => Report;
+  /** Reads where a database is, by the settings of this function with some of them replaced. @throws as `resolveTarget` */
+  resolve(replaced: Partial<Config>, patience: Patience): Promise<Target>;
   /** Makes the report of a run that does not end by itself: the run's own as soon as it has begun. See `Dependencies`. */
   giveUp: (reason: unknown) => Report;
 }
@@ -44,10 +50,13 @@ export function startCall(
       // Only the first reading waits: what it finds out holds for the rest of the call.
       const until = asked ? 0 : rightsBy;
       asked = true;
-      const target = await resolveTarget(readConfig(), { until, log });
+      const target = await call.resolve({}, { until, log });
       secrets.push(target.url);
       return target;
     },
+    sign: (report) => report,
+    resolve: (replaced, patience) => resolveTarget({ ...readConfig(), ...replaced }, patience),
+    hide: (secret) => secrets.push(secret),
     failed: (reason) => redact(call.giveUp(reason), secrets),
     giveUp: (reason) => failedReport(context.awsRequestId, reason),
   };

@@ -65,6 +65,7 @@ export async function answerCall(
     const caller = recognise(event);
     const call = startCall(event, context, log, options.bundle);
     report = await reportInTime(caller, call, options, uncaught.first);
+    if (report !== null) report = call.sign(report);
     const next = report?.status === "failed" ? (caller.nextCall?.(report) ?? null) : null;
     log(endOf(report, next), { source: caller.source, report });
     return await caller.respond({ call, report, next });
@@ -110,8 +111,11 @@ async function work(
   { run = migrate, onProgress }: CallOptions,
 ): Promise<Report | null> {
   const { context, log, moments } = call;
-  const request = await caller.request(call);
-  if (request === null) return null;
+  const asked = await caller.request(call);
+  if (asked === null) return null;
+  const isAimed = (asked.target ?? asked.expect) !== null;
+  const aim = isAimed ? await (await import("../fleet/on-use.ts")).aim(asked, call) : null;
+  const request = aim?.request ?? asked;
   log("run.started", { source: caller.source, action: request.action });
   // Who only asks over HTTP sits in front of a screen, and asks again.
   const asks = caller.source === "http" && request.action !== "up";
@@ -119,7 +123,7 @@ async function work(
   const rightsBy = asks ? 0 : Math.min(moments.deadline, runsOut);
   const dependencies: Dependencies = {
     ...{ bundle: await call.bundle(), requestId: context.awsRequestId, log },
-    target: () => call.target(rightsBy),
+    target: () => (aim ?? call).target(rightsBy),
     caller: async () =>
       (await import("../events/who-calls.ts")).whoCalls(caller.source, call.event),
     ...{ deadline: moments.deadline, dropBy: moments.dropBy },
@@ -129,8 +133,8 @@ async function work(
     ...(onProgress === undefined ? {} : { onProgress }),
   };
   if (isRehearsed(request)) {
-    const { carryOut } = await import("../rehearsal/carry-out.ts");
-    return await carryOut(request, dependencies);
+    const { carryOut } = await import("../fleet/on-use.ts");
+    return await carryOut(request, { ...dependencies, ...aim?.access });
   }
   return await (caller.run?.(request, dependencies) ?? run(request, dependencies));
 }

@@ -1,4 +1,5 @@
 import type { Rows } from "../connection/connection.ts";
+import { MigratorError } from "../errors.ts";
 import { elsewhereQuestion, readElsewhere } from "../ledger/elsewhere.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { quotePlace } from "../ledger/place.ts";
@@ -34,6 +35,14 @@ export async function lookAround(
   if (judged === null) return;
   if (judged.complete && request.action !== "status") throw notBaselined(judged.warning);
   progress.warned([judged.warning]);
+}
+
+/** Makes the error of a request for another database than the one that is given with it. */
+export function misdirected(): MigratorError {
+  return new MigratorError(
+    "REQUEST_INVALID",
+    "The request names a target, which only the deployed function looks for. Resolve it, and give it as the dependency target.",
+  );
 }
 
 function presentIn(tables: readonly FirstTable[], there: Rows): ReadonlySet<FirstTable> {

@@ -54,6 +54,8 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
     (reason) => progress.stopped(reason, CANCEL_GRACE_MS),
   );
   try {
+    // Left alone, a request for a tenant would migrate the database of the caller.
+    if (request.target) throw (await import("./first-contact.ts")).misdirected();
     const findTarget = async () => {
       const target = await dependencies.target();
       secrets.push(target.url);

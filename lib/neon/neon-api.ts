@@ -1,5 +1,5 @@
 /*
- * Neon's API, as far as a rehearsal and a restore need it: the branch behind a connection string, a branch of it that
+ * Neon's API, as far as a rehearsal, a restore and a fleet need it: the branch behind a connection string, a branch of it that
  * expires, its connection string, its end, and a restore. Calls go out by Neon's own SDK, with our repetitions, and every
  * failure has the code that the caller named. The key never leaves the calls, and no statement is sent to any database.
  */
@@ -24,6 +24,9 @@ import {
   restoreBranch,
 } from "./restore.ts";
 import { createSender, until } from "./send.ts";
+
+export { readConnectionUri } from "./connection-uri.ts";
+export { listOrganizationProjects } from "./projects.ts";
 
 /** One project of Neon, for as long as its deadline allows. Every function throws a MigratorError with the access' code. */
 export interface NeonApi {

@@ -36,6 +36,7 @@ ul.who{margin:.1rem 0 0;padding-left:1.25rem}
 ol.sql .t{display:grid;grid-template-columns:minmax(0,17rem) minmax(0,1fr) 7rem;gap:1rem;align-items:center;padding-right:.25rem;text-align:right;font-variant-numeric:tabular-nums}ol.sql .t svg{grid-column:2}ol.sql .d{text-align:right;padding-right:.25rem;font-variant-numeric:tabular-nums}
 .axis{font-size:.8125rem;color:var(--dim);padding-top:0}.ticks{position:relative;display:grid;grid-template-columns:repeat(4,1fr);font-variant-numeric:tabular-nums;white-space:nowrap}.ticks :last-child{position:absolute;left:100%}
 ol.sql{margin:.25rem 0 1rem;padding-left:2.25rem}ol.sql pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.4rem 0 .2rem}ol.sql p{margin:0 0 .35rem;font-size:.875rem;color:var(--dim)}ol.sql .w{color:var(--open)}ol.sql .x{color:var(--bad);font-weight:600}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.3rem .6rem;border-top:1px solid var(--line)}th:first-child{text-align:left}thead th{border-top:0;color:var(--dim);font-weight:400;white-space:nowrap}
 dl{margin:.5rem 0}dt{color:var(--dim);font-size:.875rem}dd{margin:0 0 .5rem}
 dl.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.25rem 1.5rem}
 @media (max-width:40rem){body{padding:1.25rem .75rem 2rem}h1{font-size:1.4rem}section{padding:.9rem}.row,.timeline .row{grid-template-columns:minmax(0,1fr) auto}.row .bar,.row .when{grid-column:1/-1;grid-row:2}.axis,ol.sql .t svg{display:none}ol.sql .t{display:block}}

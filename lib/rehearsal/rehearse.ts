@@ -9,7 +9,7 @@ import { MigratorError, type Warning } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Dependencies, migrate } from "../migrate/migrate.ts";
 import type { MadeBranch } from "../neon/branches.ts";
-import { createNeonApi, type NeonApi } from "../neon/neon-api.ts";
+import type { NeonApi } from "../neon/neon-api.ts";
 import type { ProjectAccess } from "../neon/project-access.ts";
 import { redact } from "../report/redact.ts";
 import type { Rehearsal, RehearsedBranch } from "../report/rehearsed.ts";
@@ -77,6 +77,7 @@ export async function rehearse(
     secrets.push(target.url);
     const access = await dependencies.access();
     secrets.push(access.key);
+    const { createNeonApi } = await import("../neon/neon-api.ts");
     const api = createNeonApi({ ...access, deadline: workBy, code: "REHEARSAL_UNAVAILABLE" });
     const report = await onBranch(request, { ...dependencies, log, target: () => target }, api, {
       ...{ target, workBy, deadline, secrets, stop },

@@ -29,6 +29,8 @@ import type { Rehearsal } from "./rehearsed.ts";
 export interface Report {
   readonly schemaVersion: 1;
   readonly requestId: string;
+  /** The tenant that the request named; null for the function's own database. */
+  readonly target: { readonly id: string } | null;
   readonly status: "applied" | "up-to-date" | "planned" | "failed";
   /** The executor that applied, or would apply; null when nothing is to be applied or the run never decided. */
   readonly executor: "drizzle" | "statements" | null;
@@ -155,6 +157,7 @@ export interface Timings {
 export type RunFacts = Partial<Omit<Report, "schemaVersion" | "requestId" | "status" | "error">>;
 
 const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> = {
+  target: null,
   executor: null,
   executorReason: null,
   atomic: false,

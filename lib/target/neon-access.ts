@@ -34,7 +34,14 @@ export function readNeonSettings(environment: Environment = process.env): NeonSe
       "NEON_PROJECT_ID is no project's id. One has small letters, digits and hyphens, such as late-frost-12345678.",
     );
   }
-  return { key: keyReference(environment), projectId, url: apiUrl(environment) };
+  return { ...readNeonWay(environment), projectId };
+}
+
+/** Reads the part of the settings that is the same for every project. @throws MigratorError as `readNeonSettings` */
+export function readNeonWay(
+  environment: Environment = process.env,
+): Omit<NeonSettings, "projectId"> {
+  return { key: keyReference(environment), url: apiUrl(environment) };
 }
 
 /**

@@ -104,7 +104,7 @@ function unavailable(
   return new MigratorError(
     "SECRET_UNAVAILABLE",
     `${what} could not be read${afterWaiting(thrown)}: ${reason.replace(/\.$/, "")}. ${wayOut}`,
-    { retryable: PASSING.test(reason) },
+    { retryable: PASSING.test(reason), cause: thrown },
   );
 }
 

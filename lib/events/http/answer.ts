@@ -7,6 +7,7 @@ import { type HttpEvent, isLoadBalancer } from "./event.ts";
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,
+  TARGET_DENIED: 403,
   NOT_FOUND: 404,
   RUN_NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
@@ -15,6 +16,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   LOCK_LOST: 409,
   LEDGER_CHANGED: 409,
   REHEARSAL_STALE: 409,
+  BUNDLE_MISMATCH: 409,
+  TARGET_GONE: 410,
   OUT_OF_ORDER: 422,
   MODIFIED: 422,
   AHEAD: 422,

@@ -1,3 +1,4 @@
+import { MigratorError } from "../../errors.ts";
 import { asRecord } from "../../json.ts";
 import { findRun } from "../../queued-runs/find-run.ts";
 import type { RunRecord } from "../../queued-runs/record.ts";
@@ -47,11 +48,21 @@ async function recordOf(event: HttpEvent, asked: string | null, call: Call): Pro
   const dependencies = { requestId: context.awsRequestId, log, deadline };
   const statusUrlOf = (id: string) => `${publicPath(event)}/runs/${id}`;
   if (asked !== null) return await findRun(asked, statusUrlOf(asked), hurried, dependencies);
+  const request = httpRequest(event);
+  // The row, with the request in it, would be written before anybody has looked at the target.
+  if (request.target !== null) throw notQueued();
   const wanted = {
-    ...{ request: httpRequest(event), requestedBy: callerOf(event), statusUrlOf },
+    ...{ request, requestedBy: callerOf(event), statusUrlOf },
     ...{ functionArn: context.invokedFunctionArn, reportOf: failed },
   };
   return await startRun(wanted, hurried, dependencies);
+}
+
+function notQueued(): MigratorError {
+  return new MigratorError(
+    "REQUEST_INVALID",
+    "A queued run is for the function's own database, and the request names a target. Nothing was run; send it without Prefer: respond-async.",
+  );
 }
 
 /** The path of `/migrations` as its caller sees it: REST APIs hide the stage from `path`, but not here. */

@@ -10,7 +10,8 @@ const POSTGRES = ["tests/setup/postgres.ts", "tests/setup/programs.ts"];
 
 /** Each has a short form in `npm test` and a long one in `npm run trials`. */
 const TRIED_OFTEN = [
-  "tests/bundle/{events,faults,rehearsals,secrets-marker,streaming}.test.ts",
+  "tests/bundle/{events,faults,fleet-faults,rehearsals,secrets-marker,streaming}.test.ts",
+  "tests/local/fleet-machine.test.ts",
   "tests/integration/{events/callbacks,migrate/faults,report/secrets-marker,trials/traffic}.test.ts",
   "tests/unit/**/*-fuzz.test.ts",
   "tests/unit/{bundle/text-position,compile/statements,handler/handler}.test.ts",

@@ -12,6 +12,7 @@ import { addBundle } from "./bundle/options.ts";
 import { addCheck } from "./check/options.ts";
 import { addCompletion } from "./completion/options.ts";
 import { EXIT_CODE } from "./exit-code.ts";
+import { addFleet } from "./fleet/options.ts";
 import { addHelp } from "./help.ts";
 import { addHistory } from "./history/options.ts";
 import { addInit } from "./init/options.ts";
@@ -72,6 +73,7 @@ export function createProgram(end: (exitCode: number) => void): Command {
   addHistory(program, end);
   addRestore(program, end);
   addInvoke(program, end);
+  addFleet(program, end);
   addReport(program, end);
   addInit(program, end);
   addCheck(program, end);

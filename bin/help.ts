@@ -99,6 +99,18 @@ const HELP: Readonly<Record<string, HelpText>> = {
     environment: AWS,
     page: "reference/events.md",
   },
+  fleet: {
+    examples: [
+      [
+        "fleet start --machine ARN --targets tenants.jsonl --waves acme,1%/300,100%",
+        "one tenant first, 1 % then, a pause of 5 minutes, and the rest",
+      ],
+      ["fleet status --machine ARN", "how far it is, and who is behind; no database is asked"],
+      ["fleet resume --machine ARN", "the same input again: who is through is left out"],
+    ],
+    environment: AWS,
+    page: "how-to/migrate-a-fleet.md",
+  },
   report: {
     examples: [
       ["report report.json", "what a run that was kept has said"],

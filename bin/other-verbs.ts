@@ -10,6 +10,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   baseline: ["adopt", "fake", "mark", "stamp"],
   init: ["configure", "eject", "scaffold", "setup"],
   bundle: ["build", "compile", "pack", "package"],
+  fleet: ["all", "databases", "many", "multi-tenant", "projects", "tenants"],
   invoke: ["call", "lambda", "remote", "trigger"],
   local: ["dev", "serve", "start"],
   smoke: ["doctor", "e2e", "selftest", "smoke-test", "smoketest", "try"],

@@ -59,7 +59,8 @@ export async function keepPages(
   }
 }
 
-async function written(path: string, write: () => Promise<void>): Promise<void> {
+/** @throws MigratorError `PAGE_UNWRITABLE` */
+export async function written(path: string, write: () => Promise<void>): Promise<void> {
   try {
     await write();
   } catch (cause) {

@@ -3,7 +3,8 @@ import { CustomResource, Duration, Lazy, Token } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { MAX_SERVICE_TIMEOUT_S, serviceTimeoutOf } from "../lib/events/redelivery.ts";
 import { parseRequest, REQUEST_KEYS } from "../lib/request.ts";
-import { type Functions, longestSecondsOf } from "./functions.ts";
+import { longestSecondsOf } from "./function-settings.ts";
+import type { Functions } from "./functions.ts";
 import type { NeonMigrationsProps, RunRequest } from "./props.ts";
 import { rehearsalRequest } from "./rehearsal.ts";
 

@@ -1,29 +1,15 @@
-import { Annotations, CfnResource, Duration, Reference, Token, Tokenization } from "aws-cdk-lib";
+import { CfnResource, Reference, Tokenization } from "aws-cdk-lib";
 import type { IRole } from "aws-cdk-lib/aws-iam";
-import {
-  Architecture,
-  Code,
-  type FunctionProps,
-  Function as LambdaFunction,
-  Runtime,
-} from "aws-cdk-lib/aws-lambda";
-import { type ILogGroup, LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { type FunctionProps, Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
+import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct, IConstruct } from "constructs";
-import { eventAgeOf, RETRY_ATTEMPTS } from "../lib/events/redelivery.ts";
 import type { Compiled } from "./compile.ts";
 import { databaseUrlEnvironment, onlyDatabaseUrl } from "./database-url.ts";
-import { LEAST_MEMORY_MB, refuseUnfit, runOnInstances } from "./managed-instances.ts";
+import { definedOf, functionSettings, ledgerEnvironment, logGroupOf } from "./function-settings.ts";
+import { refuseUnfit, runOnInstances } from "./managed-instances.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { rehearsalEnvironment } from "./rehearsal.ts";
-import { acknowledge, allowThemselves, makeRole } from "./role.ts";
-
-/** The runtimes in which the handler is tested. AWS takes no new functions on older ones. */
-const RUNTIMES = [Runtime.NODEJS_24_X, Runtime.NODEJS_22_X];
-
-/** Lambda's limit for the time-out of a standard function. */
-const MAX_TIMEOUT_SECONDS = 900;
-/** Its limit on Managed Instances. It is that of asynchronous calls: any other ends after 900 s there, too. */
-const MAX_INSTANCES_TIMEOUT_SECONDS = 5_400;
+import { allowThemselves, makeRole } from "./role.ts";
 
 /** The deployed functions, with their role and their log. */
 export interface Functions {
@@ -49,12 +35,15 @@ export function makeFunctions(
 ): Functions {
   refuseUnfit(scope, given);
   const props = { ...given, databaseUrl: onlyDatabaseUrl(scope, given.databaseUrl) };
-  const environment = { ...databaseUrlEnvironment(scope, props.databaseUrl), ...ledgerOf(props) };
+  const environment = {
+    ...databaseUrlEnvironment(scope, props.databaseUrl),
+    ...ledgerEnvironment(props),
+  };
   const logGroup = logGroupOf(scope, props);
   const role = makeRole(scope, props, logGroup);
   const neon = props.rehearsal === undefined ? {} : rehearsalEnvironment(scope, props.rehearsal);
   const shared = {
-    ...settingsOf(scope, props, compiled),
+    ...functionSettings(scope, props, compiled),
     ...{ environment: { ...environment, ...neon }, logGroup, role },
   };
   const main = new LambdaFunction(scope, "Function", {
@@ -69,11 +58,7 @@ export function makeFunctions(
   if (props.asyncRuns === true) {
     allowThemselves(scope, role, stream === undefined ? [main] : [main, stream]);
   }
-  if (shared.runtime.name !== Runtime.NODEJS_24_X.name) {
-    acknowledge(scope, "AwsSolutions-L1", "AWS supports nodejs22.x until April 2027.");
-  }
   refuseOpenUrls(scope);
-  warnOfIsolation(scope, props);
   return { main, stream, role, logGroup, environment };
 }
 
@@ -88,109 +73,6 @@ function makeStream(
     description: "Applies the same migrations, and tells how far it is while it runs.",
     ...(shared.vpc === undefined ? {} : { securityGroups: main.connections.securityGroups }),
   });
-}
-
-function settingsOf(scope: Construct, props: NeonMigrationsProps, compiled: Compiled) {
-  return {
-    runtime: runtimeOf(scope, props),
-    architecture: props.architecture ?? Architecture.ARM_64,
-    code: Code.fromAsset(compiled.asset),
-    memorySize: memoryOf(scope, props, compiled),
-    timeout: timeoutOf(scope, props),
-    retryAttempts: props.retryAttempts ?? RETRY_ATTEMPTS,
-    ...definedOf({
-      maxEventAge: eventAge(scope, props),
-      tracing: props.tracing,
-      vpc: props.vpc,
-      vpcSubnets: props.vpcSubnets,
-      securityGroups: props.securityGroups?.slice(),
-    }),
-  };
-}
-
-function logGroupOf(scope: Construct, props: NeonMigrationsProps): ILogGroup {
-  const { logGroup, logRetention, logRemovalPolicy } = props;
-  if (logGroup === undefined) {
-    return new LogGroup(scope, "Log", {
-      retention: logRetention ?? RetentionDays.SIX_MONTHS,
-      ...definedOf({ removalPolicy: logRemovalPolicy }),
-    });
-  }
-  if (logRetention !== undefined || logRemovalPolicy !== undefined) {
-    throw new Error(
-      `${scope.node.path}: logRetention and logRemovalPolicy belong to the log group that you name. Set them there.`,
-    );
-  }
-  return logGroup;
-}
-
-function ledgerOf({ ledger }: NeonMigrationsProps): Readonly<Record<string, string>> {
-  const history = ledger?.history;
-  return definedOf({
-    ...{ LEDGER_SCHEMA: ledger?.schema, LEDGER_TABLE: ledger?.table },
-    LEDGER_HISTORY: history === undefined ? undefined : history ? "on" : "off",
-  });
-}
-
-function runtimeOf(scope: Construct, { runtime }: NeonMigrationsProps): Runtime {
-  if (runtime === undefined) return Runtime.NODEJS_24_X;
-  if (RUNTIMES.some(({ name }) => name === runtime.name)) return runtime;
-  const names = RUNTIMES.map(({ name }) => name).join(" and ");
-  throw new Error(`${scope.node.path}: the handler runs on ${names}, not on ${runtime.name}.`);
-}
-
-/** Returns Lambda's limit for the function's time-out, in seconds. */
-function longestTimeoutOf({ capacityProvider }: NeonMigrationsProps): number {
-  return capacityProvider === undefined ? MAX_TIMEOUT_SECONDS : MAX_INSTANCES_TIMEOUT_SECONDS;
-}
-
-function memoryOf(
-  scope: Construct,
-  { capacityProvider, ...props }: NeonMigrationsProps,
-  { summary }: Compiled,
-) {
-  const { memorySize = capacityProvider === undefined ? 512 : LEAST_MEMORY_MB } = props;
-  if (Token.isUnresolved(memorySize) || memorySize >= summary.memoryMb) return memorySize;
-  throw new Error(
-    `${scope.node.path}: memorySize is ${memorySize} MB, and the function needs ${summary.memoryMb} MB for its bundle. Raise memorySize, or load data outside of the migrations.`,
-  );
-}
-
-/**
- * Returns the longest time that the function may run.
- * @throws Error for more than Lambda allows
- */
-function timeoutOf(scope: Construct, props: NeonMigrationsProps): Duration {
-  const { timeout = Duration.seconds(MAX_TIMEOUT_SECONDS) } = props;
-  const longest = longestTimeoutOf(props);
-  if (timeout.isUnresolved() || timeout.toSeconds() <= longest) return timeout;
-  const more = `, or ${MAX_INSTANCES_TIMEOUT_SECONDS} s with a capacityProvider`;
-  throw new Error(
-    `${scope.node.path}: timeout is ${timeout.toSeconds()} s, and a Lambda function may run ${longest} s at most${props.capacityProvider === undefined ? more : ""}.`,
-  );
-}
-
-/** Returns the longest time that the function may run, in seconds; where only the deployment knows it, Lambda's limit. */
-export function longestSecondsOf(scope: Construct, props: NeonMigrationsProps): number {
-  const timeout = timeoutOf(scope, props);
-  return timeout.isUnresolved() ? longestTimeoutOf(props) : timeout.toSeconds();
-}
-
-/** An event that nobody waits for any more must not come back. A queued run may wait for as long as Lambda keeps it. */
-function eventAge(scope: Construct, props: NeonMigrationsProps): Duration | undefined {
-  if (props.asyncRuns === true) return undefined;
-  return Duration.seconds(eventAgeOf(longestSecondsOf(scope, props), props.retryAttempts));
-}
-
-/** Warns of subnets without a way out: a stack whose function cannot answer waits for its whole time, perhaps twice. */
-function warnOfIsolation(scope: Construct, { vpc, vpcSubnets }: NeonMigrationsProps): void {
-  if (vpc === undefined) return;
-  const { subnets } = vpc.selectSubnets(vpcSubnets);
-  if (subnets.length === 0 || !subnets.every((each) => vpc.isolatedSubnets.includes(each))) return;
-  Annotations.of(scope).addWarningV2(
-    "neon-lambda-migrator:ISOLATED_SUBNETS",
-    "The function's subnets have no way to the internet. It needs one to Neon, to the service that has the connection string, and to S3, where CloudFormation waits for its answer. Name subnets behind a NAT gateway, or acknowledge this when the VPC has endpoints for all three.",
-  );
 }
 
 /** Refuses unsigned URLs, also one that the app adds to a function later: the function may alter every table. */
@@ -219,12 +101,4 @@ function isOpenUrl(construct: IConstruct): boolean {
 function isOfFunctionIn(scope: Construct, url: IConstruct): boolean {
   const arn = Tokenization.reverse(Reflect.get(url, "targetFunctionArn"));
   return Reference.isReference(arn) && arn.target.node.scopes.includes(scope);
-}
-
-/** Leaves out undefined fields: in some places CDK takes `undefined` for a value. */
-function definedOf<Fields extends object>(
-  fields: Fields,
-): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> };
-function definedOf(fields: object): object {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

@@ -4,11 +4,11 @@ import type { ProjectSummary } from "../lib/project/names.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 
 /** Adds the ledger that the drizzle.config file names to the props that name none, and says so at synth. */
-export function withLedger(
+export function withLedger<Props extends Pick<NeonMigrationsProps, "ledger">>(
   scope: Construct,
-  props: NeonMigrationsProps,
+  props: Props,
   project: ProjectSummary | null,
-): NeonMigrationsProps {
+): Props {
   const named = Object.entries(project?.ledger ?? {}).filter(([, name]) => name !== null);
   const added = named.filter(([key]) => Reflect.get(props.ledger ?? {}, key) === undefined);
   if (project === null || added.length === 0) return props;

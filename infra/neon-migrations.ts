@@ -20,7 +20,8 @@ import { makeAlarm } from "./alarm.ts";
 import { annotateFindings } from "./annotate.ts";
 import { compileFolder } from "./compile.ts";
 import { makeRun } from "./custom-resource.ts";
-import { type Functions, longestSecondsOf, makeFunctions } from "./functions.ts";
+import { longestSecondsOf } from "./function-settings.ts";
+import { type Functions, makeFunctions } from "./functions.ts";
 import { withLedger } from "./ledger.ts";
 import type { NeonMigrationsProps } from "./props.ts";
 import { grantEverywhere } from "./role.ts";
@@ -31,6 +32,14 @@ export type {
   PlainTextDatabaseUrl,
   SecretDatabaseUrl,
 } from "./database-url.ts";
+export {
+  type FleetInput,
+  type FleetTarget,
+  type FleetTargets,
+  type FleetWave,
+  NeonFleet,
+  type NeonFleetProps,
+} from "./neon-fleet.ts";
 export type {
   CheckOptions,
   NeonApiKey,

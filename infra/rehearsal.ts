@@ -6,6 +6,8 @@ import { grantReading, parameterIdOf, secretIdOf } from "./database-url.ts";
 import type { NeonApiKey, RehearsalOptions } from "./props.ts";
 
 const PLACES = ["secret", "parameter"];
+/** The prop that has the key, for messages. */
+const REHEARSALS = "rehearsal.apiKey";
 
 /**
  * Returns the environment variables by which the function makes a branch of production: for every caller, whether a
@@ -16,7 +18,7 @@ export function rehearsalEnvironment(
   scope: Construct,
   { apiKey, projectId }: RehearsalOptions,
 ): Readonly<Record<string, string>> {
-  const key = keyEnvironment(scope, onlyKey(scope, apiKey));
+  const key = keyEnvironment(scope, apiKey);
   // An app in JavaScript may set it to null.
   if (projectId === undefined || projectId === null) return key;
   if (!Token.isUnresolved(projectId) && !isProjectId(projectId)) {
@@ -27,15 +29,29 @@ export function rehearsalEnvironment(
   return { ...key, NEON_PROJECT_ID: projectId };
 }
 
-function keyEnvironment(scope: Construct, key: NeonApiKey): Readonly<Record<string, string>> {
+/**
+ * Returns the environment variables that lead the function to its key of Neon's API.
+ * @throws Error for a key that is not exactly one reference
+ */
+export function keyEnvironment(
+  scope: Construct,
+  given: NeonApiKey,
+  prop: string = REHEARSALS,
+): Readonly<Record<string, string>> {
+  const key = onlyKey(scope, given, prop);
   if ("parameter" in key) return { NEON_API_KEY_PARAMETER: parameterIdOf(key.parameter) };
   const field = key.field === undefined ? "" : `#${key.field}`;
   return { NEON_API_KEY_SECRET: `${secretIdOf(scope, key.secret)}${field}` };
 }
 
 /** Lets the function read the API key, and nothing else. */
-export function grantApiKey(scope: Construct, { apiKey }: RehearsalOptions, role: IRole): void {
-  grantReading(scope, onlyKey(scope, apiKey), role);
+export function grantApiKey(
+  scope: Construct,
+  apiKey: NeonApiKey,
+  role: IRole,
+  prop: string = REHEARSALS,
+): void {
+  grantReading(scope, onlyKey(scope, apiKey, prop), role);
 }
 
 /** Returns the fields of the request by which a deployment rehearses. */
@@ -48,12 +64,12 @@ export function rehearsalRequest({ mode, limits = {} }: RehearsalOptions): objec
 }
 
 /** Returns the one place that is given. An app in JavaScript may name a key itself, or set a field to undefined. */
-function onlyKey(scope: Construct, key: NeonApiKey): NeonApiKey {
+function onlyKey(scope: Construct, key: NeonApiKey, prop: string): NeonApiKey {
   const fields = Object.entries(Object(key)).filter(([, value]) => (value ?? null) !== null);
   const given = fields.map(([name]) => name).filter((name) => PLACES.includes(name));
   // The type allows exactly the fields that are left.
   if (given.length === 1) return Object.fromEntries(fields) as unknown as NeonApiKey;
   throw new Error(
-    `${scope.node.path}: rehearsal.apiKey needs exactly one of secret and parameter, and has ${given.join(" and ") || "neither"}.`,
+    `${scope.node.path}: ${prop} needs exactly one of secret and parameter, and has ${given.join(" and ") || "neither"}.`,
   );
 }

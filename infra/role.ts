@@ -19,17 +19,31 @@ const NETWORK_INTERFACES = [
 
 /** Makes the function's role. It may write its log, read its connection string, and do what the props ask for. */
 export function makeRole(scope: Construct, props: NeonMigrationsProps, logGroup: ILogGroup): Role {
+  const role = functionRole(scope, logGroup);
+  grantDatabaseUrl(scope, props.databaseUrl, role);
+  if (props.rehearsal !== undefined) grantApiKey(scope, props.rehearsal.apiKey, role);
+  grantSurroundings(role, props);
+  return role;
+}
+
+/** Makes the role of a function. It may write its log. */
+export function functionRole(scope: Construct, logGroup: ILogGroup): Role {
   const role = new Role(scope, "Role", { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
   logGroup.grantWrite(role);
-  grantDatabaseUrl(scope, props.databaseUrl, role);
-  if (props.rehearsal !== undefined) grantApiKey(scope, props.rehearsal, role);
-  if (props.vpc !== undefined) {
+  return role;
+}
+
+/** Lets a function have its network interfaces and its traces, where it has any. */
+export function grantSurroundings(
+  role: IRole,
+  { vpc, tracing }: Pick<NeonMigrationsProps, "vpc" | "tracing">,
+): void {
+  if (vpc !== undefined) {
     grantEverywhere(role, NETWORK_INTERFACES, "Network interfaces have no ARN before they exist.");
   }
-  if (props.tracing !== undefined && props.tracing !== Tracing.DISABLED) {
+  if (tracing !== undefined && tracing !== Tracing.DISABLED) {
     acknowledgeEverywhere(role, "X-Ray's actions know no resources.");
   }
-  return role;
 }
 
 /**

@@ -106,7 +106,7 @@ export function lookWith(functionName: string): string {
 }
 
 /** Whether there never was a connection. A time-out without a code is that of connecting: no other limit is set. */
-function neverSent(thrown: unknown): boolean {
+export function neverSent(thrown: unknown): boolean {
   const { name, code, syscall, errors } = Object(thrown);
   if (Array.isArray(errors) && errors.length > 0) return errors.every(neverSent);
   return (
@@ -114,6 +114,7 @@ function neverSent(thrown: unknown): boolean {
   );
 }
 
-function statusOf(thrown: unknown): number {
+/** The HTTP status of an answer with an error; 0 where there was no answer. */
+export function statusOf(thrown: unknown): number {
   return Number(Object(thrown).$metadata?.httpStatusCode ?? 0);
 }

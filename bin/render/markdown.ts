@@ -21,7 +21,8 @@ const SHORT_REPORT_BYTES = 100_000;
 /** Rows of each list. Nobody reads more of them in a summary. */
 const MAX_ROWS = 100;
 
-const SIGNS = { good: "✅", open: "⏳", bad: "❌" } as const;
+/** The sign before an outcome. */
+export const SIGNS = { good: "✅", open: "⏳", bad: "❌" } as const;
 
 /**
  * Writes a report in Markdown, for the summary of a step on GitHub: the outcome, the failed statement with the way out, the
@@ -213,16 +214,18 @@ function listed(lines: readonly string[]): readonly string[] {
   ];
 }
 
-function row(...cells: readonly (string | number)[]): string {
+/** Writes a row of a table; its cells are Markdown already. */
+export function row(...cells: readonly (string | number)[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-function code(text: string): string {
+/** Writes a text from outside as code. */
+export function code(text: string): string {
   return `<code>${escaped(text)}</code>`;
 }
 
 /** Writes every sign that Markdown, HTML or GitHub could read as markup as its number. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return printable(text)
     .replace(
       /[^\p{L}\p{N}\p{M}\p{S}\s,.;?%=/()–—…’“”]|[<>`|~^$+]/gu,

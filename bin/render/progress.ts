@@ -1,9 +1,9 @@
 import type { Log } from "../../lib/log.ts";
 import type { SessionFacts } from "../../lib/postgres/activity.ts";
-import { errorColors, widthOf } from "../print.ts";
+import { errorColors } from "../print.ts";
+import { openSink, type Told } from "./live.ts";
 import { lineTexts } from "./printable.ts";
 import { type RunPlace, RunView } from "./run-view.ts";
-import { wrapped } from "./wrap.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -36,11 +36,6 @@ const FACTS: readonly string[] = ["planned", "migration.applied", "waiting", "co
 /** Events that only a picture of the moment shows: a log would be longer by them, and say no more. */
 const FLEETING: readonly string[] = ["connected"];
 
-/** Some build servers end a job that is silent for a few minutes, and people sooner. */
-export const SIGN_OF_LIFE_MS = 30_000;
-/** A picture that counts seconds is late by no more than this. */
-const FRAME_MS = 250;
-
 /** The display of a command while it works, on standard error. */
 export interface Shown {
   /** Hears what the work tells. */
@@ -52,19 +47,6 @@ export interface Shown {
   /** Shows a line that is no event of ours. */
   say(line: string): void;
   /** Ends the display. @returns how much of what the report says stays on standard error */
-  end(): Told;
-}
-
-/** Nothing; the names of database and ledger; or these and a line for each migration that is applied. */
-export type Told = "nothing" | "heading" | "list";
-
-/** The places to which lines go. */
-interface Sink {
-  /** Takes the lines of an event, one after the other. A picture of the moment has them already. */
-  write(lines: readonly string[]): void;
-  /** Takes a line that no picture has. It stays. */
-  say(line: string): void;
-  /** @returns how much of what was written stays, where there was a plan */
   end(): Told;
 }
 
@@ -85,9 +67,7 @@ export const NOTHING_SHOWN: Shown = {
 export async function startProgress(doing: string): Promise<Shown> {
   const colors = errorColors();
   const view = new RunView(doing, colors);
-  const sink = isLive(process.stderr, process.env)
-    ? await screen(view)
-    : lines(view, (line) => console.error(colors.dim(wrapped(line, widthOf(process.stderr)))));
+  const sink = await openSink(view);
   return {
     log: (event, fields = {}) => sink.write(hear(view, event, fields)),
     reached: (place) => sink.write(view.reached(place)),
@@ -96,57 +76,6 @@ export async function startProgress(doing: string): Promise<Shown> {
     end: () => {
       const told = sink.end();
       return view.isHeaded ? told : "nothing";
-    },
-  };
-}
-
-/** Whether somebody looks, at a device that can rewrite a line. The logs of build servers keep every line. */
-function isLive({ isTTY }: Pick<NodeJS.WriteStream, "isTTY">, env: NodeJS.ProcessEnv): boolean {
-  return isTTY === true && env.TERM !== "dumb" && (env.CI ?? "") === "";
-}
-
-async function screen(view: RunView): Promise<Sink> {
-  // A terminal alone needs it.
-  const { createLogUpdate } = await import("log-update");
-  const update = createLogUpdate(process.stderr, { showCursor: true });
-  const draw = () => update(view.frame(columnsOf(process.stderr)).join("\n"));
-  const drawing = setInterval(draw, FRAME_MS).unref();
-  draw();
-  return {
-    write: draw,
-    say: (line) => {
-      update.persist(errorColors().dim(wrapped(line, columnsOf(process.stderr))));
-      draw();
-    },
-    end: () => {
-      clearInterval(drawing);
-      // The report goes to standard output. Where that is a file, the terminal keeps the last picture.
-      const stays = process.stdout.isTTY !== true;
-      if (stays) update.done();
-      else update.clear();
-      // It does not show all that are through.
-      return stays ? "heading" : "nothing";
-    },
-  };
-}
-
-function columnsOf({ columns = 80 }: { readonly columns?: number }): number {
-  return columns;
-}
-
-/** Makes the display of a log. */
-export function lines(view: RunView, write: (line: string) => void): Sink {
-  const alive = setInterval(() => write(view.signOfLife()), SIGN_OF_LIFE_MS).unref();
-  const writeAll = (texts: readonly string[]) => {
-    if (texts.length > 0) alive.refresh();
-    for (const text of texts) write(text);
-  };
-  return {
-    write: writeAll,
-    say: (line) => writeAll([line]),
-    end: () => {
-      clearInterval(alive);
-      return "list";
     },
   };
 }

@@ -13,7 +13,8 @@ import { exitCodeFor } from "../exit-code.ts";
 import { keepPages, type PageOptions, provePages } from "../page.ts";
 import { isOneLog, printAnswer } from "../print.ts";
 import { type Project, readProject } from "../project.ts";
-import { NOTHING_SHOWN, type Shown, startProgress, type Told } from "../render/progress.ts";
+import type { Told } from "../render/live.ts";
+import { NOTHING_SHOWN, type Shown, startProgress } from "../render/progress.ts";
 import { renderReport } from "../render/report.ts";
 
 /** The options of `up`, `plan`, `status` and `rehearse`. `parseRequest` reads the fields of the request. */

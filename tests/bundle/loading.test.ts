@@ -1,4 +1,12 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
@@ -49,6 +57,30 @@ describe("what every start of the function loads", () => {
     expect(drizzle).not.toEqual([]);
     expect(payload).toMatchObject({ errorType: "INTERNAL" });
     expect(await database.sql("select 1 from pg_namespace where nspname = 'drizzle'")).toEqual([]);
+  });
+
+  test("leaves out fleets: a function for one database runs without their files and settings", async () => {
+    const lacking = join(scratch, "without-fleets");
+    cpSync(inject("assetFolder"), lacking, { recursive: true });
+    const isFleets = (name: string) =>
+      /FLEET_BUCKET is not set/.test(readFileSync(join(lacking, name), "utf8")) ||
+      name.startsWith("aws-sdk-client-s3");
+    const fleets = readdirSync(lacking).filter((name) => name.endsWith(".mjs") && isFleets(name));
+    for (const name of fleets) rmSync(join(lacking, name));
+
+    const lambda = startLambda({ handlerDirectory: lacking, environment });
+    onTestFinished(() => lambda.stop());
+    const [plain, aimed] = [
+      await lambda.invoke({ action: "status" }),
+      await lambda.invoke({ target: {} }),
+    ];
+
+    expect(fleets).toHaveLength(2);
+    expect(expectReport(plain.payload)).toMatchObject({
+      target: null,
+      database: { name: database.name },
+    });
+    expect(aimed.payload).toMatchObject({ errorType: "INTERNAL" });
   });
 });
 

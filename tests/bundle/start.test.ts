@@ -73,7 +73,7 @@ const updated = (data: object) => ({
 describe("GIVEN the story that npm start tells", () => {
   test("WHEN it has ended THEN all came out as it is told, and nothing is left of it", () => {
     expect(exitCode).toBe(0);
-    expect(chapters).toHaveLength(9);
+    expect(chapters).toHaveLength(11);
     // The loader keeps what it has compiled, and whoever runs as root a copy of PostgreSQL's programs.
     const kept = /^tsx-|programs|binaries/;
     expect(readdirSync(scratch).filter((name) => !kept.test(name))).toEqual([]);

@@ -30,6 +30,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/bundle",
     "lib/postgres",
   ],
+  "lib/fleet": [
+    "lib/rehearsal",
+    "lib/migrate",
+    "lib/report",
+    "lib/connection",
+    "lib/neon",
+    "lib/target",
+    "lib/bundle",
+  ],
   "lib/restore": [
     "lib/history",
     "lib/ledger",
@@ -72,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/bundle",
     "lib/postgres",
   ],
-  "lib/page": ["lib/report", "lib/bundle", "lib/postgres"],
+  "lib/page": ["lib/fleet", "lib/report", "lib/bundle", "lib/postgres"],
   "lib/migrate": [
     "lib/report",
     "lib/execute",
@@ -102,10 +111,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/target",
     "lib/postgres",
   ],
-  "lib/events": ["lib/events/http", "lib/queued-runs", "lib/migrate", "lib/report"],
+  "lib/events": ["lib/events/http", "lib/queued-runs", "lib/fleet", "lib/migrate", "lib/report"],
   "lib/events/http": ["lib/events", "lib/queued-runs", "lib/migrate", "lib/page", "lib/report"],
   "lib/handler": [
-    "lib/rehearsal",
+    "lib/fleet",
     "lib/events",
     "lib/events/http",
     "lib/migrate",

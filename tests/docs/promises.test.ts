@@ -14,6 +14,9 @@ const IN_DOUBT = "tests/integration/execute/in-doubt.test.ts";
 const DEPLOYMENT = "tests/bundle/deployment.test.ts";
 const RUNS = "tests/bundle/runs.test.ts";
 const INVOKE = "tests/integration/bin/invoke.test.ts";
+const FLEET = "tests/bundle/fleet.test.ts";
+const FLEET_COMMAND = "tests/bundle/fleet-command.test.ts";
+const FLEET_INPUT = "tests/unit/bin/fleet/input.test.ts";
 const SMOKE = "tests/integration/bin/smoke.test.ts";
 
 /**
@@ -28,6 +31,12 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   "bin/endings.ts": [
     ["what was not committed is rolled back.", "tests/integration/bin/cli.test.ts"],
   ],
+  "bin/fleet/command.ts": [
+    ["Nothing was started.", FLEET_COMMAND, "under way since"],
+    ["Nothing was started.", FLEET_INPUT],
+  ],
+  "bin/fleet/errors.ts": [["Nothing was started.", FLEET_COMMAND, "a name that was there"]],
+  "bin/fleet/input.ts": [["Nothing was started.", FLEET_INPUT]],
   "bin/init/render.ts": [
     ["Nothing was written. Repeat", "tests/integration/bin/init.test.ts"],
     ["Nothing was written:", "tests/integration/bin/init.test.ts"],
@@ -81,7 +90,9 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["Nothing was run.", "tests/bundle/lifecycle.test.ts"],
     ["Nothing was run, because", "tests/unit/events/stale.test.ts"],
   ],
-  "lib/events/unsupported.ts": [["nothing was run.", RUN, "does not serve; nothing was run."]],
+  "lib/events/unsupported-answer.ts": [
+    ["nothing was run.", RUN, "does not serve; nothing was run."],
+  ],
   "lib/execute/contention.ts": [
     ["it is not done.", BACK],
     ["it is rolled back.", BACK],
@@ -97,6 +108,8 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
     ["is done and stays done;", BLAME, "1 of 2 is done and stays done;"],
     ["are done and stay done;", RUN],
   ],
+  "lib/events/http/serve-run.ts": [["Nothing was run;", FLEET]],
+  "lib/fleet/aim.ts": [["Nothing was run.", FLEET]],
   "lib/handler/handler.ts": [
     ["what was not committed is rolled back.", "tests/integration/handler/late-answers.test.ts"],
   ],
@@ -144,6 +157,7 @@ const PROMISES: Readonly<Record<string, readonly Promised[]>> = {
   "lib/rehearsal/carry-out.ts": [
     ["Nothing was run;", "tests/integration/rehearsal/carry-out.test.ts", "Nothing was run;"],
   ],
+  "lib/target/allowed.ts": [["Nothing was run.", FLEET]],
   "lib/unknown-fields.ts": [["nothing was run.", RUN, "no field of a request; nothing was run."]],
 };
 

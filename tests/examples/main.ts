@@ -11,7 +11,7 @@ import { packageService } from "./serverless.ts";
 import { declaredAndInvoked } from "./sst.ts";
 import { type Stage, startStage } from "./stage.ts";
 import { deployed, readTemplate, type Template } from "./template.ts";
-import { terraformChecks } from "./terraform.ts";
+import { terraformChecks, validated } from "./terraform.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../infra/examples/", import.meta.url));
 
@@ -45,7 +45,15 @@ function checksOf(stage: Stage): Readonly<Record<string, readonly Check[]>> {
     ],
     serverless: serverlessChecks(file("serverless/serverless.yml"), stage),
     codepipeline: [linted(codepipeline), jobAnswered(readTemplate(codepipeline), stage)],
+    "sam, fleet": [
+      linted(file("sam/fleet.yaml")),
+      {
+        by: "AWS' SAM translator, cfn-lint",
+        run: async () => lint(await translated(readTemplate(file("sam/fleet.yaml")), stage)),
+      },
+    ],
     terraform: terraformChecks(file("terraform/main.tf"), stage),
+    "terraform, fleet": [validated(file("terraform-fleet/main.tf"), stage)],
     "github-actions": [
       workflowValid(workflow),
       workflowValid(file("github-actions/rehearse.yml")),

@@ -22,7 +22,9 @@ class NoPolicies:
     def load(self): return {}
 fragment = json.load(open(sys.argv[1]))
 fragment["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/asset.zip"
-json.dump(transform(fragment, {"DatabaseUrlSecret": "", "MigrationsHash": ""}, NoPolicies()), open(sys.argv[1], "w"))
+machine = fragment["Resources"].get("Machine")
+if machine: machine["Properties"]["DefinitionUri"] = "s3://bucket/fleet.asl.json"
+json.dump(transform(fragment, {"DatabaseUrlSecret": "", "MigrationsHash": "", "TenantParameters": "/tenants/"}, NoPolicies()), open(sys.argv[1], "w"))
 `;
 
 /**

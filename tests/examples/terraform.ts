@@ -9,6 +9,27 @@ const PLUGINS = process.env.TF_PLUGINS ?? "/opt/tf-plugins";
 
 const QUIET = { CHECKPOINT_DISABLE: "1", TF_IN_AUTOMATION: "1", NO_COLOR: "1" };
 
+/** Validates a module of which no stand-in makes the resources. */
+export function validated(file: string, stage: Stage): Check {
+  const cwd = join(stage.scratch, "terraform-alone");
+  const terraform = (...args: string[]) => runTool("terraform", args, { cwd, env: QUIET });
+  return { by: "terraform validate", run: () => validate(file, cwd, terraform) };
+}
+
+async function validate(
+  file: string,
+  cwd: string,
+  terraform: (...args: string[]) => Promise<string>,
+): Promise<void> {
+  mkdirSync(cwd, { recursive: true });
+  writeFileSync(join(cwd, "main.tf"), forInstalled(readFileSync(file, "utf8")));
+  await terraform("version");
+  if (!existsSync(PLUGINS)) throw new ToolMissing("the AWS provider of Terraform");
+  await terraform("init", "-input=false", `-plugin-dir=${PLUGINS}`);
+  await terraform("fmt", "-check");
+  await terraform("validate");
+}
+
 /**
  * Validates the module and runs it: role, log and function are given, since no stand-in makes them; the
  * invocation is the provider's own call of Lambda's API. */
@@ -18,15 +39,7 @@ export function terraformChecks(file: string, stage: Stage): readonly Check[] {
   return [
     {
       by: "terraform validate",
-      run: async () => {
-        mkdirSync(cwd, { recursive: true });
-        writeFileSync(join(cwd, "main.tf"), forInstalled(readFileSync(file, "utf8")));
-        await terraform("version");
-        if (!existsSync(PLUGINS)) throw new ToolMissing("the AWS provider of Terraform");
-        await terraform("init", "-input=false", `-plugin-dir=${PLUGINS}`);
-        await terraform("fmt", "-check");
-        await terraform("validate");
-      },
+      run: () => validate(file, cwd, terraform),
     },
     {
       by: "terraform test, its invocation on the stand-in",

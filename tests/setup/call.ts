@@ -11,6 +11,8 @@ export function makeCall(context: InvocationContext, answerBy: number = Date.now
     bundle: () => Promise.reject(new Error("This call has no bundle.")),
     bundleHashes: () => Promise.resolve({ whole: "nobody's", heads: [] }),
     target: () => Promise.reject(new Error("This call has no database.")),
+    hide: () => undefined,
+    resolve: () => Promise.reject(new Error("This call has no database.")),
     failed: (reason) => failedReport(context.awsRequestId, reason),
   };
 }

@@ -3,6 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect } from "vitest";
 import type { HistoryAnswer } from "../../bin/history/render.ts";
 import type { Amendment } from "../../lib/amend/amend.ts";
+import type { FleetReport } from "../../lib/fleet/fleet-report.ts";
 import type { RunRecord } from "../../lib/queued-runs/record.ts";
 import type { Report } from "../../lib/report/report.ts";
 
@@ -30,3 +31,6 @@ export const expectRun: (value: unknown) => RunRecord = published<RunRecord>("ru
 
 /** The same for the answer of `history`. */
 export const expectHistory: (value: unknown) => HistoryAnswer = published<HistoryAnswer>("history");
+/** The same for the report of a fleet. */
+export const expectFleetReport: (value: unknown) => FleetReport =
+  published<FleetReport>("fleet-report");

@@ -46,8 +46,10 @@ describe("parseRequest, for any value,", () => {
         fc.string({ maxLength: 60 }),
       )
       .map(([before, password, after]) => `${before}postgres://app:${password}@host/db${after}`);
+    // These two are read where they are used; `allowed.test.ts` has the same for them.
+    const keys = Object.keys(REQUEST).filter((key) => !["target", "expect"].includes(key));
     fc.assert(
-      fc.property(fc.constantFrom(...Object.keys(REQUEST)), url, (key, value) => {
+      fc.property(fc.constantFrom(...keys), url, (key, value) => {
         const { error } = outcomeOf(() => parseRequest({ [key]: value }));
 
         expect(error?.message).not.toContain("mArKer");

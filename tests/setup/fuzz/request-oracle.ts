@@ -14,6 +14,8 @@ export const REQUEST: Request = {
   onFailure: "return",
   rehearsal: "first",
   rehearsalLimits: { blockedMs: 2_000, totalMs: null },
+  target: { id: "acme", parameter: "/tenants/acme/url" },
+  expect: { hash: "5f2b" },
 };
 
 const DEFAULTS: Readonly<Record<keyof Request, unknown>> = {
@@ -29,6 +31,8 @@ const DEFAULTS: Readonly<Record<keyof Request, unknown>> = {
   onFailure: "throw",
   rehearsal: "off",
   rehearsalLimits: { blockedMs: null, totalMs: null },
+  target: null,
+  expect: null,
 };
 
 const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
@@ -78,6 +82,8 @@ function nameOf(key: string): string | undefined {
 }
 
 function readField(key: string, given: unknown): unknown {
+  // What these two hold is read where it is used.
+  if (key === "target" || key === "expect") return given;
   if (key === "rehearsalLimits") return readLimits(given);
   const least = LEAST[key];
   if (least === undefined) return ALLOWED[key]?.find((each) => each === given);

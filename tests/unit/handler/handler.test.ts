@@ -284,6 +284,7 @@ describe("parseRequest", () => {
     });
 
     expect(request).toEqual({
+      ...{ target: null, expect: null },
       action: "up",
       transaction: "auto",
       outOfOrder: "apply",

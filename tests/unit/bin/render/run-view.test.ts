@@ -1,7 +1,8 @@
 import pc from "picocolors";
 import stringWidth from "string-width";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { hear, lines, SIGN_OF_LIFE_MS } from "../../../../bin/render/progress.ts";
+import { lines, SIGN_OF_LIFE_MS } from "../../../../bin/render/live.ts";
+import { hear } from "../../../../bin/render/progress.ts";
 import { RunView } from "../../../../bin/render/run-view.ts";
 
 beforeEach(() => {

@@ -12,6 +12,8 @@ export interface FleetPlan {
   /** The fields of the request that every tenant gets. */
   readonly request: Readonly<Record<string, unknown>>;
   readonly failOn: "any" | "budget";
+  /** Whether a tenant that is gone counts as a failure. */
+  readonly gone: "error" | "skip";
   readonly counts: {
     readonly total: number;
     /** Known as up to date by the fleet's ledger, and left out. */

@@ -44,7 +44,7 @@ export async function prepare(
     ),
   );
   await writePrepared(store, {
-    ...{ plan, startedAt, latest: bundle.migrations.at(-1)?.tag ?? null, gone: request.gone },
+    ...{ plan, startedAt, latest: bundle.migrations.at(-1)?.tag ?? null },
     skipped: skipped.map(({ reference }) => reference.id),
     fingerprints: Object.fromEntries(
       due.map(({ reference, fingerprint }) => [reference.id, fingerprint]),
@@ -101,7 +101,7 @@ function planOf(
   const prefix = prefixOf(run);
   const plan = {
     ...{ run, bucket: store.bucket, prefix, expect: { hash: bundle.hash } },
-    ...{ request: request.request, failOn: request.failOn },
+    ...{ request: request.request, failOn: request.failOn, gone: request.gone },
     counts: { total, skipped: skipped.length, due: due.length },
     waves: waves.map(({ tenants: _, ...wave }, index) => ({
       ...{ index, ...wave, key: `${prefix}/wave-${index}.jsonl` },

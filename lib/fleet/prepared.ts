@@ -1,6 +1,5 @@
 import { parseJson } from "../json.ts";
 import type { FleetPlan } from "./fleet-plan.ts";
-import type { FleetRequest } from "./fleet-request.ts";
 import type { ObjectStore } from "./object-store.ts";
 
 /** What `prepare` writes down for the report beside the plan. */
@@ -10,7 +9,6 @@ export interface Prepared {
   readonly startedAt: string;
   /** Tag of the newest migration of the bundle; null for a bundle without any. */
   readonly latest: string | null;
-  readonly gone: FleetRequest["gone"];
   /** Those that were left out: their ids. They have the newest migration, as far as the ledger knows. */
   readonly skipped: readonly string[];
   /** The fingerprints of those that are due, by id. */

@@ -101,7 +101,7 @@ function statusOf(
   { prepared, results }: Known,
 ): FleetReport["status"] {
   const good = skipped + applied + upToDate;
-  const bad = failed + unknown + (prepared.gone === "error" || good === 0 ? gone : 0);
+  const bad = failed + unknown + (prepared.plan.gone === "error" || good === 0 ? gone : 0);
   if (results.some(({ state }) => state === "lost")) return "incomplete";
   if (pending > 0 || results.some(({ state }) => state === "doubtful")) return "stopped";
   if (bad > 0) return good === 0 ? "failed" : "partial";

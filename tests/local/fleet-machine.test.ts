@@ -183,6 +183,23 @@ describe("the machine of a fleet", () => {
     },
   );
 
+  test.each([
+    ["error", "FAILED", { error: "TARGET_GONE", cause: expect.stringContaining("TARGET_GONE") }],
+    ["skip", "SUCCEEDED", { output: { id: "left", status: "gone" } }],
+  ] as const)("with gone: %s a tenant that is gone ends as %s", async (gone, status, child) => {
+    const fleet = await startFleet({
+      gone,
+      waves: [{ ids: ["left"] }, { ids: ["stays"] }],
+      migrate: (id) => (id === "left" ? failed("TARGET_GONE") : applied(id)),
+    });
+
+    const execution = await fleet.run();
+
+    expect(execution.status).toBe(status);
+    expect(fleet.calls).toEqual(gone === "skip" ? ["left", "stays"] : ["left"]);
+    expect(execution.mapRuns[0]?.children[0]).toMatchObject(child);
+  });
+
   test("lets a tenant that is late come to its end in a later call", async () => {
     let calls = 0;
     const fleet = await startFleet({

@@ -28,6 +28,7 @@ export interface StubbedFleet extends Partial<StepFunctionsOptions> {
   /** The fields of every tenant's request. Default: none. */
   readonly request?: object;
   readonly failOn?: "any" | "budget";
+  readonly gone?: "error" | "skip";
   /** Answers for a tenant. Default: the report of a run that applied one migration. */
   readonly migrate?: (
     id: string,
@@ -51,6 +52,7 @@ export async function startFleet({
   waves,
   request = {},
   failOn = "any",
+  gone = "error",
   migrate = applied,
   report = () => returns({ status: "applied", counts: {}, next: "" }),
   ...options
@@ -69,7 +71,7 @@ export async function startFleet({
       };
     });
     const plan = { run, bucket: BUCKET, prefix: `runs/${run}`, expect: { hash: "abc" } };
-    return returns({ ...plan, request, failOn, counts: {}, waves: planned });
+    return returns({ ...plan, request, failOn, gone, counts: {}, waves: planned });
   };
   const machine = await startTestMachine({
     definition: FLEET,

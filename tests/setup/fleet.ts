@@ -103,11 +103,11 @@ export function preparedRun(
   const ids = waves.flat();
   const prefix = "runs/run-1";
   const prepared: Prepared = {
-    ...{ startedAt: "2026-11-29T00:00:00.000Z", latest: "0002_b", gone, skipped: [] },
+    ...{ startedAt: "2026-11-29T00:00:00.000Z", latest: "0002_b", skipped: [] },
     fingerprints: Object.fromEntries(ids.map((id) => [id, "f"])),
     plan: {
       ...{ run: "run-1", bucket: "fleet", prefix, expect: { hash: "a".repeat(64) } },
-      ...{ request: { action: "up" }, failOn: "any" },
+      ...{ request: { action: "up" }, failOn: "any", gone },
       counts: { total: ids.length, skipped: 0, due: ids.length },
       waves: waves.map((tenants, index) => ({
         ...{ index, name: `${index}`, key: `${prefix}/wave-${index}.jsonl`, count: tenants.length },

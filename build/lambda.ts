@@ -3,7 +3,7 @@
  * Lambda (here), and the construct as CommonJS (`infra-main.ts`). Nothing here is shipped, and nothing runs a migration.
  */
 
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,6 +53,10 @@ const ON_USE =
  */
 const START_BUILTINS: readonly string[] = ["node:crypto", "node:fs", "node:module"];
 
+/** Defines `require`, by which the packages load Node's modules. */
+const REQUIRE =
+  'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);';
+
 /** The settings of esbuild for a bundle that goes to Lambda. */
 export const LAMBDA_BUILD = {
   absWorkingDir: ROOT,
@@ -75,9 +79,7 @@ export const LAMBDA_BUILD = {
     "process.env.WS_NO_UTF_8_VALIDATE": '"1"',
     NEON_MIGRATE_VERSION: JSON.stringify(packageVersion()),
   },
-  banner: {
-    js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
-  },
+  banner: { js: REQUIRE },
 } as const satisfies BuildOptions;
 
 /**
@@ -105,12 +107,15 @@ export async function buildLambda(folder: string): Promise<LambdaArtefact> {
   const loaded = loadedAtStart(main.metafile);
   assertLean(loaded);
   const written = [...outputsOf(main.metafile), ...outputsOf(chunks.metafile)];
+  await Promise.all(written.map((name) => dropUnusedRequire(join(folder, name))));
+  const files = await Promise.all(written.map((name) => measure(folder, name)));
+  const atStart = loaded.map(([path]) => basename(path));
   return {
     folder,
-    files: await Promise.all(written.map((name) => measure(folder, name))),
+    files,
     start: {
-      files: loaded.map(([path]) => basename(path)),
-      bytes: loaded.reduce((sum, [, { bytes }]) => sum + bytes, 0),
+      files: atStart,
+      bytes: files.reduce((sum, { name, bytes }) => sum + (atStart.includes(name) ? bytes : 0), 0),
       contributors: contributorsOf(loaded),
     },
   };
@@ -142,6 +147,13 @@ function outputsOf({ outputs }: Metafile): readonly string[] {
   return names
     .filter((name) => name.endsWith(".mjs"))
     .sort((a, b) => Number(b === "index.mjs") - Number(a === "index.mjs") || a.localeCompare(b));
+}
+
+/** Of the files that a build makes few ask for a module of Node by `require`. */
+async function dropUnusedRequire(file: string): Promise<void> {
+  const text = await readFile(file, "utf8");
+  const rest = text.replace(REQUIRE, "").trimStart();
+  if (!/\brequire\b/.test(rest)) await writeFile(file, rest);
 }
 
 async function measure(folder: string, name: string): Promise<ArtefactFile> {

@@ -47,8 +47,7 @@ export async function buildPackage(dist: string): Promise<void> {
     external,
     plugins: [sharedClients(dist)],
     metafile: true,
-    minifySyntax: true,
-    minifyWhitespace: true,
+    minify: true,
     legalComments: "none",
     logLevel: "warning",
     define: {

@@ -90,12 +90,20 @@ export class NeonFleet extends Construct implements IGrantable {
 
   /** Lets a pipeline or a person start the fleet, bring a list along, and stop it. */
   grantStart(grantee: IGrantable): Grant {
-    this.machine.grantExecution(grantee, "states:StopExecution");
+    this.machine.grantExecution(
+      grantee,
+      ...["states:StopExecution", "states:DescribeExecution", "states:GetExecutionHistory"],
+    );
+    // Of two runs at once the second is refused, and the first is followed.
+    this.machine.grant(grantee, "states:ListExecutions");
     this.bucket.grantPut(grantee, `${LISTS}*`);
     return this.machine.grantStartExecution(grantee);
   }
 
-  /** Lets a pipeline or a person see how far the fleet is, and read its reports: what `fleet status` and `report` do. */
+  /**
+   * Lets a pipeline or a person see how far the fleet is, and read its reports: what `fleet status` and `report` do. The report
+   * of a run that was stopped is made by the function: that takes `fleet.version.grantInvoke(…)`, too, which is a right to migrate.
+   */
   grantRead(grantee: IGrantable): Grant {
     this.bucket.grantRead(grantee);
     return Grant.addToPrincipal({

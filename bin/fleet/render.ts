@@ -119,7 +119,7 @@ export function idsOf({ firstIds, count }: FailureGroup): string {
 }
 
 function factLines(
-  { slowest, durations, versions, files, fleet }: FleetReport,
+  { slowest, durations, versions, behind, files, fleet }: FleetReport,
   colors: Colors,
 ): readonly string[] {
   const slow = slowest.slice(0, 3).map(({ id, ms }) => `${id} ${duration(ms)}`);
@@ -134,6 +134,9 @@ function factLines(
           ),
         ]),
     colors.dim(versionsLine("Newest migration", versions)),
+    ...(behind.count === 0
+      ? []
+      : [`${counted(behind.count, "tenant")} behind: s3://${fleet}/${behind.file}`]),
     colors.dim(`All tenants: s3://${fleet}/${files.tenants}`),
   ];
 }

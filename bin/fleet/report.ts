@@ -22,12 +22,12 @@ export async function reportOf(
 ): Promise<FleetReport | null> {
   const asReport = (value: unknown) => withMachine(reportIn(value), cloud.machine);
   const returned = asReport(parseJson(output ?? ""));
-  if (returned !== null) return returned;
+  if (isFinal(returned)) return returned;
   const { plan, functionArn } = watcher;
-  if (plan === null) return null;
+  if (plan === null) return returned;
   const kept = await cloud.read(plan.bucket, `${plan.prefix}/report.json`);
   const found = asReport(parseJson(kept ?? ""));
-  if (found !== null || !making || functionArn === null) return found;
+  if (isFinal(found) || !making || functionArn === null) return found ?? returned;
   // Without a plan it is no step of the machine, and does not wait for results that will not come.
   const event = { "neon-migrate.fleet": { step: "report", run: name } };
   const { payload, error } = await callFunction({
@@ -42,6 +42,11 @@ export async function reportOf(
     "FLEET_UNAVAILABLE",
     `The run ${name} left no report, and the function made none${error === null ? "" : ` (${error.details.slice(0, 300)})`}. The results are in s3://${plan.bucket}/${plan.prefix}/.`,
   );
+}
+
+/** Whether a report says the same when it is made again: results may have come since, or a call that was cut off have ended. */
+function isFinal(report: FleetReport | null): boolean {
+  return report !== null && report.status !== "incomplete" && report.status !== "stopped";
 }
 
 /** Whether a value is the report of a fleet, as far as its kind tells. */

@@ -14,14 +14,14 @@ export function inFlags(text: string): string {
     .replace(/\b([Ss])end (?=--)/g, (_, letter: string) => (letter === "S" ? "Pass " : "pass "));
 }
 
-const KEYS = REQUEST_KEYS.join("|");
+/** A command has one database and one folder: what names others comes in an event alone. */
+const OF_EVENTS = ["target", "expect"];
+const FLAGS = REQUEST_KEYS.filter((key) => !OF_EVENTS.includes(key));
+const KEYS = FLAGS.join("|");
 const ASKED = new RegExp(`\\b[Tt]he request's (${KEYS})\\b`, "g");
 const CHOSEN = new RegExp(`"(${KEYS})": "([a-z]+)"`, "g");
 /** Words that are no English are fields without quotes, too. */
-const NAMED = new RegExp(
-  `\\b(?:${REQUEST_KEYS.filter((key) => /[A-Z]/.test(key)).join("|")})\\b`,
-  "g",
-);
+const NAMED = new RegExp(`\\b(?:${FLAGS.filter((key) => /[A-Z]/.test(key)).join("|")})\\b`, "g");
 
 function flagOf(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

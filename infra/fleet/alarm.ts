@@ -14,7 +14,7 @@ import type { FleetFunction } from "./function.ts";
 /** The event that the function writes to its log with each report of a fleet. */
 const REPORTED = "fleet.reported";
 /** The ends of a fleet that is not through, and whose execution may succeed all the same, with `failOn: "budget"`. */
-const NOT_THROUGH: readonly FleetReport["status"][] = ["partial", "incomplete"];
+const NOT_THROUGH: readonly FleetReport["status"][] = ["partial", "incomplete", "failed"];
 
 const PERIOD = Duration.minutes(5);
 

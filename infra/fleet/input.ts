@@ -26,7 +26,7 @@ export type FleetTargets =
       };
     };
 
-/** One wave: tenants by their ids, by a number, or by percent of those who are left. */
+/** One wave: tenants by their ids, by a number, or by percent of all that are due. */
 export type FleetWave = { readonly pauseSeconds?: number } & (
   | { readonly tenants: readonly string[] }
   | { readonly count: number }

@@ -1,5 +1,5 @@
 import { asRecord, isRecord } from "../json.ts";
-import { fitReport } from "../report/fit.ts";
+import { fitReport, MAX_REPORT_BYTES } from "../report/fit.ts";
 import { parseRequest, REQUEST_KEYS } from "../request.ts";
 import { refuseUnknown } from "../unknown-fields.ts";
 import type { Caller } from "./caller.ts";
@@ -31,6 +31,9 @@ const TOOL_KEYS = [
   "tracestate",
 ];
 
+/** The largest report of a tenant, in bytes: Step Functions takes 256 KiB as the result of a task. */
+const TENANTS_REPORT_BYTES = 200_000;
+
 /** A plain invocation: by a pipeline, by hand, or by a tool. An empty payload applies the pending migrations. */
 export function direct(event: unknown): Caller | null {
   if (!isOurs(event ?? {})) return null;
@@ -49,7 +52,7 @@ export function direct(event: unknown): Caller | null {
     async respond({ report }) {
       if (report === null) return null;
       if (report.status !== "failed" || asRecord(event).onFailure === "return") {
-        return fitReport(report);
+        return fitReport(report, report.target === null ? MAX_REPORT_BYTES : TENANTS_REPORT_BYTES);
       }
       throw (await import("./on-use.ts")).failure(report);
     },

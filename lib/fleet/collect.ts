@@ -32,6 +32,9 @@ export interface Wait {
   readonly everyMs: number;
 }
 
+/** The largest result file that is read: that of the largest fleet, with an error of each tenant. */
+const MAX_RESULT_BYTES = 256 * 1024 ** 2;
+
 /** Errors of a map that began no child. */
 const NOT_BEGUN = /^States\.(?:ItemReaderFailed|Runtime|DataLimitExceeded)/;
 
@@ -52,8 +55,8 @@ export async function collectResults(
     results.push(
       found === null ? lacking(wave, ids, missing) : { wave, ids, state: "ended", ...found },
     );
-    // No wave begins behind one that is not there, or that went over its budget.
-    goesOn &&= found !== null && failuresIn(found.ends) <= wave.toleratedCount;
+    // No wave begins behind one that is not there, that was stopped, or that went over its budget.
+    goesOn &&= found !== null && isThrough(ids, found.ends) && isWithin(wave, found.ends);
   }
   return results;
 }
@@ -62,6 +65,19 @@ export async function collectResults(
 function missingState({ broken, byMachine }: RunEnding): "lost" | "never" | "doubtful" {
   if (broken !== null && NOT_BEGUN.test(broken.error)) return "never";
   return byMachine ? "lost" : "doubtful";
+}
+
+/** Whether each tenant of a wave came to an end of its own. */
+function isThrough(ids: readonly string[], ends: WaveResults["ends"]): boolean {
+  return ids.every((id) => {
+    const line = ends.get(id)?.line;
+    const isAborted = line?.status === "unknown" && line.code === undefined;
+    return line !== undefined && line.status !== "pending" && !isAborted;
+  });
+}
+
+function isWithin({ toleratedCount }: PlannedWave, ends: WaveResults["ends"]): boolean {
+  return failuresIn(ends) <= toleratedCount;
 }
 
 /** How many of a wave's tenants count against its budget. */
@@ -104,7 +120,7 @@ async function readManifests(
     const manifest = parseJson((await store.read(key))?.text ?? "");
     if (manifest === undefined) return null;
     for (const file of filesIn(manifest)) {
-      const records = readRecords((await store.read(file))?.text ?? "?");
+      const records = readRecords((await store.read(file, MAX_RESULT_BYTES))?.text ?? "?");
       if (records === null) return null;
       ends.push(...records);
     }

@@ -16,7 +16,7 @@ import { fleetInvalid } from "./read-request.ts";
 import { reportRun } from "./report-run.ts";
 
 /** Names go into the keys of objects. Those of executions have no other characters that we take. */
-const RUN = /^[\w-]{1,80}$/;
+const RUN = /^(?!\.)[\w.-]{1,80}$/;
 
 /**
  * Does one step of a fleet's run.

@@ -10,8 +10,8 @@ export interface StoredText {
 /** The objects of one bucket. Every function throws a MigratorError `FLEET_UNAVAILABLE`. */
 export interface ObjectStore {
   readonly bucket: string;
-  /** Reads a text; null where there is no such object. */
-  read(key: string): Promise<StoredText | null>;
+  /** Reads a text; null where there is no such object. @param maxBytes its most. Default: that of a list */
+  read(key: string, maxBytes?: number): Promise<StoredText | null>;
   write(key: string, text: string): Promise<void>;
   /**
    * Writes a text over the version that was read, or over nothing.
@@ -24,7 +24,7 @@ export interface ObjectStore {
 
 /** Longest time of one attempt. A list of 10,000 targets has 1 to 2 MB. */
 const ATTEMPT_MS = 30_000;
-/** The largest object that is read: a function of 256 MB has room for it. */
+/** The largest list that is read: a function of 256 MB has room for it. */
 const MAX_BYTES = 32 * 1024 ** 2;
 /** Somebody else wrote at the same moment, or before. */
 const LOST = [409, 412];
@@ -36,11 +36,12 @@ export async function openStore(bucket: string, deadline: number): Promise<Objec
   const call = caller(bucket, deadline);
   return {
     bucket,
-    async read(key) {
+    async read(key, maxBytes = MAX_BYTES) {
       const found = await call(`s3:GetObject on ${key}`, [404], async (abortSignal) => {
         const command = new s3.GetObjectCommand({ Bucket: bucket, Key: key });
         const { Body, ETag, ContentLength } = await client.send(command, { abortSignal });
-        if ((ContentLength ?? 0) > MAX_BYTES) throw tooLarge(bucket, key, ContentLength ?? 0);
+        if ((ContentLength ?? 0) > maxBytes)
+          throw tooLarge(bucket, key, ContentLength ?? 0, maxBytes);
         return { text: (await Body?.transformToString()) ?? "", etag: ETag ?? "" };
       });
       return found ?? null;
@@ -122,9 +123,9 @@ function unavailable(bucket: string, right: string, thrown: unknown): MigratorEr
   );
 }
 
-function tooLarge(bucket: string, key: string, bytes: number): MigratorError {
+function tooLarge(bucket: string, key: string, bytes: number, most: number): MigratorError {
   return new MigratorError(
     "FLEET_INVALID",
-    `s3://${bucket}/${key} has ${bytes} bytes, and a list may have ${MAX_BYTES}. Cut the fleet into several.`,
+    `s3://${bucket}/${key} has ${bytes} bytes, and may have ${most}. Cut the fleet into several.`,
   );
 }

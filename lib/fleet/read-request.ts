@@ -12,6 +12,8 @@ const FIELDS = [
   ...["targets", "request", "waves", "maxConcurrency", "tolerated", "perHost", "skip", "sample"],
   ...["allowEmpty", "gone", "failOn", "rehearse"],
 ];
+/** What Step Functions' console adds to the input where another machine starts this one. */
+const ADDED = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
 const SOURCES = ["inline", "s3", "sql", "neon"] as const;
 /** The most waves: their plan has room for so many. */
 const MAX_WAVES = 12;
@@ -26,7 +28,7 @@ const MAX_PAUSE_S = 604_800;
  */
 export function readFleetRequest(value: unknown): FleetRequest {
   const fields = recordIn(value, "the input");
-  refuseOthers(fields, FIELDS, "the input");
+  refuseOthers(fields, [...FIELDS, ADDED], "the input");
   const tolerated = recordIn(fields.tolerated ?? {}, "tolerated");
   refuseOthers(tolerated, ["count", "percent"], "tolerated");
   return {

@@ -9,6 +9,8 @@ import { summarise } from "./summarise.ts";
 
 /** For how long the results of a wave are waited for. */
 const WAIT: Wait = { forMs: 60_000, everyMs: 2_000 };
+/** The time that is kept back for the report itself, in ms. */
+const FOR_WRITING_MS = 15_000;
 
 /**
  * Reports on a run: collects the results of its waves, writes the report and the lists of tenants into the bucket, and
@@ -18,14 +20,15 @@ const WAIT: Wait = { forMs: 60_000, everyMs: 2_000 };
 export async function reportRun(
   run: string,
   ending: RunEnding,
-  { store, log }: Pick<StepDependencies, "store" | "log">,
+  { store, log, deadline }: Pick<StepDependencies, "store" | "log" | "deadline">,
   wait: Wait = WAIT,
 ): Promise<FleetReport> {
   const prepared = await readPrepared(store, run);
   if (prepared === null) {
     throw fleetInvalid(`The run ${run} has no plan in the bucket. Its first step tells why.`);
   }
-  const results = await collectResults(prepared.plan, ending, store, wait);
+  const forMs = Math.max(Math.min(wait.forMs, deadline - Date.now() - FOR_WRITING_MS), 0);
+  const results = await collectResults(prepared.plan, ending, store, { ...wait, forMs });
   const endedAt = new Date().toISOString();
   const { report, tenants, behind } = summarise({ ...ending, prepared, results, endedAt });
   const fitted = fitFleetReport(report);

@@ -17,7 +17,7 @@ export interface ChildEnd {
 
 /** The errors behind which the call may have gone on, or ended somewhere in between. */
 const UNCERTAIN =
-  /^(?:States\.(?:Timeout|HeartbeatTimeout|TaskFailed)|Lambda\.(?!TooManyRequests)|Sandbox\.|Runtime\.)/;
+  /^(?:States\.(?:Timeout|HeartbeatTimeout|TaskFailed|DataLimitExceeded|QueryEvaluationError)|Lambda\.(?!TooManyRequests)|Sandbox\.|Runtime\.)/;
 
 const MAX_MESSAGE = 300;
 const MAX_CODE = 60;

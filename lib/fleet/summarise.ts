@@ -103,9 +103,14 @@ function statusOf(
   const good = skipped + applied + upToDate;
   const bad = failed + unknown + (prepared.plan.gone === "error" || good === 0 ? gone : 0);
   if (results.some(({ state }) => state === "lost")) return "incomplete";
+  if (results.some(isOverBudget)) return good + pending === 0 ? "failed" : "stopped";
   if (pending > 0 || results.some(({ state }) => state === "doubtful")) return "stopped";
   if (bad > 0) return good === 0 ? "failed" : "partial";
   return applied > 0 ? "applied" : "up-to-date";
+}
+
+function isOverBudget({ wave, ends }: WaveResults): boolean {
+  return failuresIn(ends) > wave.toleratedCount;
 }
 
 function reportedWave(

@@ -50,7 +50,9 @@ export async function resolveTenant(
         : ({ from: "parameter", name: reference.parameter } as const);
     return await resolve({ databaseUrl }, patience);
   } catch (thrown) {
-    throw isNotThere(thrown) ? gone(reference.id, thrown) : thrown;
+    // What the function needs for itself, such as its key of Neon's API, is no tenant's.
+    const isOwn = "secret" in reference || "parameter" in reference;
+    throw isGone(thrown) || (isOwn && isNotThere(thrown)) ? gone(reference.id, thrown) : thrown;
   }
 }
 
@@ -85,10 +87,13 @@ function goneMessage(id: string, reason: string): string {
   return `The tenant ${JSON.stringify(id)} is not there any more. ${reason} If it was deleted, take it off the list of targets.`;
 }
 
+function isGone(thrown: unknown): thrown is MigratorError {
+  return thrown instanceof MigratorError && thrown.code === "TARGET_GONE";
+}
+
 function isNotThere(thrown: unknown): thrown is MigratorError {
-  if (!(thrown instanceof MigratorError)) return false;
+  if (!(thrown instanceof MigratorError) || thrown.code !== "SECRET_UNAVAILABLE") return false;
   const { cause } = thrown.facts;
-  if (thrown.code !== "SECRET_UNAVAILABLE") return thrown.code === "TARGET_GONE";
   return (
     cause instanceof Error && (NOT_THERE.includes(cause.name) || TO_BE_DELETED.test(cause.message))
   );

@@ -43,7 +43,10 @@ export function cutWaves(
       `The waves leave ${rest.length} tenants over, ${JSON.stringify(rest[0]?.reference.id)} first. End them with {"percent":100}.`,
     );
   }
-  return waves;
+  return waves.map((wave, index) => {
+    const before = waves.slice(0, index).filter(({ name }) => name === wave.name).length;
+    return before === 0 ? wave : { ...wave, name: `${wave.name} (${before + 1})` };
+  });
 }
 
 /** Takes the tenants of a wave out of those that are left. */
@@ -74,7 +77,9 @@ function withinHosts(
   tenants: readonly Tenant[],
   { maxConcurrency, tolerated, perHost }: WaveRequest,
 ): readonly CutWave[] {
-  const budget = Math.max(tolerated.count, Math.floor((tenants.length * tolerated.percent) / 100));
+  const asked = Math.max(tolerated.count, Math.floor((tenants.length * tolerated.percent) / 100));
+  // A wave of which nobody came through is within no budget: a canary would be none.
+  const budget = Math.max(Math.min(asked, tenants.length - 1), 0);
   const hosts = new Map<string | null, number>();
   for (const { reference } of tenants) {
     const host = hostOf(reference);
@@ -87,20 +92,18 @@ function withinHosts(
   const crowded = tenants.filter(isCrowded);
   const others = tenants.filter((tenant) => !isCrowded(tenant));
   const name = nameOf(wave);
-  const share = (part: readonly Tenant[]) =>
-    part.length === tenants.length ? budget : Math.floor((budget * part.length) / tenants.length);
+  const ofCrowded = Math.round((budget * crowded.length) / Math.max(tenants.length, 1));
   const parts = [
     {
       name: others.length > 0 ? `${name}, shared` : name,
-      tenants: crowded,
-      most: perHost ?? maxConcurrency,
+      ...{ tenants: crowded, most: perHost ?? maxConcurrency, toleratedCount: ofCrowded },
     },
-    { name, tenants: others, most: maxConcurrency },
+    { name, tenants: others, most: maxConcurrency, toleratedCount: budget - ofCrowded },
   ].filter(({ tenants: part }) => part.length > 0);
   return parts.map((part, index) => ({
     ...{ name: part.name, tenants: part.tenants, count: part.tenants.length },
     maxConcurrency: Math.min(part.most, maxConcurrency),
-    toleratedCount: share(part.tenants),
+    toleratedCount: part.toleratedCount,
     pauseSeconds: index === parts.length - 1 ? wave.pauseSeconds : 0,
   }));
 }

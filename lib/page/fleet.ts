@@ -27,13 +27,14 @@ export function fleetOutcomeOf({ status, counts, waves }: FleetReport): Outcome 
       return {
         tone: "good",
         label: "applied",
-        sentence: `${counted(applied, "tenant")} migrated; all ${total} are up to date.`,
+        sentence:
+          gone === 0 ? `${counted(applied, "tenant")} migrated; all ${total} are up to date.` : of,
       };
     case "up-to-date":
       return {
         tone: "good",
         label: "up to date",
-        sentence: `All ${counted(total, "tenant")} are up to date.`,
+        sentence: gone === 0 ? `All ${counted(total, "tenant")} are up to date.` : of,
       };
     case "partial":
       return { tone: "open", label: "partial", sentence: of };

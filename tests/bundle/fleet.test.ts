@@ -308,14 +308,22 @@ describe("GIVEN a fleet of three", () => {
       targets: { s3: { bucket: "fleet", key: "lists/all.jsonl" } },
     });
     const fromSql = await prepare("sql", { targets: sql(query) });
-    const writing = await step({
-      step: "prepare",
-      run: "w",
-      request: { targets: sql("delete from tenants returning name as id") },
-    });
+    const writing = [
+      "delete from tenants returning name as id",
+      "commit; delete from tenants; select 'one' as id, '/tenants/one' as parameter",
+      "set transaction read write; delete from tenants returning name as id",
+      "do $$ begin set transaction read write; delete from tenants; commit; end $$",
+    ];
+    const ends: unknown[] = [];
+    for (const text of writing) {
+      const { functionError } = await step({
+        ...{ step: "prepare", run: "w", request: { targets: sql(text) } },
+      });
+      ends.push(functionError);
+    }
 
     expect([fromS3.counts.total, fromSql.counts.total]).toEqual([2, 1]);
-    expect(writing.functionError).toBe("Unhandled");
+    expect(ends).toEqual(writing.map(() => "Unhandled"));
     expect(await own.sql("select name from tenants")).toHaveLength(1);
   });
 

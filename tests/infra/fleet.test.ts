@@ -265,6 +265,7 @@ describe("GIVEN somebody who works with a fleet", () => {
     expect(filters.map(({ Properties }) => Properties.FilterPattern)).toEqual([
       '"fleet.reported" "\\"status\\":\\"partial\\""',
       '"fleet.reported" "\\"status\\":\\"incomplete\\""',
+      '"fleet.reported" "\\"status\\":\\"failed\\""',
     ]);
   });
 });

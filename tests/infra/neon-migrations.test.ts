@@ -115,8 +115,8 @@ describe("GIVEN a request", () => {
   test("WHEN it is compared with what a caller may ask for THEN it has the same fields and values", () => {
     const ofConstruct: RunRequest = {};
     const ofCaller: Partial<Omit<Request, "action" | "onFailure" | "timeoutMs">> = ofConstruct;
-    // The construct's property `rehearsal` has these two, with the key that they need.
-    const elsewhere = { rehearsal: "first", rehearsalLimits: {} };
+    // The construct's property `rehearsal` has the first two, with the key that they need; the others are for a fleet.
+    const elsewhere = { rehearsal: "first", rehearsalLimits: {}, target: null, expect: null };
 
     expect(
       Object.keys({ ...request, ...elsewhere, action: "up", onFailure: "throw" }).toSorted(),

@@ -21,7 +21,7 @@ export async function installPackage(source: string, app: string): Promise<void>
   for (const folder of ["docs", "infra/examples"]) {
     await cp(folder, join(source, folder), { recursive: true });
   }
-  await cp("README.md", join(source, "README.md"));
+  for (const file of ["README.md", "infra/fleet.asl.json"]) await cp(file, join(source, file));
   await build(join(source, "dist"));
   await run(process.execPath, [...TSX, resolve("build/manifest.ts"), "strip"], { cwd: source });
   await run("npm", ["pack", "--ignore-scripts", "--offline"], { cwd: source });

@@ -153,7 +153,7 @@ describe("waves", () => {
     });
 
     expect(waves.map(({ tenants: _, ...wave }) => wave)).toEqual([
-      { name: "100 %, shared", count: 500, maxConcurrency: 8, toleratedCount: 4, pauseSeconds: 0 },
+      { name: "100 %, shared", count: 500, maxConcurrency: 8, toleratedCount: 5, pauseSeconds: 0 },
       { name: "100 %", count: 500, maxConcurrency: 50, toleratedCount: 4, pauseSeconds: 0 },
     ]);
   });

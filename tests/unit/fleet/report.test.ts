@@ -119,6 +119,33 @@ describe("a run", () => {
     });
   });
 
+  test("over its budget in its only wave is stopped, too: the budget did not allow it", async () => {
+    const run = preparedRun([["a", "b"]]);
+    run.end(0, {
+      SUCCEEDED: [done("b", "applied")],
+      FAILED: [failureOfTenant("a", "MIGRATION_FAILED")],
+    });
+
+    const { report } = await reportOn(run, { ...BY_MACHINE, broken: OVER_BUDGET });
+
+    expect(report).toMatchObject({ status: "stopped", counts: { failed: 1, applied: 1 } });
+  });
+
+  test("that somebody stopped in a wave has begun nobody of the next one", async () => {
+    const run = preparedRun([["a", "b"], ["c"]], { toleratedCount: 1 });
+    run.end(0, {
+      SUCCEEDED: [done("a", "applied")],
+      FAILED: [{ ...recordOf("b", {}), Status: "ABORTED", Output: undefined }],
+    });
+
+    const { report } = await reportOn(run, { broken: null, byMachine: false });
+
+    expect(report).toMatchObject({
+      status: "stopped",
+      counts: { applied: 1, unknown: 1, pending: 1 },
+    });
+  });
+
   test("whose manifest never comes is incomplete, and nobody knows what became of its tenants", async () => {
     const { report } = await reportOn(preparedRun([["a"], ["b"]]), {
       ...BY_MACHINE,

@@ -114,6 +114,22 @@ describe("readInput", () => {
   });
 
   test.each([
+    { id: "acme", url: "postgres://app:marker@host/db" },
+    { id: "acme", parameter: "postgres://app:marker@host/db" },
+    { id: "acme", parameter: "/tenants/acme/url", password: "marker" },
+  ])("sends no connection string anywhere: %j", async (target) => {
+    const thrown: unknown = await readInput({
+      targets: file(`${JSON.stringify(TENANTS[0])}\n${JSON.stringify(target)}\n`),
+    }).catch((error: unknown) => error);
+
+    expect(thrown).toMatchObject({
+      code: "FLEET_INVALID",
+      message: expect.stringContaining("Target 2 of the list holds a connection string"),
+    });
+    expect(String(thrown)).not.toContain("marker");
+  });
+
+  test.each([
     [{}, /Nothing says which tenants/],
     [{ targets: "/no/such/file" }, /cannot be read: ENOENT/],
     [{ targets: "s3://b/k", tolerated: "some" }, /--tolerated/],

@@ -102,6 +102,7 @@ MIGRATION_FAILED (SQLSTATE 23505) 0012_plans, statement 2  4 tenants
 
 A tenant took 210 ms (half), 800 ms (19 of 20), 12.4 s (all). Slowest: initech 12.4 s
 Newest migration: 0012_plans 493, 0011_old 7
+7 tenants behind: s3://fleet-bucket/runs/night-1/tenants.jsonl
 All tenants: s3://fleet-bucket/runs/night-1/tenants.jsonl
 493 of 500 tenants have the newest migration: 4 failed, 1 gone, 2 unknown.
 Next: ${NEXT}`);

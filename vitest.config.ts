@@ -21,7 +21,7 @@ const TRIED_OFTEN = [
 const TRIED_ONLY = [
   "tests/bundle/runtimes.test.ts",
   "tests/infra/lint.test.ts",
-  "tests/integration/trials/fidelity.test.ts",
+  "tests/integration/trials/{fidelity,fidelity-locks}.test.ts",
   "tests/local/{postgres,relay-plain,serve}.test.ts",
 ];
 

@@ -65,7 +65,7 @@ export class Asking {
   /** The relations from which a statement may come to others. */
   readonly #connected: Set<string>;
   readonly #code: { functions: boolean; eventTriggers: boolean };
-  /** The INSERTs into tables with foreign keys: the same keys are looked up each time. */
+  /** The tables with foreign keys into which this transaction has inserted: the same keys are looked up each time. */
   readonly #inserted = new Set<string>();
 
   /** @param code the code of users that is there before */
@@ -82,12 +82,17 @@ export class Asking {
   /** Says it of each statement of a transaction. Transactions come in their order. */
   behind(statements: readonly StatementPart[]): readonly Asked[] {
     const isAsked = statements.map((_each, index) => index === statements.length - 1);
+    this.#inserted.clear();
     const group = new Group();
     const all = statements.map((part, index) => {
       const locks = this.#locksOf(part);
       const raises = locks === null ? null : group.raisedBy(locks);
-      if (raises === null && kindOf(part) === "TransactionStmt") group.forget();
-      if (index > 0 && !group.takes(raises)) isAsked[index - 1] = true;
+      if (raises === null && kindOf(part) === "TransactionStmt") {
+        group.forget();
+        this.#inserted.clear();
+      }
+      const isSame = group.takes(raises);
+      if (index > 0 && !isSame) isAsked[index - 1] = true;
       if (group.endsWith(raises)) isAsked[index] = true;
       return raises ?? new Set<string>();
     });

@@ -56,7 +56,7 @@ export function samplingOf(
 
 /**
  * Returns the query for the locks of a session on relations of before, and for the files of those that it has against
- * everybody.
+ * everybody. What a SERIALIZABLE transaction has read is among the server's locks, too, and keeps nobody waiting.
  * @param pid an expression
  */
 function heldBy(pid: string, relations: Relations): string {
@@ -68,7 +68,8 @@ function heldBy(pid: string, relations: Relations): string {
       filter (where ${lock("mode")} operator(pg_catalog.=) 'AccessExclusiveLock') as files
   from (select pg_catalog.pg_lock_status() as held offset 0) s
   where ${lock("relation")} operator(pg_catalog.>=) ${FIRST_USER_OID} and ${lock("relation")} operator(pg_catalog.<=) ${newest(relations)}
-    and ${lock("pid")} operator(pg_catalog.=) ${pid} and ${lock("locktype")} operator(pg_catalog.=) 'relation' and ${lock("granted")}`;
+    and ${lock("pid")} operator(pg_catalog.=) ${pid} and ${lock("locktype")} operator(pg_catalog.=) 'relation' and ${lock("granted")}
+    and ${lock("mode")} operator(pg_catalog.<>) 'SIReadLock'`;
 }
 
 /** Returns the newest oid of before: most of what the migrations make has a later one, and need not be asked for. */

@@ -21,7 +21,7 @@ export interface Relation {
   readonly owner: string | null;
   /**
    * The way in which a statement about it comes to other relations: by foreign keys only, or otherwise (partitions, triggers,
-   * rules, policies; and whatever is no table). Null: by none.
+   * rules, policies, a default from a sequence that belongs to none of its columns; and whatever is no table). Null: by none.
    */
   readonly connected: "by-keys" | "otherwise" | null;
 }
@@ -106,7 +106,17 @@ export const RELATIONS_QUESTION: string = `
     ))::pg_catalog.text as "owner",
     case
       when c.relkind operator(pg_catalog.<>) 'r' or c.relispartition or c.relhassubclass or c.relhasrules or c.relrowsecurity
-        or exists (select from pg_catalog.pg_trigger g where g.tgrelid operator(pg_catalog.=) c.oid and not g.tgisinternal) then 'otherwise'
+        or exists (select from pg_catalog.pg_trigger g where g.tgrelid operator(pg_catalog.=) c.oid and not g.tgisinternal)
+        or exists (
+          select from pg_catalog.pg_attrdef a
+          join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass and d.objid operator(pg_catalog.=) a.oid
+            and d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+          join pg_catalog.pg_class s on s.oid operator(pg_catalog.=) d.refobjid and s.relkind operator(pg_catalog.=) 'S'
+          where a.adrelid operator(pg_catalog.=) c.oid and not exists (
+            select from pg_catalog.pg_depend o where o.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+              and o.objid operator(pg_catalog.=) s.oid and o.refobjid operator(pg_catalog.=) c.oid and o.deptype operator(pg_catalog.=) any ('{a,i}'::pg_catalog."char"[])
+          )
+        ) then 'otherwise'
       when c.relhastriggers then 'by-keys'
     end as "connected"
   from pg_catalog.pg_class c

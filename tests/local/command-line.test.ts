@@ -7,8 +7,13 @@ const execute = promisify(execFile);
 /** The programs behind `npm run`, by the file that package.json names. */
 const PROGRAMS = [
   ["faults", "tests/trials/faults/main.ts"],
+  ["rehearsals", "tests/trials/rehearsals/main.ts"],
   ["bench", "bench/speed/main.ts"],
+  ["bench:fleet", "bench/fleet/databases.ts"],
+  ["bench:prediction", "bench/rehearsal/prediction.ts"],
+  ["bench:rehearsal", "bench/rehearsal/main.ts"],
   ["fidelity", "tests/trials/fidelity/main.ts"],
+  ["fidelity:locks", "tests/trials/fidelity/locks.ts"],
   ["bench:traffic", "tests/trials/traffic/main.ts"],
   ["bench:fleet", "bench/fleet/databases.ts"],
   ["bench:rehearsal", "bench/rehearsal/main.ts"],

@@ -197,6 +197,47 @@ test("a lock that a rollback to a savepoint gave back counts until then", async 
   ]);
 });
 
+test("each lock is told of the statement that took it: the first of a transaction, a key that was looked up before, a sequence of nobody", async ({
+  database,
+  target,
+}) => {
+  await database.sqlAsOwner(`${SHOP}
+    create table items (customer int references customers (id));
+    create sequence tickets;
+    create table visits (ticket int default nextval('tickets'), note text);
+  `);
+
+  const seen = await watch(database.name, target, [
+    makeMigration(
+      "0000_first",
+      1_000,
+      "insert into log values (now())",
+      "insert into items values (1)",
+    ),
+    makeMigration("0001_alone", 2_000, "create index concurrently on items (customer)"),
+    makeMigration(
+      "0002_next",
+      3_000,
+      "insert into orders values (0)",
+      "alter table orders add b int",
+      "insert into log values (now())",
+      "insert into items values (2)",
+      "insert into visits (note) values ('x')",
+    ),
+  ]);
+
+  const locks = seen.costs
+    .filter(({ migration }) => migration === "0002_next")
+    .map((cost) => cost.locks.map(({ relation, mode }) => `${relation} ${mode}`).toSorted());
+  expect(locks).toEqual([
+    ["public.orders ROW EXCLUSIVE"],
+    ["public.orders ACCESS EXCLUSIVE"],
+    ["public.log ROW EXCLUSIVE"],
+    ["public.customers ROW SHARE", "public.items ROW EXCLUSIVE"],
+    ["public.tickets ROW EXCLUSIVE", "public.visits ROW EXCLUSIVE"],
+  ]);
+});
+
 test("an index that is built anew stops the reads of its table", async ({ database, target }) => {
   await database.sqlAsOwner(SHOP);
 
@@ -225,6 +266,7 @@ test("a transaction with one snapshot, and one that sets its own rules first, ru
       "begin isolation level serializable",
       "set transaction deferrable",
       "alter table orders add b int",
+      "select count(note) from orders",
       "commit",
     ),
     makeMigration(

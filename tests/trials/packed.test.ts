@@ -180,7 +180,7 @@ describe("GIVEN the package as npm would install it", () => {
     await waitFor(() => output.includes("server.log"));
     child.kill("SIGINT");
 
-    expect(output).toContain("11 migrations of drizzle are up");
+    expect(output).toContain("11 migrations of drizzle");
     expect(await exit).toEqual([0, null]);
   });
 

@@ -68,6 +68,9 @@ export default defineConfig({
         include: ["tests/trials/**/*.test.ts", ...TRIED_OFTEN, ...TRIED_ONLY],
         exclude: [],
         globalSetup: [...POSTGRES, "tests/setup/bundle.ts"],
+        // A deployment by CDK itself, or a hundred rehearsals, take a busy machine longer than a test that hangs.
+        testTimeout: 3 * HANGS_MS,
+        hookTimeout: 3 * HANGS_MS,
         env: { TRIES: "many" },
       }),
     ],

@@ -55,6 +55,22 @@ const TRAPS: Readonly<Record<string, readonly [string, string]>> = {
     "integration/rehearsal/carry-out",
     "rehearsal passes, apply meets a lock: ordinary LOCK_TIMEOUT, no blame on the rehearsal",
   ],
+  "14 lock on a table created in the same transaction": [
+    "integration/rehearsal/observe",
+    "a lock on a table created in the same transaction is not reported as blocking",
+  ],
+  "15 rewrite by type change, and a lock that is held on": [
+    "integration/rehearsal/observe",
+    "a rewrite by a change of type, and a lock that was held from an earlier statement on",
+  ],
+  "15 FK; partition; trigger-fired locks on a third table": [
+    "integration/rehearsal/observe",
+    "a foreign key stops writes of both tables, a trigger reaches a third one, a partition its parent",
+  ],
+  "16 CREATE INDEX CONCURRENTLY, fails, INVALID left": [
+    "integration/rehearsal/rehearse",
+    "CREATE INDEX CONCURRENTLY, fails, INVALID left: seen on the branch only",
+  ],
   "17 API key, password in errors, reports, logs of six calls": [
     "integration/neon/key",
     "API key, password in errors, reports, logs of six calls are redacted",

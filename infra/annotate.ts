@@ -1,15 +1,35 @@
 import { Annotations } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import type { FiledFinding } from "../lib/compile/filed-findings.ts";
-import type { CheckOptions } from "./props.ts";
+import { type Compiled, compileFolder } from "./compile.ts";
+import type { CheckOptions, NeonMigrationsProps } from "./props.ts";
 
 const SEVERITIES = ["error", "warning", "note"] as const;
+
+/**
+ * Compiles the folder of a construct, and tells its warnings and its findings at synth.
+ * @throws Error as `compileFolder`
+ */
+export function compileAndTell(
+  scope: Construct,
+  props: Pick<NeonMigrationsProps, "migrations" | "config" | "check">,
+): Compiled {
+  const { check } = props;
+  const since = check === false ? undefined : check?.since;
+  const compiled = compileFolder(scope, props, since);
+  const { warnings, findings, folder } = compiled.summary;
+  for (const { code, message } of warnings) {
+    Annotations.of(scope).addWarningV2(`neon-lambda-migrator:${code}`, message);
+  }
+  if (check !== false) annotateFindings(scope, findings, folder, check?.failOn);
+  return compiled;
+}
 
 /**
  * Makes one annotation for each broken rule, however often it is broken. The rule's id acknowledges it, and a folder
  * with a long past does not flood the terminal.
  */
-export function annotateFindings(
+function annotateFindings(
   scope: Construct,
   findings: readonly FiledFinding[],
   folder: string,

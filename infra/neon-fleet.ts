@@ -4,7 +4,6 @@
  * (`fleet.asl.json`), and a bucket for lists and reports. Nothing in a stack waits for a fleet.
  */
 
-import { Annotations } from "aws-cdk-lib";
 import type { Alarm, IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { IRuleTarget } from "aws-cdk-lib/aws-events";
 import { Grant, type IGrantable, type IRole } from "aws-cdk-lib/aws-iam";
@@ -13,8 +12,7 @@ import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import type { Bucket } from "aws-cdk-lib/aws-s3";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import { annotateFindings } from "./annotate.ts";
-import { compileFolder } from "./compile.ts";
+import { compileAndTell } from "./annotate.ts";
 import { acknowledgePrefixes } from "./fleet/acknowledge.ts";
 import { makeAlarm } from "./fleet/alarm.ts";
 import { LISTS, makeBucket } from "./fleet/bucket.ts";
@@ -57,14 +55,8 @@ export class NeonFleet extends Construct implements IGrantable {
 
   constructor(scope: Construct, id: string, props: NeonFleetProps) {
     super(scope, id);
-    const { check } = props;
-    const since = check === false ? undefined : check?.since;
-    const compiled = compileFolder(this, props, since);
+    const compiled = compileAndTell(this, props);
     const { summary } = compiled;
-    for (const { code, message } of summary.warnings) {
-      Annotations.of(this).addWarningV2(`neon-lambda-migrator:${code}`, message);
-    }
-    if (check !== false) annotateFindings(this, summary.findings, summary.folder, check?.failOn);
     this.#props = withLedger(this, props, summary.project);
     this.bucket = makeBucket(this, props);
     this.#function = makeFunction(this, this.#props, compiled, this.bucket);

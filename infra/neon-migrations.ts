@@ -4,7 +4,7 @@
  * The template holds references only, unless `unsafePlainText` puts the connection string there.
  */
 
-import { Annotations, type CustomResource } from "aws-cdk-lib";
+import type { CustomResource } from "aws-cdk-lib";
 import type { Alarm, IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { Connections, IConnectable } from "aws-cdk-lib/aws-ec2";
 import { Grant, type IGrantable, type IRole } from "aws-cdk-lib/aws-iam";
@@ -17,8 +17,7 @@ import {
 import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct, type IConstruct } from "constructs";
 import { makeAlarm } from "./alarm.ts";
-import { annotateFindings } from "./annotate.ts";
-import { compileFolder } from "./compile.ts";
+import { compileAndTell } from "./annotate.ts";
 import { makeRun } from "./custom-resource.ts";
 import { longestSecondsOf } from "./function-settings.ts";
 import { type Functions, makeFunctions } from "./functions.ts";
@@ -79,14 +78,8 @@ export class NeonMigrations extends Construct implements IConnectable, IGrantabl
 
   constructor(scope: Construct, id: string, props: NeonMigrationsProps) {
     super(scope, id);
-    const { check } = props;
-    const since = check === false ? undefined : check?.since;
-    const compiled = compileFolder(this, props, since);
+    const compiled = compileAndTell(this, props);
     const { summary } = compiled;
-    for (const { code, message } of summary.warnings) {
-      Annotations.of(this).addWarningV2(`neon-lambda-migrator:${code}`, message);
-    }
-    if (check !== false) annotateFindings(this, summary.findings, summary.folder, check?.failOn);
     this.#functions = makeFunctions(this, withLedger(this, props, summary.project), compiled);
     this.#longestS = longestSecondsOf(this, props);
     const { main, stream, role, logGroup } = this.#functions;

@@ -52,7 +52,7 @@ async function main(json: boolean): Promise<void> {
   print(
     "Starting a real PostgreSQL, a relay that behaves like Neon's proxy, and stand-ins for Neon's API,",
   );
-  print("CloudFormation and Lambda. No account and no Docker is needed.");
+  print("CloudFormation, Lambda, Step Functions and S3. No account and no Docker is needed.");
   try {
     const stage = await openStage(scratch);
     try {

@@ -29,11 +29,14 @@ export class FleetView implements Picture {
     this.#sight = sight;
     const lines = [
       ...(sight.counts === null ? [] : [headingOf(sight)]),
+      // Between two looks a wave may have ended, and the next one begun: each is told in its order.
       ...sight.waves
         .filter(({ state }) => state !== "waiting")
-        .map(({ name }) => `Wave ${name} begins.`),
-      ...sight.failures.map((each) => failureLine(each)),
-      ...sight.waves.filter(isOver).map(throughLine),
+        .flatMap((wave) => [
+          `Wave ${wave.name} begins.`,
+          ...sight.failures.filter((each) => each.wave === wave.name).map(failureLine),
+          ...(isOver(wave) ? [throughLine(wave)] : []),
+        ]),
     ];
     const fresh = lines.map(oneLine).filter((line) => !this.#told.has(line));
     for (const line of fresh) this.#told.add(line);

@@ -133,7 +133,7 @@ async function work(
     ...(onProgress === undefined ? {} : { onProgress }),
   };
   if (isRehearsed(request)) {
-    const { carryOut } = await import("../fleet/on-use.ts");
+    const { carryOut } = await import("../rehearsal/carry-out.ts");
     return await carryOut(request, { ...dependencies, ...aim?.access });
   }
   return await (caller.run?.(request, dependencies) ?? run(request, dependencies));

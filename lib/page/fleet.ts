@@ -5,10 +5,9 @@
 
 import type { FailureGroup, FleetReport } from "../fleet/fleet-report.ts";
 import { counted } from "../text.ts";
-import { Html, html } from "./html.ts";
+import { pageOf } from "./document.ts";
+import { type Html, html } from "./html.ts";
 import { duration, type Outcome } from "./outcome.ts";
-import { contentSecurityPolicy } from "./page.ts";
-import { STYLE } from "./style.ts";
 
 /** Says in one sentence how a run of a fleet ended. */
 export function fleetOutcomeOf({ status, counts, waves }: FleetReport): Outcome {
@@ -57,28 +56,21 @@ export function fleetOutcomeOf({ status, counts, waves }: FleetReport): Outcome 
 
 /** Makes the page of a fleet's report: waves, failures by cause, times, versions, and who is behind. */
 export function renderFleetPage(report: FleetReport): string {
-  const { tone, label, sentence } = fleetOutcomeOf(report);
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy()}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>${sentence} neon-migrate fleet</title>
-<style>${new Html(STYLE)}</style>
-</head>
-<body>
-<header><p><span class="pill ${tone}">${label}</span> fleet ${report.fleet} · run ${report.run} · newest migration ${report.latest ?? "none"}</p>
-<h1>${sentence}</h1></header>
-<main>
-${[nextSection(report), failuresSection(report), wavesSection(report), versionsSection(report), slowestSection(report), factsSection(report)]}
-</main>
-<footer><p>neon-migrate fleet · bundle <code>${report.bundleHash.slice(0, 12)}</code> · ${report.startedAt} to ${report.endedAt}</p></footer>
-</body>
-</html>
-`.markup;
+  const { fleet, run, latest, bundleHash, startedAt, endedAt } = report;
+  return pageOf({
+    maker: "neon-migrate fleet",
+    outcome: fleetOutcomeOf(report),
+    place: `fleet ${fleet} · run ${run} · newest migration ${latest ?? "none"}`,
+    body: [
+      nextSection(report),
+      failuresSection(report),
+      wavesSection(report),
+      versionsSection(report),
+      slowestSection(report),
+      factsSection(report),
+    ],
+    foot: html`bundle <code>${bundleHash.slice(0, 12)}</code> · ${startedAt} to ${endedAt}`,
+  });
 }
 
 function nextSection({ status, next }: FleetReport): Html | null {

@@ -4,17 +4,16 @@
  * outside is escaped (`html.ts`).
  */
 
-import { createHash } from "node:crypto";
 import type { Bundle } from "../bundle/bundle.ts";
 import { fitReport, withoutStatementTimes } from "../report/fit.ts";
 import type { Report } from "../report/report.ts";
+import { pageOf } from "./document.ts";
 import { failureSection } from "./failure.ts";
-import { Html, html } from "./html.ts";
+import { html } from "./html.ts";
 import { factsSection, findingsSection, noticesSection, warningsSection } from "./lists.ts";
 import { outcomeOf } from "./outcome.ts";
 import { rehearsalSection } from "./rehearsal.ts";
 import { Statements } from "./statements.ts";
-import { STYLE } from "./style.ts";
 import { runningSection, timelineSection } from "./timeline.ts";
 import { waterfallSection } from "./waterfall.ts";
 
@@ -44,15 +43,8 @@ export function renderPage(report: Report, bundle: Bundle | null): string {
   return page;
 }
 
-/** The policy of a page: its own style, and nothing else, from nowhere. */
-export function contentSecurityPolicy(): string {
-  const hash = createHash("sha256").update(STYLE).digest("base64");
-  return `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
-}
-
 function render(report: Report, bundle: Bundle | null): string {
   const statements = new Statements(bundle, report);
-  const { tone, label, sentence } = outcomeOf(report);
   const isStatus = report.running !== undefined;
   const body = [
     failureSection(report, bundle),
@@ -64,27 +56,13 @@ function render(report: Report, bundle: Bundle | null): string {
     noticesSection(report),
     factsSection(report),
   ];
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy()}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>${sentence} neon-migrate</title>
-<style>${new Html(STYLE)}</style>
-</head>
-<body>
-<header><p><span class="pill ${tone}">${label}</span> ${placeOf(report)}</p>
-<h1>${sentence}</h1></header>
-<main>
-${body}
-</main>
-<footer><p>neon-migrate · request <code>${report.requestId}</code></p></footer>
-</body>
-</html>
-`.markup;
+  return pageOf({
+    maker: "neon-migrate",
+    outcome: outcomeOf(report),
+    place: placeOf(report),
+    body,
+    foot: html`request <code>${report.requestId}</code>`,
+  });
 }
 
 function placeOf({ database, ledger }: Report): string {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { LOCAL_ACCOUNT } from "./account.ts";
 
 /** An HTTP server that only this machine can reach. */
 export interface LoopbackServer {
@@ -34,6 +35,22 @@ export async function startLoopback(
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+/**
+ * Returns the environment that makes the AWS SDKs and the AWS CLI talk to a stand-in for one service.
+ * @param service its name in the variable, such as `S3`
+ */
+export function serviceEnvironment(service: string, url: string): Readonly<Record<string, string>> {
+  const { region, secrets } = LOCAL_ACCOUNT;
+  return {
+    [`AWS_ENDPOINT_URL_${service}`]: url,
+    AWS_REGION: region,
+    // The AWS CLI reads only this variable.
+    AWS_DEFAULT_REGION: region,
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: secrets.local,
   };
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { LOCAL_ACCOUNT } from "../aws/account.ts";
 import { type Denial, Denials, notAuthorized } from "../aws/denials.ts";
-import { startLoopback } from "../aws/loopback.ts";
+import { serviceEnvironment, startLoopback } from "../aws/loopback.ts";
 import { signatureProblem } from "../aws/signature.ts";
 import { type Answer, refusal, send } from "./answers.ts";
 import { describeFunction } from "./description.ts";
@@ -76,14 +76,7 @@ export async function startLambdaService(
   );
   return {
     url: server.url,
-    environment: {
-      AWS_ENDPOINT_URL_LAMBDA: server.url,
-      AWS_REGION: LOCAL_ACCOUNT.region,
-      // The AWS CLI reads only this variable.
-      AWS_DEFAULT_REGION: LOCAL_ACCOUNT.region,
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: LOCAL_ACCOUNT.secrets.local,
-    },
+    environment: serviceEnvironment("LAMBDA", server.url),
     deploy: (lambda, settings = {}) => {
       state.functions.set(lambda.functionArn.split(":")[6] ?? "", { lambda, settings });
     },

@@ -9,9 +9,8 @@
  *   s3.store.put("fleet", "targets.jsonl", lines);
  */
 
-import { LOCAL_ACCOUNT } from "../aws/account.ts";
 import type { Denial } from "../aws/denials.ts";
-import { startLoopback } from "../aws/loopback.ts";
+import { serviceEnvironment, startLoopback } from "../aws/loopback.ts";
 import { Faults, type S3Call, type S3Operation } from "./faults.ts";
 import { serve } from "./serve.ts";
 import { ObjectStore } from "./store.ts";
@@ -59,14 +58,7 @@ export async function startS3({ buckets, port }: S3Options): Promise<LocalS3> {
   );
   return {
     url: server.url,
-    environment: {
-      AWS_ENDPOINT_URL_S3: server.url,
-      AWS_REGION: LOCAL_ACCOUNT.region,
-      // The AWS CLI reads only this variable.
-      AWS_DEFAULT_REGION: LOCAL_ACCOUNT.region,
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: LOCAL_ACCOUNT.secrets.local,
-    },
+    environment: serviceEnvironment("S3", server.url),
     store,
     calls,
     deny: (bucket, prefix, { operations, ...denial } = {}) =>

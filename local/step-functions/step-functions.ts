@@ -21,7 +21,7 @@
  */
 
 import { LOCAL_ACCOUNT } from "../aws/account.ts";
-import { startLoopback } from "../aws/loopback.ts";
+import { serviceEnvironment, startLoopback } from "../aws/loopback.ts";
 import type { ObjectStore } from "../s3/store.ts";
 import { serve } from "./api.ts";
 import { type Clock, realClock } from "./clock.ts";
@@ -123,14 +123,7 @@ export async function startStepFunctions(
   );
   return {
     url: server.url,
-    environment: {
-      AWS_ENDPOINT_URL_SFN: server.url,
-      AWS_REGION: region,
-      // The AWS CLI reads only this variable.
-      AWS_DEFAULT_REGION: region,
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: LOCAL_ACCOUNT.secrets.local,
-    },
+    environment: serviceEnvironment("SFN", server.url),
     stateMachineArn: machines.arn,
     start: (input, run) => machines.start(JSON.stringify(input) ?? "{}", run),
     update: (definition, substitutions) => machines.update(definition, substitutions),

@@ -112,7 +112,7 @@ async function assetOf(
 
 /** Shows a command, and how it ended. */
 function show(screen: Screen, line: string, { output, exitCode }: Played): void {
-  screen.show(`$ npx neon-migrate fleet ${line}`, `${output.trimEnd()}\nexit code ${exitCode}`);
+  screen.show(`$ npx neon-migrate fleet ${line}`, `${output.trimEnd()}\n(exit code ${exitCode})`);
 }
 
 let opened: Tenants | null = null;

@@ -115,6 +115,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "lib/events/http": ["lib/events", "lib/queued-runs", "lib/migrate", "lib/page", "lib/report"],
   "lib/handler": [
     "lib/fleet",
+    "lib/rehearsal",
     "lib/events",
     "lib/events/http",
     "lib/migrate",

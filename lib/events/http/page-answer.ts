@@ -1,4 +1,5 @@
-import { contentSecurityPolicy, renderPage } from "../../page/page.ts";
+import { contentSecurityPolicy } from "../../page/document.ts";
+import { renderPage } from "../../page/page.ts";
 import type { Report } from "../../report/report.ts";
 import type { Call } from "../caller.ts";
 import type { HttpAnswer } from "./answer.ts";

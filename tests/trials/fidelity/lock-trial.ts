@@ -1,7 +1,6 @@
 import { basename } from "node:path";
 import type { Bundle } from "../../../lib/bundle/bundle.ts";
 import { bundleHash } from "../../../lib/bundle/hash.ts";
-import { compileBundle } from "../../../lib/compile/compile.ts";
 import type { SessionObserver } from "../../../lib/connection/connection.ts";
 import { MigratorError } from "../../../lib/errors.ts";
 import { silentLog } from "../../../lib/log.ts";
@@ -21,6 +20,7 @@ import { parseRequest } from "../../../lib/request.ts";
 import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
 import type { Copy, LockStage } from "./lock-stage.ts";
 import { LockWitness, type Seen } from "./lock-witness.ts";
+import { compileOrExplain } from "./trial.ts";
 
 /** The comparison of one folder from one point on. */
 export interface LockSplit {
@@ -80,15 +80,6 @@ export async function tryLocks(
   }
   const reason = splits.length === 0 ? "nothing comes behind its first migration" : null;
   return { ...about, migrations: length, splits, reason };
-}
-
-async function compileOrExplain(folder: string): Promise<Bundle | MigratorError> {
-  try {
-    return await compileBundle(folder);
-  } catch (thrown) {
-    if (thrown instanceof MigratorError) return thrown;
-    throw thrown;
-  }
 }
 
 /** @returns why it cannot be compared, where it cannot */

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { counted } from "../../../lib/text.ts";
-import { existing, readCommandLine } from "../../../local/command-line.ts";
 import { preferMemory } from "../../../local/postgres/memory.ts";
+import { readArguments } from "./arguments.ts";
 import { renderLocks } from "./lock-render.ts";
 import { openLockStage } from "./lock-stage.ts";
 import { tryLocks } from "./lock-trial.ts";
@@ -14,20 +13,9 @@ Ends with 1 where they differ. --server  Default: a PostgreSQL of its own   --be
 
 const PARTS = [0.25, 0.5, 0.75];
 
-function readArguments() {
-  const options = { server: { type: "string" }, before: { type: "string" } } as const;
-  const config = { options, allowPositionals: true } as const;
-  return readCommandLine({ usage: USAGE, config }, ({ values, positionals }) => ({
-    server: values.server ?? null,
-    before: values.before === undefined ? null : (existing([values.before])[0] ?? null),
-    folders: existing(positionals),
-  }));
-}
-
 async function main(): Promise<void> {
-  const { server: url, before: file, folders } = readArguments();
+  const { server: url, before, folders } = await readArguments(USAGE);
   preferMemory();
-  const before = file === null ? null : await readFile(file, "utf8");
   const stage = await openLockStage(url, before);
   const sums = {
     compared: 0,

@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { existing, readCommandLine } from "../../../local/command-line.ts";
 import { preferMemory } from "../../../local/postgres/memory.ts";
+import { readArguments } from "./arguments.ts";
 import { renderDetails, renderFolder } from "./render.ts";
 import { openServer } from "./server.ts";
 import { tryFolder } from "./trial.ts";
@@ -10,20 +9,9 @@ const USAGE = `usage: npm run fidelity -- [--server postgres://superuser@host/po
 Applies each folder of migrations by Drizzle's own migrator and by ours, and compares all that they leave in the catalog.
 Ends with 1 where a folder differs. --server  Default: a PostgreSQL of its own   --before  SQL that runs first`;
 
-function readArguments() {
-  const options = { server: { type: "string" }, before: { type: "string" } } as const;
-  const config = { options, allowPositionals: true } as const;
-  return readCommandLine({ usage: USAGE, config }, ({ values, positionals }) => ({
-    server: values.server ?? null,
-    before: values.before === undefined ? null : (existing([values.before])[0] ?? null),
-    folders: existing(positionals),
-  }));
-}
-
 async function main(): Promise<void> {
-  const { server: url, before: file, folders } = readArguments();
+  const { server: url, before, folders } = await readArguments(USAGE);
   preferMemory();
-  const before = file === null ? null : await readFile(file, "utf8");
   const server = await openServer(url, before);
   const counts = { applied: 0, refused: 0, mismatch: 0 };
   console.log(`PostgreSQL ${server.version}`);

@@ -61,7 +61,8 @@ async function drizzleTakes({ url, fresh }: Server, folder: string): Promise<boo
   }
 }
 
-async function compileOrExplain(folder: string): Promise<Bundle | MigratorError> {
+/** Compiles a folder, or returns why it cannot be. */
+export async function compileOrExplain(folder: string): Promise<Bundle | MigratorError> {
   try {
     return await compileBundle(folder);
   } catch (thrown) {

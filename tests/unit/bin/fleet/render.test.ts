@@ -146,9 +146,9 @@ describe("the view of a fleet under way", () => {
     expect(view.saw(SIGHT)).toEqual([
       "Run night-1: 500 tenants, 10 known as up to date, 490 due.",
       "Wave acme begins.",
+      "Wave acme is through: 1 well.",
       "Wave 100% begins.",
       "globex: MIGRATION_FAILED: no such column",
-      "Wave acme is through: 1 well.",
     ]);
     expect(view.saw(SIGHT)).toEqual([]);
     expect(view.signOfLife()).toMatch(/^Wave 100%: 39 of 489 through, /);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../../../lib/errors.ts";
 import { recognise } from "../../../../lib/events/recognise.ts";
-import { contentSecurityPolicy } from "../../../../lib/page/page.ts";
+import { contentSecurityPolicy } from "../../../../lib/page/document.ts";
 import { failedReport, type Report } from "../../../../lib/report/report.ts";
 import { makeCall, requestOf, respondTo } from "../../../setup/call.ts";
 import { bundleFor, driftedStatus, HOSTILE } from "../../../setup/html-pages.ts";

@@ -104,7 +104,8 @@ function runBundleCommand(
 const PROPS = { "--folder": "migrations", "--no-config": "config: false", "--config": "config" };
 
 /** Matches a frame of a stack that is no line of the app: one of a package, of Node, or of the construct. */
-const FOREIGN_FRAME = /node_modules|\(?node:|\/infra\/(?:annotate|compile|neon-fleet|neon-migrations)\.[jt]s/;
+const FOREIGN_FRAME =
+  /node_modules|\(?node:|\/infra\/(?:annotate|compile|neon-fleet|neon-migrations)\.[jt]s/;
 
 /**
  * Makes the error of a failed synth. It has no cause, which Node would print with all the JSON of the command, and its

@@ -11,7 +11,7 @@ export interface Stretch {
   readonly to: number;
 }
 
-/** What passed on the last connection, both ways. */
+/** What passed on the busiest connection, both ways: the one of the run, where another was begun and given up. */
 export interface Recording {
   readonly toServer: Buffer;
   readonly toClient: Buffer;
@@ -26,11 +26,11 @@ export interface Tap {
 
 /** Listens on loopback and passes every byte on. */
 export async function startTap(server: Address): Promise<Tap> {
-  let kept: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
+  const kept: Record<Direction, Buffer[]>[] = [];
   const open = new Set<Socket>();
   const listener = createServer((client) => {
     const mine: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
-    kept = mine;
+    kept.push(mine);
     const upstream = dial(server);
     client.on("data", (bytes) => mine.toServer.push(bytes));
     upstream.on("data", (bytes) => mine.toClient.push(bytes));
@@ -45,10 +45,15 @@ export async function startTap(server: Address): Promise<Tap> {
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   return {
     address: { host: "127.0.0.1", port },
-    recording: () => ({
-      toServer: Buffer.concat(kept.toServer),
-      toClient: Buffer.concat(kept.toClient),
-    }),
+    recording: () => {
+      const recordings = kept.map(({ toServer, toClient }) => ({
+        toServer: Buffer.concat(toServer),
+        toClient: Buffer.concat(toClient),
+      }));
+      const [busiest] = recordings.sort((a, b) => b.toServer.length - a.toServer.length);
+      if (busiest === undefined) throw new Error("Nobody came by the tap.");
+      return busiest;
+    },
     stop: async () => {
       for (const socket of open) socket.destroy();
       await new Promise((resolve) => listener.close(resolve));

@@ -1,6 +1,7 @@
 import type { Log } from "../../lib/log.ts";
 import type { SessionFacts } from "../../lib/postgres/activity.ts";
 import { errorColors } from "../print.ts";
+import { ago } from "./ago.ts";
 import { openSink, type Told } from "./live.ts";
 import { lineTexts } from "./printable.ts";
 import { type RunPlace, RunView } from "./run-view.ts";
@@ -18,6 +19,8 @@ const SENTENCES: Readonly<Record<string, (fields: Fields) => string>> = {
   "rehearsal.branch": ({ branch }) => `Made the branch ${branch}. Waiting until it is ready.`,
   "rehearsal.ready": () => "The branch is ready.",
   "restore.branch": ({ branch }) => `Made the branch ${branch}. Waiting until it is ready.`,
+  "restore.begins": ({ branch, agoMs, preserved, windowSeconds }) =>
+    `${branch} goes back ${ago(Number(agoMs))}. What was written since moves to a new branch, ${preserved}-…, and is not deleted. Neon keeps the last ${ago(Number(windowSeconds) * 1_000)} of this project.`,
   "restore.begun": ({ branch, preserved }) =>
     `Neon restores ${branch}, and keeps its present state in ${preserved}.`,
   "transaction.retry": () => "Others use the tables. Trying again.",

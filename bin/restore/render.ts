@@ -1,6 +1,6 @@
 import type { Report } from "../../lib/report/report.ts";
 import type { Restored } from "../../lib/restore/restore.ts";
-import { counted } from "../../lib/text.ts";
+import { ago } from "../render/ago.ts";
 import { renderError } from "../render/error.ts";
 import type { RenderOptions } from "../render/options.ts";
 import { lineTexts } from "../render/printable.ts";
@@ -86,23 +86,4 @@ function restoredLines({ production, preservedName }: Answer, colors: Colors): r
     colors.green(`✓ ${production.name} has that state again.`),
     `What was written since is in the branch ${preservedName}.`,
   ];
-}
-
-const UNITS: readonly (readonly [ms: number, name: string])[] = [
-  [86_400_000, "day"],
-  [3_600_000, "hour"],
-  [60_000, "minute"],
-];
-
-/** Says a length of time in its two largest units. */
-function ago(ms: number): string {
-  const index = UNITS.findIndex(([unit]) => ms >= unit);
-  if (index < 0) return counted(Math.floor(ms / 1_000), "second");
-  let left = ms;
-  const parts = UNITS.slice(index, index + 2).flatMap(([unit, name]) => {
-    const count = Math.floor(left / unit);
-    left -= count * unit;
-    return count === 0 ? [] : [counted(count, name)];
-  });
-  return parts.join(" and ");
 }

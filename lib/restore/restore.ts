@@ -130,10 +130,12 @@ async function restoreInPlace(
     const preservePrefix = `before-restore-of-${production.name}`;
     const answer = { ...seen, production, branch: null };
     if (!yes) return { ...answer, kind: "shown", preservedName: preservePrefix };
-    const { branchId } = production;
+    const { branchId, name: branch } = production;
+    const { agoMs, windowSeconds } = seen;
+    log("restore.begins", { branch, agoMs, preserved: preservePrefix, windowSeconds });
     const begun = await api.restoreBranch({ branchId, at: momentOf(point), preservePrefix });
     const { preservedName } = begun;
-    log("restore.begun", { branch: production.name, preserved: preservedName });
+    log("restore.begun", { branch, preserved: preservedName });
     await api.untilReady(begun);
     return { ...answer, kind: "restored", preservedName };
   });

@@ -72,6 +72,10 @@ describe("neon-migrate restore", () => {
     const done = await restore("--before", "0001_notes", "--in-place", "--yes");
 
     expect(done.exitCode).toBe(0);
+    // Before the act, not behind it.
+    expect(done.stderr).toMatch(
+      /main goes back \d+ (second|minute)s?.* since moves to a new branch, before-restore-of-main-….* the last 6 hours [\s\S]*Neon restores main/,
+    );
     const [, kept = ""] = /is in the branch (before-restore-of-main-\w+)\./.exec(done.stdout) ?? [];
     expect(done.stdout).toMatch(/✓ +0000_orders .* applied/);
     expect(done.stdout).toMatch(/· +0001_notes .* pending/);

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { withConnection } from "../../lib/connection/with-connection.ts";
 import { MigratorError } from "../../lib/errors.ts";
 import { historyQuestion, readHistory } from "../../lib/history/read.ts";
@@ -10,6 +11,7 @@ import type { Target } from "../../lib/target/target.ts";
 import { type DatabaseOptions, withDatabase } from "../database.ts";
 import { Ending, reasonOf, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
+import { written } from "../page.ts";
 import { printAnswer } from "../print.ts";
 import { readProject } from "../project.ts";
 import { renderError } from "../render/error.ts";
@@ -19,6 +21,8 @@ import { type HistoryAnswer, renderHistory } from "./render.ts";
 export interface HistoryCommandOptions extends DatabaseOptions {
   /** Number of runs to show. */
   readonly limit: number;
+  /** The file for the runs as a page; undefined without one. */
+  readonly html?: string;
 }
 
 /** The time for the question, beside that for connecting, in ms. */
@@ -54,10 +58,19 @@ async function answer(
       secrets.push(target.url);
       return await readRuns(target, requestId, options);
     });
-    return redact(found, secrets);
+    const told = redact(found, secrets);
+    await writePage(told, options);
+    return told;
   } catch (thrown) {
     return redact(failedReport(requestId, thrown), secrets);
   }
+}
+
+/** @throws MigratorError `PAGE_UNWRITABLE` */
+async function writePage(told: HistoryAnswer, { html }: HistoryCommandOptions): Promise<void> {
+  if (html === undefined) return;
+  const { renderHistoryPage } = await import("../../lib/page/history.ts");
+  await written(html, () => writeFile(html, renderHistoryPage(told)));
 }
 
 async function readRuns(

@@ -7,6 +7,7 @@ export function addHistory(program: Command, end: (exitCode: number) => void): v
   withDatabase(program.command("history"))
     .description("say which runs there were, the newest first: who, when, how long, and from where")
     .option("--limit <runs>", "show so many", positive, 20)
+    .option("--html <file>", "write them as a page, too")
     .action(async (options: HistoryCommandOptions) => {
       const { historyCommand } = await import("./command.ts");
       end(await historyCommand(options));

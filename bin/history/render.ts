@@ -1,6 +1,6 @@
 import type { Colors } from "picocolors/types.js";
-import type { DatabaseFacts } from "../../lib/connection/connection.ts";
 import type { HistoryRun } from "../../lib/history/runs.ts";
+import type { History } from "../../lib/page/history.ts";
 import type { LedgerPlace } from "../../lib/target/target.ts";
 import { counted, shortened } from "../../lib/text.ts";
 import { lineTexts } from "../render/printable.ts";
@@ -8,17 +8,10 @@ import { minute } from "../render/status.ts";
 import { type Cell, type Column, renderTable } from "../render/table.ts";
 
 /** The answer of `history`. */
-export interface HistoryAnswer {
+export interface HistoryAnswer extends History {
   readonly schemaVersion: 1;
-  readonly database: DatabaseFacts;
-  /** Whether there is a history at all. */
-  readonly exists: boolean;
   /** The tables that our role may not read. */
   readonly closed: readonly LedgerPlace[];
-  /** The newest first. */
-  readonly runs: readonly HistoryRun[];
-  /** Number of older runs that are not listed. */
-  readonly more: number;
 }
 
 const COLUMNS: readonly Column[] = [

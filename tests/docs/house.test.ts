@@ -81,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lib/bundle",
     "lib/postgres",
   ],
-  "lib/page": ["lib/fleet", "lib/report", "lib/bundle", "lib/postgres"],
+  "lib/page": ["lib/fleet", "lib/report", "lib/history", "lib/bundle", "lib/postgres"],
   "lib/migrate": [
     "lib/report",
     "lib/execute",

@@ -10,6 +10,7 @@ const PROGRAMS = [
   ["rehearsals", "tests/trials/rehearsals/main.ts"],
   ["bench", "bench/speed/main.ts"],
   ["bench:fleet", "bench/fleet/databases.ts"],
+  ["bench:own-time", "bench/rehearsal/own-time.ts"],
   ["bench:prediction", "bench/rehearsal/prediction.ts"],
   ["bench:rehearsal", "bench/rehearsal/main.ts"],
   ["fidelity", "tests/trials/fidelity/main.ts"],

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { type DefaultTreeAdapterTypes, defaultTreeAdapter, parse } from "parse5";
 import { describe, expect, test } from "vitest";
 import { MAX_PAGE_BYTES, renderPage } from "../../../lib/page/page.ts";
 import type { Report } from "../../../lib/report/report.ts";
@@ -13,6 +12,7 @@ import {
   waitingRun,
   withoutTimes,
 } from "../../setup/html-pages.ts";
+import { seenIn } from "../../setup/seen-in-page.ts";
 
 /** A run of so many migrations, with as many waits as a report holds. */
 function stalledRun(count: number): Report {
@@ -20,34 +20,6 @@ function stalledRun(count: number): Report {
   const many = <Entry>(list: readonly Entry[]) =>
     Array.from({ length: 100 }, () => list.slice(-1)).flat();
   return { ...successfulRun(count, 40), waits: many(waits), stalls: many(stalls) };
-}
-
-type Node = DefaultTreeAdapterTypes.Node;
-
-interface Seen {
-  readonly tags: ReadonlyMap<string, number>;
-  readonly attributes: ReadonlySet<string>;
-  readonly text: string;
-  readonly errors: readonly string[];
-}
-
-/** What a browser's parser makes of a page. */
-function seenIn(page: string): Seen {
-  const tags = new Map<string, number>();
-  const attributes = new Set<string>();
-  const errors: string[] = [];
-  let text = "";
-  const visit = (node: Node): void => {
-    if (defaultTreeAdapter.isTextNode(node)) text += node.value;
-    if (defaultTreeAdapter.isElementNode(node)) {
-      tags.set(node.tagName, (tags.get(node.tagName) ?? 0) + 1);
-      for (const { name } of node.attrs) attributes.add(name);
-    }
-    if (defaultTreeAdapter.isCommentNode(node)) tags.set("#comment", 1);
-    if ("childNodes" in node) node.childNodes.forEach(visit);
-  };
-  visit(parse(page, { onParseError: ({ code }) => errors.push(code) }));
-  return { tags, attributes, text, errors };
 }
 
 describe("a text from a database", () => {

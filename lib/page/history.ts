@@ -53,7 +53,7 @@ function historyOutcomeOf({ exists, runs, more }: History): Outcome {
     return { tone: "open", label: "history", sentence };
   }
   const [newest] = runs;
-  const ended = newest?.status === "failed" ? "failed" : "was applied";
+  const ended = newest?.status === "failed" ? "failed" : "went well";
   const last =
     newest === undefined ? "" : ` The last one ${ended}, at ${momentOf(newest.endedAt)}.`;
   return {
@@ -84,7 +84,7 @@ function detailsOf({ requestId, executor, version, restorePoint, ...run }: Histo
     ["Role", run.role],
     ["Executor", executor],
     ["Version", version],
-    ["Bundle", run.bundleHash],
+    ["Bundle", run.bundleHash?.slice(0, 12) ?? null],
   ];
   const rows = facts.flatMap(([name, text]) =>
     text === null ? [] : [html`<div><dt>${name}</dt><dd>${text}</dd></div>`],

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { packageVersion } from "../lib/package-root.ts";
+import { mergeStart, START } from "./merge-start.ts";
 
 /** The files on the disk of the handler that every deployment ships. `index.mjs` comes first. */
 export interface LambdaArtefact {
@@ -106,10 +107,13 @@ export async function buildLambda(folder: string): Promise<LambdaArtefact> {
   assertAllowed(chunks.metafile);
   const loaded = loadedAtStart(main.metafile);
   assertLean(loaded);
-  const written = [...outputsOf(main.metafile), ...outputsOf(chunks.metafile)];
+  const start = loaded.map(([path]) => basename(path));
+  const others = outputsOf(main.metafile).filter((name) => !start.includes(name));
+  await mergeStart(folder, start, others, main.metafile, LAMBDA_BUILD);
+  const atStart = ["index.mjs", START];
+  const written = [...atStart, ...others, ...outputsOf(chunks.metafile)];
   await Promise.all(written.map((name) => dropUnusedRequire(join(folder, name))));
   const files = await Promise.all(written.map((name) => measure(folder, name)));
-  const atStart = loaded.map(([path]) => basename(path));
   return {
     folder,
     files,

@@ -4,7 +4,7 @@
  */
 
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { isBuiltin } from "node:module";
+import { createRequire, isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -96,7 +96,7 @@ export async function buildLambda(folder: string): Promise<LambdaArtefact> {
     ...LAMBDA_BUILD,
     outdir: folder,
     entryPoints: { index: "functions/migrate.ts" },
-    plugins: [lazyPackages(lazy)],
+    plugins: [lazyPackages(lazy), webSocketClient],
   });
   const chunks = await build({
     ...LAMBDA_BUILD,
@@ -124,6 +124,22 @@ export async function buildLambda(folder: string): Promise<LambdaArtefact> {
     },
   };
 }
+
+/**
+ * Takes the client alone of `ws`, and no compression, which Node's `zlib` would be loaded for: we never offer it, and `ws`
+ * refuses a server that uses what was not offered (RFC 6455, 9.1).
+ */
+const webSocketClient: Plugin = {
+  name: "web-socket-client",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^ws$/ }, ({ resolveDir }) => ({
+      path: join(dirname(createRequire(join(resolveDir, "x")).resolve("ws")), "lib/websocket.js"),
+    }));
+    onLoad({ filter: /[\\/]ws[\\/]lib[\\/]permessage-deflate\.js$/ }, () => ({
+      contents: 'module.exports = class { static extensionName = "permessage-deflate"; };',
+    }));
+  },
+};
 
 /** Leaves dynamic imports of packages out of the main file, and notes them as files to build. */
 function lazyPackages(lazy: Map<string, string>): Plugin {

@@ -70,7 +70,10 @@ function redirected(text: string, name: string, merged: ReadonlyMap<string, stri
     .replace(/import\{([^{}]*)\}from"\.\/([\w.-]+)";/g, (whole, names: string, from: string) => {
       const prefix = merged.get(from);
       if (prefix === undefined) return whole;
-      const renamed = names.split(",").map((each) => `${prefix}${each.trim()}`);
+      const renamed = names.split(",").map((each) => {
+        const [outer = "", inner = outer] = each.trim().split(" as ");
+        return `${prefix}${outer} as ${inner}`;
+      });
       return `import{${renamed.join(",")}}from"./${START}";`;
     })
     .replace(/import"\.\/([\w.-]+)";/g, (whole, from: string) => (merged.has(from) ? "" : whole));

@@ -1,4 +1,4 @@
-import { WebSocket } from "ws";
+import WebSocket from "ws";
 import { toError } from "../errors.ts";
 import { Frames } from "./frames.ts";
 

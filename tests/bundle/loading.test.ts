@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import {
   cpSync,
   mkdtempSync,
@@ -9,6 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { buildBare } from "../../bench/speed/bare.ts";
 import { startFunction } from "../../bench/speed/function-process.ts";
@@ -37,11 +40,29 @@ afterAll(async () => {
 });
 
 describe("what every start of the function loads", () => {
-  test("is at most a quarter more than driver, Drizzle and ws", async () => {
+  test("is at most 15 % more than driver, Drizzle and ws", async () => {
     const ours = await buildLambda(join(scratch, "ours"));
     const bareBytes = await buildBare(join(scratch, "bare"));
 
-    expect(ours.start.bytes).toBeLessThan(1.25 * bareBytes);
+    expect(ours.start.bytes).toBeLessThan(1.15 * bareBytes);
+  });
+
+  test("is two files, and nothing of Node that compresses", async () => {
+    const folder = inject("assetFolder");
+    const url = pathToFileURL(join(folder, "index.mjs")).href;
+    const script = `await import(${JSON.stringify(url)}); console.log(JSON.stringify(process.moduleLoadList))`;
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      ...["--input-type=module", "--eval", script],
+    ]);
+
+    expect(readFileSync(join(folder, "index.mjs"), "utf8")).toMatch(
+      /^export\{[\w,]+\}from"\.\/part-start\.mjs";\s*$/,
+    );
+    expect(readFileSync(join(folder, "part-start.mjs"), "utf8")).not.toMatch(
+      /(?:import|from)\s*"\.\//,
+    );
+    expect(JSON.parse(stdout)).toContain("NativeModule https");
+    expect(JSON.parse(stdout)).not.toContain("NativeModule zlib");
   });
 
   test("leaves out Drizzle, without which nothing is applied and the failure is reported", async () => {

@@ -58,6 +58,12 @@ const START_BUILTINS: readonly string[] = ["node:crypto", "node:fs", "node:modul
 const REQUIRE =
   'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);';
 
+/**
+ * The AWS client that only the command line needs. It stands beside those of the handler, with which it shares most of its
+ * code, and no asset has it (`compile/asset.ts`).
+ */
+const BESIDE = { "command-line-aws-sdk-client-sfn": "@aws-sdk/client-sfn" };
+
 /** The settings of esbuild for a bundle that goes to Lambda. */
 export const LAMBDA_BUILD = {
   absWorkingDir: ROOT,
@@ -101,7 +107,7 @@ export async function buildLambda(folder: string): Promise<LambdaArtefact> {
   const chunks = await build({
     ...LAMBDA_BUILD,
     outdir: folder,
-    entryPoints: Object.fromEntries(lazy),
+    entryPoints: { ...Object.fromEntries(lazy), ...BESIDE },
   });
   assertAllowed(main.metafile);
   assertAllowed(chunks.metafile);
@@ -140,6 +146,18 @@ const webSocketClient: Plugin = {
     }));
   },
 };
+
+/** Says what all files of the handler are made of, those of the command line beside it included. Nothing is written. */
+export async function lambdaMetafile(): Promise<Metafile> {
+  const { metafile } = await build({
+    ...LAMBDA_BUILD,
+    outdir: "dist/lambda",
+    entryPoints: { index: "functions/migrate.ts", ...BESIDE },
+    plugins: [webSocketClient],
+    write: false,
+  });
+  return metafile;
+}
 
 /** Leaves dynamic imports of packages out of the main file, and notes them as files to build. */
 function lazyPackages(lazy: Map<string, string>): Plugin {

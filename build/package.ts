@@ -3,6 +3,7 @@ import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile, type Plugin } from "esbuild";
+import { lambdaMetafile } from "./lambda.ts";
 import { noticesOf } from "./notices.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -61,18 +62,22 @@ export async function buildPackage(dist: string): Promise<void> {
   assertClientsFound(metafile, dist);
   for (const path of PROCESSES) await cp(join(ROOT, path), join(dist, "shared", nameOf(path)));
   await buildConstruct(dist);
-  await writeFile(join(dist, "third-party-notices.txt"), await noticesOf(packagesIn(metafile)));
+  const packages = packagesIn([metafile, await lambdaMetafile()]);
+  await writeFile(join(dist, "third-party-notices.txt"), await noticesOf(packages));
   await removeUnreachableTypes(dist);
 }
 
-/** Takes the AWS clients from the handler's files: they are in the package once. The handler has not all of them. */
+/** Takes the AWS clients from the handler's files: they are in the package once. */
 function sharedClients(dist: string): Plugin {
   return {
     name: "shared-clients",
     setup: ({ onResolve }) => {
       onResolve({ filter: /^@aws-sdk\/client-/ }, ({ kind, path }) => {
-        const name = `${path.slice(1).replaceAll("/", "-")}.mjs`;
-        if (kind !== "dynamic-import" || !existsSync(join(dist, "lambda", name))) return null;
+        const file = `${path.slice(1).replaceAll("/", "-")}.mjs`;
+        const name = [file, `command-line-${file}`].find((each) =>
+          existsSync(join(dist, "lambda", each)),
+        );
+        if (kind !== "dynamic-import" || name === undefined) return null;
         return { path: `../lambda/${name}`, external: true };
       });
     },
@@ -134,8 +139,9 @@ function namesIn(manifest: unknown, field: string): readonly string[] {
 }
 
 /** Returns the folders of the packages whose code is in the files. */
-function packagesIn({ inputs }: Metafile): readonly string[] {
-  const folders = Object.keys(inputs).map(
+function packagesIn(builds: readonly Metafile[]): readonly string[] {
+  const inputs = builds.flatMap((each) => Object.keys(each.inputs));
+  const folders = inputs.map(
     (path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0],
   );
   return [...new Set(folders.filter((folder) => folder !== undefined))].sort();

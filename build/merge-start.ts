@@ -4,6 +4,7 @@
  * files that are loaded on use import. Nothing else of the build is changed.
  */
 
+import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
@@ -47,9 +48,21 @@ export async function mergeStart(
     const path = join(folder, name);
     await writeFile(path, redirected(await readFile(path, "utf8"), name, merged));
   }
+  await mergeNotices(folder, start);
   for (const name of start) await rm(join(folder, name));
   const own = (exported.get("index.mjs") ?? []).join(",");
   await writeFile(join(folder, "index.mjs"), `export{${own}}from"./${START}";\n`);
+}
+
+/** Keeps the notices of others that esbuild has put beside the files. */
+async function mergeNotices(folder: string, start: readonly string[]): Promise<void> {
+  const texts: string[] = [];
+  for (const path of start.map((name) => join(folder, `${name}.LEGAL.txt`))) {
+    if (!existsSync(path)) continue;
+    texts.push(await readFile(path, "utf8"));
+    await rm(path);
+  }
+  if (texts.length > 0) await writeFile(join(folder, `${START}.LEGAL.txt`), texts.join("\n"));
 }
 
 /** Leaves the files that are loaded on use where they are. */

@@ -8,15 +8,31 @@ import { join } from "node:path";
  * @throws Error for a package without a licence's text whose `package.json` names none either
  */
 export async function noticesOf(folders: readonly string[]): Promise<string> {
-  const names = new Map<string, string[]>();
+  const groups = new Map<string, { readonly names: string[]; readonly licence: string }>();
   for (const folder of folders) {
     const { name, licence } = await readLicence(folder);
-    names.set(licence, [...(names.get(licence) ?? []), name]);
+    const { terms, owner } = readApache(licence);
+    const group = groups.get(terms) ?? { names: [], licence };
+    group.names.push(`${name}${owner === "" ? "" : `: ${owner}`}`);
+    groups.set(terms, group);
   }
-  const parts = [...names].map(([licence, of]) => `${of.join("\n")}\n\n${licence.trim()}\n`);
+  const parts = Array.from(groups.values(), ({ names, licence }) =>
+    [...names, "", licence.trim(), ""].join("\n"),
+  );
   return ["The files of this package contain code of these packages.\n", ...parts].join(
     `\n${"-".repeat(80)}\n\n`,
   );
+}
+
+/**
+ * Tells the terms of the Apache License 2.0 from what each package writes into its appendix: the year and the owner. Its
+ * copies differ in blanks, too. Of any other licence all are terms.
+ */
+function readApache(licence: string): { readonly terms: string; readonly owner: string } {
+  const [terms = "", appendix] = licence.split(/END OF TERMS AND CONDITIONS/);
+  if (!/Apache License\s+Version 2\.0/.test(terms)) return { terms: licence, owner: "" };
+  const owner = /^ *Copyright (?!\[).*$/m.exec(appendix ?? "")?.[0].trim() ?? "";
+  return { terms: terms.replace(/\s+/g, " ").trim(), owner };
 }
 
 async function readLicence(folder: string): Promise<{ name: string; licence: string }> {

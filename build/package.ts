@@ -109,6 +109,9 @@ async function buildConstruct(dist: string): Promise<void> {
     target: "node20.19",
     packages: "external",
     plugins: [builtConstruct],
+    // The names stay: an app's author meets them in a stack.
+    minifySyntax: true,
+    minifyWhitespace: true,
     logLevel: "warning",
     define: { "import.meta.url": "__importMetaUrl" },
     banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },

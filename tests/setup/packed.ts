@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -56,9 +56,11 @@ async function build(dist: string): Promise<void> {
   await run(process.execPath, [...TSX, "build/package-main.ts", dist]);
 }
 
-/** Installs packages of this repository in an app, as links. A scope is linked as a whole. */
+/** Installs packages of this repository in an app, as links. A scope alone is linked as a whole. */
 export async function linkPackages(app: string, ...names: readonly string[]): Promise<void> {
   for (const name of names) {
-    await symlink(resolve("node_modules", name), join(app, "node_modules", name));
+    const link = join(app, "node_modules", name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(resolve("node_modules", name), link);
   }
 }

@@ -198,7 +198,9 @@ function outcome(report: Lines, error: Report["error"], options: RenderOptions):
   const { action, colors } = options;
   const { status, applied, pending, executor, atomic } = report;
   if (status === "failed") {
-    return colors.red(colors.bold(ENDS[error?.code ?? ""] ?? "Failed."));
+    const isRehearsed = (report.rehearsal?.status ?? "passed") !== "passed";
+    const failed = isRehearsed ? "Failed on the branch. Production was not touched." : "Failed.";
+    return colors.red(colors.bold(ENDS[error?.code ?? ""] ?? failed));
   }
   if (status === "applied") {
     const how = atomic ? "in one transaction" : "in several transactions";

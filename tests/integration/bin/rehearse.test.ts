@@ -100,7 +100,9 @@ test("a file that is named gets the Markdown, and the summary does not", async (
   });
 
   expect(ended.exitCode).toBe(1);
-  expect(ended.stderr).toMatch(/MIGRATION_FAILED.*23514/s);
+  expect(ended.stderr).toMatch(
+    /MIGRATION_FAILED.*23514.*Failed on the branch\. Production was not touched\./s,
+  );
   expect(readFileSync(file, "utf8")).toContain("MIGRATION");
   expect(readFileSync(summary, "utf8")).toBe("");
 });

@@ -198,9 +198,7 @@ function outcome(report: Lines, error: Report["error"], options: RenderOptions):
   const { action, colors } = options;
   const { status, applied, pending, executor, atomic } = report;
   if (status === "failed") {
-    const isRehearsed = (report.rehearsal?.status ?? "passed") !== "passed";
-    const failed = isRehearsed ? "Failed on the branch. Production was not touched." : "Failed.";
-    return colors.red(colors.bold(ENDS[error?.code ?? ""] ?? failed));
+    return colors.red(colors.bold(ENDS[error?.code ?? ""] ?? failedWhere(report)));
   }
   if (status === "applied") {
     const how = atomic ? "in one transaction" : "in several transactions";
@@ -213,6 +211,11 @@ function outcome(report: Lines, error: Report["error"], options: RenderOptions):
   }
   const next = action === "plan" ? wouldApply(report, options) : seeThePlan(options);
   return colors.yellow(`${counted(pending.length, "migration")} pending.${next}`);
+}
+
+function failedWhere({ rehearsal }: Lines): string {
+  const isOfBranch = rehearsal != null && rehearsal.status !== "passed";
+  return isOfBranch ? "Failed on the branch. Production was not touched." : "Failed.";
 }
 
 function seeThePlan({ folder }: RenderOptions): string {

@@ -16,6 +16,7 @@ import { compileAndTell } from "./annotate.ts";
 import { acknowledgePrefixes } from "./fleet/acknowledge.ts";
 import { makeAlarm } from "./fleet/alarm.ts";
 import { LISTS, makeBucket } from "./fleet/bucket.ts";
+import { checkInput } from "./fleet/check-input.ts";
 import { type FleetFunction, makeFunction } from "./fleet/function.ts";
 import { executionsOf, makeMachine } from "./fleet/machine.ts";
 import type { NeonFleetProps } from "./fleet/props.ts";
@@ -60,6 +61,7 @@ export class NeonFleet extends Construct implements IGrantable {
     this.#props = withLedger(this, props, summary.project);
     this.bucket = makeBucket(this, props);
     this.#function = makeFunction(this, this.#props, compiled, this.bucket);
+    checkInput(this, props);
     this.machine = makeMachine(this, this.#function, this.bucket);
     makeStarts(this, this.machine, props);
     acknowledgePrefixes(this);

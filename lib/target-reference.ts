@@ -31,6 +31,8 @@ export const PLACE_KINDS = ["secret", "parameter", "neon", "database"] as const;
 /** One kind of a place. */
 export type PlaceKind = (typeof PLACE_KINDS)[number];
 
+/** Characters that nobody sees: two ids with and without one look the same. The last is the blank of Braille. */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
 /** The longest id, in characters. */
 const MAX_ID_LENGTH = 200;
 /** The longest name of a place: that of a parameter, with its ARN. */
@@ -79,14 +81,18 @@ function readReference(value: unknown): TargetReference {
   return { id, ...readPlace(kind, value) };
 }
 
+/** Deeper than any value of ours. What lies below is refused for what it is, and would exhaust the stack. */
+const MAX_DEPTH = 32;
+
 /** Whether a value has a connection string anywhere in it, or a field for one. */
-export function holdsConnectionString(value: unknown): boolean {
+export function holdsConnectionString(value: unknown, depth = 0): boolean {
+  const holds = (each: unknown) => holdsConnectionString(each, depth + 1);
   if (typeof value === "string") return CONNECTION_STRING.test(value);
-  if (Array.isArray(value)) return value.some(holdsConnectionString);
+  if (depth > MAX_DEPTH) return false;
+  if (Array.isArray(value)) return value.some(holds);
   if (!isRecord(value)) return false;
   return Object.entries(value).some(
-    ([name, each]) =>
-      URL_FIELDS.test(name) || CONNECTION_STRING.test(name) || holdsConnectionString(each),
+    ([name, each]) => URL_FIELDS.test(name) || CONNECTION_STRING.test(name) || holds(each),
   );
 }
 
@@ -106,7 +112,7 @@ const EXAMPLE = '{"id":"acme","parameter":"/tenants/acme/url"}';
 function readId(value: unknown): string {
   const id = asText(value);
   const isShort = id !== "" && id.length <= MAX_ID_LENGTH;
-  if (isShort && id.trim() === id && !/[\p{C}\p{Zl}\p{Zp}]/u.test(id)) return id;
+  if (isShort && id.trim() === id && !UNSEEN.test(id)) return id;
   throw new Mistake(
     `has no id. An id is a text of 1 to ${MAX_ID_LENGTH} characters that can be seen, without blanks around it`,
   );

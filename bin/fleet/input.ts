@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { MigratorError, toError } from "../../lib/errors.ts";
+import { refuseConnectionStrings } from "../../lib/fleet/read-request.ts";
 import { isRecord, parseJson } from "../../lib/json.ts";
-import { holdsConnectionString, tryTargetReference } from "../../lib/target-reference.ts";
+import { tryTargetReference } from "../../lib/target-reference.ts";
 import { quoted } from "../../lib/text.ts";
 
 /** The options that make the input of a run. */
@@ -50,21 +51,23 @@ export async function readInput(options: InputOptions): Promise<RunInput> {
     throw invalid("Nothing says which tenants: --targets FILE, or --input FILE with targets");
   }
   const inline = Object(input.targets).inline;
-  refuseConnectionStrings(input.targets);
+  refuseSecrets(input);
   const isLong = Buffer.byteLength(JSON.stringify(input)) > MAX_INPUT_BYTES;
   if (!isLong || !Array.isArray(inline)) return { input, list: null };
   return { input, list: inline.map((each) => `${JSON.stringify(each)}\n`).join("") };
 }
 
 /** Whoever may look at an execution reads its input for 90 days: what must not be there is not sent. */
-function refuseConnectionStrings(targets: unknown): void {
-  const { inline, sql } = Object(targets);
+function refuseSecrets(input: Readonly<Record<string, unknown>>): void {
+  const { inline } = Object(input.targets);
   for (const [index, each] of (Array.isArray(inline) ? inline : []).entries()) {
     const read = tryTargetReference(each);
     if ("mistake" in read) throw invalid(`Target ${index + 1} of the list ${read.mistake}`);
   }
-  if (holdsConnectionString(Object(sql).target)) {
-    throw invalid("targets.sql.target holds a connection string; name the place of one instead");
+  try {
+    refuseConnectionStrings(input);
+  } catch (thrown) {
+    throw invalid(toError(thrown).message.replace(/\.$/, ""));
   }
 }
 

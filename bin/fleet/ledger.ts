@@ -11,8 +11,9 @@ export async function readLedger(cloud: Cloud, bucket: string): Promise<LedgerFa
   const versions = new Map<string, number>();
   let tenants = 0;
   for (const line of text.split("\n")) {
-    const { id, latest } = asRecord(parseJson(line));
-    if (typeof id !== "string") continue;
+    const { id, hash, latest } = asRecord(parseJson(line));
+    // Of a tenant without a hash nothing is known, or it has left its list.
+    if (typeof id !== "string" || typeof hash !== "string") continue;
     tenants += 1;
     const version = asText(latest) === "" ? "none" : asText(latest);
     versions.set(version, (versions.get(version) ?? 0) + 1);

@@ -1,5 +1,5 @@
 import type { FleetReport } from "../../lib/fleet/fleet-report.ts";
-import { fleetOutcomeOf } from "../../lib/page/fleet.ts";
+import { aheadOf, canaryOf, fleetOutcomeOf } from "../../lib/page/fleet.ts";
 import { duration } from "../../lib/page/outcome.ts";
 import { counted } from "../../lib/text.ts";
 import { code, escaped, row, SIGNS } from "../render/markdown.ts";
@@ -29,6 +29,7 @@ export function renderFleetMarkdown(report: FleetReport): string {
       "Slowest",
       slowest.map(({ id, ms }) => `- ${code(id)}: ${duration(ms)}`),
     ),
+    ...[canaryOf(report), aheadOf(report)].filter((line) => line !== null).map(escaped),
     `All tenants: ${code(`s3://${fleet}/${files.tenants}`)}`,
   ];
   return `${blocks.join("\n\n")}\n`;

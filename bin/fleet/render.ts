@@ -1,6 +1,6 @@
 import type { Colors } from "picocolors/types.js";
 import type { FailureGroup, FleetReport, ReportedWave } from "../../lib/fleet/fleet-report.ts";
-import { fleetOutcomeOf } from "../../lib/page/fleet.ts";
+import { aheadOf, canaryOf, fleetOutcomeOf } from "../../lib/page/fleet.ts";
 import { duration } from "../../lib/page/outcome.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { counted } from "../../lib/text.ts";
@@ -59,8 +59,9 @@ function withoutReport({ run, machine }: FleetAnswer, verb: FleetVerb): string {
   const next =
     verb === "status"
       ? `Its report: neon-migrate fleet report --machine ${machine} --run ${run?.run}`
-      : "It ended before it had read its list, so no tenant was touched. Step Functions' history of the run says why.";
-  return `The run ${run?.run} ended as ${run?.status}, without a report. ${next}`;
+      : "It ended before it had read its list, so no tenant was touched.";
+  const why = run?.error == null ? "" : ` ${run.error.code}: ${run.error.message}`;
+  return `The run ${run?.run} ended as ${run?.status}, without a report.${why} ${next}`;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -118,10 +119,9 @@ export function idsOf({ firstIds, count }: FailureGroup): string {
   return `${firstIds.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-function factLines(
-  { slowest, durations, versions, behind, files, fleet }: FleetReport,
-  colors: Colors,
-): readonly string[] {
+function factLines(report: FleetReport, colors: Colors): readonly string[] {
+  const { slowest, durations, versions, behind, files, fleet } = report;
+  const more = [canaryOf(report), aheadOf(report)].filter((line) => line !== null);
   const slow = slowest.slice(0, 3).map(({ id, ms }) => `${id} ${duration(ms)}`);
   const { p50, p95, max } = durations;
   return [
@@ -134,6 +134,7 @@ function factLines(
           ),
         ]),
     colors.dim(versionsLine("Newest migration", versions)),
+    ...more,
     ...(behind.count === 0
       ? []
       : [`${counted(behind.count, "tenant")} behind: s3://${fleet}/${behind.file}`]),

@@ -29,7 +29,8 @@ export async function reportOf(
   const found = asReport(parseJson(kept ?? ""));
   if (isFinal(found) || !making || functionArn === null) return found ?? returned;
   // Without a plan it is no step of the machine, and does not wait for results that will not come.
-  const event = { "neon-migrate.fleet": { step: "report", run: name } };
+  const begun = watcher.begun === null ? {} : { begun: watcher.begun };
+  const event = { "neon-migrate.fleet": { step: "report", run: name, ...begun } };
   const { payload, error } = await callFunction({
     functionName: functionArn,
     payload: JSON.stringify(event),

@@ -10,6 +10,8 @@ export interface Sight {
   readonly startedAt: string;
   /** Null while it runs. */
   readonly endedAt: string | null;
+  /** Why it failed, or who stopped it, as Step Functions has it; null where nothing did. */
+  readonly error: { readonly code: string; readonly message: string } | null;
   /** Null before the list is read. */
   readonly counts: FleetPlan["counts"] | null;
   readonly waves: readonly WaveSight[];
@@ -64,6 +66,7 @@ export class Watcher {
   readonly #arn: string;
   #plan: FleetPlan | null = null;
   #functionArn: string | null = null;
+  #begun: number | null = null;
   readonly #ended = new Map<string, MapRunCounts>();
   readonly #tenants = new Map<string, DescribedRun>();
   readonly #failures = new Map<string, FailedTenant>();
@@ -83,6 +86,11 @@ export class Watcher {
     return this.#functionArn;
   }
 
+  /** How many waves have begun, as far as it was seen; null before the first look. */
+  get begun(): number | null {
+    return this.#begun;
+  }
+
   /**
    * Looks once.
    * @param closely whether single tenants are looked at, which costs a call each
@@ -93,6 +101,7 @@ export class Watcher {
     const described = await this.#cloud.describe(this.#arn);
     await this.#readBeginning();
     const begun = await this.#cloud.waves(this.#arn);
+    this.#begun = begun.length;
     const counts = await Promise.all(begun.map(({ arn }) => this.#countsOf(arn)));
     const planned = this.#plan?.waves ?? [];
     if (closely) {
@@ -103,6 +112,7 @@ export class Watcher {
     const sight = {
       ...{ run: described.name, arn: this.#arn, status: described.status },
       ...{ startedAt: described.startedAt.toISOString(), endedAt: timeOf(described.endedAt) },
+      error: errorOf(described),
       counts: this.#plan?.counts ?? null,
       waves: planned.map((wave, at) => waveOf(wave, counts[at])),
       failures: [...this.#failures.values()],
@@ -182,6 +192,11 @@ function waveOf(wave: PlannedWave, counts: MapRunCounts | undefined): WaveSight 
     startedAt: timeOf(counts?.startedAt ?? null),
     endedAt: timeOf(counts?.endedAt ?? null),
   };
+}
+
+function errorOf({ error, cause }: DescribedRun): Sight["error"] {
+  if (error === null) return null;
+  return { code: error, message: firstLine(messageIn(cause)) };
 }
 
 /** Lambda's cause is JSON with the message; Step Functions' own is a sentence. */

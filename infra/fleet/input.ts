@@ -47,6 +47,8 @@ export interface FleetInput {
   readonly perHost?: number;
   readonly skip?: "ledger" | "none";
   readonly sample?: number;
+  /** `part`: who is not in the list has not left the fleet. */
+  readonly list?: "whole" | "part";
   readonly allowEmpty?: boolean;
   readonly gone?: "error" | "skip";
   readonly failOn?: "any" | "budget";

@@ -2,6 +2,8 @@ import { ArnFormat, Stack, Token } from "aws-cdk-lib";
 import { type IRole, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { Construct } from "constructs";
+import { toError } from "../../lib/errors.ts";
+import { readAllowed } from "../../lib/target/allowed.ts";
 import type { NeonFleetProps } from "./props.ts";
 
 /** The kinds of references, as the setting `TARGETS` names them. */
@@ -95,7 +97,14 @@ function allowedIn(scope: Construct, targets: readonly string[]): readonly Allow
       `${scope.node.path}: targets is empty, so the function would refuse every tenant. Name what it may migrate, such as parameter:/tenants/*.`,
     );
   }
-  return targets.map((target) => allowedBy(scope, target));
+  const allowed = targets.map((target) => allowedBy(scope, target));
+  try {
+    // Whatever the function would refuse at its first call, such as an ARN without an account.
+    readAllowed({ TARGETS: targets.join(",") });
+  } catch (thrown) {
+    throw new Error(`${scope.node.path}: ${toError(thrown).message}`);
+  }
+  return allowed;
 }
 
 /** Reads one entry. A comma would end it in the setting, and a star stands at its end only. */

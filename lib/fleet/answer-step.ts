@@ -21,7 +21,8 @@ export interface StepCall {
 
 /**
  * Does a step of a fleet's run, and returns its answer.
- * @throws MigratorError whose name is the code, as the machine reads it; no message shows a secret
+ * @throws MigratorError whose name is the code, as the machine reads it; no message shows a secret, or data of a database:
+ *   everyone can read it who may look at an execution. The log has the whole one
  */
 export async function answerStep(step: unknown, call: StepCall): Promise<unknown> {
   try {
@@ -34,7 +35,10 @@ export async function answerStep(step: unknown, call: StepCall): Promise<unknown
     const { error } = call.failed(thrown);
     const code = error?.code ?? "INTERNAL";
     call.log("fleet.failed", { code, message: error?.message });
-    const failed = new MigratorError(code, shortened(oneLine(error?.message ?? ""), MAX_MESSAGE));
+    const { message = "", publicMessage = "" } = error ?? {};
+    const said =
+      publicMessage === message ? message : `${publicMessage} The function's log has all of it.`;
+    const failed = new MigratorError(code, shortened(oneLine(said), MAX_MESSAGE));
     failed.stack = "";
     throw failed;
   }

@@ -45,7 +45,8 @@ export function checkTargets(
 
 /** An id without the differences that people overlook: case, and how a letter with an accent is composed. */
 export function foldedId(id: string): string {
-  return id.normalize("NFKC").toLowerCase().normalize("NFKC");
+  // Over the capitals: a small sigma has two forms, and ß is SS.
+  return id.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
 }
 
 function readListed(value: unknown, where: string): TargetReference {

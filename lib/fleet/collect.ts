@@ -24,6 +24,8 @@ export interface RunEnding {
   readonly broken: { readonly error: string; readonly cause: string } | null;
   /** Whether the machine asks. Somebody else may ask while the run goes on, or when it was stopped. */
   readonly byMachine: boolean;
+  /** Number of waves that began; null where nobody has seen it. */
+  readonly begun: number | null;
 }
 
 /** For how long results are waited for. Step Functions may write them after it has told that a map failed. */
@@ -49,7 +51,7 @@ export async function collectResults(
   let goesOn = true;
   for (const wave of plan.waves) {
     const ids = await idsOf(wave, store);
-    const missing = goesOn ? missingState(ending) : "never";
+    const missing = goesOn ? missingState(wave, ending) : "never";
     const forMs = missing === "lost" ? wait.forMs : 0;
     const found = await findResults(plan, wave, store, { ...wait, forMs });
     results.push(
@@ -62,18 +64,18 @@ export async function collectResults(
 }
 
 /** What a wave without results is, if the one before it was within its budget. */
-function missingState({ broken, byMachine }: RunEnding): "lost" | "never" | "doubtful" {
+function missingState(
+  { index }: PlannedWave,
+  { broken, byMachine, begun }: RunEnding,
+): "lost" | "never" | "doubtful" {
+  if (begun !== null && index >= begun) return "never";
   if (broken !== null && NOT_BEGUN.test(broken.error)) return "never";
   return byMachine ? "lost" : "doubtful";
 }
 
-/** Whether each tenant of a wave came to an end of its own. */
+/** Whether each tenant of a wave came to an end of its own, also those whose results do not name them. */
 function isThrough(ids: readonly string[], ends: WaveResults["ends"]): boolean {
-  return ids.every((id) => {
-    const line = ends.get(id)?.line;
-    const isAborted = line?.status === "unknown" && line.code === undefined;
-    return line !== undefined && line.status !== "pending" && !isAborted;
-  });
+  return [...ends.values()].filter(({ isThrough }) => isThrough).length >= ids.length;
 }
 
 function isWithin({ toleratedCount }: PlannedWave, ends: WaveResults["ends"]): boolean {
@@ -117,7 +119,7 @@ async function readManifests(
 ): Promise<readonly ChildEnd[] | null> {
   const ends: ChildEnd[] = [];
   for (const key of keys) {
-    const manifest = parseJson((await store.read(key))?.text ?? "");
+    const manifest = parseJson((await store.read(key, MAX_RESULT_BYTES))?.text ?? "");
     if (manifest === undefined) return null;
     for (const file of filesIn(manifest)) {
       const records = readRecords((await store.read(file, MAX_RESULT_BYTES))?.text ?? "?");

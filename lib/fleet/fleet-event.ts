@@ -20,6 +20,8 @@ export interface ReportStep {
   readonly run: string;
   /** Absent where `prepare` failed, or somebody asks afterwards: then the plan in the bucket counts. */
   readonly plan?: FleetPlan;
+  /** Number of waves that began, where somebody asks who has seen it. */
+  readonly begun?: number;
   /** The error output of the map that failed, or of the step that did. */
   readonly failed?: { readonly Error?: string; readonly Cause?: string };
 }

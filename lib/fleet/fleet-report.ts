@@ -33,6 +33,10 @@ export interface FleetReport {
   readonly versions: Readonly<Record<string, number>>;
   /** The tenants that do not have the newest migration, or of which nobody knows; `file` lists them. */
   readonly behind: { readonly count: number; readonly file: string };
+  /** How many tenants have migrations that the bundle does not have, as behind a return to older code. */
+  readonly ahead: number;
+  /** The tenant that was rehearsed; absent where nobody asked for that. */
+  readonly canary?: FleetCanary;
   /** Keys in the bucket. */
   readonly files: {
     readonly report: string;
@@ -45,6 +49,16 @@ export interface FleetReport {
   readonly shortened?: boolean;
   /** What stopped the run before its end; absent where nothing did. */
   readonly stoppedBy?: { readonly error: string; readonly cause: string };
+}
+
+/** The tenant that is rehearsed on a branch before it is touched. */
+export interface FleetCanary {
+  readonly id: string;
+  /**
+   * `failed`, `refused`: the tenant itself was not touched. Null: nothing was pending, the branch could not be had, or nobody
+   * knows what came of it.
+   */
+  readonly rehearsal: "passed" | "failed" | "refused" | null;
 }
 
 /** How many tenants came to which end. */
@@ -101,6 +115,10 @@ export interface TenantLine {
   /** Number of migrations that the run applied. */
   readonly applied?: number;
   readonly latest?: string | null;
+  /** Number of its migrations that the bundle does not have; absent where it is none. */
+  readonly ahead?: number;
+  /** What came of its rehearsal; absent where there was none. */
+  readonly rehearsal?: "passed" | "failed" | "refused";
   readonly ms?: number;
   readonly code?: string;
   readonly sqlstate?: string | null;

@@ -17,6 +17,8 @@ export interface FleetRequest {
   readonly skip: "ledger" | "none";
   /** The part of those left out that is asked all the same, from 0 to 1. Default: 0.01. */
   readonly sample: number;
+  /** `part`: the list is not all that its source has, so that nobody has left who is not in it. Default: `whole`. */
+  readonly list: "whole" | "part";
   /** Whether a list without any tenant is fine. Default: false. */
   readonly allowEmpty: boolean;
   /** Whether a tenant that is gone counts as a failure. Default: `error`. */

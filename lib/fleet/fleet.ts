@@ -5,7 +5,7 @@
  * one tenant, whose database `tenant.ts` finds.
  */
 
-import { asRecord, asText } from "../json.ts";
+import { asRecord, asText, isCount } from "../json.ts";
 import { readFleetBucket } from "../target/allowed.ts";
 import type { FleetDependencies } from "./fleet-dependencies.ts";
 import type { FleetPlan } from "./fleet-plan.ts";
@@ -38,7 +38,7 @@ export async function runStep(
   const broken = fields.failed == null ? null : { error: asText(error), cause: asText(cause) };
   return await reportRun(
     run,
-    { broken, byMachine: fields.plan != null },
+    { broken, byMachine: fields.plan != null, begun: isCount(fields.begun) ? fields.begun : null },
     { ...dependencies, store },
   );
 }

@@ -1,15 +1,18 @@
+import { overviewOf } from "../bundle/overview.ts";
 import { readAllowed } from "../target/allowed.ts";
 import { askSample } from "./ask-sample.ts";
 import { checkTargets, type Tenant } from "./check-targets.ts";
 import type { StepDependencies } from "./fleet-dependencies.ts";
-import { type FleetLedger, LEDGER_KEY, parseFleetLedger } from "./fleet-ledger.ts";
+import { advanceLedger, type FleetLedger, LEDGER_KEY, parseFleetLedger } from "./fleet-ledger.ts";
 import type { FleetPlan, WaveLine } from "./fleet-plan.ts";
 import type { FleetRequest } from "./fleet-request.ts";
-import { prefixOf, writePrepared } from "./prepared.ts";
+import { type Prepared, prefixOf, writePrepared } from "./prepared.ts";
 import { fleetInvalid, readFleetRequest } from "./read-request.ts";
-import { readList } from "./sources.ts";
+import { readList, sourceNameOf } from "./sources.ts";
 import { type CutWave, cutWaves } from "./waves.ts";
 
+/** The part of the time that is left which a sample may take: databases that do not answer must not keep the plan away. */
+const SAMPLE_SHARE = 0.6;
 /** The largest plan, in bytes: it is part of the state of an execution. */
 const MAX_PLAN_BYTES = 4_096;
 
@@ -31,7 +34,9 @@ export async function prepare(
   if (tenants.length === 0 && !request.allowEmpty) {
     throw fleetInvalid("The list of targets is empty. If that is right, set allowEmpty to true.");
   }
-  const { due, skipped } = await partition(tenants, request, dependencies);
+  const source = sourceNameOf(request.targets, store.bucket);
+  const moment = { startedAt, source };
+  const { due, skipped } = await partition(tenants, request, moment, dependencies);
   const ids = new Set(tenants.map(({ reference }) => reference.id));
   const waves = cutWaves(due, ids, request);
   const plan = planOf(run, request, { waves, due, skipped, total: tenants.length }, dependencies);
@@ -44,7 +49,8 @@ export async function prepare(
     ),
   );
   await writePrepared(store, {
-    ...{ plan, startedAt, latest: bundle.migrations.at(-1)?.tag ?? null },
+    ...{ plan, ...moment, isWhole: request.list === "whole" },
+    latest: overviewOf(bundle).latest,
     skipped: skipped.map(({ reference }) => reference.id),
     fingerprints: Object.fromEntries(
       due.map(({ reference, fingerprint }) => [reference.id, fingerprint]),
@@ -58,6 +64,7 @@ export async function prepare(
 async function partition(
   tenants: readonly Tenant[],
   { skip, sample }: FleetRequest,
+  moment: Pick<Prepared, "startedAt" | "source">,
   dependencies: StepDependencies,
 ): Promise<{ readonly due: readonly Tenant[]; readonly skipped: readonly Tenant[] }> {
   if (skip === "none") return { due: tenants, skipped: [] };
@@ -65,9 +72,14 @@ async function partition(
   const ledger = parseFleetLedger((await store.read(LEDGER_KEY))?.text ?? null);
   const isKnown = (tenant: Tenant) => isUpToDate(tenant, ledger, bundle.hash);
   const known = tenants.filter(isKnown);
-  const { lies, silent } = await askSample(known, sample, dependencies);
+  const askedBy = Date.now() + (dependencies.deadline - Date.now()) * SAMPLE_SHARE;
+  const { lies, silent } = await askSample(known, sample, { ...dependencies, deadline: askedBy });
   if (lies.length > 0) {
     log("fleet.ledger-wrong", { tenants: lies.slice(0, 10), asked: "everybody" });
+    // A run that is stopped has not asked everybody: the next one must know it, too.
+    const doubtful = known.map(({ reference }) => reference.id);
+    const listed = new Set(doubtful);
+    await advanceLedger(store, { ...moment, current: [], doubtful, listed, isWhole: false });
     return { due: tenants, skipped: [] };
   }
   const doubtful = new Set(silent);

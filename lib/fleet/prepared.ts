@@ -7,6 +7,10 @@ export interface Prepared {
   readonly plan: FleetPlan;
   /** In UTC. */
   readonly startedAt: string;
+  /** See `sourceNameOf`. */
+  readonly source: string;
+  /** Whether the list is all that its source has. */
+  readonly isWhole: boolean;
   /** Tag of the newest migration of the bundle; null for a bundle without any. */
   readonly latest: string | null;
   /** Those that were left out: their ids. They have the newest migration, as far as the ledger knows. */

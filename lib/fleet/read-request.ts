@@ -1,7 +1,7 @@
 import { MigratorError } from "../errors.ts";
 import { asText, isRecord } from "../json.ts";
 import { parseRequest } from "../request.ts";
-import { tryTargetReference } from "../target-reference.ts";
+import { holdsConnectionString, tryTargetReference } from "../target-reference.ts";
 import { quoted } from "../text.ts";
 import { refuseUnknown } from "../unknown-fields.ts";
 import type { AskedWave, FleetRequest, TargetSource } from "./fleet-request.ts";
@@ -10,7 +10,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const FIELDS = [
   ...["targets", "request", "waves", "maxConcurrency", "tolerated", "perHost", "skip", "sample"],
-  ...["allowEmpty", "gone", "failOn", "rehearse"],
+  ...["list", "allowEmpty", "gone", "failOn", "rehearse"],
 ];
 /** What Step Functions' console adds to the input where another machine starts this one. */
 const ADDED = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
@@ -28,6 +28,7 @@ const MAX_PAUSE_S = 604_800;
  */
 export function readFleetRequest(value: unknown): FleetRequest {
   const fields = recordIn(value, "the input");
+  refuseConnectionStrings(fields);
   refuseOthers(fields, [...FIELDS, ADDED], "the input");
   const tolerated = recordIn(fields.tolerated ?? {}, "tolerated");
   refuseOthers(tolerated, ["count", "percent"], "tolerated");
@@ -43,6 +44,7 @@ export function readFleetRequest(value: unknown): FleetRequest {
     perHost: fields.perHost == null ? null : whole(fields.perHost, "perHost", 1, MAX_CONCURRENCY),
     skip: choice(fields, "skip", ["ledger", "none"]),
     sample: ratio(fields.sample ?? 0.01, "sample", 1),
+    list: choice(fields, "list", ["whole", "part"]),
     allowEmpty: flag(fields.allowEmpty ?? false, "allowEmpty"),
     gone: choice(fields, "gone", ["error", "skip"]),
     failOn: choice(fields, "failOn", ["any", "budget"]),
@@ -53,6 +55,33 @@ export function readFleetRequest(value: unknown): FleetRequest {
 /** Makes the error of a fleet that cannot be prepared. */
 export function fleetInvalid(message: string): MigratorError {
   return new MigratorError("FLEET_INVALID", message);
+}
+
+/** The signs of a connection string within SQL. There, a column may be called `host`. */
+const IN_QUERY = /postgres(?:ql)?:\/\/|\bpassword\s*=/i;
+
+/**
+ * Refuses a connection string anywhere in an input: many may read it. Each entry of a list is looked at by itself, so that it
+ * can be named.
+ * @throws MigratorError `FLEET_INVALID`, which shows nothing of it
+ */
+export function refuseConnectionStrings(input: unknown): void {
+  const { targets, ...others } = Object(input);
+  const { inline: _, sql, ...places } = Object(targets);
+  const { query, ...control } = Object(sql);
+  const parts = { ...others, ...below("targets", places), ...below("targets.sql", control) };
+  const inPart = Object.entries(parts).find(([, part]) => holdsConnectionString(part))?.[0];
+  const where = IN_QUERY.test(asText(query)) ? "targets.sql.query" : inPart;
+  if (where === undefined) return;
+  throw fleetInvalid(
+    `${where} holds a connection string, or a part of one, and everyone can read it who may look at an execution. Name the place of the string instead, as each target does.`,
+  );
+}
+
+function below(name: string, fields: object): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [`${name}.${key}`, value]),
+  );
 }
 
 function readSource(value: unknown): TargetSource {

@@ -37,7 +37,7 @@ export async function reportRun(
     store.write(report.behind.file, linesOf(behind)),
     store.write(report.files.report, JSON.stringify(fitted)),
   ]);
-  const advanced = await advanceLedger(store, changesOf(tenants, prepared, endedAt));
+  const advanced = await advanceLedger(store, changesOf(tenants, prepared));
   if (!advanced) log("fleet.ledger-lost", { run });
   log("fleet.reported", { run, status: report.status, ...report.counts });
   return fitted;
@@ -50,15 +50,16 @@ function linesOf(tenants: readonly TenantLine[]): string {
 /** Those that were left out stay in the ledger as they are, and so do those that were never begun. */
 function changesOf(
   tenants: readonly TenantLine[],
-  { plan, fingerprints }: Prepared,
-  at: string,
+  { plan, startedAt, source, isWhole, fingerprints }: Prepared,
 ): LedgerChanges {
   const current = tenants.filter(({ status }) => status === "applied" || status === "up-to-date");
   const doubtful = tenants.filter(({ status }) => ["failed", "gone", "unknown"].includes(status));
   return {
+    ...{ startedAt, source, isWhole },
     current: current.map(({ id, latest = null }) => ({
-      ...{ id, hash: plan.expect.hash, latest, at, fingerprint: fingerprints[id] ?? "" },
+      ...{ id, hash: plan.expect.hash, latest, fingerprint: fingerprints[id] ?? "" },
     })),
     doubtful: doubtful.map(({ id }) => id),
+    listed: new Set(tenants.map(({ id }) => id)),
   };
 }

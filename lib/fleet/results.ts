@@ -8,6 +8,8 @@ type ResultRecord = Readonly<Record<string, unknown>>;
 /** The end of one child, with what decides between several attempts at it. */
 export interface ChildEnd {
   readonly line: Omit<TenantLine, "wave">;
+  /** Whether it came to an end of its own: it was neither aborted nor left over. */
+  readonly isThrough: boolean;
   /** Whether the map counts it against its budget. */
   readonly isFailure: boolean;
   readonly attempt: number;
@@ -23,24 +25,30 @@ const MAX_MESSAGE = 300;
 const MAX_CODE = 60;
 
 /**
- * Reads a result file.
+ * Reads a result file. A record that names no tenant has an empty id: it counts in the budget of its wave, and its tenant is
+ * one without a result.
  * @returns null where it is no list of records
  */
 export function readRecords(text: string): readonly ChildEnd[] | null {
   const whole = parseJson(text);
   const records = Array.isArray(whole) ? whole : text.split("\n").filter(Boolean).map(parseJson);
-  const ends = records.map((record) => childEnd(asRecord(record)));
-  return ends.every((end) => end !== null) ? ends : null;
+  return records.every(isResult) ? records.map(childEnd) : null;
 }
 
-function childEnd(record: ResultRecord): ChildEnd | null {
+function isResult(record: unknown): record is ResultRecord {
+  return asText(asRecord(record).Status) !== "";
+}
+
+/** The input names the tenant. Step Functions leaves one out that is too long; then the output may name it. */
+function childEnd(record: ResultRecord): ChildEnd {
   const input = asRecord(parseJson(asText(record.Input)));
-  const id = asText(asRecord(input.target).id);
-  if (id === "") return null;
+  const output = asRecord(parseJson(asText(record.Output)));
+  const id = asText(asRecord(input.target).id) || asText(output.id);
   const status = asText(record.Status);
+  const isFailure = status === "FAILED" || status === "TIMED_OUT";
   return {
     line: { id, ...endOf(record, status) },
-    isFailure: status === "FAILED" || status === "TIMED_OUT",
+    ...{ isFailure, isThrough: isFailure || status === "SUCCEEDED" },
     attempt: isCount(record.RedriveCount) ? record.RedriveCount : 0,
     stoppedAt: timeOf(record.StopDate),
   };
@@ -52,12 +60,21 @@ function endOf(record: ResultRecord, status: string): Omit<TenantLine, "wave" | 
   return { status: status === "ABORTED" ? "unknown" : "pending" };
 }
 
-function succeeded({ status, applied, latest, ms }: ResultRecord): Omit<TenantLine, "wave" | "id"> {
+function succeeded({
+  status,
+  applied,
+  latest,
+  ahead,
+  rehearsal,
+  ms,
+}: ResultRecord): Omit<TenantLine, "wave" | "id"> {
   const known = status === "applied" || status === "up-to-date" || status === "gone";
   return {
     status: known ? status : "unknown",
     ...(isCount(applied) ? { applied } : {}),
     ...(typeof latest === "string" || latest === null ? { latest } : {}),
+    ...aheadIn(ahead),
+    ...rehearsalIn(rehearsal),
     ...(isCount(ms) ? { ms } : {}),
   };
 }
@@ -72,6 +89,7 @@ function failed(record: ResultRecord): Omit<TenantLine, "wave" | "id"> {
   const error = asRecord(report.error);
   const { index } = asRecord(error.statement);
   const { totalMs } = asRecord(report.timings);
+  const { unknown } = asRecord(report.drift);
   // The report's own sentence for those who may not see data; without it, nothing tells whether the line quotes any.
   const words = asText(error.publicMessage) || (UNCERTAIN.test(code) ? sentence : "");
   return {
@@ -81,8 +99,19 @@ function failed(record: ResultRecord): Omit<TenantLine, "wave" | "id"> {
     migration: asText(error.migration) || null,
     statement: isCount(index) ? index : null,
     message: shortened(hidePasswords(words), MAX_MESSAGE),
+    ...rehearsalIn(asRecord(report.rehearsal).status),
+    ...aheadIn(Array.isArray(unknown) ? unknown.length : 0),
     ...(isCount(totalMs) ? { ms: totalMs } : {}),
   };
+}
+
+function aheadIn(count: unknown): Pick<TenantLine, "ahead"> {
+  return isCount(count) && count > 0 ? { ahead: count } : {};
+}
+
+function rehearsalIn(status: unknown): Pick<TenantLine, "rehearsal"> {
+  const found = (["passed", "failed", "refused"] as const).find((each) => each === status);
+  return found === undefined ? {} : { rehearsal: found };
 }
 
 function statusOfError(code: string): TenantLine["status"] {
@@ -103,9 +132,11 @@ function timeOf(value: unknown): number {
  */
 export function lastEnds(ends: readonly ChildEnd[]): ReadonlyMap<string, ChildEnd> {
   const last = new Map<string, ChildEnd>();
-  for (const end of ends) {
-    const known = last.get(end.line.id);
-    if (known === undefined || isLater(end, known)) last.set(end.line.id, end);
+  for (const [index, end] of ends.entries()) {
+    // No id has a character that cannot be seen.
+    const key = end.line.id || `\0${index}`;
+    const known = last.get(key);
+    if (known === undefined || isLater(end, known)) last.set(key, end);
   }
   return last;
 }

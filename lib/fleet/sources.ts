@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { withConnection } from "../connection/with-connection.ts";
-import { MigratorError } from "../errors.ts";
+import { MigratorError, toError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { type AllowedPlace, assertAllowed } from "../target/allowed.ts";
 import { readNeonKey, readNeonWay } from "../target/neon-access.ts";
@@ -47,6 +48,21 @@ async function listIn(
   }
   if ("neon" in source) return await neonList(source.neon, dependencies);
   return await sqlList(source.sql, allowed, dependencies);
+}
+
+/** Lists that the command line has brought to the fleet's bucket, because they were too long for an input. */
+const BROUGHT = "lists/";
+
+/**
+ * Names a source, so that the fleet's ledger knows whose tenants have left. Every list that somebody gives by hand is one
+ * source: it is another file each time.
+ */
+export function sourceNameOf(source: TargetSource, fleetBucket: string): string {
+  if ("inline" in source) return "given";
+  if ("s3" in source && source.s3.bucket === fleetBucket && source.s3.key.startsWith(BROUGHT)) {
+    return "given";
+  }
+  return createHash("sha256").update(JSON.stringify(source)).digest("hex").slice(0, 16);
 }
 
 /**
@@ -108,13 +124,23 @@ async function sqlList(
     try {
       return (await connection.client.query<object>(named)).rows;
     } catch (thrown) {
-      throw connection.explain(thrown);
+      const explained = connection.explain(thrown);
+      throw explained instanceof MigratorError ? explained : wrongQuery(query, explained);
     }
   });
   return rows.map((row, index) => ({
     value: withoutNulls(row),
     where: `row ${index + 1} of targets.sql`,
   }));
+}
+
+/** The names in the query are no data, and may be shown. */
+function wrongQuery(query: string, cause: unknown): MigratorError {
+  return new MigratorError(
+    "FLEET_INVALID",
+    `The query of targets.sql failed: ${toError(cause).message}.`,
+    { cause, statement: { index: 1, line: 1, column: 1, excerpt: query } },
+  );
 }
 
 /** A query for tenants of several kinds has a column for each kind, and nulls in the others. */

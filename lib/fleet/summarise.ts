@@ -65,6 +65,8 @@ export function summarise(known: Known): Summary {
     durations: durationsOf(tenants),
     versions: versionsOf(tenants),
     behind: { count: behind.length, file: `${plan.prefix}/behind.jsonl` },
+    ahead: tenants.filter(({ ahead = 0 }) => ahead > 0).length,
+    ...canaryOf(waves),
     files: {
       report: `${plan.prefix}/report.json`,
       tenants: `${plan.prefix}/tenants.jsonl`,
@@ -149,6 +151,15 @@ export function groupFailures(tenants: readonly TenantLine[]): readonly FailureG
   return [...groups.values()].toSorted((a, b) => b.count - a.count);
 }
 
+/** The canary is the first tenant of the first wave. */
+function canaryOf([first]: readonly {
+  readonly wave: WaveResults["wave"];
+  readonly lines: readonly TenantLine[];
+}[]): Pick<FleetReport, "canary"> {
+  const line = first?.wave.rehearse === true ? first.lines[0] : undefined;
+  return line === undefined ? {} : { canary: { id: line.id, rehearsal: line.rehearsal ?? null } };
+}
+
 function slowestOf(tenants: readonly TenantLine[]): FleetReport["slowest"] {
   return tenants
     .flatMap(({ id, ms }) => (ms === undefined ? [] : { id, ms }))
@@ -163,11 +174,12 @@ function durationsOf(tenants: readonly TenantLine[]): FleetReport["durations"] {
 }
 
 function versionsOf(tenants: readonly TenantLine[]): FleetReport["versions"] {
-  const versions: Record<string, number> = {};
+  const versions = new Map<string, number>();
   for (const { latest } of tenants) {
-    if (latest !== undefined) versions[latest ?? "none"] = (versions[latest ?? "none"] ?? 0) + 1;
+    if (latest !== undefined)
+      versions.set(latest ?? "none", (versions.get(latest ?? "none") ?? 0) + 1);
   }
-  return versions;
+  return Object.fromEntries(versions);
 }
 
 function isBehind({ status, latest }: TenantLine, newest: string | null): boolean {

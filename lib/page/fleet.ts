@@ -54,6 +54,28 @@ export function fleetOutcomeOf({ status, counts, waves }: FleetReport): Outcome 
   }
 }
 
+/** Says how many tenants are ahead of the bundle; null where none is. */
+export function aheadOf({ ahead }: Pick<FleetReport, "ahead">): string | null {
+  if (ahead === 0) return null;
+  return `${counted(ahead, "tenant")} ${ahead === 1 ? "is" : "are"} ahead: with migrations that this bundle does not have.`;
+}
+
+/** Says what came of the rehearsal of the canary; null where nobody asked for one. */
+export function canaryOf({ canary }: Pick<FleetReport, "canary">): string | null {
+  if (canary === undefined) return null;
+  const { id, rehearsal } = canary;
+  switch (rehearsal) {
+    case "passed":
+      return `The rehearsal of ${id} passed before it was touched.`;
+    case "failed":
+      return `The rehearsal of ${id} failed on its branch; ${id} itself was not touched.`;
+    case "refused":
+      return `The rehearsal of ${id} was over a limit; ${id} itself was not touched.`;
+    case null:
+      return `The canary ${id} was not rehearsed: it was up to date, its branch could not be had, or nobody knows how its run ended.`;
+  }
+}
+
 /** Makes the page of a fleet's report: waves, failures by cause, times, versions, and who is behind. */
 export function renderFleetPage(report: FleetReport): string {
   const { fleet, run, latest, bundleHash, startedAt, endedAt } = report;
@@ -84,7 +106,7 @@ function wavesSection({ waves }: FleetReport): Html | null {
     (wave) =>
       html`<tr><th scope="row">${wave.name}</th><td>${wave.count}</td><td>${wave.applied}</td><td>${wave.upToDate}</td><td>${wave.failed}</td><td>${wave.gone}</td><td>${wave.unknown}</td><td>${wave.pending}</td><td>${wave.toleratedCount}${wave.overBudget ? " (over)" : ""}</td></tr>`,
   );
-  return html`<section aria-labelledby="waves"><h2 id="waves">Waves</h2><div class="scroll" tabindex="0" role="region" aria-labelledby="waves"><table><thead><tr><th scope="col">wave</th><th scope="col">tenants</th><th scope="col">applied</th><th scope="col">up to date</th><th scope="col">failed</th><th scope="col">gone</th><th scope="col">unknown</th><th scope="col">not begun</th><th scope="col">may fail</th></tr></thead><tbody>${rows}</tbody></table></div></section>`;
+  return html`<section aria-labelledby="waves"><h2 id="waves">Waves</h2><div class="scroll" tabindex="0" role="group" aria-labelledby="waves"><table><thead><tr><th scope="col">wave</th><th scope="col">tenants</th><th scope="col">applied</th><th scope="col">up to date</th><th scope="col">failed</th><th scope="col">gone</th><th scope="col">unknown</th><th scope="col">not begun</th><th scope="col">may fail</th></tr></thead><tbody>${rows}</tbody></table></div></section>`;
 }
 
 function failuresSection({ failures }: FleetReport): Html | null {
@@ -102,7 +124,9 @@ function placeOf({ sqlstate, migration, statement }: FailureGroup): string {
   return `${state}${migration === null ? "" : ` · ${migration}${at}`}`;
 }
 
-function versionsSection({ versions, behind, fleet }: FleetReport): Html {
+function versionsSection(report: FleetReport): Html {
+  const { versions, behind, fleet } = report;
+  const ahead = aheadOf(report);
   const rows = Object.entries(versions).map(
     ([tag, count]) => html`<div><dt>${tag}</dt><dd>${counted(count, "tenant")}</dd></div>`,
   );
@@ -110,7 +134,7 @@ function versionsSection({ versions, behind, fleet }: FleetReport): Html {
     behind.count === 0
       ? html`<p>Nobody is behind.</p>`
       : html`<p>${counted(behind.count, "tenant")} behind: <code>s3://${fleet}/${behind.file}</code></p>`;
-  return html`<section aria-labelledby="versions"><h2 id="versions">Who has which newest migration</h2><dl class="grid">${rows}</dl>${late}</section>`;
+  return html`<section aria-labelledby="versions"><h2 id="versions">Who has which newest migration</h2><dl class="grid">${rows}</dl>${late}${ahead === null ? null : html`<p>${ahead}</p>`}</section>`;
 }
 
 function slowestSection({ slowest }: FleetReport): Html | null {
@@ -119,7 +143,9 @@ function slowestSection({ slowest }: FleetReport): Html | null {
   return html`<section aria-labelledby="slowest"><h2 id="slowest">Slowest</h2><dl class="grid">${rows}</dl></section>`;
 }
 
-function factsSection({ counts, durations, files, fleet, stoppedBy }: FleetReport): Html {
+function factsSection(report: FleetReport): Html {
+  const { counts, durations, files, fleet, stoppedBy } = report;
+  const canary = canaryOf(report);
   const time = (ms: number | null) => (ms === null ? "–" : duration(ms));
   const facts: readonly (readonly [string, string])[] = [
     ["Tenants", `${counts.total}, of which ${counts.skipped} were known as up to date`],
@@ -127,6 +153,7 @@ function factsSection({ counts, durations, files, fleet, stoppedBy }: FleetRepor
       "Time of a tenant",
       `half ${time(durations.p50)}, 19 of 20 ${time(durations.p95)}, all ${time(durations.max)}`,
     ],
+    ...(canary === null ? [] : [["Canary", canary] as const]),
     ["All tenants", `s3://${fleet}/${files.tenants}`],
     ["Report", `s3://${fleet}/${files.report}`],
     ...(stoppedBy === undefined

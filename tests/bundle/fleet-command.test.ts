@@ -145,7 +145,11 @@ test("a fleet that is through wakes nobody; a run that somebody stops has its re
   const report = await command("report", "--json");
   expect(report.exitCode).toBe(1);
   expect(answerIn(report.stdout).report).toMatchObject({
-    ...{ status: "stopped", counts: { total: 3, upToDate: 1, failed: 0 } },
+    ...{ status: "stopped", counts: { total: 3, upToDate: 1, failed: 0, unknown: 0, pending: 2 } },
+    waves: [
+      { name: "acme", upToDate: 1, pending: 0 },
+      { name: "100 %", unknown: 0, pending: 2 },
+    ],
   });
 });
 

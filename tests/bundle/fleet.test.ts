@@ -267,9 +267,14 @@ describe("GIVEN a fleet of three", () => {
     await one.sqlAsOwner("alter table orders drop column note, drop constraint orders_id_check");
     await one.sqlAsOwner("delete from drizzle.__drizzle_migrations where created_at = 2000");
 
+    const ledger = textOf("ledger.jsonl");
     const plan = await prepare("third", { ...all(), sample: 1 });
+    const next = await prepare("behind-third", { ...all(), sample: 0 });
 
     expect(plan.counts).toEqual({ total: 3, skipped: 0, due: 3 });
+    // Also where the run that found it was stopped, and has asked nobody.
+    expect(next.counts).toEqual(plan.counts);
+    s3.store.put("fleet", "ledger.jsonl", ledger);
   });
 
   test("WHEN the reference of a tenant leads elsewhere THEN the ledger does not skip it", async () => {

@@ -72,6 +72,7 @@ describe("the machine of a fleet", () => {
     const [record] = JSON.parse(fleet.store.get(BUCKET, keys[1] ?? "").body.toString());
     expect(JSON.parse(record.Output)).toEqual({
       ...{ id: "a", status: "applied", applied: 1, latest: "0001", ms: 12 },
+      ...{ ahead: 0, rehearsal: null },
     });
   });
 
@@ -234,20 +235,39 @@ describe("the machine of a fleet", () => {
   });
 
   test("goes on where preparing or reporting failed, by a redrive", async () => {
-    let isMended = false;
+    const mended = new Set<string>();
     const fleet = await startFleet({
       waves: [{ ids: ["a"] }],
-      report: () => (isMended ? returns({ status: "applied" }) : failed("INTERNAL")),
+      refusePlan: () => (mended.has("prepare") ? null : failed("FLEET_UNAVAILABLE")),
+      report: () =>
+        mended.has("report") ? returns({ status: "applied" }) : failed("FLEET_UNAVAILABLE"),
     });
     const execution = await fleet.run();
-    expect(execution).toMatchObject({ status: "FAILED", error: "INTERNAL" });
-    isMended = true;
+
+    for (const step of ["prepare", "report"]) {
+      expect(execution).toMatchObject({ status: "FAILED", error: "FLEET_UNAVAILABLE" });
+      mended.add(step);
+      fleet.redrive(execution);
+      await fleet.idle();
+    }
+
+    expect(execution).toMatchObject({ status: "SUCCEEDED", output: { status: "applied" } });
+    expect(fleet.calls).toEqual(["a"]);
+  });
+
+  test("does not go on in a wave that went over its budget, by a redrive: it reports again, and calls nobody", async () => {
+    const fleet = await startFleet({
+      waves: [{ ids: ["bad"] }, { ids: ["a"] }],
+      migrate: () => failed("MIGRATION_FAILED"),
+      report: () => returns({ status: "stopped", counts: {}, next: "" }),
+    });
+    const execution = await fleet.run();
 
     fleet.redrive(execution);
     await fleet.idle();
 
-    expect(execution).toMatchObject({ status: "SUCCEEDED", output: { status: "applied" } });
-    expect(fleet.calls).toEqual(["a"]);
+    expect(execution).toMatchObject({ status: "FAILED", error: "FLEET_FAILED", redriveCount: 1 });
+    expect(fleet.calls).toEqual(["bad"]);
   });
 
   test("calls the version that it was deployed with, also when a newer one comes meanwhile", async () => {

@@ -35,6 +35,8 @@ export interface StubbedFleet extends Partial<StepFunctionsOptions> {
     payload: unknown,
     functionName: string,
   ) => Promise<InvokeAnswer> | InvokeAnswer;
+  /** Answers in place of the plan. Default: null, for the plan. */
+  readonly refusePlan?: () => InvokeAnswer | null;
   /** Answers the question for the report. Default: a report that all are applied. */
   readonly report?: (event: unknown) => InvokeAnswer;
 }
@@ -54,6 +56,7 @@ export async function startFleet({
   failOn = "any",
   gone = "error",
   migrate = applied,
+  refusePlan = () => null,
   report = () => returns({ status: "applied", counts: {}, next: "" }),
   ...options
 }: StubbedFleet): Promise<FleetMachine> {
@@ -80,7 +83,7 @@ export async function startFleet({
     invoke: async (functionName, payload) => {
       payloads.push(payload);
       const { "neon-migrate.fleet": event, target } = Object(payload);
-      if (event?.step === "prepare") return prepare(event.run);
+      if (event?.step === "prepare") return refusePlan() ?? prepare(event.run);
       if (event?.step === "report") return report(event);
       calls.push(target.id);
       return await migrate(target.id, payload, functionName);

@@ -104,6 +104,7 @@ export function preparedRun(
   const prefix = "runs/run-1";
   const prepared: Prepared = {
     ...{ startedAt: "2026-11-29T00:00:00.000Z", latest: "0002_b", skipped: [] },
+    ...{ source: "given", isWhole: true },
     fingerprints: Object.fromEntries(ids.map((id) => [id, "f"])),
     plan: {
       ...{ run: "run-1", bucket: "fleet", prefix, expect: { hash: "a".repeat(64) } },

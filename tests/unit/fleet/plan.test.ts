@@ -73,6 +73,11 @@ describe("the ids of a list", () => {
     ["A", "a"],
     ["á", "a\u0301"],
     ["ﬁ", "fi"],
+    ["straße", "STRASSE"],
+    ["ΟΔΟΣ", "οδος"],
+    ["οδος", "οδοσ"],
+    ["\u212a", "k"],
+    ["a b", "a\u00a0b"],
     ["acme", "acme"],
   ])("%j and %j are refused as one, with both lines", (one, other) => {
     expect(() => tenantsOf(one, "between", other)).toThrow(
@@ -196,6 +201,7 @@ describe("the input of an execution", () => {
       perHost: null,
       skip: "ledger",
       sample: 0.01,
+      list: "whole",
       allowEmpty: false,
       gone: "error",
       failOn: "any",
@@ -222,9 +228,40 @@ describe("the input of an execution", () => {
       "targets.sql.target",
     ],
     [{ targets: { s3: { bucket: "b" } } }, "targets.s3.key"],
+    [{ targets: { inline: [] }, list: "all" }, "list"],
   ])("%j is refused with the name of the field", (input, named) => {
     expect(() => readFleetRequest(input)).toThrow(
       expect.objectContaining({ code: "FLEET_INVALID", message: expect.stringContaining(named) }),
     );
+  });
+
+  test.each([
+    [{ s3: { bucket: "b", key: "postgres://app:marker@host/db" } }, {}, "targets.s3"],
+    [
+      { neon: { organization: "o", database: "d", role: "host=x password=marker" } },
+      {},
+      "targets.neon",
+    ],
+    [
+      { sql: { target: { database: "t_1" }, query: "select dblink('password=marker')" } },
+      {},
+      "targets.sql.query",
+    ],
+    [{ inline: [] }, { request: { lockTimeoutMs: "postgres://app:marker@host" } }, "request"],
+    [{ inline: [] }, { waves: [{ tenants: ["postgres://app:marker@host"] }] }, "waves"],
+    [{ inline: [] }, { note: { url: "marker" } }, "note"],
+  ])("with a connection string in %j, %j is refused without showing it", (targets, more, where) => {
+    const read = () => readFleetRequest({ targets, ...more });
+
+    expect(read).toThrow(new RegExp(`^${where.replaceAll(".", "\\.")} holds a connection string`));
+    expect(read).not.toThrow(/marker/);
+  });
+
+  test("may ask a table that has a column host", () => {
+    const query = "select id, parameter from tenants where host = 'eu' and dbname = 'app'";
+
+    expect(
+      readFleetRequest({ targets: { sql: { target: { database: "t_1" }, query } } }).targets,
+    ).toMatchObject({ sql: { query } });
   });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { collectResults, type RunEnding } from "../../../lib/fleet/collect.ts";
 import { fitFleetReport, MAX_FLEET_REPORT_BYTES } from "../../../lib/fleet/fit-report.ts";
-import { advanceLedger, parseFleetLedger } from "../../../lib/fleet/fleet-ledger.ts";
 import type { TenantLine } from "../../../lib/fleet/fleet-report.ts";
 import { lastEnds, readRecords } from "../../../lib/fleet/results.ts";
 import { groupFailures, summarise } from "../../../lib/fleet/summarise.ts";
-import { failureOfTenant, memoryStore, preparedRun, recordOf } from "../../setup/fleet.ts";
+import { failureOfTenant, preparedRun, recordOf } from "../../setup/fleet.ts";
 import { expectFleetReport } from "../../setup/report-schema.ts";
 
-const BY_MACHINE: RunEnding = { broken: null, byMachine: true };
+const BY_MACHINE: RunEnding = { broken: null, byMachine: true, begun: null };
+const BY_HAND: RunEnding = { ...BY_MACHINE, byMachine: false };
 const OVER_BUDGET = { error: "States.ExceedToleratedFailureThreshold", cause: "over" };
 const NOW = { forMs: 0, everyMs: 1 };
 
@@ -138,7 +138,7 @@ describe("a run", () => {
       FAILED: [{ ...recordOf("b", {}), Status: "ABORTED", Output: undefined }],
     });
 
-    const { report } = await reportOn(run, { broken: null, byMachine: false });
+    const { report } = await reportOn(run, BY_HAND);
 
     expect(report).toMatchObject({
       status: "stopped",
@@ -177,12 +177,25 @@ describe("a run", () => {
     const run = preparedRun([["a"], ["b"], ["c"]]);
     run.end(0, { SUCCEEDED: [done("a", "applied")] });
 
-    const { report } = await reportOn(run, { broken: null, byMachine: false });
+    const { report } = await reportOn(run, BY_HAND);
 
     expect(report).toMatchObject({
       status: "stopped",
       counts: { applied: 1, unknown: 1, pending: 1 },
     });
+  });
+
+  test.each([
+    [1, { unknown: 0, pending: 2 }],
+    [2, { unknown: 1, pending: 1 }],
+    [3, { unknown: 1, pending: 1 }],
+  ])("that somebody stopped, and of whose waves %i had begun, has %j", async (begun, counts) => {
+    const run = preparedRun([["a"], ["b"], ["c"]]);
+    run.end(0, { SUCCEEDED: [done("a", "applied")] });
+
+    const { report } = await reportOn(run, { ...BY_HAND, begun });
+
+    expect(report).toMatchObject({ status: "stopped", counts: { applied: 1, ...counts } });
   });
 
   test("with tenants that are gone counts them in a class of their own, by its policy", async () => {
@@ -244,7 +257,42 @@ describe("results", () => {
 
   test("that are damaged are none", () => {
     expect(readRecords("?")).toBeNull();
-    expect(readRecords('[{"Status":"SUCCEEDED"}]')).toBeNull();
+    expect(readRecords('[{"Output":"{}"}]')).toBeNull();
+  });
+
+  test("without the input of a tenant are named by their output, and count in their wave where nothing names them", async () => {
+    const run = preparedRun([["a", "b", "c"], ["d"]], { toleratedCount: 1 });
+    run.end(0, {
+      SUCCEEDED: [
+        { ...done("a", "applied"), Input: undefined },
+        { ...done("b", "applied"), Input: undefined, Output: undefined },
+      ],
+      FAILED: [{ ...failureOfTenant("c", "MIGRATION_FAILED"), Input: undefined }],
+    });
+
+    const { report, tenants } = await reportOn(run);
+
+    expect(tenants.map(({ id, status }) => [id, status])).toEqual([
+      ["a", "applied"],
+      ...["b", "c", "d"].map((id) => [id, "unknown"]),
+    ]);
+    expect(report).toMatchObject({
+      status: "incomplete",
+      waves: [{ applied: 1, unknown: 2, overBudget: false }, { unknown: 1 }],
+    });
+  });
+
+  test("that name nobody count against the budget all the same", async () => {
+    const run = preparedRun([["a", "b"], ["c"]], { toleratedCount: 1 });
+    const nameless = { ...failureOfTenant("a", "MIGRATION_FAILED"), Input: undefined };
+    run.end(0, { FAILED: [nameless, nameless] });
+
+    const { report } = await reportOn(run, { ...BY_MACHINE, broken: OVER_BUDGET });
+
+    expect(report).toMatchObject({
+      counts: { unknown: 2, pending: 1 },
+      waves: [{ overBudget: true }, { pending: 1 }],
+    });
   });
 
   test("with a cause that was cut keep their code", () => {
@@ -294,49 +342,5 @@ describe("a report of any size", () => {
       ["X", 1, ["a"]],
       ["Y", 2, ["d"]],
     ]);
-  });
-});
-
-describe("the fleet's ledger", () => {
-  const entry = (id: string, at = "2026-11-29T00:00:00.000Z") => ({
-    ...{ id, at, hash: "h".repeat(64), latest: "0002_b", fingerprint: "f".repeat(16) },
-  });
-  const text = (...entries: readonly object[]) =>
-    entries.map((each) => `${JSON.stringify(each)}\n`).join("");
-
-  test.each([
-    ["is missing", null],
-    ["is no JSON", `${JSON.stringify(entry("a"))}\n{"id":`],
-    ["has another shape", text(entry("a"), { id: "b" })],
-    ["is empty", ""],
-  ])("that %s is an empty one", (_what, content) => {
-    expect(parseFleetLedger(content).size).toBe(0);
-  });
-
-  test("keeps what others know, and forgets those that are doubtful", async () => {
-    const store = memoryStore({ "ledger.jsonl": text(entry("a"), entry("b"), entry("c")) });
-
-    await advanceLedger(store, {
-      current: [entry("b", "2026-11-30"), entry("d")],
-      doubtful: ["c"],
-    });
-
-    const after = parseFleetLedger(store.text("ledger.jsonl"));
-    expect([...after.keys()]).toEqual(["a", "b", "d"]);
-    expect(after.get("b")?.at).toBe("2026-11-30");
-  });
-
-  test("of two runs that write at once has both, and the one that loses each time loses cleanly", async () => {
-    const store = memoryStore({});
-    store.beforeReplace(1, () => store.put("ledger.jsonl", text(entry("other"))));
-
-    expect(await advanceLedger(store, { current: [entry("mine")], doubtful: [] })).toBe(true);
-    expect([...parseFleetLedger(store.text("ledger.jsonl")).keys()]).toEqual(["mine", "other"]);
-
-    store.beforeReplace(99, () => store.put("ledger.jsonl", `${store.text("ledger.jsonl")}\n`));
-    const before = store.text("ledger.jsonl")?.trim();
-
-    expect(await advanceLedger(store, { current: [entry("late")], doubtful: [] })).toBe(false);
-    expect(store.text("ledger.jsonl")?.trim()).toBe(before);
   });
 });

@@ -117,7 +117,7 @@ describe("readInput", () => {
     { id: "acme", url: "postgres://app:marker@host/db" },
     { id: "acme", parameter: "postgres://app:marker@host/db" },
     { id: "acme", parameter: "/tenants/acme/url", password: "marker" },
-  ])("sends no connection string anywhere: %j", async (target) => {
+  ])("sends no connection string in a list: %j", async (target) => {
     const thrown: unknown = await readInput({
       targets: file(`${JSON.stringify(TENANTS[0])}\n${JSON.stringify(target)}\n`),
     }).catch((error: unknown) => error);
@@ -125,6 +125,23 @@ describe("readInput", () => {
     expect(thrown).toMatchObject({
       code: "FLEET_INVALID",
       message: expect.stringContaining("Target 2 of the list holds a connection string"),
+    });
+    expect(String(thrown)).not.toContain("marker");
+  });
+
+  test.each([
+    { request: { note: "postgres://app:marker@host/db" } },
+    { targets: { s3: { bucket: "b", key: "postgres://app:marker@host/db" } } },
+    { targets: { sql: { target: { database: "t" }, query: "select dblink('password=marker')" } } },
+  ])("sends none anywhere else either: %j", async (more) => {
+    const input = { targets: { s3: { bucket: "b", key: "k" } }, ...more };
+    const thrown: unknown = await readInput({ input: file(JSON.stringify(input)) }).catch(
+      (error: unknown) => error,
+    );
+
+    expect(thrown).toMatchObject({
+      code: "FLEET_INVALID",
+      message: expect.stringMatching(/holds a connection string.* Nothing was started\.$/),
     });
     expect(String(thrown)).not.toContain("marker");
   });

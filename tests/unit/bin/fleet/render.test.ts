@@ -7,61 +7,14 @@ import type { Sight } from "../../../../bin/fleet/sight.ts";
 import { FleetView } from "../../../../bin/fleet/view.ts";
 import type { FleetReport } from "../../../../lib/fleet/fleet-report.ts";
 import { renderFleetPage } from "../../../../lib/page/fleet.ts";
+import { MACHINE, partialFleet } from "../../../setup/fleet-reports.ts";
 
-const MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:fleet";
-const NEXT = `neon-migrate fleet resume --machine ${MACHINE}`;
-
-const WAVE = {
-  ...{ index: 0, name: "acme", count: 1, applied: 1, upToDate: 0, failed: 0, gone: 0 },
-  ...{ unknown: 0, pending: 0, toleratedCount: 0, overBudget: false },
-};
-
-const PARTIAL: FleetReport = {
-  ...{ schemaVersion: 1, fleet: "fleet-bucket", run: "night-1", bundleHash: "5f".repeat(32) },
-  ...{ latest: "0012_plans", startedAt: "2026-11-29T09:00:00.000Z" },
-  ...{ endedAt: "2026-11-29T09:05:00.000Z", status: "partial" },
-  counts: {
-    ...{ total: 500, skipped: 10, applied: 480, upToDate: 3 },
-    ...{ failed: 4, gone: 1, unknown: 2, pending: 0 },
-  },
-  waves: [
-    WAVE,
-    {
-      ...WAVE,
-      index: 1,
-      name: "100%",
-      count: 489,
-      applied: 479,
-      upToDate: 3,
-      failed: 4,
-      gone: 1,
-      unknown: 2,
-      toleratedCount: 5,
-    },
-  ],
-  failures: [
-    {
-      ...{ code: "MIGRATION_FAILED", sqlstate: "23505", migration: "0012_plans", statement: 2 },
-      ...{ count: 4, firstIds: ["globex", "<script>alert(1)</script>"] },
-      message: 'could not create unique index "plans_name"',
-    },
-  ],
-  slowest: [{ id: "initech", ms: 12_400 }],
-  durations: { p50: 210, p95: 800, max: 12_400 },
-  versions: { "0012_plans": 493, "0011_old": 7 },
-  behind: { count: 7, file: "runs/night-1/tenants.jsonl" },
-  files: {
-    report: "runs/night-1/report.json",
-    tenants: "runs/night-1/tenants.jsonl",
-    manifests: [],
-  },
-  next: NEXT,
-};
+const PARTIAL = partialFleet();
 
 const SIGHT: Sight = {
   ...{ run: "night-1", arn: `${MACHINE}:night-1`, status: "RUNNING" },
   ...{ startedAt: "2026-11-29T09:00:00.000Z", endedAt: null },
-  counts: { total: 500, skipped: 10, due: 490 },
+  ...{ error: null, counts: { total: 500, skipped: 10, due: 490 } },
   waves: [
     {
       ...{ name: "acme", count: 1, toleratedCount: 0, pending: 0, running: 0, succeeded: 1 },
@@ -105,7 +58,7 @@ Newest migration: 0012_plans 493, 0011_old 7
 7 tenants behind: s3://fleet-bucket/runs/night-1/tenants.jsonl
 All tenants: s3://fleet-bucket/runs/night-1/tenants.jsonl
 493 of 500 tenants have the newest migration: 4 failed, 1 gone, 2 unknown.
-Next: ${NEXT}`);
+Next: ${PARTIAL.next}`);
   });
 
   test.each<[FleetReport["status"], number]>([
@@ -126,6 +79,15 @@ Next: ${NEXT}`);
 
     expect([exitCodeOf(answer(null)), exitCodeOf(answer(null, stopped))]).toEqual([3, 1]);
     expect(renderFleet(answer(null, stopped), OPTIONS)).toContain("ended as ABORTED");
+  });
+
+  test("says why a run without a report failed", () => {
+    const error = { code: "FLEET_INVALID", message: "Line 4711 of the list is no JSON." };
+    const broken = { ...SIGHT, status: "FAILED", endedAt: "2026-11-29T09:05:00.000Z", error };
+
+    expect(renderFleet(answer(null, broken), { ...OPTIONS, width: 400 })).toBe(
+      "The run night-1 ended as FAILED, without a report. FLEET_INVALID: Line 4711 of the list is no JSON. It ended before it had read its list, so no tenant was touched.",
+    );
   });
 
   test("becomes a page and a summary in which every text from outside is escaped", () => {

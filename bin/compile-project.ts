@@ -3,11 +3,12 @@ import { resolve } from "node:path";
 import type { Bundle } from "../lib/bundle/bundle.ts";
 import { compileBundle } from "../lib/compile/compile.ts";
 import { type ErrorCode, MigratorError } from "../lib/errors.ts";
+import { cacheFolder } from "./cache.ts";
 import type { Project } from "./project.ts";
 
 /** Compiles the folder of a project. @throws MigratorError as `compileBundle` */
 export function compileProject(project: Project): Promise<Bundle> {
-  return namingOut(project, () => compileBundle(project.folder));
+  return namingOut(project, () => compileBundle(project.folder, { cache: cacheFolder() }));
 }
 
 /** Failures that a wrong name of the folder explains. */

@@ -9,6 +9,7 @@ import type { ProjectSummary } from "../../lib/project/names.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { DEFAULT_LEDGER, type LedgerPlace } from "../../lib/target/target.ts";
 import { counted, oneLine } from "../../lib/text.ts";
+import { cacheFolder } from "../cache.ts";
 import { namingOut } from "../compile-project.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
@@ -17,7 +18,7 @@ import { type Project, type ProjectOptions, readProject } from "../project.ts";
 import { renderReport, warningLines } from "../render/report.ts";
 
 /** The options of `bundle`. */
-export interface BundleOptions extends Omit<AssetOptions, "folder">, ProjectOptions {}
+export interface BundleOptions extends Omit<AssetOptions, "folder" | "cache">, ProjectOptions {}
 
 /** The output of `bundle --json`. */
 export interface BundleOutput extends BundleSummary {
@@ -43,7 +44,8 @@ async function bundle(options: BundleOptions): Promise<number> {
     const settled = await readProject(options, false);
     project = settled;
     const { folder, config } = settled;
-    const summary = await namingOut(settled, () => makeAsset({ ...options, folder }));
+    const cache = cacheFolder();
+    const summary = await namingOut(settled, () => makeAsset({ ...options, folder, cache }));
     const output: BundleOutput = {
       ...summary,
       project: config === null ? null : { file: config.file, ledger: config.ledger },

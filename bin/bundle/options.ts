@@ -4,7 +4,7 @@ import type { BundleOptions } from "./command.ts";
 
 export function addBundle(program: Command, end: (exitCode: number) => void): void {
   withProject(program.command("bundle"))
-    .description("compile the folder into a ready Lambda asset: handler and bundle.json")
+    .description("compile the folder into a ready Lambda asset: handler and bundle")
     .option("--out <folder>", "where the asset is written", "asset")
     .option("--handler <folder>", "another prebuilt handler than the package's own")
     .option("--since <tag|ref>", "only the findings of what is new since then")

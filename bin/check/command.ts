@@ -4,13 +4,12 @@ import pc from "picocolors";
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { tagsSince } from "../../lib/compile/since.ts";
 import { createLog, silentLog } from "../../lib/log.ts";
-import { migrate } from "../../lib/migrate/migrate.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest } from "../../lib/request.ts";
 import type { Target } from "../../lib/target/target.ts";
 import { printableJson } from "../../lib/text.ts";
 import { compileProject } from "../compile-project.ts";
-import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
+import type { DatabaseOptions } from "../database.ts";
 import { Ending, untilEnded } from "../endings.ts";
 import { EXIT_CODE } from "../exit-code.ts";
 import { printAnswer, widthOf } from "../print.ts";
@@ -19,7 +18,6 @@ import { renderReport } from "../render/report.ts";
 import { annotations } from "./annotations.ts";
 import { renderFindings } from "./render.ts";
 import { type CheckResult, type CheckScope, checkBundle, type FailOn, toResult } from "./result.ts";
-import { toSarif } from "./sarif.ts";
 
 /** The options of `check`. */
 export interface CheckOptions extends DatabaseOptions {
@@ -50,7 +48,7 @@ async function checkFolder(options: CheckOptions): Promise<number> {
     bundle = await compileProject({ ...project, folder });
     const result = await check(options, { ...project, folder }, bundle);
     if ("status" in result) return fail(result, { folder, bundle }, options);
-    print(result, bundle, options);
+    await print(result, bundle, options);
     return result.failed ? EXIT_CODE.failed : EXIT_CODE.done;
   } catch (thrown) {
     return fail(failedReport(randomUUID(), thrown), { folder, bundle }, options);
@@ -84,6 +82,9 @@ async function planWith(
   project: Project,
   bundle: Bundle,
 ): Promise<Report> {
+  // Loaded on demand: most checks ask no database.
+  const { tellRelay, withDatabase } = await import("../database.ts");
+  const { migrate } = await import("../../lib/migrate/migrate.ts");
   const requestId = randomUUID();
   const log = json || sarif ? createLog(requestId) : silentLog;
   const plan = (target: () => Promise<Target>) =>
@@ -103,11 +104,18 @@ async function planWith(
   }
 }
 
-function print(result: CheckResult, bundle: Bundle, { json, sarif }: CheckOptions): void {
+async function print(
+  result: CheckResult,
+  bundle: Bundle,
+  { json, sarif }: CheckOptions,
+): Promise<void> {
   const forMachines = json || sarif;
   if (json) console.log(printableJson(result, 2));
-  else if (sarif) console.log(printableJson(toSarif(result, bundle), 2));
-  else console.log(renderFindings(result, bundle, pc, widthOf(process.stdout)));
+  else if (sarif) {
+    // Loaded on demand: it has all the rules in it.
+    const { toSarif } = await import("./sarif.ts");
+    console.log(printableJson(toSarif(result, bundle), 2));
+  } else console.log(renderFindings(result, bundle, pc, widthOf(process.stdout)));
   if (process.env.GITHUB_ACTIONS !== "true") return;
   // Standard output holds the JSON or SARIF; GitHub reads standard error, too.
   const say = forMachines ? console.error : console.log;

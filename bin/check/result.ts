@@ -62,7 +62,7 @@ export function toResult(
     folder,
     migrations,
     findings: filed,
-    warnings: openWarnings(bundle.warnings, []),
+    warnings: openWarnings(bundle.warnings),
     counts,
     failed: isFailure(counts, failOn),
     database,

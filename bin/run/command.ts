@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { type Bundle, statementText } from "../../lib/bundle/bundle.ts";
 import { createLog } from "../../lib/log.ts";
-import { type Dependencies, migrate } from "../../lib/migrate/migrate.ts";
+import type { Dependencies, migrate } from "../../lib/migrate/migrate.ts";
 import { redact } from "../../lib/report/redact.ts";
 import { failedReport, type Report } from "../../lib/report/report.ts";
 import { parseRequest, type Request } from "../../lib/request.ts";
 import { caller } from "../caller.ts";
 import { compileProject } from "../compile-project.ts";
-import { type DatabaseOptions, tellRelay, withDatabase } from "../database.ts";
+import type { DatabaseOptions } from "../database.ts";
 import { Ending, endWork, untilEnded, type WaysToEnd } from "../endings.ts";
 import { exitCodeFor } from "../exit-code.ts";
 import { keepPages, type PageOptions, provePages } from "../page.ts";
@@ -85,15 +85,20 @@ async function run(
   const secrets: string[] = [];
   try {
     await provePages(options);
-    project = await readProject(options, true);
+    // Another process evaluates the drizzle.config file. Driver and migrator load meanwhile.
+    const [read, { tellRelay, withDatabase }, carryOut] = await Promise.all([
+      readProject(options, true),
+      import("../database.ts"),
+      workOf(options),
+    ]);
+    project = read;
     // Not before: what reading the project has to say would be drawn over.
     const shown = await displayOf(options);
     display.shown = shown;
-    const compiled = await compileProject(project);
+    const compiled = await compileProject(read);
     bundle = compiled;
-    const carryOut = await workOf(options);
     const report = await withDatabase(
-      project,
+      read,
       options.relay,
       (findTarget) =>
         carryOut(requestOf(options), {
@@ -107,7 +112,7 @@ async function run(
         }),
       (place) => tellRelay(place, shown, requestId),
     );
-    return { report, folder: project.folder, bundle };
+    return { report, folder: read.folder, bundle };
   } catch (thrown) {
     return { report: failedReport(requestId, thrown), folder: project?.folder ?? null, bundle };
   }
@@ -122,7 +127,7 @@ function withSummary(options: RunOptions): RunOptions {
 
 /** Returns what carries a request out. Neon's API is loaded for a rehearsal alone. */
 async function workOf({ action, keep = false }: RunOptions): Promise<typeof migrate> {
-  if (action !== "rehearse") return migrate;
+  if (action !== "rehearse") return (await import("../../lib/migrate/migrate.ts")).migrate;
   const { carryOut } = await import("../../lib/rehearsal/carry-out.ts");
   return (request, dependencies) => carryOut(request, { ...dependencies, keep });
 }

@@ -4,19 +4,28 @@
  * loads none of it.
  */
 
-import { createHash } from "node:crypto";
-import { type Bundle, type Layout, type Migration, migrationName } from "../bundle/bundle.ts";
+import type { Bundle } from "../bundle/bundle.ts";
 import { bundleHash, contentHash } from "../bundle/hash.ts";
-import { toError, type Warning } from "../errors.ts";
-import { readsTree, startCheck, type Unchecked } from "./check/check.ts";
-import { type MigrationFile, readFolder } from "./folder.ts";
-import { sameInThePast } from "./git-history.ts";
-import { conflictWarning, refuseWhatIsNotSql } from "./not-sql.ts";
-import { directiveError, sqlError } from "./problem.ts";
-import { NewValues } from "./sql/new-values.ts";
-import { loadParser, type Tree } from "./sql/parser.ts";
-import { cutStatements } from "./statements.ts";
-import { refuseTwoPhaseCommit } from "./two-phase.ts";
+import type { Warning } from "../errors.ts";
+import { type Folder, readFolder } from "./folder.ts";
+import { historyState } from "./git.ts";
+import { type Kept, keep, type Place, placeFor, readKept } from "./kept-bundle.ts";
+import { conflictWarning } from "./not-sql.ts";
+
+/** What came of the files. */
+interface Made extends Kept {
+  /** Default: `check` could hold every migration to the rules. */
+  readonly failure?: readonly Warning[];
+}
+
+/** The settings of a compilation. */
+export interface CompileOptions {
+  /**
+   * The folder in which bundles are kept. Migrations that have not changed since then are not compiled again. Default: none,
+   * and everything is compiled.
+   */
+  readonly cache?: string | null;
+}
 
 /**
  * Turns a Drizzle folder of either layout into a bundle, and refuses a broken one before anything connects.
@@ -25,91 +34,35 @@ import { refuseTwoPhaseCommit } from "./two-phase.ts";
  * @throws MigratorError with one of the folder's codes, or with `SQL_INVALID`, `PSQL_ONLY`, `MERGE_CONFLICT`,
  *   `TWO_PHASE_COMMIT`, `DIRECTIVE_INVALID` or `PULL_BASELINE`
  */
-export async function compileBundle(folder: string): Promise<Bundle> {
-  const { layout, files, warnings } = await readFolder(folder);
-  await loadParser();
-  const { compiled, failure } = compileFiles(files, layout);
-  const migrations = await withPast(folder, files, compiled);
-  return {
-    bundleVersion: 1,
-    layout,
-    hash: bundleHash(migrations),
-    contentHash: contentHash(migrations),
-    migrations,
-    warnings: [...warnings, ...files.flatMap(conflictWarning), ...failure],
-  };
-}
-
-async function withPast(
+export async function compileBundle(
   folder: string,
-  files: readonly MigrationFile[],
-  compiled: readonly Migration[],
-): Promise<readonly Migration[]> {
-  const paths = files.map(({ path }) => path);
-  const withFiles = compiled.map((migration, index) => ({ migration, path: paths[index] ?? "" }));
-  const past = await sameInThePast(folder, withFiles);
-  return compiled.map((migration, index) => {
-    const sameAs = past[index] ?? [];
-    return sameAs.length === 0 ? migration : { ...migration, sameAs };
-  });
+  { cache = null }: CompileOptions = {},
+): Promise<Bundle> {
+  // Git takes its time while the files are read.
+  const asked = cache === null ? null : historyState(folder);
+  const { layout, files, warnings } = await readFolder(folder);
+  const history = await asked;
+  const place = cache === null ? null : placeFor(cache, folder, { layout, files, history });
+  const known = place === null ? null : readKept(place, { layout, files });
+  const { failure = [], ...made }: Made =
+    known ?? (await compileAnew(folder, { layout, files }, history, place));
+  const all = [...warnings, ...files.flatMap(conflictWarning), ...failure];
+  return { bundleVersion: 1, layout, ...made, warnings: all };
 }
 
-interface Compiled {
-  readonly compiled: readonly Migration[];
-  /** Empty when `check` could hold every migration to the rules. */
-  readonly failure: readonly Warning[];
-}
-
-/**
- * Cuts and checks one migration after the other. Each is checked while its parse trees are at hand: the trees of all
- * migrations would take too much memory, and making each tree twice would take too much time.
- */
-function compileFiles(files: readonly MigrationFile[], layout: Layout): Compiled {
-  const check = startCheck();
-  const newValues = new NewValues();
-  let failed: Error | null = null;
-  const checked = files.map((file) => {
-    const trees = new Map<number, Tree>();
-    const migration = compileMigration(file, layout, trees);
-    if (failed !== null) return { ...migration, findings: [] };
-    // A rule that breaks must not stop a deployment.
-    try {
-      const marked = { ...migration, statements: newValues.mark(migration, trees) };
-      return { ...marked, findings: check(marked, trees) };
-    } catch (thrown) {
-      failed = toError(thrown);
-      return { ...migration, findings: [] };
-    }
-  });
-  if (failed === null) return { compiled: checked, failure: [] };
-  return {
-    compiled: checked.map((each) => ({ ...each, findings: [] })),
-    failure: [checkFailed(failed)],
-  };
-}
-
-function checkFailed({ message }: Error): Warning {
-  return {
-    code: "CHECK_FAILED",
-    message: `The rules of "check" could not be held against this folder, so that nothing is known of its dangers: ${message}.`,
-  };
-}
-
-function compileMigration(
-  file: MigrationFile,
-  layout: Layout,
-  trees: Map<number, Tree>,
-): Unchecked {
-  const { tag, when, sql } = file;
-  const cut = cutStatements(sql, (index, kind, tree) => {
-    if (tree !== null && readsTree(kind)) trees.set(index, tree);
-  });
-  if (!cut.ok && cut.code === "DIRECTIVE_INVALID") throw directiveError(file, cut.problem);
-  refuseWhatIsNotSql(file, cut);
-  if (!cut.ok) throw sqlError(file, cut.problem);
-  refuseTwoPhaseCommit(file, cut.statements);
-  const hash = createHash("sha256").update(sql).digest("hex");
-  const name = migrationName(layout, tag, when);
-  const { ok: _ok, ...content } = cut;
-  return { tag, name, when, hash, sql, ...content };
+/** Compiles the files, and keeps the bundle at the place where nothing of it is in doubt. */
+async function compileAnew(
+  folder: string,
+  { layout, files }: Pick<Folder, "layout" | "files">,
+  history: string | null,
+  place: Place | null,
+): Promise<Made> {
+  // Loaded on demand: parser and rules take longer than all else that a known folder needs.
+  const { compileFiles } = await import("./compile-files.ts");
+  const { migrations, failure, pastIsKnown } = await compileFiles(folder, files, layout);
+  const made = { hash: bundleHash(migrations), contentHash: contentHash(migrations), migrations };
+  const isWhole = failure.length === 0 && pastIsKnown === (history !== null);
+  // A commit in between may be in the history that was read, and the key has the one before.
+  if (place !== null && isWhole && history === (await historyState(folder))) keep(place, made);
+  return { ...made, failure };
 }

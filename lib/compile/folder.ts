@@ -1,4 +1,5 @@
 import { constants } from "node:buffer";
+import { hash } from "node:crypto";
 import { type Dirent, readFileSync, statSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,10 +19,12 @@ export interface MigrationFile {
   readonly path: string;
   /** Its whole text, unchanged. */
   readonly sql: string;
+  /** SHA-256 of the text in hex, as Drizzle's `readMigrationFiles` computes it. */
+  readonly hash: string;
 }
 
 /** The migrations of a Drizzle folder, in the order in which they are applied. */
-interface Folder {
+export interface Folder {
   readonly layout: Layout;
   readonly files: readonly MigrationFile[];
   readonly warnings: readonly FolderWarning[];
@@ -113,7 +116,7 @@ function readNamedFolders(
     tag: name,
     when: timeInName(name, path),
     path,
-    sql: readSql(name, path),
+    ...readSql(name, path),
   }));
   const warnings = [...futureFolder(files, now), ...orphans(folder, listed, new Set())];
   return { layout: "1.0", files, warnings };
@@ -149,7 +152,7 @@ function readJournaledFile(
 ): MigrationFile {
   const path = join(folder, `${tag}.sql`);
   try {
-    return { tag, when, path, sql: readSql(tag, path) };
+    return { tag, when, path, ...readSql(tag, path) };
   } catch (cause) {
     if (!(cause instanceof MigratorError) || errno(cause.cause) !== "ENOENT") throw cause;
     throw new MigratorError(
@@ -161,10 +164,11 @@ function readJournaledFile(
 }
 
 /** Reads synchronously: a promise for each of a thousand small files takes five times as long. */
-function readSql(tag: string, path: string): string {
+function readSql(tag: string, path: string): Pick<MigrationFile, "sql" | "hash"> {
   try {
     refuseTooLong(tag, path, statSync(path).size);
-    return decode(readFileSync(path), tag, path);
+    const bytes = readFileSync(path);
+    return { sql: decode(bytes, tag, path), hash: hash("sha256", bytes, "hex") };
   } catch (cause) {
     if (cause instanceof MigratorError) throw cause;
     throw unreadable(tag, path, `(${errno(cause)}). Make it a readable file.`, cause);

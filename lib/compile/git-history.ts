@@ -1,8 +1,8 @@
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Migration } from "../bundle/bundle.ts";
 import { variantHashes } from "../bundle/cosmetic-edit.ts";
+import { git } from "./git.ts";
 import { type Cut, cutStatements } from "./statements.ts";
 
 /** A migration with the file that it was read from. */
@@ -11,23 +11,23 @@ interface WithFile {
   readonly path: string;
 }
 
-/** Reading the history must not hold up a build. Without the history, an edit of comments counts as an edit. */
-const LIMITS = { timeoutMs: 3_000, maxBytes: 16 * 1024 * 1024, maxVersions: 300 };
+/** The versions beyond these are not read. Without the history, an edit of comments counts as an edit. */
+const MAX_VERSIONS = 300;
 
 /**
  * Returns for each file the hashes of its earlier versions in git that say the same to PostgreSQL: they differ in
- * comments and blanks only. A file gets none where git, its history or the time to read it is lacking.
+ * comments and blanks only.
  * @param folder the migrations' folder
+ * @returns null where git, its history or the time to read it is lacking
  */
 export async function sameInThePast(
   folder: string,
   files: readonly WithFile[],
-): Promise<readonly (readonly string[])[]> {
-  const nothing = files.map(() => []);
+): Promise<readonly (readonly string[])[] | null> {
   try {
     const versions = await versionsIn(folder, new Map(files.map((file) => [file.path, file])));
-    const ids = [...new Set([...versions.values()].flat())].slice(0, LIMITS.maxVersions);
-    if (ids.length === 0) return nothing;
+    const ids = [...new Set([...versions.values()].flat())].slice(0, MAX_VERSIONS);
+    if (ids.length === 0) return files.map(() => []);
     const texts = await readBlobs(folder, ids);
     return files.map(({ migration, path }) => {
       const earlier = (versions.get(path) ?? []).flatMap((id) => texts.get(id) ?? []);
@@ -35,7 +35,7 @@ export async function sameInThePast(
       return [...new Set(hashes)].filter((hash) => hash !== migration.hash);
     });
   } catch {
-    return nothing;
+    return null;
   }
 }
 
@@ -106,17 +106,4 @@ async function readBlobs(
     at += Number(size) + 1;
   }
   return texts;
-}
-
-async function git(folder: string, args: readonly string[], input = ""): Promise<Buffer> {
-  return await new Promise((resolve, reject) => {
-    const child = execFile(
-      "git",
-      ["-C", folder, ...args],
-      { timeout: LIMITS.timeoutMs, maxBuffer: LIMITS.maxBytes, encoding: "buffer" },
-      (error, output) => (error === null ? resolve(output) : reject(error)),
-    );
-    // Where git is missing or gives up early, the callback says so.
-    child.stdin?.on("error", () => undefined).end(input);
-  });
 }

@@ -80,16 +80,17 @@ export function cutStatements(sql: string, keep: KeepTree = () => undefined): Cu
       };
     }
     for (const [index, range] of ranges.entries()) {
-      const { spansLines, ...digested } = digestTokens(text.slice(range.start, range.end));
+      const { spansLines, digest } = digestTokens(text.slice(range.start, range.end));
       if (spansLines) lines = { lineEndsMatter: true };
       const start = chunkStart + range.start;
       // Counted from the statement before: from the file's head, the time would grow with the square of its length.
       place = positionAt(sql.slice(at, start), start - at, place);
       at = start;
-      const span = { start, end: chunkStart + range.end, chunk, ...place };
+      const { line, column } = place;
+      const span = { start, end: chunkStart + range.end, chunk, line, column, digest };
       const said = directivesOf(directives.statements.get(index));
       keep(statements.length, range.facts.kind, range.tree);
-      statements.push({ ...span, ...digested, ...range.facts, ...said });
+      statements.push({ ...span, ...range.facts, ...said });
     }
     if (failure !== null) {
       const where = { sql, chunkStart, index: statements.length + 1 };

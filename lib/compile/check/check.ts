@@ -69,10 +69,17 @@ function checkMigration(
       isNew: (table) => history.createdIn(table) === tag,
       together: togetherOf.get(index) ?? [index],
     };
-    for (const rule of rules.filter(({ id }) => !isAllowed(id, migration, statement))) {
-      findings.push(...rule.check(checked).map((problem) => toFinding(rule, problem, checked)));
-    }
+    findings.push(...findingsOf(checked, rules));
     if (replayed) history.replay(statement.kind, node);
+  }
+  return findings;
+}
+
+function findingsOf(checked: Checked, rules: readonly Rule[]): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const rule of rules) {
+    if (isAllowed(rule.id, checked.migration, checked.statement)) continue;
+    for (const problem of rule.check(checked)) findings.push(toFinding(rule, problem, checked));
   }
   return findings;
 }

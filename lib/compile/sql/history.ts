@@ -3,7 +3,7 @@ import type { ObjectName } from "../../postgres/names.ts";
 import type { ColumnType } from "../../postgres/types.ts";
 import { loadParser, parseTree } from "./parser.ts";
 import { type EnumRecord, REPLAY, REPLAYED_KINDS } from "./replay.ts";
-import { dropAll, find, findByIndex, type Tables, TEMPORARY } from "./table-records.ts";
+import { find, findByIndex, Tables, TEMPORARY } from "./table-records.ts";
 import { keyOf, type Node, record } from "./tree.ts";
 
 /*
@@ -39,7 +39,7 @@ export async function tablesMadeBy(
 
 /** The effects of migrations up to a statement. */
 export class History {
-  readonly #tables: Tables = new Map();
+  readonly #tables = new Tables();
   readonly #enums = new Map<string, EnumRecord>();
   readonly #schemas = new Map<string, string>();
   #tag = "";
@@ -47,7 +47,7 @@ export class History {
   /** Begins the next migration. Temporary tables end with their file: the next one may be in another run. */
   begin(tag: string): void {
     this.#tag = tag;
-    dropAll(this.#tables, TEMPORARY);
+    this.#tables.endSession();
   }
 
   /** Takes note of the effects of a statement. */

@@ -4,8 +4,9 @@
  * does it touch, which tables did earlier statements leave. Nothing here connects to a database or judges a statement.
  */
 
-import { hasSqlDetails, loadModule, parseSync } from "libpg-query";
+import type { ParseResult } from "libpg-query";
 import { unitsAt } from "../../bundle/text-position.ts";
+import { library, loadLibrary } from "./library.ts";
 import { calmed, leadingBlanks, outlineOf } from "./outline.ts";
 import { scanBytes, trimComments } from "./scanner.ts";
 
@@ -52,7 +53,7 @@ const MAX_BYTES = 150_000_000;
 const LIMITS: Readonly<Record<Limit, string>> = {
   depth:
     "this statement nests deeper than the parser can follow, as a chain of thousands of operators, casts, joins or UNIONs does",
-  size: `this statement lists more than ${MAX_COMMAS.toLocaleString("en")} values or names, and the parser's memory does not hold them`,
+  size: "this statement lists more than 1,000,000 values or names, and the parser's memory does not hold them",
   length:
     "this statement is longer than the parser's memory holds, which is at most 150 MB, and half of that or less where it has many line breaks or quotes",
 };
@@ -75,7 +76,7 @@ function limitIn(error: unknown): Limit | null {
 
 /** Makes the parser ready; `parseRanges` is synchronous after that. */
 export async function loadParser(): Promise<void> {
-  await loadModule();
+  await loadLibrary();
 }
 
 /** Cuts a text into statements with the parser of PostgreSQL 18. A text without a statement has no ranges. */
@@ -109,7 +110,7 @@ export function parseRanges(text: string): Parse {
   } catch (error) {
     const limit = limitIn(error);
     if (limit !== null) return beyond(limit);
-    if (!hasSqlDetails(error)) throw error;
+    if (!library().hasSqlDetails(error)) throw error;
     const offset = blanks + unitsAt(rest, "codePoints")(error.sqlDetails?.cursorPosition ?? 0);
     return { ok: false, message: firstLine(error.message), offset };
   }
@@ -134,7 +135,8 @@ function asTree(stmt: object): Tree {
  * Parses a text; a text that is refused is tried again with blanks for its line comments. PostgreSQL reads
  * `'a' -- why ⏎ 'b'` as one literal. libpg-query 18.1.5 does not, because its scanner hands out comments as tokens.
  */
-function parseText(given: string): ReturnType<typeof parseSync> {
+function parseText(given: string): ParseResult {
+  const { parseSync } = library();
   const text = calmed(given);
   try {
     return parseSync(text);

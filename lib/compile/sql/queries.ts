@@ -41,34 +41,50 @@ function walk(value: unknown, scope: Scope): readonly Read[] {
   const open: Part[] = [{ value, scope }];
   for (let part = open.pop(); part !== undefined; part = open.pop()) {
     if ("read" in part) found.push(part.read);
-    else for (const each of partsOf(part.value, part.scope).reverse()) open.push(each);
+    else pushParts(open, record(part.value), part.scope);
   }
   return found;
 }
 
-function partsOf(value: unknown, scope: Scope): Part[] {
-  if (typeof value !== "object" || value === null) return [];
-  if (Array.isArray(value)) return value.map((each) => ({ value: each, scope }));
-  return Object.entries(value).flatMap(
-    ([name, inner]) => VISITORS[name]?.(record(inner), scope) ?? [{ value: inner, scope }],
-  );
+/** Puts the parts of a node or of a list onto the stack, the first one on top. Every node of every tree comes here. */
+function pushParts(open: Part[], node: object, scope: Scope): void {
+  if (Array.isArray(node)) {
+    for (let index = node.length - 1; index >= 0; index -= 1) pushPart(open, node[index], scope);
+    return;
+  }
+  const entries = Object.entries(node);
+  for (let index = entries.length - 1; index >= 0; index -= 1) {
+    const [name = "", value] = entries[index] ?? [];
+    const visit = VISITORS.get(name);
+    if (visit === undefined) pushPart(open, value, scope);
+    else for (const part of [...visit(record(value), scope)].reverse()) open.push(part);
+  }
 }
 
-const VISITORS: Readonly<Record<string, (node: Node, scope: Scope) => readonly Part[]>> = {
-  RangeVar: (node, { hidden, lock }) => {
-    const { schema, name } = relation(node);
-    const isHidden = schema === null && hides(hidden, name);
-    return isHidden ? [] : [{ read: { kind: "table", schema, name, lock } }];
-  },
-  SelectStmt: (node, scope) => select(node, withExpressions(node, scope)),
-  // The two sides of a UNION are nodes without a name around them.
-  larg: (node, scope) => select(node, withExpressions(node, scope)),
-  rarg: (node, scope) => select(node, withExpressions(node, scope)),
-  InsertStmt: change,
-  UpdateStmt: change,
-  DeleteStmt: change,
-  MergeStmt: change,
-};
+/** Leaves out texts, numbers and truth values, which are most of a tree and hold no table. */
+function pushPart(open: Part[], value: unknown, scope: Scope): void {
+  if (typeof value === "object" && value !== null) open.push({ value, scope });
+}
+
+type Visit = (node: Node, scope: Scope) => readonly Part[];
+
+const VISITORS: ReadonlyMap<string, Visit> = new Map<string, Visit>(
+  Object.entries({
+    RangeVar: (node, { hidden, lock }) => {
+      const { schema, name } = relation(node);
+      const isHidden = schema === null && hides(hidden, name);
+      return isHidden ? [] : [{ read: { kind: "table", schema, name, lock } }];
+    },
+    SelectStmt: (node, scope) => select(node, withExpressions(node, scope)),
+    // The two sides of a UNION are nodes without a name around them.
+    larg: (node, scope) => select(node, withExpressions(node, scope)),
+    rarg: (node, scope) => select(node, withExpressions(node, scope)),
+    InsertStmt: change,
+    UpdateStmt: change,
+    DeleteStmt: change,
+    MergeStmt: change,
+  }),
+);
 
 interface With {
   readonly reads: readonly Part[];

@@ -1,5 +1,6 @@
-import { scanSync } from "libpg-query";
+import type { scanSync } from "libpg-query";
 import { unitsAt } from "../../bundle/text-position.ts";
+import { library } from "./library.ts";
 import { BLANKS, calmed } from "./outline.ts";
 
 /** One token of PostgreSQL's scanner, comments included. Offsets are UTF-16 units. */
@@ -53,5 +54,5 @@ export function trimComments(text: string): { readonly start: number; readonly e
  * @throws SyntaxError where a literal or comment is unterminated
  */
 export function scanBytes(text: string): ReturnType<typeof scanSync>["tokens"] {
-  return scanSync(calmed(text).replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ")).tokens;
+  return library().scanSync(calmed(text).replace(/(?![\t\n\r\u{7f}-\u{9f}])\p{Cc}/gu, " ")).tokens;
 }

@@ -41,7 +41,25 @@ interface Proof {
 }
 
 /** The tables that the statements so far leave, by `keyOf` their names. */
-export type Tables = Map<string, TableRecord>;
+export class Tables extends Map<string, TableRecord> {
+  #temporary = false;
+
+  /** Whether a table may be a temporary one. */
+  get mayHaveTemporary(): boolean {
+    return this.#temporary;
+  }
+
+  override set(key: string, table: TableRecord): this {
+    this.#temporary ||= key.startsWith(keyOf({ schema: TEMPORARY, name: "" }));
+    return super.set(key, table);
+  }
+
+  /** Takes the temporary tables away. Nearly no folder has one, and to look at all tables takes time for each file. */
+  endSession(): void {
+    if (this.#temporary) dropAll(this, TEMPORARY);
+    this.#temporary = false;
+  }
+}
 
 /** The tables before a statement, and the tag of the statement's migration. */
 export interface Step {
@@ -54,7 +72,8 @@ export const TEMPORARY = "pg_temp";
 
 /** Finds a table by its name as PostgreSQL does: a temporary table hides another of the same name. */
 export function find(tables: Tables, name: ObjectName): TableRecord | undefined {
-  const temporary = name.schema === null ? keyOf({ ...name, schema: TEMPORARY }) : "";
+  const isHidden = tables.mayHaveTemporary && name.schema === null;
+  const temporary = isHidden ? keyOf({ ...name, schema: TEMPORARY }) : "";
   return tables.get(temporary) ?? tables.get(keyOf(name));
 }
 

@@ -1,5 +1,7 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { DIGEST_LENGTH } from "../../bundle/bundle.ts";
+import { library } from "./library.ts";
+import { plainWords } from "./plain-words.ts";
 import { scanTokens } from "./scanner.ts";
 
 /** The digest of a statement's tokens, whatever comments and blanks stand between them. */
@@ -18,11 +20,17 @@ export function digestTokens(text: string): TokenDigest {
   const tokens = text.length > MAX_SCANNED ? [text] : wordsOf(text);
   // Without the lengths, two tokens could have the digest of one.
   const counted = tokens.map((token) => `${token.length}:${token}`).join("");
-  const digest = createHash("sha256").update(counted).digest("hex").slice(0, DIGEST_LENGTH);
+  const digest = hash("sha256", counted, "hex").slice(0, DIGEST_LENGTH);
   return { digest, spansLines: tokens.some((token) => token.includes("\n")) };
 }
 
 function wordsOf(text: string): readonly string[] {
+  return plainWords(text) ?? scannedWords(text);
+}
+
+/** @throws Error before the parser is loaded: without it every text would be one token */
+function scannedWords(text: string): readonly string[] {
+  library();
   try {
     return scanTokens(text)
       .filter(({ comment }) => comment === null)

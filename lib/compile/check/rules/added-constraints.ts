@@ -36,13 +36,21 @@ interface Found {
 }
 
 /**
- * Returns the added constraints that PostgreSQL checks against the rows of the table. A constraint that is NOT VALID
- * or made from an index is left out.
+ * Returns the added constraints of one type that PostgreSQL checks against the rows of the table. A constraint that is NOT
+ * VALID or made from an index is left out.
  */
-export function addedConstraints(node: Node, sql: string, table: ObjectName): readonly Added[] {
+export function addedConstraints(
+  node: Node,
+  sql: string,
+  table: ObjectName,
+  contype: string,
+): readonly Added[] {
   const commands = alterCommands(node);
+  const found = commands.flatMap(constraintsOf);
+  const isWanted = ({ constraint }: Pick<Found, "constraint">) => constraint.contype === contype;
+  if (!found.some(isWanted)) return [];
   const adding = adder(commands, sql, table);
-  return commands.flatMap(constraintsOf).map((found) => adding(describeAdded(found, sql, table)));
+  return found.map((each) => adding(describeAdded(each, sql, table))).filter(isWanted);
 }
 
 function constraintsOf(command: AlterCommand): readonly Found[] {

@@ -101,9 +101,11 @@ function constraintProblems(
 ): readonly Problem[] {
   const table = relation(node.relation);
   if (isNew(table)) return [];
-  return addedConstraints(node, sql, table)
-    .filter(({ constraint }) => constraint.contype === contype)
-    .map((added) => ({ table, asks: SCAN, ...describe(table, added) }));
+  return addedConstraints(node, sql, table, contype).map((added) => ({
+    table,
+    asks: SCAN,
+    ...describe(table, added),
+  }));
 }
 
 /** Before version 18, PostgreSQL refuses NOT VALID for the foreign key of a partitioned table. */

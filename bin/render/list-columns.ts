@@ -1,5 +1,5 @@
-import stringWidth from "string-width";
 import { counted } from "../../lib/text.ts";
+import { widthOf } from "./width.ts";
 
 /** Pads a migration's tag, and the number of its statements, to columns of a list. */
 export interface ListColumns {
@@ -11,11 +11,11 @@ export interface ListColumns {
 export function columnsFor(
   migrations: readonly { readonly tag: string; readonly statements: number }[],
 ): ListColumns {
-  const width = Math.max(0, ...migrations.map(({ tag }) => stringWidth(tag)));
+  const width = Math.max(0, ...migrations.map(({ tag }) => widthOf(tag)));
   const sizeOf = (statements: number) => counted(statements, "statement");
   const size = Math.max(0, ...migrations.map(({ statements }) => sizeOf(statements).length));
   return {
-    tag: (tag) => `${tag}${" ".repeat(Math.max(width - stringWidth(tag), 0))}`,
+    tag: (tag) => `${tag}${" ".repeat(Math.max(width - widthOf(tag), 0))}`,
     size: (statements) => sizeOf(statements).padEnd(size),
   };
 }

@@ -1,5 +1,6 @@
 import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { excerpt } from "../../lib/bundle/text-position.ts";
+import { lockoutSentence } from "../../lib/page/lockouts.ts";
 import { duration, outcomeOf } from "../../lib/page/outcome.ts";
 import {
   branchSentence,
@@ -152,7 +153,7 @@ function rehearsed({ rehearsal }: Report): readonly string[] {
   ];
 }
 
-function waits({ waits: waited, stalls }: Report): readonly string[] {
+function waits({ waits: waited, stalls, lockouts }: Report): readonly string[] {
   const namesOf = (sessions: Report["waits"][number]["blockedBy"]) =>
     sessions
       .map(({ pid, gid, application }) =>
@@ -181,6 +182,7 @@ function waits({ waits: waited, stalls }: Report): readonly string[] {
           `- Up to ${counted(stall.sessions, "other session")} waited for the run for ${duration(stall.durationMs)}: ${namesOf(stall.examples)}`,
       ),
     ),
+    ...listed(lockouts.map((lockout) => `- ${lockoutSentence(lockout, code)}`)),
   ];
 }
 

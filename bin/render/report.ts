@@ -1,6 +1,7 @@
 import type { Colors } from "picocolors/types.js";
 import type { Notice } from "../../lib/connection/connection.ts";
 import type { AppliedMigration } from "../../lib/execute/executor.ts";
+import { lockoutSentence, longestLockout } from "../../lib/page/lockouts.ts";
 import type { Drift } from "../../lib/plan/plan.ts";
 import type { PendingMigration, Report } from "../../lib/report/report.ts";
 import { counted, oneLine, printable } from "../../lib/text.ts";
@@ -32,6 +33,7 @@ export function renderReport(raw: Report, options: RenderOptions): string {
     ...warned,
     ...report.notices.map((notice) => prose(noticeLine(notice, colors))),
     ...errorLines,
+    ...longLockouts(report, colors).map(prose),
     prose(outcome(report, error, options)),
     ...(verbose ? timing(report, colors).map(prose) : []),
   ];
@@ -231,10 +233,25 @@ function wouldApply(report: Lines, options: RenderOptions): string {
   return ` neon-migrate up would apply ${report.pending.length === 1 ? "it" : "them"} in ${how}, ${who}.`;
 }
 
-function timing({ timings, roundTrips, database }: Lines, colors: Colors): readonly string[] {
+/** Times in which others are locked out that somebody will have noticed, in ms. */
+const NOTICED_MS = 1_000;
+
+/** Says where others were locked out for long, or nobody knows how long. */
+function longLockouts({ lockouts }: Lines, colors: Colors): readonly string[] {
+  return lockouts
+    .filter(({ durationMs }) => durationMs === null || durationMs >= NOTICED_MS)
+    .map((each) => colors.yellow(lockoutSentence(each)));
+}
+
+function timing(
+  { timings, roundTrips, database, ...rest }: Lines,
+  colors: Colors,
+): readonly string[] {
   const { totalMs, connectMs, lockMs, executeMs } = timings;
   if (database === null) return [];
   const parts = [`connect ${connectMs}`, `lock ${lockMs}`, `execute ${executeMs}`];
   const trips = counted(roundTrips, "round trip");
-  return [colors.dim(`${totalMs} ms (${parts.join(", ")}) · ${trips}`)];
+  const longest = rest.lockouts.length === 0 ? null : longestLockout(rest);
+  const out = longest === null ? "" : ` · others locked out ${longest}`;
+  return [colors.dim(`${totalMs} ms (${parts.join(", ")}) · ${trips}${out}`)];
 }

@@ -1,4 +1,4 @@
-import stringWidth from "string-width";
+import { widthOf } from "./width.ts";
 
 /** A column of a table. One without any text is left out. */
 export interface Column {
@@ -16,7 +16,6 @@ export interface Cell {
 }
 
 const GAP = "  ";
-const GRAPHEMES = new Intl.Segmenter();
 
 /**
  * Renders rows below the titles of their columns, each cell as wide as a terminal shows it. Where a line would be too
@@ -39,8 +38,8 @@ function widthsFor(
   limit: number,
 ): readonly number[] {
   const [titles = [], ...body] = rows;
-  const wide = titles.map((_, at) => Math.max(...rows.map((row) => widthOf(row[at]))));
-  const used = wide.map((width, at) => (body.some((row) => widthOf(row[at]) > 0) ? width : 0));
+  const wide = titles.map((_, at) => Math.max(...rows.map((row) => cellWidth(row[at]))));
+  const used = wide.map((width, at) => (body.some((row) => cellWidth(row[at]) > 0) ? width : 0));
   const going = columns
     .map(({ goes }, at) => ({ goes, at }))
     .filter(({ goes }) => goes !== undefined)
@@ -70,8 +69,8 @@ function lengthOf(widths: readonly number[]): number {
   return shown.reduce((sum, width) => sum + width, 0) + GAP.length * Math.max(shown.length - 1, 0);
 }
 
-function widthOf(cell: Cell | undefined): number {
-  return stringWidth(cell?.text ?? "");
+function cellWidth(cell: Cell | undefined): number {
+  return widthOf(cell?.text ?? "");
 }
 
 function line(cells: readonly Cell[], widths: readonly number[]): string {
@@ -79,18 +78,18 @@ function line(cells: readonly Cell[], widths: readonly number[]): string {
     const width = widths[at] ?? 0;
     if (width === 0) return [];
     const cut = cutText(text, width);
-    return [paint(cut) + " ".repeat(width - stringWidth(cut))];
+    return [paint(cut) + " ".repeat(width - widthOf(cut))];
   });
   return shown.join(GAP).trimEnd();
 }
 
 /** Returns the text, or its beginning with an ellipsis, in so many columns of a terminal. */
 export function cutText(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  if (widthOf(text) <= width) return text;
   let cut = "";
   let columns = 0;
-  for (const { segment } of GRAPHEMES.segment(text)) {
-    columns += stringWidth(segment);
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    columns += widthOf(segment);
     if (columns > width - 1) break;
     cut += segment;
   }

@@ -1,5 +1,5 @@
-import stringWidth from "string-width";
-import wrapAnsi from "wrap-ansi";
+import { brokenLines } from "./on-demand.ts";
+import { widthOf } from "./width.ts";
 
 /** Stands for a blank at which no line breaks. No text of ours, and hardly one from outside, has this character. */
 const GLUE = "\ue000";
@@ -32,11 +32,11 @@ function glue(text: string): string {
 }
 
 function wrappedLine(line: string, width: number): string {
-  if (stringWidth(line) <= width) return line;
+  if (widthOf(line) <= width) return line;
   const indent = /^ */.exec(line)?.[0] ?? "";
   const hang = `${indent}  `;
   const glued = line.slice(indent.length).replace(COPIED, glue).replace(TOGETHER, glue);
   const columns = Math.max(width - hang.length, MIN_COLUMNS);
-  const lines = wrapAnsi(glued, columns).replaceAll(GLUE, " ").split("\n");
+  const lines = brokenLines(glued, columns).map((each) => each.replaceAll(GLUE, " "));
   return `${indent}${lines.join(`\n${hang}`)}`;
 }

@@ -21,6 +21,7 @@ const LISTS: Readonly<Record<string, Shape>> = {
   notices: { severity: "", message: "" },
   waits: { startedMs: 0, durationMs: 0, blockedBy: [] },
   stalls: { startedMs: 0, durationMs: 0, sessions: 0, longestMs: 0, examples: [] },
+  lockouts: { migration: "", statement: 0, startedMs: 0 },
   cuts: { migration: "", statement: 0, line: 0, reason: "" },
 };
 const DRIFTS: Readonly<Record<string, Shape>> = {
@@ -43,7 +44,9 @@ export function readReport(text: string, file: string): Report {
   const found = [report, lastJson(asText(errorMessage))].find(isReport);
   if (found === undefined) throw invalid(file, "it holds no report");
   const { requestId, status, ...facts } = found;
-  const whole: Report = { ...buildReport(requestId, "planned", facts), status };
+  // An earlier version did not know how long it had locked others out.
+  const lockedOutMs = facts.lockedOutMs ?? null;
+  const whole: Report = { ...buildReport(requestId, "planned", facts), status, lockedOutMs };
   const wrong = wrongIn(whole);
   if (wrong !== undefined) throw invalid(file, `its ${wrong} is not that of a report`);
   return whole;

@@ -14,6 +14,11 @@ export interface Sending {
    */
   readonly onRows?: (rows: readonly TextRow[]) => void;
   /**
+   * The refusal of a question counts as one of the statement behind it. Where nothing is behind, it counts as none: everything
+   * else has been answered. Default: the refusal is an error of ours.
+   */
+  readonly isOfNext?: true;
+  /**
    * The server parses a text of this name once in a series, at its first member, and keeps it in the session. Default: it
    * parses each text anew, and keeps none.
    */
@@ -75,7 +80,11 @@ interface CopyProtocol {
 export class Pipeline {
   readonly #series: readonly Sending[];
   readonly #onStart: (index: number) => void;
+  readonly #room: () => Promise<void> | null;
   readonly #durationsMs: number[] = [];
+  /** Whether the rest of the series is of no use. */
+  #isOver = false;
+  #hasCommit = false;
   /** The number of answers, those to questions included. */
   #answered = 0;
   #rows: TextRow[] = [];
@@ -89,10 +98,18 @@ export class Pipeline {
    */
   readonly done: Promise<readonly number[]>;
 
-  /** @param onStart called when the server turns to a statement, to which its next words belong */
-  constructor(series: readonly Sending[], onStart: (index: number) => void) {
+  /**
+   * @param onStart called when the server turns to a statement, to which its next words belong
+   * @param room says when more may be sent: a promise that resolves then, or null for at once. Default: at once
+   */
+  constructor(
+    series: readonly Sending[],
+    onStart: (index: number) => void,
+    room: () => Promise<void> | null = () => null,
+  ) {
     this.#series = series;
     this.#onStart = onStart;
+    this.#room = room;
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -102,16 +119,39 @@ export class Pipeline {
   submit(connection: ExtendedProtocol): void {
     this.#startedAt = performance.now();
     this.#onStart(0);
-    const parsed = new Set<string>();
-    for (const [index, { text, values, name = "" }] of this.#series.entries()) {
+    this.#send(connection, 0, new Set());
+  }
+
+  /** Sends the series from this member on, as fast as the line takes it. Behind an error nothing of it is of use. */
+  #send(connection: ExtendedProtocol, first: number, parsed: Set<string>): void {
+    for (const [offset, { text, values, name = "" }] of this.#series.slice(first).entries()) {
+      if (this.#isOver) break;
+      const index = first + offset;
+      this.#hasCommit ||= text === "commit";
       if (!parsed.has(name)) connection.parse({ name, text, types: [] }, true);
       if (name !== "") parsed.add(name);
       connection.bind({ statement: name, values: [...(values ?? [])] }, true);
       connection.execute({}, true);
       // Without a flush the server keeps its answers until the sync, and they would tell no times.
       if (this.#isFlushed(index)) connection.flush();
+      const room = this.#room();
+      if (room === null) continue;
+      room
+        .then(() => this.#send(connection, index + 1, parsed))
+        .catch((thrown) => this.#reject(new SendFailure(this.#durationsMs.length, false, thrown)));
+      return;
     }
     connection.sync();
+  }
+
+  /** Sends no more of the series. The server answers what it has, and nothing of it is committed without its COMMIT. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Whether our own `commit` has left the series. Before that, nothing of it can be committed. */
+  get hasCommit(): boolean {
+    return this.#hasCommit;
   }
 
   #isFlushed(index: number): boolean {
@@ -143,14 +183,25 @@ export class Pipeline {
 
   handleError(error: unknown): void {
     const server = postgresFacts(error);
-    const isQuestion = this.#current.onRows !== undefined;
-    const index = Math.max(this.#durationsMs.length - (isQuestion ? 1 : 0), 0);
-    const isRefused = isQuestion && server !== null && !endsSession(server);
-    const cause = isRefused ? questionRefused(server, error) : error;
+    this.#isOver = true;
+    const { onRows, isOfNext = false } = this.#current;
+    const isRefused = onRows !== undefined && server !== null && !endsSession(server);
+    // The driver has taken this query off its list: it will not call for the sync.
+    if (isRefused && isOfNext && this.#answered === this.#series.length - 1) {
+      this.#resolve(this.#durationsMs);
+      return;
+    }
+    const isOwn = onRows !== undefined && !isOfNext;
+    const index = Math.max(this.#durationsMs.length - (isOwn ? 1 : 0), 0);
+    const cause = isRefused && isOwn ? questionRefused(server, error) : error;
     this.#reject(new SendFailure(index, server !== null, cause));
   }
 
   handleReadyForQuery(): void {
+    if (this.#answered < this.#series.length) {
+      const cause = new Error("The series was stopped before its end.");
+      this.#reject(new SendFailure(this.#durationsMs.length, false, cause));
+    }
     this.#resolve(this.#durationsMs);
   }
 

@@ -62,6 +62,8 @@ class Session<Asked extends string> implements Connection<Asked> {
   readonly #notices = new Notices();
   #interruption: MigratorError | null = null;
   #closed = false;
+  /** The series that is on its way; null without one. */
+  #pipeline: Pipeline | null = null;
 
   constructor(endpoint: Endpoint, target: Target, options: SessionOptions<Asked>) {
     this.#options = options;
@@ -179,15 +181,21 @@ class Session<Asked extends string> implements Connection<Asked> {
     series: readonly Sending[],
     onStart: (index: number) => void,
   ): Promise<readonly number[]> {
+    const members = this.observer?.observe(series) ?? series;
+    const pipeline = new Pipeline(members, onStart, () => this.#wire.room());
     try {
       this.assertLive();
-      const pipeline = new Pipeline(this.observer?.observe(series) ?? series, onStart);
+      this.#pipeline = pipeline;
       this.client.query(pipeline);
       return await pipeline.done;
     } catch (thrown) {
       const { index, exact, cause } =
         thrown instanceof SendFailure ? thrown : new SendFailure(0, true, thrown);
-      throw new SendFailure(index, exact, this.explain(cause));
+      // The server cannot confirm that it has rolled back, and need not: it was never asked to commit.
+      const isOpen = this.#interruption !== null && !pipeline.hasCommit;
+      throw new SendFailure(index, exact, isOpen ? this.#interruption : this.explain(cause));
+    } finally {
+      this.#pipeline = null;
     }
   }
 
@@ -249,6 +257,7 @@ class Session<Asked extends string> implements Connection<Asked> {
     before?: (helper: Connection) => Promise<void>,
   ): Promise<void> {
     this.#interruption ??= reason;
+    this.#pipeline?.stop();
     const dropped = setTimeout(() => this.abort(), graceMs).unref();
     this.client.once("end", () => clearTimeout(dropped));
     await this.beside(graceMs, async (helper) => {

@@ -1,6 +1,7 @@
 import WebSocket from "ws";
 import { toError } from "../errors.ts";
 import { Frames } from "./frames.ts";
+import { resumingTls } from "./tls-sessions.ts";
 
 /** One WebSocket to the database, watched from outside: its round trips, and its end. */
 export interface Wire {
@@ -10,6 +11,8 @@ export interface Wire {
   ) => WebSocket;
   /** Counts the upgrade, and each change from receiving to sending after it, but not those of TCP and TLS. */
   roundTrips(): number;
+  /** Resolves when so much has left the process that more may follow, or when nothing will any more; null: at once. */
+  room(): Promise<void> | null;
   /** Resolves when PostgreSQL's Terminate message has left the process. */
   readonly goodbyeSent: Promise<void>;
   /** Closes the TCP connection under the socket, without waiting for the other side. */
@@ -33,6 +36,9 @@ const UNREAD_BYTES = 65_536;
  */
 const FRAME_BYTES = 16_384;
 
+/** So many bytes wait in the process for a slow line. More would only cost memory, and could not be taken back. */
+const MOST_WAITING_BYTES = 1_048_576;
+
 /**
  * Prepares a wire. It uses `ws` on every version of Node: the built-in WebSocket hides why a connection failed, and cannot
  * ping. Neither end sets TCP keep-alive. The session limits the time to connect, and ends a socket that is late: a limit of
@@ -40,7 +46,7 @@ const FRAME_BYTES = 16_384;
  * @param onFailure told why, before the socket is closed because the other side is silent, or not to be understood
  */
 export function createWire(onFailure: (error: Error) => void): Wire {
-  const sockets: WebSocket[] = [];
+  const sockets: Socket[] = [];
   let roundTrips = 0;
   let awaiting = false;
   let onGoodbye: () => void = () => undefined;
@@ -56,9 +62,10 @@ export function createWire(onFailure: (error: Error) => void): Wire {
     #unanswered = 0;
     #sentBytes = 0;
     #readBytes = 0;
+    #waiters: (() => void)[] = [];
 
     constructor(url: string) {
-      super(url, { perMessageDeflate: false });
+      super(url, { perMessageDeflate: false, ...resumingTls(url) });
       sockets.push(this);
       roundTrips += 1;
       this.on("message", () => {
@@ -71,7 +78,23 @@ export function createWire(onFailure: (error: Error) => void): Wire {
       });
       const ping = setInterval(() => this.#askForLife(), PING_INTERVAL_MS);
       ping.unref();
-      this.on("close", () => clearInterval(ping));
+      this.on("close", () => {
+        clearInterval(ping);
+        this.#makeRoom();
+      });
+    }
+
+    room(): Promise<void> | null {
+      const isFull = this.bufferedAmount + this.#pendingBytes > MOST_WAITING_BYTES;
+      if (!isFull || this.readyState !== WebSocket.OPEN) return null;
+      return new Promise((resolve) => this.#waiters.push(resolve));
+    }
+
+    #makeRoom(): void {
+      const waiters = this.#waiters.splice(0);
+      // What follows is the rest of one sending, whatever has been answered meanwhile.
+      if (waiters.length > 0) awaiting = true;
+      for (const resolve of waiters) resolve();
     }
 
     #askForLife(): void {
@@ -133,6 +156,7 @@ export function createWire(onFailure: (error: Error) => void): Wire {
       if (last === undefined) return;
       super.send(Buffer.concat(messages), () => {
         if (isGoodbye(last)) onGoodbye();
+        if (this.bufferedAmount <= MOST_WAITING_BYTES / 2) this.#makeRoom();
       });
     }
   }
@@ -140,6 +164,7 @@ export function createWire(onFailure: (error: Error) => void): Wire {
   return {
     Socket,
     roundTrips: () => roundTrips,
+    room: () => sockets.at(-1)?.room() ?? null,
     goodbyeSent,
     terminate: () => {
       for (const socket of sockets) socket.terminate();

@@ -12,6 +12,7 @@ import {
 import type { Ledger } from "../ledger/ledger.ts";
 import { explainLedgerError } from "../ledger/refused.ts";
 import { type AppliedMigration, BootstrapRefused, describeApplied } from "./executor.ts";
+import type { Lockouts } from "./lockouts.ts";
 import { constraintsParts, releaseParts, sessionResetParts } from "./session-reset.ts";
 import { bookkeepingFailed } from "./statement-errors.ts";
 import {
@@ -21,6 +22,7 @@ import {
   type Part,
   RUN_DEFERRED,
   recordedIn,
+  rehearsedParts,
   sendTransaction,
   statementParts,
   withHistory,
@@ -52,6 +54,7 @@ export interface Deferral {
   /** The content of the ledger before this transaction. */
   readonly known: Known;
   readonly keeper: HistoryKeeper;
+  readonly lockouts: Lockouts;
 }
 
 /** A query, as Drizzle's session gives it to a client. */
@@ -71,7 +74,7 @@ const NO_ROWS = { rows: [], rowCount: 0 };
  * by the place where they came. A `rollback` that fails cannot hide the first error.
  */
 export function deferTransaction(deferral: Deferral): DeferringClient {
-  const { connection, migrations, lockTimeoutMs, ledger, known, keeper } = deferral;
+  const { connection, migrations, lockTimeoutMs, ledger, known, keeper, lockouts } = deferral;
   const expected = migrations.flatMap(expectedOf);
   const guarded = guardedBy(ledger);
   const begin: Part[] = [];
@@ -142,16 +145,20 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
   ): Promise<ReadonlyMap<Migration, number>> {
     const written = recordedIn(within);
     const { role } = connection.database;
+    const closing = guardParts(closingGuard(guarded, known, written));
     const all: readonly Part[] = [
       ...begin,
       ...guardParts(openingGuard(guarded, known)),
+      ...(lockouts.mayLockOut(within) ? rehearsedParts(within, closing) : []),
       ...within,
-      ...guardParts(closingGuard(guarded, known, written)),
+      ...closing,
       commit,
     ];
-    return await sendTransaction(connection, all, (thrown, kind) =>
-      explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
-    );
+    return await sendTransaction(connection, all, {
+      explainLedger: (thrown, kind) =>
+        explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
+      lockouts,
+    });
   }
 
   async function query(sent: Query, values: unknown[] = []): Promise<unknown> {

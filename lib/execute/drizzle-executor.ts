@@ -3,12 +3,10 @@ import { NeonSession } from "drizzle-orm/neon-serverless";
 import { PgDialect } from "drizzle-orm/pg-core";
 import { chunksOf, type Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
-import type { Connection } from "../connection/connection.ts";
-import { createKeeper, type HistoryOptions } from "../history/keeper.ts";
+import { createKeeper } from "../history/keeper.ts";
 import { knownFrom } from "../ledger/guard.ts";
-import type { Ledger } from "../ledger/ledger.ts";
 import { deferTransaction } from "./deferred-client.ts";
-import type { AppliedStep, Executor } from "./executor.ts";
+import type { AppliedStep, Executing, Executor } from "./executor.ts";
 
 /**
  * Drizzle decides and we send, because Drizzle's migrator waits for the answer to every statement, and each wait
@@ -16,19 +14,15 @@ import type { AppliedStep, Executor } from "./executor.ts";
  * pending migrations, in memory, because a Lambda function has no folder of them. `deferTransaction` collects the
  * statements of its transaction, and sends them in one go.
  */
-export function createDrizzleExecutor(
-  connection: Connection,
-  ledger: Ledger,
-  lockTimeoutMs: number,
-  history: HistoryOptions,
-): Executor {
+export function createDrizzleExecutor(executing: Executing): Executor {
+  const { connection, ledger, lockTimeoutMs, history, lockouts } = executing;
   const { place } = ledger;
   const keeper = createKeeper(ledger, connection.database.role, history);
   let known = knownFrom(ledger);
 
   async function apply(step: Step): Promise<AppliedStep> {
     const migrations = wholeMigrations(step);
-    const deferral = { connection, migrations, lockTimeoutMs, ledger, known, keeper };
+    const deferral = { connection, migrations, lockTimeoutMs, ledger, known, keeper, lockouts };
     const deferred = deferTransaction(deferral);
     const dialect = new PgDialect();
     try {

@@ -17,8 +17,10 @@ import {
   type AppliedMigration,
   type AppliedStep,
   BootstrapRefused,
+  type Executing,
   type Executor,
 } from "./executor.ts";
+import type { Lockouts } from "./lockouts.ts";
 
 export { RunTimes } from "./run-times.ts";
 
@@ -43,6 +45,7 @@ export interface RunDependencies {
   readonly mayFallBack: boolean;
   readonly patience: Patience;
   readonly history: HistoryOptions;
+  readonly lockouts: Lockouts;
   /** Receives a function that says at any time how far the run has come. */
   onStart(soFar: () => RunResult): void;
 }
@@ -165,19 +168,18 @@ function patienceFor(step: Step, patience: Patience): Patience {
  */
 async function createExecutor(plan: Plan, dependencies: RunDependencies): Promise<Executor> {
   if (plan.executor === "statements") return await createOwnExecutor(dependencies);
-  const { connection, ledger, patience, history } = dependencies;
   const { createDrizzleExecutor } = await import("./drizzle-executor.ts");
-  return createDrizzleExecutor(connection, ledger, patience.lockTimeoutMs, history);
+  return createDrizzleExecutor(executingWith(dependencies));
 }
 
-async function createOwnExecutor({
-  connection,
-  ledger,
-  patience,
-  history,
-}: RunDependencies): Promise<Executor> {
+async function createOwnExecutor(dependencies: RunDependencies): Promise<Executor> {
   const { createStatementsExecutor } = await import("./statements-executor.ts");
-  return createStatementsExecutor(connection, ledger, patience.lockTimeoutMs, history);
+  return createStatementsExecutor(executingWith(dependencies));
+}
+
+function executingWith({ patience, ...rest }: RunDependencies): Executing {
+  const { connection, ledger, history, lockouts } = rest;
+  return { connection, ledger, history, lockouts, lockTimeoutMs: patience.lockTimeoutMs };
 }
 
 function insisted(cause: BootstrapRefused): MigratorError {

@@ -1,7 +1,11 @@
-import type { Migration } from "../bundle/bundle.ts";
+import { countStatements, type Migration } from "../bundle/bundle.ts";
 import type { Step } from "../bundle/steps.ts";
+import type { Connection } from "../connection/connection.ts";
 import type { Warning } from "../errors.ts";
+import type { HistoryOptions } from "../history/keeper.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import type { LedgerPlace } from "../target/target.ts";
+import type { Lockouts } from "./lockouts.ts";
 import type { MigrationTimes } from "./run-times.ts";
 
 /** One of the two ways to apply migrations. Both leave the same database and the same ledger rows. */
@@ -21,6 +25,16 @@ export interface Executor {
   settle?(): Promise<AppliedStep>;
   /** Returns the place of a ledger whose table of checkpoints is empty; null where there is none, or rows are in it. */
   withoutCheckpoints?(): LedgerPlace | null;
+}
+
+/** The needs of an executor. */
+export interface Executing {
+  readonly connection: Connection;
+  readonly ledger: Ledger;
+  /** Longest wait of a statement for a lock, in ms, where no directive says otherwise. */
+  readonly lockTimeoutMs: number;
+  readonly history: HistoryOptions;
+  readonly lockouts: Lockouts;
 }
 
 /** The outcome of one step. */
@@ -63,6 +77,6 @@ export interface AppliedMigration extends MigrationTimes {
 
 /** Describes an applied migration, as a report does. */
 export function describeApplied(migration: Migration, durationMs: number | null): AppliedMigration {
-  const { tag, hash, when, statements } = migration;
-  return { tag, hash, when, statements: statements.length, durationMs };
+  const { tag, hash, when } = migration;
+  return { tag, hash, when, statements: countStatements(migration), durationMs };
 }

@@ -1,6 +1,7 @@
 import type { Whereabouts } from "../connection/connection.ts";
 import type { SessionFacts } from "../postgres/activity.ts";
 import type { Look } from "./blockers.ts";
+import { type Lockout, Lockouts } from "./lockouts.ts";
 
 /** Another session, as a report names it. Its statement is not told: it may hold data. */
 export type SessionName = Pick<SessionFacts, "pid" | "application" | "role"> & {
@@ -62,6 +63,7 @@ const SLACK_MS = 20;
 
 /** Keeps the times of a run: of each statement, of each wait, and of those who waited for it. All in ms since its begin. */
 export class RunTimes {
+  readonly lockouts: Lockouts;
   readonly #now: () => number;
   readonly #migrations = new Map<string, { startedMs: number; first: number; ends: number[] }>();
   readonly #waits: Mutable<Wait>[] = [];
@@ -76,6 +78,7 @@ export class RunTimes {
   /** @param now tells the time since the run began, in ms */
   constructor(now: () => number) {
     this.#now = now;
+    this.lockouts = new Lockouts(now);
   }
 
   /** The server has turned to this place; null: to something else, or to nothing. */
@@ -115,6 +118,8 @@ export class RunTimes {
     readonly pending: readonly (Pending & MigrationTimes)[];
     readonly waits: readonly Wait[];
     readonly stalls: readonly Stall[];
+    readonly lockouts: readonly Lockout[];
+    readonly lockedOutMs: number | null;
   } {
     if (this.#place !== null) this.#end();
     const counts = new Map([...applied, ...pending].map((each) => [each.tag, each.statements]));
@@ -128,6 +133,8 @@ export class RunTimes {
       pending: pending.map((each) => ({ ...each, ...this.#timesOf(each) })),
       waits: this.#waits.map(placed),
       stalls: this.#stalls.map(placed),
+      lockouts: this.lockouts.kept,
+      lockedOutMs: this.lockouts.longestMs,
     };
   }
 

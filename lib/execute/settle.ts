@@ -20,6 +20,7 @@ import {
   leftBy,
   type TableIndexes,
 } from "./invalid-indexes.ts";
+import type { Lockouts } from "./lockouts.ts";
 
 /** A statement that no transaction can hold, with the facts about earlier tries. */
 export interface Alone {
@@ -31,6 +32,7 @@ export interface Alone {
   readonly lockTimeoutMs: number;
   /** The migration's checkpoint as it stands; null without one. */
   readonly checkpoint: Checkpoint | null;
+  readonly lockouts: Lockouts;
   /**
    * Writes the checkpoint before the statement.
    * @param running the statement's index while it is sent; null once the server has refused it

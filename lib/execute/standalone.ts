@@ -84,9 +84,10 @@ async function sendAsIs(unsettled: Unsettled, text: string, before: Before | nul
   const place = { migration: migration.tag, index };
   connection.turnTo(place);
   try {
-    const run = async () => {
+    const send = async () => {
       await connection.query(text);
     };
+    const run = () => alone.lockouts.alone(migration, index, send);
     await (connection.observer?.alone(connection, place, run) ?? run());
   } catch (thrown) {
     if (!isRefusal(thrown)) throw thrown;

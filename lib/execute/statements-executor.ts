@@ -1,9 +1,8 @@
 import { type Migration, statementText } from "../bundle/bundle.ts";
 import { lockTimeoutOf, type Slice, type Step, slicesOf } from "../bundle/steps.ts";
-import type { Connection } from "../connection/connection.ts";
 import type { Sending } from "../connection/pipeline.ts";
 import { MigratorError, STOPS, type Warning } from "../errors.ts";
-import { createKeeper, type HistoryOptions } from "../history/keeper.ts";
+import { createKeeper } from "../history/keeper.ts";
 import {
   type Checkpoint,
   checkpointDelete,
@@ -15,11 +14,10 @@ import {
 import { isPrivilegeError } from "../ledger/denied.ts";
 import { closingGuard, knownFrom, openingGuard } from "../ledger/guard.ts";
 import { chooseWritePlace } from "../ledger/home.ts";
-import type { Ledger } from "../ledger/ledger.ts";
 import { explainLedgerError } from "../ledger/refused.ts";
 import { createLedgerStatements, ledgerRowInsert } from "../ledger/write.ts";
 import type { LedgerPlace } from "../target/target.ts";
-import { type AppliedStep, describeApplied, type Executor } from "./executor.ts";
+import { type AppliedStep, describeApplied, type Executing, type Executor } from "./executor.ts";
 import {
   asOurselves,
   constraintsParts,
@@ -51,6 +49,7 @@ import {
   type Part,
   RUN_DEFERRED,
   recordedIn,
+  rehearsedParts,
   sendTransaction,
   statementParts,
   withHistory,
@@ -65,12 +64,8 @@ const COMMIT: Part = { kind: "commit", text: "commit" };
  * that dies meanwhile leaves a trace.
  * @throws MigratorError `LEDGER_DENIED`, before anything is sent, when no ledger can be written
  */
-export function createStatementsExecutor(
-  connection: Connection,
-  ledger: Ledger,
-  lockTimeoutMs: number,
-  history: HistoryOptions,
-): Executor {
+export function createStatementsExecutor(executing: Executing): Executor {
+  const { connection, ledger, lockTimeoutMs, history, lockouts } = executing;
   const { role } = connection.database;
   let target = chooseWritePlace(ledger, role);
   /** Places that the server has refused, although our role has the rights there. */
@@ -109,7 +104,9 @@ export function createStatementsExecutor(
   ): Promise<void> {
     const rows = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
-    const opening = guardParts(openingGuard(guarded, known));
+    const closing = guardParts(closingGuard(guarded, known, rows));
+    const ahead = lockouts.mayLockOut(parts) ? rehearsedParts(parts, closing) : [];
+    const opening = [...guardParts(openingGuard(guarded, known)), ...ahead];
     const asks = within !== null && hasOneSnapshot(begin, within) && !setsRole(begin);
     const roles = asks ? await askRoles(within) : null;
     const all: readonly Part[] = [
@@ -118,17 +115,18 @@ export function createStatementsExecutor(
       // A transaction with one snapshot must see the ledger as the lock leaves it: that comes first wherever it can.
       ...(within === null ? opening : asOurselves(within, role, opening, roles)),
       ...parts,
-      ...guardParts(closingGuard(guarded, known, rows)),
+      ...closing,
       COMMIT,
     ];
-    const took = await sendTransaction(connection, all, (thrown, kind) => {
+    const explainLedger = (thrown: unknown, kind: Part["kind"]) => {
       if (kind === "ledger" && isPrivilegeError(thrown)) refused.push(target.place);
       return explainLedgerError(thrown, {
         ...{ ledger, role, kind },
         place: target.place,
         written: rows,
       });
-    });
+    };
+    const took = await sendTransaction(connection, all, { explainLedger, lockouts });
     known = knownAfter(known, parts);
     target = { ...target, createSchema: false, createTable: false };
     for (const [migration, ms] of took) addDuration(migration, ms);
@@ -298,7 +296,9 @@ export function createStatementsExecutor(
   /** Sends a transaction that its author wants read-only. It cannot hold its own record. */
   async function applyReadOnly(slice: Slice, parts: readonly Part[]): Promise<void> {
     await writeOwed();
-    const took = await sendTransaction(connection, parts, (thrown) => thrown);
+    const took = await sendTransaction(connection, parts, {
+      explainLedger: (thrown) => thrown,
+    });
     for (const [migration, ms] of took) addDuration(migration, ms);
     owed = slice;
   }
@@ -324,6 +324,7 @@ export function createStatementsExecutor(
       index,
       lockTimeoutMs: lockTimeoutOf(migration, index, lockTimeoutMs),
       checkpoint: latest(migration),
+      lockouts,
       record: async (running, before) => {
         await checkpoint(migration, index, running, before);
         recorded([]);

@@ -8,6 +8,7 @@ import type { Checkpoint } from "../ledger/checkpoints.ts";
 import type { Known } from "../ledger/guard.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import type { LedgerPlace } from "../target/target.ts";
+import type { Lockouts } from "./lockouts.ts";
 import {
   type Around,
   bookkeepingFailed,
@@ -95,6 +96,23 @@ export function guardParts(statements: readonly Sending[]): readonly Part[] {
 }
 
 /**
+ * Returns the parts that go ahead of a transaction which locks others out. They have the server look up everything that it
+ * needs to know for its last parts: a fresh session spends more time on that than on the parts, and behind the first lock
+ * others would wait for it. EXPLAIN plans a statement, and does not execute it.
+ * @param parts the parts of the transaction, without its guard
+ * @param closing the guard at its end
+ */
+export function rehearsedParts(parts: readonly Part[], closing: readonly Part[]): readonly Part[] {
+  const history = parts.filter(({ kind }) => kind === "history");
+  // A table that this very transaction creates is not there yet.
+  const rows = history.every(({ values }) => values !== undefined) ? history.slice(0, 1) : [];
+  return [...rows, ...closing].map(({ name: _name, ...part }) => ({
+    ...part,
+    text: `explain ${part.text}`,
+  }));
+}
+
+/**
  * The server refused a row of the history, or its table. The transaction is rolled back, and nothing else was wrong with it
  * so far: it can be sent again without.
  */
@@ -163,30 +181,42 @@ export function knownAfter(known: Known, parts: readonly Part[]): Known {
   return { ...known, rows: known.rows + recordedIn(parts).length, checkpoints };
 }
 
+/** The parts of a run that learn from a transaction. */
+export interface Surroundings {
+  /** Turns a refusal of our own bookkeeping into an error that says what is missing. */
+  explainLedger(thrown: unknown, kind: Part["kind"]): unknown;
+  /** Keeps the time in which the transaction locked others out. Default: nobody does. */
+  readonly lockouts?: Lockouts;
+}
+
 /**
  * Sends a whole transaction, its `begin` and `commit` included, and waits for the answer to all of it.
  * @returns the time that each migration in it took, in ms
- * @param explainLedger turns a refusal of our own bookkeeping into an error that says what is missing
+ * @param surroundings the parts of the run that learn from it
  * @throws MigratorError that names migration and statement. The transaction is rolled back, and a ROLLBACK that fails
  *   does not hide the first error
  */
 export async function sendTransaction(
   connection: Connection,
   parts: readonly Part[],
-  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
+  surroundings: Surroundings,
 ): Promise<ReadonlyMap<Migration, number>> {
+  const watched = surroundings.lockouts?.watch(parts);
   // Until the server turns to the first statement, everything that it says counts for that statement.
   connection.turnTo(placeOf(parts.find((part) => migrationOf(part) !== null)));
   try {
-    const durationsMs = await connection.sendAll(parts, (index) =>
+    const durationsMs = await connection.sendAll(watched?.series ?? parts, (index) =>
       connection.turnTo(placeOf(parts[index])),
     );
+    watched?.committed();
     return durationsOf(parts, durationsMs);
   } catch (thrown) {
     connection.turnTo(null);
+    // An error has the server release the locks at once, ahead of the ROLLBACK.
+    watched?.failed(thrown instanceof SendFailure ? thrown.cause : thrown);
     await rollBack(connection);
     if (!(thrown instanceof SendFailure)) throw thrown;
-    throw explain(parts, thrown, explainLedger);
+    throw explain(parts, thrown, surroundings);
   }
 }
 
@@ -213,7 +243,7 @@ async function rollBack(connection: Connection): Promise<void> {
 function explain(
   parts: readonly Part[],
   { index, exact, cause }: SendFailure,
-  explainLedger: (thrown: unknown, kind: Part["kind"]) => unknown,
+  { explainLedger }: Surroundings,
 ): unknown {
   const part = parts[index];
   if (part === undefined) return cause;

@@ -3,6 +3,7 @@ import type { Asked } from "../report/asked.ts";
 import type { Report } from "../report/report.ts";
 import { counted, oneLine } from "../text.ts";
 import { type Html, html } from "./html.ts";
+import { longestLockout } from "./lockouts.ts";
 import { duration } from "./outcome.ts";
 
 /** The findings, the worst first, each with SQL that does the same safely. */
@@ -55,6 +56,7 @@ export function factsSection(report: Report): Html {
     ],
     ["Transactions", executor === null ? null : atomic ? "one for everything" : "several"],
     ["Time", `${duration(timings.totalMs)}: ${times}`],
+    ["Others locked out", executor === null ? null : longestLockout(report)],
     ["Round trips", counted(roundTrips, "round trip")],
     ...cuts.map(
       ({ migration, statement, line, reason }) =>

@@ -1,16 +1,21 @@
 import type { Report } from "../report/report.ts";
 import { counted } from "../text.ts";
 import { type Html, html } from "./html.ts";
+import { lockoutSentence } from "./lockouts.ts";
 import { duration } from "./outcome.ts";
 
 type Wait = Report["waits"][number];
 type Stall = Report["stalls"][number];
 
-/** Says for whom the run waited, and who waited for it. Null where nobody did. */
-export function waitingList({ waits, stalls }: Report): Html | null {
+/** Says for whom the run waited, who waited for it, and who could not have gone on. Null where nobody did. */
+export function waitingList({ waits, stalls, lockouts }: Report): Html | null {
   const items = [
     ...waits.map((wait) => ({ at: wait.startedMs, markup: waitItem(wait) })),
     ...stalls.map((stall) => ({ at: stall.startedMs, markup: stallItem(stall) })),
+    ...lockouts.map((each) => ({
+      at: each.startedMs,
+      markup: html`<li><p>${lockoutSentence(each)}</p></li>`,
+    })),
   ].toSorted((one, other) => one.at - other.at);
   if (items.length === 0) return null;
   return html`<h3 id="waits">Who waited for whom</h3>

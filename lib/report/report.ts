@@ -16,6 +16,7 @@ import {
   type Warning,
 } from "../errors.ts";
 import type { AppliedMigration } from "../execute/executor.ts";
+import type { Lockout } from "../execute/lockouts.ts";
 import type { MigrationTimes, Stall, Wait } from "../execute/run-times.ts";
 import type { RestorePoint } from "../history/history.ts";
 import type { LedgerFacts } from "../ledger/ledger.ts";
@@ -62,6 +63,10 @@ export interface Report {
   readonly waits: readonly Wait[];
   /** The times in which other sessions waited for the run, the first 100. They are seen about once a second. */
   readonly stalls: readonly Stall[];
+  /** The times in which the run kept reads or writes of others from what was there before, the first 100. */
+  readonly lockouts: readonly Lockout[];
+  /** The longest of them, in ms; 0 without any, null where the length of one is not known. */
+  readonly lockedOutMs: number | null;
   /** What was asked for, and by whom; absent where the request itself could not be read. */
   readonly asked?: Asked;
   /** `plan`: what commits together, in order. */
@@ -174,6 +179,8 @@ const NOTHING: Omit<Report, "schemaVersion" | "requestId" | "status" | "error"> 
   notices: [],
   waits: [],
   stalls: [],
+  lockouts: [],
+  lockedOutMs: 0,
   timings: { totalMs: 0, connectMs: 0, lockMs: 0, planMs: 0, executeMs: 0 },
   roundTrips: 0,
 };

@@ -5,6 +5,8 @@ import { LOCAL_ACCOUNT } from "./account.ts";
 export interface LoopbackServer {
   /** The server's URL, without a slash at the end. */
   readonly url: string;
+  /** Counts the connections that were opened so far. */
+  connections(): number;
   /** Ends the server and every connection. */
   stop(): Promise<void>;
 }
@@ -21,6 +23,10 @@ export async function startLoopback(
   const server = createServer((request, response) => {
     serve(request, response).catch(() => response.destroy());
   });
+  let opened = 0;
+  server.on("connection", () => {
+    opened += 1;
+  });
   // Lambda keeps a caller waiting for as long as the function may run.
   server.requestTimeout = 0;
   await new Promise<void>((resolve, reject) => {
@@ -30,6 +36,7 @@ export async function startLoopback(
   const taken = typeof bound === "object" && bound !== null ? bound.port : port;
   return {
     url: `http://127.0.0.1:${taken}`,
+    connections: () => opened,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

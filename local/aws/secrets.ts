@@ -18,10 +18,14 @@ export interface LocalSecrets {
   remove(name: string): void;
   /** Answers the reads of a name with `AccessDeniedException`: for good, for a time, or for so many reads. */
   deny(name: string, denial?: SecretDenial): void;
+  /** Answers so many of the next calls with `ThrottlingException`. */
+  throttle(calls: number): void;
   /** Delays every answer. Default: 0. */
   setDelayMs(delayMs: number): void;
   /** Counts the reads of a name, whatever the answer was. */
   reads(name: string): number;
+  /** Counts the connections that were opened so far. */
+  connections(): number;
   /** The access keys that signed the calls so far. */
   readonly accessKeys: ReadonlySet<string>;
   stop(): Promise<void>;
@@ -47,6 +51,8 @@ interface Store {
   /** The rights to read the names, and to use their keys. */
   readonly denials: Readonly<Record<"itself" | "its key", Denials>>;
   delayMs: number;
+  /** Calls that are still to be throttled. */
+  throttled: number;
 }
 
 /** The served operations, as `X-Amz-Target` names them. */
@@ -67,6 +73,7 @@ export async function startSecrets(): Promise<LocalSecrets> {
     reads: new Map(),
     denials: { itself: new Denials(), "its key": new Denials() },
     delayMs: 0,
+    throttled: 0,
   };
   const server = await startLoopback((request, response) => serve(store, request, response));
   return {
@@ -79,11 +86,15 @@ export async function startSecrets(): Promise<LocalSecrets> {
       store.values.delete(name);
     },
     deny: (name, { of = "itself", ...denial } = {}) => store.denials[of].deny(name, denial),
+    throttle: (calls) => {
+      store.throttled = calls;
+    },
     setDelayMs: (delayMs) => {
       store.delayMs = delayMs;
     },
     reads: (name) => store.reads.get(name) ?? 0,
     accessKeys: store.accessKeys,
+    connections: server.connections,
     stop: server.stop,
   };
 }
@@ -97,9 +108,20 @@ async function serve(
   const signer = /Credential=([^/]+)\//.exec(request.headers.authorization ?? "")?.[1];
   store.accessKeys.add(signer ?? "nobody");
   const operation = OPERATIONS[String(request.headers["x-amz-target"])];
-  const { status, body } = operation?.(store, input) ?? failure("UnknownOperationException", "");
+  const { status, body } = answerTo(store, operation, input);
   await pause(store.delayMs);
   response.writeHead(status, { "content-type": CONTENT_TYPE }).end(JSON.stringify(body));
+}
+
+function answerTo(
+  store: Store,
+  operation: (typeof OPERATIONS)[string] | undefined,
+  input: unknown,
+) {
+  if (operation === undefined) return failure("UnknownOperationException", "");
+  if (store.throttled === 0) return operation(store, input);
+  store.throttled -= 1;
+  return failure("ThrottlingException", "Rate exceeded");
 }
 
 function getSecretValue(store: Store, input: unknown): Answer {

@@ -16,6 +16,8 @@ export interface WayOptions {
   readonly cut: Cut | null;
   readonly refuseText: boolean;
   halfTripMs(): number;
+  /** The width of the wire, the same in each direction. */
+  bitsPerSecond(): number;
   silent(): boolean;
   /** Whether answers wait until the server has answered everything. */
   holding(): boolean;
@@ -35,6 +37,8 @@ export interface Receiver {
 
 /** The limit of a client's buffer. A longer one holds the server back. */
 const HIGH_WATER_BYTES = 1_048_576;
+/** So long a queue stands in front of a narrow wire, in ms. More is left to the client's system, as a network leaves it. */
+const MOST_BACKLOG_MS = 500;
 /** The close code for a kind of message that the endpoint cannot accept (RFC 6455, 7.4.1). */
 const UNSUPPORTED_MESSAGE = 1003;
 
@@ -51,9 +55,11 @@ export class RelayClient {
   readonly #toServer: DelayLine;
   readonly #toClient: DelayLine;
   readonly #turn = new Turn();
-  readonly #held: Buffer[] = [];
+  readonly #answers: Buffer[] = [];
   readonly #remaining: { toServer: number; toClient: number };
   #receiver: Receiver = NOBODY;
+  /** Whether the server takes no more. */
+  #held = false;
   #full = false;
   #ended = false;
   #swallows = false;
@@ -61,8 +67,9 @@ export class RelayClient {
   constructor(socket: WebSocket, way: WayOptions) {
     this.#socket = socket;
     this.#way = way;
-    this.#toServer = new DelayLine(way.halfTripMs);
-    this.#toClient = new DelayLine(way.halfTripMs);
+    const conditions = { delayMs: way.halfTripMs, bitsPerSecond: way.bitsPerSecond };
+    this.#toServer = new DelayLine(conditions);
+    this.#toClient = new DelayLine(conditions);
     const endless = Number.POSITIVE_INFINITY;
     this.#remaining = { toServer: endless, toClient: endless };
     if (way.cut !== null) this.#remaining[way.cut.direction] = way.cut.bytes;
@@ -86,14 +93,15 @@ export class RelayClient {
 
   send(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    this.#held.push(bytes);
+    this.#answers.push(bytes);
     const handsOver = this.#turn.handsOver(bytes);
     if (handsOver || !this.#way.holding()) this.#release(handsOver);
   }
 
   #release(handsOver: boolean): void {
-    const bytes = Buffer.concat(this.#held.splice(0));
-    if (bytes.length > 0) this.#toClient.push(() => this.#emit(bytes, handsOver));
+    const bytes = Buffer.concat(this.#answers.splice(0));
+    if (bytes.length > 0) this.#toClient.push(() => this.#emit(bytes, handsOver), bytes.length);
+    this.#feel();
   }
 
   /** Closes with code 1000 once all sent bytes have arrived. */
@@ -123,8 +131,15 @@ export class RelayClient {
 
   /** Stops or resumes reading from the client. */
   hold(held: boolean): void {
-    if (held) this.#socket.pause();
-    if (!held && !this.#swallows) this.#socket.resume();
+    this.#held = held;
+    this.#read();
+  }
+
+  /** Reads as fast as the server and the wire take it. */
+  #read(): void {
+    const isFull = this.#toServer.backlogMs > MOST_BACKLOG_MS;
+    if (this.#held || isFull) this.#socket.pause();
+    else if (!this.#swallows) this.#socket.resume();
   }
 
   #end(graceful: boolean): void {
@@ -140,7 +155,8 @@ export class RelayClient {
     }
     const bytes = toBuffer(message);
     this.#way.traffic.sent(bytes.length);
-    this.#toServer.push(() => this.#arrive(bytes));
+    this.#toServer.push(() => this.#arrive(bytes), bytes.length);
+    this.#read();
   }
 
   #arrive(bytes: Buffer): void {
@@ -149,6 +165,7 @@ export class RelayClient {
     const passing = bytes.subarray(0, this.#remaining.toServer);
     this.#remaining.toServer -= passing.length;
     this.#receiver.bytes(passing);
+    this.#read();
     if (this.#remaining.toServer === 0 && this.#way.cut?.staysOpen !== true) this.abort(true);
   }
 
@@ -168,7 +185,8 @@ export class RelayClient {
   }
 
   #feel(): void {
-    const full = this.#socket.bufferedAmount > HIGH_WATER_BYTES;
+    const full =
+      this.#socket.bufferedAmount > HIGH_WATER_BYTES || this.#toClient.backlogMs > MOST_BACKLOG_MS;
     if (full === this.#full) return;
     this.#full = full;
     this.#receiver.pressure(full);

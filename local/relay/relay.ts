@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly port?: number;
   /** Latency to add, half of it each way. Default: 0. */
   readonly roundTripMs?: number;
+  /** The width of the wire, in each direction of each connection. What TCP, TLS and WebSockets add does not count. Default: no limit. */
+  readonly bitsPerSecond?: number;
   /** How long the compute takes to wake at each login. Default: 0. Neon mode only. */
   readonly wakeUpMs?: number;
 }
@@ -46,6 +48,8 @@ export interface Relay {
   /** Sets every counter to zero. Open connections go on, and count from zero. */
   resetStats(): void;
   setRoundTripMs(roundTripMs: number): void;
+  /** @param bitsPerSecond `Infinity` for no limit */
+  setBitsPerSecond(bitsPerSecond: number): void;
   /** Counts the pieces on their way to clients: the server has sent them, and the latency holds them back. */
   underWay(): number;
   /** Breaks every open connection, without a close frame to the client (1006). */
@@ -87,6 +91,7 @@ const UNKNOWN_ENDPOINT: ProxyWords = {
 /** The conditions that can change while the relay runs. */
 interface Conditions {
   roundTripMs: number;
+  bitsPerSecond: number;
   silent: boolean;
   holding: boolean;
   refusal: number | null;
@@ -149,11 +154,12 @@ function listen(server: Server, port: number): Promise<number> {
 }
 
 function createState(options: RelayOptions): State {
-  const { roundTripMs = 0 } = options;
+  const { roundTripMs = 0, bitsPerSecond = Infinity } = options;
   return {
     options,
     conditions: {
       roundTripMs,
+      bitsPerSecond,
       silent: false,
       holding: false,
       refusal: null,
@@ -185,6 +191,9 @@ function controls(state: State, port: number, stop: () => Promise<void>): Relay 
     },
     setRoundTripMs: (roundTripMs) => {
       conditions.roundTripMs = roundTripMs;
+    },
+    setBitsPerSecond: (bitsPerSecond) => {
+      conditions.bitsPerSecond = bitsPerSecond;
     },
     underWay: () => [...state.open.keys()].reduce((pieces, client) => pieces + client.underWay, 0),
     cutAll: () => {
@@ -271,6 +280,7 @@ function serve(state: State, socket: WebSocket, address: Address | null): void {
     cut: conditions.cuts.shift() ?? null,
     refuseText: options.mode === "neon",
     halfTripMs: () => conditions.roundTripMs / 2,
+    bitsPerSecond: () => conditions.bitsPerSecond,
     silent: () => conditions.silent,
     holding: () => conditions.holding,
   });

@@ -16,10 +16,11 @@ import { seenIn } from "../../setup/seen-in-page.ts";
 
 /** A run of so many migrations, with as many waits as a report holds. */
 function stalledRun(count: number): Report {
-  const { waits, stalls } = waitingRun();
+  const { waits, stalls, lockouts } = waitingRun();
   const many = <Entry>(list: readonly Entry[]) =>
     Array.from({ length: 100 }, () => list.slice(-1)).flat();
-  return { ...successfulRun(count, 40), waits: many(waits), stalls: many(stalls) };
+  const lists = { waits: many(waits), stalls: many(stalls), lockouts: many(lockouts) };
+  return { ...successfulRun(count, 40), ...lists };
 }
 
 describe("a text from a database", () => {
@@ -104,6 +105,10 @@ describe("a page", () => {
     expect(text).toContain("the prepared transaction shop-api role owner");
     expect(text).toContain("Outside of the migrations the run waited 40 ms");
     expect(text).toContain("Up to 7 other sessions waited for the run for 2.98 s");
+    expect(text).toContain(
+      "Others were locked out for 5.01 s, from statement 2 of 0001_step_bookings (ACCESS EXCLUSIVE on shop-api) to its end.",
+    );
+    expect(text).toContain("Others locked out5.01 s");
     expect(page.match(/<p class=[dt]>/g)).toHaveLength(20);
     // The axis ends at 6 s: 0001 began at 2.544 s, and its second statement took from 2.558 s to 3.958 s.
     expect(page).toContain('<path d="M424 5h242.8"/><path class="w" d="M43 5h600"/>');

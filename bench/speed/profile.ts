@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Role } from "../../local/postgres/admin.ts";
 import { type LocalPostgres, startPostgres } from "../../local/postgres/postgres.ts";
 import { CONTESTANTS, type Contestant, type Site } from "./contestants.ts";
+import { childrenOf, endedTime, ownTime } from "./processor-time.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
@@ -40,9 +41,7 @@ interface Place {
 type Times = Omit<ProfileFigure, "contestant" | "pending">;
 
 const DATABASE = "profile";
-/** The kernel's unit for the time of processes that have ended: a hundredth of a second. */
-const TICK_MS = 10;
-/** A run with nothing to do takes less than one unit, so many runs are counted together. */
+/** A run with nothing to do takes less than the kernel's unit, so many runs are counted together. */
 const RUNS_WITH_NOTHING = 31;
 const SETTLE_TIMEOUT_MS = 10_000;
 
@@ -121,15 +120,15 @@ async function profileNothing(
 async function profile(place: Place, work: () => Promise<void>): Promise<Times> {
   await settle(place);
   const { postmaster, relay } = place;
-  const before = { server: await ended(postmaster), relay: await own(relay.pid ?? 0) };
+  const before = { server: await endedTime(postmaster), relay: await ownTime(relay.pid ?? 0) };
   const client = process.cpuUsage();
   await work();
   const { user, system } = process.cpuUsage(client);
   await settle(place);
   return {
-    serverMs: (await ended(postmaster)) - before.server,
+    serverMs: (await endedTime(postmaster)) - before.server,
     clientMs: (user + system) / 1_000,
-    relayMs: (await own(relay.pid ?? 0)) - before.relay,
+    relayMs: (await ownTime(relay.pid ?? 0)) - before.relay,
   };
 }
 
@@ -142,32 +141,10 @@ async function emptyDatabase({ postgres, role }: Place): Promise<void> {
 async function settle({ postmaster, helpers }: Place): Promise<void> {
   const until = Date.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
-    const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, "utf8");
-    if (children.trim().split(" ").length <= helpers) return;
+    if ((await childrenOf(postmaster)).length <= helpers) return;
     if (Date.now() > until) throw new Error("A backend did not end.");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-}
-
-/** Returns the processor time of the ended children of a process, in ms. */
-async function ended(pid: number): Promise<number> {
-  const [user = 0, system = 0] = (await statistics(pid)).slice(13, 15);
-  return (user + system) * TICK_MS;
-}
-
-/** Returns the processor time of a process, in ms. */
-async function own(pid: number): Promise<number> {
-  const [user = 0, system = 0] = (await statistics(pid)).slice(11, 13);
-  return (user + system) * TICK_MS;
-}
-
-/** Reads the fields of `/proc/<pid>/stat` behind the name of the program (proc_pid_stat(5), from field 3). */
-async function statistics(pid: number): Promise<readonly number[]> {
-  const line = await readFile(`/proc/${pid}/stat`, "utf8");
-  return line
-    .slice(line.lastIndexOf(")") + 2)
-    .split(" ")
-    .map(Number);
 }
 
 function figure(contestant: string, pending: number, taken: readonly Times[]): ProfileFigure {

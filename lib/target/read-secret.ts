@@ -10,7 +10,12 @@ import {
 import type { DatabaseUrlReference } from "./config.ts";
 
 /** Longest wait for an answer of AWS. */
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 20_000;
+/**
+ * The most attempts. The Parameter Store answers 40 reads a second by default (quotas of Systems Manager), and a fleet asks
+ * for more at times.
+ */
+const CLIENT = { maxAttempts: 6 };
 
 /** AWS' errors that pass by themselves. */
 const PASSING = /Throttl|Timeout|Abort|Network|ECONN|ENOTFOUND|Internal/i;
@@ -24,12 +29,19 @@ const URL_FIELDS = ["url", "databaseUrl", "DATABASE_URL", "connectionString"];
 /** A secret of Secrets Manager, or a parameter of the Parameter Store. */
 export type SecretReference = Exclude<DatabaseUrlReference, { readonly from: "environment" }>;
 
+/**
+ * AWS' clients that are kept from one reading to the next, by their classes: a new one shakes hands with its service
+ * again, for each tenant of a fleet.
+ */
+export type KeptClients = Map<unknown, unknown>;
+
 /** Reads the connection string in a secret or a parameter. @throws MigratorError `SECRET_UNAVAILABLE` */
 export async function readSecretUrl(
   reference: SecretReference,
   patience: Patience,
+  clients: KeptClients,
 ): Promise<string> {
-  const { text, where } = await readSecretText(reference, patience);
+  const { text, where } = await readSecretText(reference, patience, clients);
   return urlIn(text, where, reference.from === "secret" ? reference.field : null);
 }
 
@@ -41,22 +53,27 @@ export async function readSecretUrl(
 export async function readSecretText(
   reference: SecretReference,
   patience: Patience,
+  clients: KeptClients = new Map(),
 ): Promise<{ readonly text: string; readonly where: string }> {
   const isParameter = reference.from === "parameter";
   const where = isParameter ? `The parameter ${reference.name}` : `The secret ${reference.id}`;
   const text = await (isParameter
-    ? readParameter(reference.name, patience)
-    : readSecret(reference.id, patience));
+    ? readParameter(reference.name, patience, clients)
+    : readSecret(reference.id, patience, clients));
   if (text.trim() !== "") return { text, where };
   throw new MigratorError("SECRET_UNAVAILABLE", `${where} holds no text: it is empty, or binary.`);
 }
 
-async function readParameter(name: string, patience: Patience): Promise<string> {
+async function readParameter(
+  name: string,
+  patience: Patience,
+  clients: KeptClients,
+): Promise<string> {
   try {
     const { GetParameterCommand, SSMClient } = await import("@aws-sdk/client-ssm");
     const command = new GetParameterCommand({ Name: name, WithDecryption: true });
     const read = () =>
-      new SSMClient({}).send(command, { abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
+      usingClient(clients, SSMClient, (client) => client.send(command, timeLimit()));
     const { Parameter } = await withRights(`ssm:GetParameter on ${name}`, read, patience);
     return Parameter?.Value ?? "";
   } catch (thrown) {
@@ -64,14 +81,14 @@ async function readParameter(name: string, patience: Patience): Promise<string> 
   }
 }
 
-async function readSecret(id: string, patience: Patience): Promise<string> {
+async function readSecret(id: string, patience: Patience, clients: KeptClients): Promise<string> {
   try {
     const { GetSecretValueCommand, SecretsManagerClient } = await import(
       "@aws-sdk/client-secrets-manager"
     );
     const command = new GetSecretValueCommand({ SecretId: id });
     const read = () =>
-      new SecretsManagerClient({}).send(command, { abortSignal: AbortSignal.timeout(TIMEOUT_MS) });
+      usingClient(clients, SecretsManagerClient, (client) => client.send(command, timeLimit()));
     const { SecretString } = await withRights(
       `secretsmanager:GetSecretValue on ${id}`,
       read,
@@ -89,6 +106,24 @@ async function readSecret(id: string, patience: Patience): Promise<string> {
         : undefined,
     );
   }
+}
+
+function timeLimit(): { readonly abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(TIMEOUT_MS) };
+}
+
+/** Calls AWS by the kept client, or by a new one. It is kept if it succeeds: a new one reads the credentials anew. */
+async function usingClient<Client, Result>(
+  clients: KeptClients,
+  Service: new (settings: object) => Client,
+  call: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const kept = clients.get(Service);
+  const client = kept instanceof Service ? kept : new Service(CLIENT);
+  clients.delete(Service);
+  const result = await call(client);
+  clients.set(Service, client);
+  return result;
 }
 
 function unavailable(

@@ -42,11 +42,11 @@ const FORBIDDEN =
 
 /**
  * Modules that no start may load, because a run with nothing to do does not need them: Drizzle, the AWS clients and Neon's
- * SDK, which are half as large as all the rest, and our own files for Neon's API, fleets, CodePipeline, CodeDeploy, queued runs, streams, pages and
- * the grading of a plan.
+ * SDK, which are half as large as all the rest, and our own files for Neon's API, fleets, CodePipeline, CodeDeploy, queued runs, streams, pages,
+ * and the planning and grading of what is pending.
  */
 const ON_USE =
-  /(?:^|\/)(?:drizzle-orm|@aws-sdk|@neon\/sdk|lib\/neon|lib\/fleet|lib\/page|lib\/queued-runs(?!\/run-event))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|neon-access|rights|aim|allowed|target-reference)\.ts$/;
+  /(?:^|\/)(?:drizzle-orm|@aws-sdk|@neon\/sdk|lib\/neon|lib\/fleet|lib\/page|lib\/queued-runs(?!\/run-event)|lib\/plan(?!\/nothing-to-do))\/|(?:^|\/)lib\/grade\/(?:catalog|severity)\.ts$|\/(?:on-use|\w+-answer|serve-run|stream-run|read-secret|neon-access|rights|aim|allowed|target-reference)\.ts$/;
 
 /**
  * Node's modules that a start may import. The packages load others with `require`: an import of `node:http` makes Node

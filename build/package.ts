@@ -46,7 +46,7 @@ export async function buildPackage(dist: string): Promise<void> {
     mainFields: ["module", "main"],
     chunkNames: "shared/[name]-[hash]",
     external,
-    plugins: [sharedClients(dist)],
+    plugins: [sharedClients(dist), loadedOnDemand],
     metafile: true,
     minify: true,
     legalComments: "none",
@@ -83,6 +83,17 @@ function sharedClients(dist: string): Plugin {
     },
   };
 }
+
+/** Has the bundler follow the packages that a command loads on demand: in the sources Node itself loads them. */
+const loadedOnDemand: Plugin = {
+  name: "loaded-on-demand",
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /[/\\]bin[/\\]render[/\\]on-demand\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      return { contents: source.replaceAll("= load(", "= require("), loader: "ts" };
+    });
+  },
+};
 
 /** @throws Error where the clients are not beside a file that asks for them */
 function assertClientsFound({ outputs }: Metafile, dist: string): void {

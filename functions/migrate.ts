@@ -3,38 +3,25 @@
  * answer the sender of the event with the report of a run. Everything else is in `lib/`, from `lib/handler/` downwards.
  */
 
-import { readFileSync } from "node:fs";
 import type { Bundle } from "../lib/bundle/bundle.ts";
-import { readBundle } from "../lib/bundle/read-bundle.ts";
-import { MigratorError } from "../lib/errors.ts";
+import { openBundle } from "../lib/bundle/open-bundle.ts";
 import { createHandler } from "../lib/handler/handler.ts";
 import { refuseTooLarge } from "../lib/handler/refuse-too-large.ts";
 import { createStreamingHandler } from "../lib/handler/streaming-handler.ts";
 
-/** Reads `bundle.json` beside this file. The handler calls it, because an error at import would reach no caller. */
+/** The bundle of this process, which serves one deployment. A warm call, such as the next tenant's, opens nothing. */
+let kept: Bundle | null = null;
+
+/** Opens the bundle beside this file. The handler calls it, because an error at import would reach no caller. */
 function bundleBesideHandler(): Bundle {
+  kept ??= openBesideHandler();
+  return kept;
+}
+
+function openBesideHandler(): Bundle {
   const file = new URL("./bundle.json", import.meta.url);
   refuseTooLarge(file);
-  return readBundle(parse(read(file)));
-}
-
-function read(file: URL): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    const message =
-      'There is no bundle.json beside the handler. Make the asset with "neon-migrate bundle".';
-    throw new MigratorError("BUNDLE_MISSING", message, { cause });
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const message = 'bundle.json is not JSON. Make the asset again with "neon-migrate bundle".';
-    throw new MigratorError("BUNDLE_INVALID", message, { cause });
-  }
+  return openBundle(file);
 }
 
 /** The function that Lambda calls. */

@@ -10,6 +10,7 @@ export {
   type ReportedFinding,
   type Severity,
 } from "./bundle/finding.ts";
+export { openBundle } from "./bundle/open-bundle.ts";
 export { readBundle } from "./bundle/read-bundle.ts";
 export type { Warning } from "./errors.ts";
 export {

@@ -92,7 +92,10 @@ export function hidePasswords(text: string): string {
 
 /** Writes a number with its noun: `1 row`, `1,200 rows`. */
 export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;
+  // The first number by a locale takes milliseconds, and most need none.
+  const isShort = Number.isInteger(count) && count >= 0 && count < 1_000;
+  const shown = isShort ? String(count) : count.toLocaleString("en");
+  return `${shown} ${count === 1 ? noun : plural}`;
 }
 
 /** The largest time that JavaScript can write, in epoch milliseconds. A ledger may hold any number. */

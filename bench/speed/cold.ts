@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { cp, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -93,7 +93,7 @@ async function buildCandidates({ workload, scratch }: ColdOptions): Promise<read
   const ours = join(scratch, "ours");
   const bare = join(scratch, "bare");
   const { start: loaded } = await buildLambda(ours);
-  await writeFile(join(ours, "bundle.json"), workload.bundleText);
+  await cp(workload.bundle, ours, { recursive: true });
   const bareBytes = await buildBare(bare);
   await cp(workload.folder, join(bare, "drizzle"), { recursive: true });
   return [

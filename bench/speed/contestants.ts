@@ -1,8 +1,9 @@
+import { join } from "node:path";
 import { Client, Pool } from "@neondatabase/serverless";
 import { drizzle } from "drizzle-orm/neon-serverless";
 import { migrate as drizzleMigrate } from "drizzle-orm/neon-serverless/migrator";
 import { WebSocket } from "ws";
-import { readBundle } from "../../lib/bundle/read-bundle.ts";
+import { openBundle } from "../../lib/bundle/open-bundle.ts";
 import { migrateThrough } from "../migrate-through.ts";
 import type { Workload } from "./workload.ts";
 
@@ -40,24 +41,28 @@ export const CONTESTANTS: readonly Contestant[] = [
   },
 ];
 
-async function applyByDrizzle({ folder }: Workload, site: Site): Promise<void> {
+/** Applies a folder by Drizzle's own migrator. */
+export async function applyByDrizzle(
+  { folder }: Pick<Workload, "folder">,
+  site: Site,
+): Promise<void> {
   const pool = openPool(site);
   await drizzleMigrate(drizzle(pool), { migrationsFolder: folder });
   await pool.end();
 }
 
 async function applyByUs(
-  { bundleText }: Workload,
+  { bundle: folder }: Workload,
   site: Site,
   executor: "auto" | "statements",
 ): Promise<void> {
-  const bundle = readBundle(JSON.parse(bundleText));
+  const bundle = openBundle(join(folder, "bundle.json"));
   const report = await migrateThrough(site, bundle, { executor, timeoutMs: 900_000 });
   if (report.status === "failed") throw new Error(report.error?.message);
 }
 
 /** Sends one simple query on one raw connection: PostgreSQL's own cost. */
-async function send(text: string, site: Site): Promise<void> {
+export async function send(text: string, site: Site): Promise<void> {
   const pool = openPool(site);
   const client = await pool.connect();
   client.on("error", () => undefined);

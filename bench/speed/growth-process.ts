@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { readBundle } from "../../lib/bundle/read-bundle.ts";
+import { openBundle } from "../../lib/bundle/open-bundle.ts";
 import type { Ledger, LedgerRow } from "../../lib/ledger/ledger.ts";
 import { planMigrations } from "../../lib/plan/plan-migrations.ts";
 import { buildReport, describePending } from "../../lib/report/report.ts";
@@ -8,8 +7,11 @@ import type { Planned } from "./growth.ts";
 
 /** Reads a bundle, plans it against an empty ledger and a full one, reports, and prints how long each took. */
 function main(path: string): void {
-  const text = readFileSync(path, "utf8");
-  const [bundle, readMs] = timed(() => readBundle(JSON.parse(text)));
+  const [bundle, readMs] = timed(() => {
+    const opened = openBundle(path);
+    for (const { statements } of opened.migrations) void statements;
+    return opened;
+  });
   const request = parseRequest({});
   const [fresh, planFreshMs] = timed(() => planMigrations(bundle, ledgerOf([]), request));
   const rows = bundle.migrations

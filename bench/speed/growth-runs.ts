@@ -1,32 +1,53 @@
-import { writeFile } from "node:fs/promises";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { buildLambda } from "../../build/lambda.ts";
+import type { Bundle } from "../../lib/bundle/bundle.ts";
 import { startPostgres } from "../../local/postgres/postgres.ts";
 import { startRelay } from "../../local/relay/relay.ts";
 import { type Started, startFunction } from "./function-process.ts";
 import { median } from "./statistics.ts";
 
-/** The memory and the time that the deployed function needs for a bundle. */
-export interface Runs {
-  /** Peak memory of a fresh apply, in MB. */
-  readonly applyMb: number;
-  /** Peak memory with every migration in the ledger already, median in MB. */
-  readonly idleMb: number;
-  /** From the call to the report with nothing to do, median in ms, over `IDLE_ROUND_TRIP_MS`. */
+/** What the deployed function needs for a run with nothing to do, as medians, over `IDLE_ROUND_TRIP_MS`. */
+export interface Idle {
+  /** From the call to the report. */
   readonly idleMs: number;
+  /** The processor time of that. */
+  readonly idleProcessorMs: number;
+  /** Peak memory, in MB. */
+  readonly idleMb: number;
+  /** The bytes on the wire, of both directions. */
+  readonly idleBytes: number;
 }
 
-/** Runs the function on one bundle after the other, each in a database of its own. */
+/** A function with its bundle, and a database. */
+interface Site {
+  readonly database: string;
+  readonly folder: string;
+}
+
+/** Runs the function on the bundles of several folders, each in a database of its own. */
 export interface Rig {
-  measure(bundleText: string): Promise<Runs>;
+  /** @param compiled the folder of the compiled bundle */
+  settle(compiled: string): Promise<Site>;
+  /** Applies everything. Returns the peak memory, in MB. */
+  apply(site: Site): Promise<number>;
+  /** Writes a row for each migration, as if everything was applied. */
+  fill(site: Site, bundle: Bundle): Promise<void>;
+  /** Runs at each site in turn, where nothing is pending. */
+  idle(sites: readonly Site[]): Promise<readonly Idle[]>;
   stop(): Promise<void>;
+}
+
+interface Taken {
+  readonly site: Site;
+  readonly taken: (Started & { readonly bytes: number })[];
 }
 
 /** The memory that the construct gives a function by default. */
 const MEMORY_MB = 512;
 /** The latency of a database in the same region. */
 const IDLE_ROUND_TRIP_MS = 10;
-const IDLE_RUNS = 3;
+const IDLE_RUNS = 9;
 
 /** One transaction for each migration: PostgreSQL's table of locks cannot hold ten thousand tables of one. */
 const APPLY = { transaction: "each" };
@@ -35,28 +56,51 @@ const APPLY = { transaction: "each" };
 export async function startRig(scratch: string): Promise<Rig> {
   const postgres = await startPostgres();
   const relay = await startRelay({ target: { host: postgres.host, port: postgres.port } });
-  await buildLambda(scratch);
-  let databases = 0;
+  const handler = join(scratch, "handler");
+  await buildLambda(handler);
+  let sites = 0;
+  const call = async ({ database, folder }: Site, status: string, event: object = {}) => {
+    const environment = { DATABASE_URL: postgres.url(database), NEON_WS_PROXY: relay.address };
+    relay.resetStats();
+    const started = await startFunction({ folder, environment, memoryMb: MEMORY_MB, event });
+    assertStatus(started, status);
+    const { bytesToServer, bytesToClient } = relay.stats();
+    return { ...started, bytes: bytesToServer + bytesToClient };
+  };
   return {
-    measure: async (bundleText) => {
-      databases += 1;
-      const name = `growth_${databases}`;
-      await postgres.admin.createDatabase(name);
-      await writeFile(join(scratch, "bundle.json"), bundleText);
-      const environment = { DATABASE_URL: postgres.url(name), NEON_WS_PROXY: relay.address };
-      const start = { folder: scratch, environment, memoryMb: MEMORY_MB };
-      relay.setRoundTripMs(0);
-      const applied = await startFunction({ ...start, event: APPLY });
+    settle: async (compiled) => {
+      sites += 1;
+      const database = `growth_${sites}`;
+      const folder = join(scratch, database);
+      await postgres.admin.createDatabase(database);
+      await cp(handler, folder, { recursive: true });
+      await cp(compiled, folder, { recursive: true });
+      return { database, folder };
+    },
+    apply: async (site) => (await call(site, "applied", APPLY)).peakMb,
+    fill: async ({ database }, { migrations }) => {
+      const rows = migrations.map(({ hash, when }) => `('${hash}', ${when})`);
+      const ledger = `drizzle.__drizzle_migrations`;
+      await postgres.admin.sql(
+        `create schema drizzle;
+         create table ${ledger} (id serial primary key, hash text not null, created_at bigint);
+         insert into ${ledger} (hash, created_at) select * from (values ${rows.join(", ")}) as v`,
+        [],
+        database,
+      );
+    },
+    idle: async (all) => {
       relay.setRoundTripMs(IDLE_ROUND_TRIP_MS);
-      const idle: Started[] = [];
-      while (idle.length < IDLE_RUNS) idle.push(await startFunction(start));
-      assertStatus(applied, "applied");
-      for (const each of idle) assertStatus(each, "up-to-date");
-      return {
-        applyMb: applied.peakMb,
-        idleMb: median(idle.map(({ peakMb }) => peakMb)),
-        idleMs: median(idle.map(({ answerMs }) => answerMs)),
-      };
+      const runs = all.map((site): Taken => ({ site, taken: [] }));
+      for (let run = 0; run < IDLE_RUNS; run += 1) {
+        for (const { site, taken } of runs) taken.push(await call(site, "up-to-date"));
+      }
+      return runs.map(({ taken }) => ({
+        idleMs: median(taken.map(({ answerMs }) => answerMs)),
+        idleProcessorMs: median(taken.map(({ processorMs }) => processorMs)),
+        idleMb: median(taken.map(({ peakMb }) => peakMb)),
+        idleBytes: median(taken.map(({ bytes }) => bytes)),
+      }));
     },
     stop: async () => {
       await relay.stop();
@@ -69,5 +113,6 @@ function assertStatus({ answer }: Started, status: string): void {
   if (typeof answer === "object" && answer !== null && Reflect.get(answer, "status") === status) {
     return;
   }
-  throw new Error(`The function did not answer "${status}": ${JSON.stringify(answer)}`);
+  const text = JSON.stringify(answer).slice(0, 2_000);
+  throw new Error(`The function did not answer "${status}": ${text}`);
 }

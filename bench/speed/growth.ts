@@ -1,50 +1,65 @@
 import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileBundle } from "../../lib/compile/compile.ts";
-import { type Runs, startRig } from "./growth-runs.ts";
-import { writeFolder } from "./workload.ts";
+import { type Idle, startRig } from "./growth-runs.ts";
+import { writeCompiled, writeFolder } from "./workload.ts";
 
 /** The work of a run for one number of migrations. */
-export interface GrowthFigure extends Runs {
+export interface GrowthFigure extends Idle {
   readonly migrations: number;
   readonly statements: number;
   readonly bundleBytes: number;
   readonly compileMs: number;
-  /** Reading the bundle and checking its hashes. */
+  /** Reading all of the bundle and checking its hashes. */
   readonly readMs: number;
   /** The plan with nothing applied. */
   readonly planFreshMs: number;
   /** The plan with every migration but the last applied. */
   readonly planMs: number;
   readonly reportMs: number;
+  /** Peak memory of a fresh apply, in MB; null where it was not measured. */
+  readonly applyMb: number | null;
 }
 
 /** The numbers from the measured process. */
 export type Planned = Pick<GrowthFigure, "readMs" | "planFreshMs" | "planMs" | "reportMs">;
 
-/** Measures how the work grows with the number of migrations. @param sizes the folders to measure */
+/**
+ * Measures how the work grows with the number of migrations.
+ * @param sizes the folders to measure
+ * @param isApplied whether the migrations are applied; otherwise their rows are written
+ */
 export async function measureGrowth(
   sizes: readonly { readonly migrations: number; readonly statements: number }[],
   scratch: string,
+  isApplied: boolean,
 ): Promise<readonly GrowthFigure[]> {
   const rig = await startRig(join(scratch, "growth"));
   try {
-    const figures: GrowthFigure[] = [];
+    const figures: Omit<GrowthFigure, keyof Idle>[] = [];
+    const sites: Awaited<ReturnType<typeof rig.settle>>[] = [];
     for (const { migrations, statements } of sizes) {
       const folder = join(scratch, `growth-${migrations}`);
       await writeFolder(statements, folder, statements / migrations);
       const started = performance.now();
       const bundle = await compileBundle(folder);
       const compileMs = performance.now() - started;
-      const text = JSON.stringify(bundle);
-      const path = join(folder, "bundle.json");
-      await writeFile(path, text);
-      const measured = { ...(await planElsewhere(path)), ...(await rig.measure(text)) };
-      figures.push({ migrations, statements, bundleBytes: text.length, compileMs, ...measured });
+      const written = join(folder, "bundle");
+      const bundleBytes = await writeCompiled(bundle, written);
+      const path = join(written, "bundle.json");
+      const planned = await planElsewhere(path);
+      const site = await rig.settle(written);
+      sites.push(site);
+      const applyMb = isApplied ? await rig.apply(site) : null;
+      if (!isApplied) await rig.fill(site, bundle);
+      figures.push({ migrations, statements, bundleBytes, compileMs, ...planned, applyMb });
     }
-    return figures;
+    const idle = await rig.idle(sites);
+    return figures.flatMap((figure, index) => {
+      const measured = idle[index];
+      return measured === undefined ? [] : [{ ...figure, ...measured }];
+    });
   } finally {
     await rig.stop();
   }

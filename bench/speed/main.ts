@@ -42,12 +42,14 @@ interface Arguments {
   readonly json: boolean;
   readonly plot: string | undefined;
   readonly profile: boolean;
+  readonly growth: boolean;
 }
 
-const USAGE = `usage: npm run bench -- [--statements 3,50,500,5000] [--round-trips-ms 0,1,10,50] [--runs 5] [--patience-s 60] [--plot file.svg] [--profile] [--json]
+const USAGE = `usage: npm run bench -- [--statements 3,50,500,5000] [--round-trips-ms 0,1,10,50] [--runs 5] [--patience-s 60] [--plot file.svg] [--profile | --growth] [--json]
 
 Measures the time, round trips, processor time and memory of a run, beside Drizzle's own migrator and PostgreSQL's own
-cost, and judges nothing. --profile measures processor time alone; --plot draws the times at ${PLOT_LATENCY_MS} ms round trip.`;
+cost, and judges nothing. --profile measures processor time alone, and
+--growth folders of 100 to 10,000 migrations, whose rows it writes into the ledger; --plot draws the times at ${PLOT_LATENCY_MS} ms round trip.`;
 
 function readArguments(): Arguments {
   const options = {
@@ -58,6 +60,7 @@ function readArguments(): Arguments {
     json: { type: "boolean", default: false },
     plot: { type: "string" },
     profile: { type: "boolean", default: false },
+    growth: { type: "boolean", default: false },
   } as const;
   return readCommandLine({ usage: USAGE, config: { options } }, ({ values }) => ({
     statements: values.statements.split(",").map(wholeNumber),
@@ -67,17 +70,25 @@ function readArguments(): Arguments {
     json: values.json,
     plot: values.plot,
     profile: values.profile,
+    growth: values.growth,
   }));
+}
+
+async function printGrowth(scratch: string, json: boolean): Promise<void> {
+  const figures = await measureGrowth(GROWTH, scratch, false);
+  console.log(json ? JSON.stringify(figures, null, 2) : renderGrowth(figures));
 }
 
 /** `npm run bench`: measures the cost of a run, beside Drizzle's own migrator and PostgreSQL's own cost. */
 async function main(): Promise<void> {
-  const { statements, roundTripsMs, runs, patienceMs, json, plot, profile } = readArguments();
+  const options = readArguments();
+  const { statements, roundTripsMs, runs, patienceMs, json, plot, profile } = options;
   const scratch = await mkdtemp(join(tmpdir(), "bench-"));
   const started = Date.now();
   const progress = (line: string) =>
     console.error(`${Math.round((Date.now() - started) / 1_000)} s  ${line}`);
   try {
+    if (options.growth) return await printGrowth(scratch, json);
     const workloads: Workload[] = [];
     for (const size of statements) {
       workloads.push(await writeWorkload(size, join(scratch, String(size))));
@@ -94,7 +105,7 @@ async function main(): Promise<void> {
     const cold =
       workload === undefined ? [] : await measureCold({ workload, scratch, runs: runs * 3, nodes });
     progress("cold start");
-    const growth = await measureGrowth(GROWTH, scratch);
+    const growth = await measureGrowth(GROWTH, scratch, true);
     progress("growth");
     const machine = `${cpus().length} × ${cpus()[0]?.model ?? "processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
     if (plot !== undefined) {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
+import { type Bundle, STATEMENT_BREAKPOINT } from "../../lib/bundle/bundle.ts";
+import { bundleFiles, bytesOf, writeBundle } from "../../lib/compile/asset-bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 
 /** Ordinary migrations, as a folder for Drizzle and as a compiled bundle for us. */
@@ -8,8 +9,8 @@ export interface Workload {
   readonly statements: number;
   readonly migrations: number;
   readonly folder: string;
-  /** The text of `bundle.json`. */
-  readonly bundleText: string;
+  /** The folder of the compiled bundle, as in an asset. */
+  readonly bundle: string;
   /** All statements as one simple query in one transaction, with Drizzle's ledger and its rows. */
   readonly oneQuery: string;
 }
@@ -23,11 +24,13 @@ const FIRST_WHEN = Date.UTC(2026, 0, 1);
 export async function writeWorkload(statements: number, folder: string): Promise<Workload> {
   const migrations = await writeFolder(statements, folder);
   const bundle = await compileBundle(folder);
+  const compiled = join(folder, "bundle");
+  await writeCompiled(bundle, compiled);
   return {
     statements,
     migrations,
     folder,
-    bundleText: JSON.stringify(bundle),
+    bundle: compiled,
     oneQuery: [
       "begin",
       `create schema if not exists "drizzle"`,
@@ -39,6 +42,14 @@ export async function writeWorkload(statements: number, folder: string): Promise
       "commit",
     ].join(";\n"),
   };
+}
+
+/** Writes the files of a bundle into a folder. Returns their size in bytes. */
+export async function writeCompiled(bundle: Bundle, folder: string): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  const files = bundleFiles(bundle);
+  await writeBundle(files, folder);
+  return files.reduce((sum, { content }) => sum + bytesOf(content), 0);
 }
 
 /** Writes a folder as drizzle-kit 0.31 does. Returns how many migrations it has. */

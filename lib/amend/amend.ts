@@ -186,7 +186,7 @@ async function writeChanges(
   ];
   const { role } = connection.database;
   const tables = proposal.changes.flatMap((change) => change.tables);
-  const explain = (thrown: unknown) =>
+  const explainLedger = (thrown: unknown) =>
     isPrivilegeError(thrown) ? deniedAmendment(tables, role, thrown) : thrown;
   const patience = {
     lockTimeoutMs: TABLE_LOCK_TIMEOUT_MS,
@@ -194,9 +194,9 @@ async function writeChanges(
     log,
   };
   await retryOnContention(connection, patience, async () => {
-    await sendTransaction(connection, parts, explain);
+    await sendTransaction(connection, parts, { explainLedger });
     await readBack(connection, proposal, options);
-    await sendTransaction(connection, [toPart({ text: "commit" })], explain);
+    await sendTransaction(connection, [toPart({ text: "commit" })], { explainLedger });
   });
 }
 

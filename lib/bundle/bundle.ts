@@ -27,6 +27,19 @@ export interface Bundle {
   /** In the journal's order, which is the order in which they are applied. */
   readonly migrations: readonly Migration[];
   readonly warnings: readonly FolderWarning[];
+  /** Made with an asset, whose migrations are read only when somebody asks for them. Default: made of the migrations. */
+  readonly overview?: Overview;
+}
+
+/** The facts about all migrations of a bundle together, by which a run finds out that nothing is pending. */
+export interface Overview {
+  /** Tag of the last migration; null without any. */
+  readonly latest: string | null;
+  /**
+   * For each format of a ledger the digest of one that has exactly one row for each migration, and no other: SHA-256, hex,
+   * as the server computes it for `ledgerQuestion`. Null where such a ledger would leave a question open.
+   */
+  readonly complete: Readonly<Record<Layout, string | null>>;
 }
 
 /** `0.x`: `<tag>.sql` files with a journal; `1.0`: a folder `<YYYYMMDDHHMMSS>_<name>` for each migration. */
@@ -48,6 +61,8 @@ export interface Migration {
   /** The file's whole text, unchanged. */
   readonly sql: string;
   readonly statements: readonly Statement[];
+  /** The number of its statements, where they are read only when somebody asks for them. Default: counted. */
+  readonly statementCount?: number;
   /**
    * SHA-256 of earlier versions of the file, as far as version control had them, that differ from this one in
    * comments and blanks only. A ledger row with one of these belongs to a file with a cosmetic edit.
@@ -195,6 +210,13 @@ export const STATEMENT_BREAKPOINT = "--> statement-breakpoint";
 /** Returns the text of one statement, as it is sent to the server. */
 export function statementText(migration: Migration, statement: Statement): string {
   return migration.sql.slice(statement.start, statement.end);
+}
+
+/** Returns the number of a migration's statements, without reading them. */
+export function countStatements(
+  migration: Pick<Migration, "statements" | "statementCount">,
+): number {
+  return migration.statementCount ?? migration.statements.length;
 }
 
 /** Returns the chunks of a migration, exactly as Drizzle's `readMigrationFiles` cuts them. */

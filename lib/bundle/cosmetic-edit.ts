@@ -6,8 +6,8 @@ import type { Migration } from "./bundle.ts";
  * other blank lines at its end, or it is an earlier version that the bundle names. False also if nobody can tell.
  */
 export function isCosmeticEdit(migration: Migration, ledgerHash: string): boolean {
-  const { hash, sameAs = [] } = migration;
-  if (ledgerHash === hash) return false;
+  if (ledgerHash === migration.hash) return false;
+  const { sameAs = [] } = migration;
   return sameAs.includes(ledgerHash) || variantHashes(migration).includes(ledgerHash);
 }
 

@@ -11,14 +11,13 @@ export interface FolderWarning extends Warning {
 
 /**
  * Returns the warnings that still matter in a database. Pure.
- * @param applied the migrations that the database has
+ * @param isApplied whether the database has the migration with this tag. Default: it has none
  */
 export function openWarnings(
   warnings: readonly FolderWarning[],
-  applied: readonly { readonly tag: string }[],
+  isApplied: (tag: string) => boolean = () => false,
 ): readonly Warning[] {
-  const tags = new Set(applied.map(({ tag }) => tag));
   return warnings
-    .filter(({ settledBy }) => settledBy?.every((tag) => tags.has(tag)) !== true)
+    .filter(({ settledBy }) => settledBy?.every(isApplied) !== true)
     .map(({ code, message }) => ({ code, message }));
 }

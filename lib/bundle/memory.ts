@@ -7,7 +7,7 @@ const FOR_EACH_MB = 5;
 /**
  * Returns the memory in MB that a function needs to read a bundle and to run all of its migrations, as
  * `tests/trials/sizes.test.ts` measures it.
- * @param bytes of `bundle.json`
+ * @param bytes of its files
  */
 export function memoryFor(bytes: number): number {
   return Math.ceil(BASE_MB + FOR_EACH_MB * (bytes / 1024 ** 2));

@@ -26,12 +26,19 @@ import { fieldsOf, isFinding, isName, isText, type Test } from "./read-finding.t
 import { RULE_IDS } from "./rule-ids.ts";
 
 /**
- * Reads a compiled bundle and refuses a damaged one.
- * @param value the parsed JSON of `bundle.json`
+ * Reads a whole bundle, as `compileBundle` returns it, and refuses a damaged one. That of an asset is in two files, which
+ * `openBundle` reads.
+ * @param value the parsed JSON
  * @throws MigratorError `BUNDLE_INVALID`, which names the first defect
  */
 export function readBundle(value: unknown): Bundle {
   if (!isRecord(value)) throw invalid("it is not a JSON object");
+  if (value.bundleVersion === 2) {
+    throw new MigratorError(
+      "BUNDLE_INVALID",
+      'This is the first of the two files of an asset\'s bundle, and not a whole bundle. Read both by the path of this one: openBundle("bundle.json").',
+    );
+  }
   if (value.bundleVersion !== 1) {
     throw invalid(`its bundleVersion is ${quoted(value.bundleVersion)}, and this migrator reads 1`);
   }
@@ -47,7 +54,7 @@ export function readBundle(value: unknown): Bundle {
   const hash = bundleHash(migrations);
   if (value.hash !== hash) throw invalid("its hash does not match its migrations");
   const content = readContentHash(value.contentHash, value.migrations);
-  const warnings = Array.isArray(value.warnings) ? value.warnings.flatMap(readWarning) : [];
+  const warnings = readWarnings(value.warnings);
   return { bundleVersion: 1, layout, hash, ...content, migrations, warnings };
 }
 
@@ -71,7 +78,12 @@ function hashOrNull(migrations: readonly object[]): string | null {
   }
 }
 
-function readMigration(value: unknown, index: number, layout: Layout): Migration {
+/**
+ * Reads one migration of a bundle.
+ * @param index from 0, for the error where it has no tag
+ * @throws MigratorError `BUNDLE_INVALID`
+ */
+export function readMigration(value: unknown, index: number, layout: Layout): Migration {
   const name = `migration ${index + 1}`;
   if (!isRecord(value)) throw invalid(`${name} is not an object`);
   const { tag, when, hash, sql, statements, findings } = value;
@@ -242,6 +254,10 @@ function readEffect(value: unknown, tag: string): Effect | null {
 }
 
 /** Nothing about warnings makes a bundle invalid: they say nothing about what is applied. */
+export function readWarnings(value: unknown): readonly FolderWarning[] {
+  return Array.isArray(value) ? value.flatMap(readWarning) : [];
+}
+
 function readWarning(value: unknown): readonly FolderWarning[] {
   if (!isRecord(value)) return [];
   const { code, message, settledBy } = value;
@@ -250,9 +266,11 @@ function readWarning(value: unknown): readonly FolderWarning[] {
   return [{ code, message, ...(isSettled ? { settledBy } : {}) }];
 }
 
-function invalid(reason: string): MigratorError {
+/** Makes the error for a bundle that cannot be used. @param reason a clause */
+export function invalid(reason: string, cause?: unknown): MigratorError {
   return new MigratorError(
     "BUNDLE_INVALID",
     `The bundle cannot be used: ${reason}. Compile it again with "neon-migrate bundle".`,
+    { cause },
   );
 }

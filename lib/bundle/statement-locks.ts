@@ -30,7 +30,7 @@ const BLOCKED: Readonly<Record<LockMode, string>> = {
 };
 
 /** How a name leads to relations that are locked without being named. */
-const PHRASES: Readonly<Record<string, (name: string) => string>> = {
+export const PHRASES: Readonly<Record<string, (name: string) => string>> = {
   "table-of-index": (name) => `the table of ${name}`,
   "tables-of-constraint": (name) => `the tables on both sides of ${name}`,
   "tables-linked-by-foreign-key": (name) => `tables that foreign keys link with ${name}`,
@@ -48,7 +48,7 @@ const PHRASES: Readonly<Record<string, (name: string) => string>> = {
 const MAKERS = /^(?:Create.*|View|Index|CompositeType|DefineStmt)/;
 
 /** Kinds of statements whose locks their texts do not show. */
-const UNSEEN: readonly string[] = [UNPARSED, "DoStmt", "CallStmt"];
+export const UNSEEN: readonly string[] = [UNPARSED, "DoStmt", "CallStmt"];
 
 /** @param pending says how many statements of each are done already: what these have made is there */
 export function locksOf(
@@ -74,7 +74,8 @@ function keyOf(tag: string, index: number): string {
   return `${index} ${tag}`;
 }
 
-function madeBy(migration: Migration, statement: Statement): readonly Touched[] {
+/** Returns the objects that a statement makes, and that were surely not there before. */
+export function madeBy(migration: Migration, statement: Statement): readonly Touched[] {
   const { kind, touches = [] } = statement;
   // Behind IF NOT EXISTS it may have been there.
   const isSure =
@@ -102,6 +103,7 @@ function linesOf(
   });
 }
 
-function nameOf({ schema, name }: Touched): string {
+/** Returns the name of an object in words. Names without a schema are those of `public`. */
+export function nameOf({ schema, name }: Touched): string {
   return schema === null || schema === "public" ? name : `${schema}.${name}`;
 }

@@ -1,13 +1,14 @@
-import { normalize } from "node:path";
+import { join, normalize } from "node:path";
 import { openWarnings } from "../bundle/folder-warning.ts";
 import { memoryFor } from "../bundle/memory.ts";
+import { sizeOfBundle } from "../bundle/open-bundle.ts";
 import { type AssetFile, portable, writeAsset } from "./asset.ts";
-import { compileBundle } from "./compile.ts";
+import { type CompileOptions, compileBundle } from "./compile.ts";
 import { type FiledFinding, fileFindings, findingsByText } from "./filed-findings.ts";
 import { tagsSince } from "./since.ts";
 
 /** The parts of an asset. */
-export interface AssetOptions {
+export interface AssetOptions extends CompileOptions {
   readonly folder: string;
   readonly out: string;
   /** A prebuilt handler. Default: the one that the package ships. */
@@ -43,7 +44,7 @@ export interface BundleSummary {
  */
 export async function makeAsset(options: AssetOptions): Promise<BundleSummary> {
   const { folder, out, handler } = options;
-  const bundle = await compileBundle(normalize(folder));
+  const bundle = await compileBundle(normalize(folder), options);
   const since =
     options.since === undefined ? null : await tagsSince(bundle, normalize(folder), options.since);
   const files = await writeAsset(portable(bundle, folder), out, handler);
@@ -59,8 +60,8 @@ export async function makeAsset(options: AssetOptions): Promise<BundleSummary> {
     })),
     files,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-    memoryMb: memoryFor(files.find(({ name }) => name === "bundle.json")?.bytes ?? 0),
-    warnings: openWarnings(bundle.warnings, []),
+    memoryMb: memoryFor(sizeOfBundle(join(out, "bundle.json"))),
+    warnings: openWarnings(bundle.warnings),
     findings: fileFindings(findingsByText(bundle, since), bundle, folder),
   };
 }

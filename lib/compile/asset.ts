@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { basename, join, normalize, resolve, sep } from "node:path";
 import type { Bundle } from "../bundle/bundle.ts";
 import { MigratorError } from "../errors.ts";
 import { packageRoot } from "../package-root.ts";
+import { bundleFiles, bytesOf, writeBundle } from "./asset-bundle.ts";
 
 /** One file of a Lambda asset. */
 export interface AssetFile {
@@ -30,14 +31,14 @@ export async function writeAsset(
   if (resolve(out) === resolve(handler)) {
     throw new MigratorError("CONFIG_INVALID", `${out} is the handler's own place. ${ELSEWHERE}`);
   }
-  const text = textOf(bundle);
+  const files = filesOf(bundle);
   try {
     await mkdir(out, { recursive: true });
     const stale = (await readdir(out)).filter((name) => OURS.test(name));
     for (const name of stale) await rm(join(out, name));
     for (const name of names) await cp(join(handler, name), join(out, name));
-    await writeFile(join(out, "bundle.json"), text);
-    const written = [...names, "bundle.json"];
+    await writeBundle(files, out);
+    const written = [...names, ...files.map(({ name }) => name)];
     // Lambda runs as another user than the owner of the files, and CDK and zip keep the modes that a umask made.
     for (const name of written) await chmod(join(out, name), 0o644);
     return await Promise.all(written.map((name) => fileIn(out, name)));
@@ -54,13 +55,14 @@ export async function writeAsset(
 /** Lambda takes a function of 250 MB, unpacked (AWS Lambda quotas, deployment package). 2 MB are for the handler. */
 const MAX_BUNDLE_BYTES = 248 * 1024 ** 2;
 
-/** Writes a bundle as JSON, and refuses one that no function can hold, before anything is written. */
-function textOf(bundle: Bundle): string {
+/** Returns the files of a bundle, and refuses one that no function can hold, before anything is written. */
+function filesOf(bundle: Bundle): ReturnType<typeof bundleFiles> {
   const sizes = bundle.migrations.map(({ tag, sql }) => ({ tag, bytes: Buffer.byteLength(sql) }));
   const bytes = sizes.reduce((sum, each) => sum + each.bytes, 0);
   // The SQL is a part of the JSON. Longer than this, the JSON may be longer than a text can be.
-  const text = bytes > MAX_BUNDLE_BYTES ? null : `${JSON.stringify(bundle)}\n`;
-  if (text !== null && Buffer.byteLength(text) <= MAX_BUNDLE_BYTES) return text;
+  const files = bytes > MAX_BUNDLE_BYTES ? null : bundleFiles(bundle);
+  const written = files?.reduce((sum, { content }) => sum + bytesOf(content), 0);
+  if (files !== null && written !== undefined && written <= MAX_BUNDLE_BYTES) return files;
   const [largest] = sizes.sort((one, other) => other.bytes - one.bytes);
   const shown = sizes.slice(0, 3).map((each) => `${each.tag} (${megabytes(each.bytes)})`);
   throw new MigratorError(

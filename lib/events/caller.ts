@@ -77,7 +77,7 @@ export type Target = Awaited<ReturnType<Dependencies["target"]>>;
 export interface BundleHashes {
   readonly whole: string;
   /** The hashes of the shorter bundles that this one begins with. */
-  readonly heads: readonly string[];
+  readonly heads: () => readonly string[];
 }
 
 /** The end of a call. */

@@ -37,7 +37,8 @@ function textOfTenant(report: Report): string {
 }
 
 /** The parts of a report that a fleet's own report is made of. The whole one is in the function's log. */
-function shortest({ schemaVersion, requestId, target, status, error, timings }: Report): string {
+function shortest(report: Report): string {
+  const { schemaVersion, requestId, target, status, error, rehearsal, timings } = report;
   const { code, publicMessage, migration, statement, sqlstate, retryable } = { ...error };
   const said = {
     ...{
@@ -49,7 +50,8 @@ function shortest({ schemaVersion, requestId, target, status, error, timings }: 
     },
     statement: statement == null ? null : { ...statement, excerpt: "" },
   };
-  const rest = { schemaVersion, requestId, target, status, error: said, timings };
+  const tried = rehearsal ? { rehearsal: { status: rehearsal.status } } : {};
+  const rest = { schemaVersion, requestId, target, status, error: said, ...tried, timings };
   return `${shortened(oneLine(said.publicMessage), 2_000)}\n${printableJson(rest)}`;
 }
 

@@ -48,7 +48,7 @@ export function readOther(
 ): "taken back" | Stale {
   const from = hashIn(event.OldResourceProperties);
   const to = hashIn(event.ResourceProperties);
-  if (event.RequestType === "Update" && from === whole && heads.includes(to)) return "taken back";
+  if (event.RequestType === "Update" && from === whole && heads().includes(to)) return "taken back";
   const again = direct && isDeliveredAgain(event, context);
   return {
     error: staleBundle(whole, to, again),

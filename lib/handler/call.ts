@@ -6,6 +6,7 @@ import { redact } from "../report/redact.ts";
 import { failedReport, type Report } from "../report/report.ts";
 import type { Patience } from "../rights.ts";
 import { type Config, readConfig } from "../target/config.ts";
+import type { KeptClients } from "../target/read-secret.ts";
 import { resolveTarget } from "../target/secret.ts";
 import type { Target } from "../target/target.ts";
 import { type Moments, momentsOf } from "./moments.ts";
@@ -25,12 +26,19 @@ export interface HandlerCall extends Call {
   giveUp: (reason: unknown) => Report;
 }
 
+/** The parts of a handler that outlive its calls. */
+export interface HandlerParts {
+  readonly bundle: BundleSource;
+  /** See `resolveTarget`. */
+  readonly clients?: KeptClients;
+}
+
 /** Starts a call: its moments are counted from now. */
 export function startCall(
   event: unknown,
   context: InvocationContext,
   log: Log,
-  bundle: BundleSource,
+  { bundle, clients }: HandlerParts,
 ): HandlerCall {
   const moments = momentsOf(Date.now(), context.getRemainingTimeInMillis());
   const secrets: string[] = [];
@@ -43,8 +51,8 @@ export function startCall(
       return known;
     },
     async bundleHashes() {
-      const { hash, migrations } = await call.bundle();
-      return { whole: hash, heads: headHashes(migrations) };
+      const ours = await call.bundle();
+      return { whole: ours.hash, heads: () => headHashes(ours.migrations) };
     },
     async target(rightsBy = moments.deadline) {
       // Only the first reading waits: what it finds out holds for the rest of the call.
@@ -55,7 +63,8 @@ export function startCall(
       return target;
     },
     sign: (report) => report,
-    resolve: (replaced, patience) => resolveTarget({ ...readConfig(), ...replaced }, patience),
+    resolve: (replaced, patience) =>
+      resolveTarget({ ...readConfig(), ...replaced }, patience, clients),
     hide: (secret) => secrets.push(secret),
     failed: (reason) => redact(call.giveUp(reason), secrets),
     giveUp: (reason) => failedReport(context.awsRequestId, reason),

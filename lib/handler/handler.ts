@@ -12,7 +12,7 @@ import { createLog, type Log, type RunEnd } from "../log.ts";
 import { type Dependencies, migrate } from "../migrate/migrate.ts";
 import type { Report } from "../report/report.ts";
 import { isRehearsed } from "../request.ts";
-import { type BundleSource, type HandlerCall, startCall } from "./call.ts";
+import { type BundleSource, type HandlerCall, type HandlerParts, startCall } from "./call.ts";
 import { catchUncaught } from "./uncaught.ts";
 
 /** The parts of a handler. */
@@ -29,15 +29,19 @@ export interface HandlerOptions {
 export function createHandler(
   options: HandlerOptions,
 ): (event: unknown, context: InvocationContext) => Promise<unknown> {
+  const clients = new Map();
   return async (event, context) => {
-    const { answer } = await answerCall(event, context, options);
+    const { answer } = await answerCall(event, context, { ...options, clients });
     if (answer.status === "rejected") throw answer.reason;
     return answer.value;
   };
 }
 
 /** The parts of a call that users do not choose. */
-export interface CallOptions extends HandlerOptions, Pick<Dependencies, "onProgress"> {
+export interface CallOptions
+  extends HandlerOptions,
+    HandlerParts,
+    Pick<Dependencies, "onProgress"> {
   /** Carries the request out. Default: `migrate`. */
   readonly run?: typeof migrate;
   /** Whether an error that nobody caught has nothing to do with the run, which then goes on. Default: none is stray. */
@@ -63,7 +67,7 @@ export async function answerCall(
   const answering = async () => {
     const log = (options.logFor ?? createLog)(context.awsRequestId);
     const caller = recognise(event);
-    const call = startCall(event, context, log, options.bundle);
+    const call = startCall(event, context, log, options);
     report = await reportInTime(caller, call, options, uncaught.first);
     if (report !== null) report = call.sign(report);
     const next = report?.status === "failed" ? (caller.nextCall?.(report) ?? null) : null;

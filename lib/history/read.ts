@@ -46,7 +46,11 @@ export const MAX_ENTRIES = 5_000;
 export function historyQuestion(ledger: ConfiguredLedger): string {
   const places = placesOf(ledger).map(historyPlace);
   const values = places.map((place) => {
-    const texts = [quoteIdentifier(place.schema), quotePlace(place), judged(place, newest(place))];
+    const texts = [
+      quoteIdentifier(place.schema),
+      quotePlace(place),
+      judged(quotePlace(place), newest(place)),
+    ];
     return `(${[place.schema, place.table, ...texts].map(quoteLiteral).join(", ")})`;
   });
   return `

@@ -1,4 +1,4 @@
-import type { Bundle, Migration } from "../bundle/bundle.ts";
+import { type Bundle, countStatements, type Migration } from "../bundle/bundle.ts";
 import { variantHashes } from "../bundle/cosmetic-edit.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
@@ -14,7 +14,7 @@ export function explainedRows(
   rows: readonly LedgerRow[],
   { migrations }: Explaining,
 ): readonly LedgerRow[] {
-  const texts = migrations.filter(({ statements }) => statements.length > 0);
+  const texts = migrations.filter((each) => countStatements(each) > 0);
   const hashes = new Set(texts.map(({ hash }) => hash));
   const edited = rows.every(({ hash }) => hashes.has(hash))
     ? new Set()
@@ -50,6 +50,7 @@ export function begunBy(
 
 /** Takes the names out of the checkpoints whose names do not identify a migration. */
 export function identified(ledger: Ledger, bundle: Explaining): Ledger {
+  if (ledger.checkpoints.length === 0) return ledger;
   const { migrations } = bundle;
   const checkpoints = ledger.checkpoints.map((each) => {
     const isTagged = migrations.some(({ tag }) => tag === each.tag);

@@ -38,6 +38,7 @@ export function chooseHome(
     format: formatOf(chosen, layout),
     checkpoints: chosen?.checkpoints ?? [],
     rows: chosen?.rows ?? [],
+    isComplete: chosen?.isComplete ?? false,
     warnings,
     mayBootstrap: home.mayCreateSchema && (!home.schemaExists || home.mayCreateTable),
     homes,
@@ -52,8 +53,8 @@ function useOf(other: FoundLedger): string {
 }
 
 /** Whether a run has left something in it. */
-export function isWritten({ rows, checkpoints }: FoundLedger): boolean {
-  return rows.length > 0 || checkpoints.length > 0;
+export function isWritten({ rows, isComplete, checkpoints }: FoundLedger): boolean {
+  return isComplete === true || rows.length > 0 || checkpoints.length > 0;
 }
 
 /** Returns the rows that are surely of this folder. */

@@ -25,8 +25,13 @@ export interface Ledger {
   readonly format: Layout;
   /** The progress of the migrations that are begun and not complete. */
   readonly checkpoints: readonly Checkpoint[];
-  /** In the order in which they were written. */
+  /** In the order in which they were written; empty where it is complete. */
   readonly rows: readonly LedgerRow[];
+  /**
+   * Whether it has exactly one row for each migration of the bundle, no other, and no checkpoint. Then its rows were not read.
+   * Default: false.
+   */
+  readonly isComplete?: boolean;
   /** Whether there is no ledger yet, and no table either: then nothing can be applied already. Default: false. */
   readonly isBlank?: boolean;
   readonly warnings: readonly Warning[];
@@ -84,6 +89,8 @@ export interface Home {
 export interface FoundLedger {
   readonly home: Home;
   readonly rows: readonly LedgerRow[];
+  /** See `Ledger`. */
+  readonly isComplete?: boolean;
   readonly checkpoints: readonly Checkpoint[];
   /**
    * The rows that a migration of the bundle explains: in the fallback place others may be another project's. Undefined

@@ -1,4 +1,5 @@
 import type { Bundle } from "../bundle/bundle.ts";
+import { NO_NAMES, overviewOf } from "../bundle/overview.ts";
 import type { Rows } from "../connection/connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
 import { type Checkpoint, checkpointPlace } from "./checkpoints.ts";
@@ -26,6 +27,9 @@ export interface Places {
   readonly warnings: readonly Warning[];
 }
 
+/** The bundle that explains the rows. */
+type Known = Explaining & Pick<Bundle, "layout" | "overview">;
+
 /** The answer for one place, as far as it was read. */
 interface Reading {
   readonly answer: Answer;
@@ -40,7 +44,7 @@ interface Reading {
  * @param role for the GRANTs in an error
  * @throws MigratorError `LEDGER_DENIED`, `LEDGER_UNKNOWN_FORMAT`, `LEDGER_FOREIGN`
  */
-export function readPlaces(rows: Rows, role: string, bundle: Explaining): Places {
+export function readPlaces(rows: Rows, role: string, bundle: Known): Places {
   // `ledgerQuestion` made these rows; their shape is ours.
   const answers = rows as unknown as readonly Answer[];
   const [configured, fallback] = answers.map((answer): Reading => {
@@ -48,7 +52,7 @@ export function readPlaces(rows: Rows, role: string, bundle: Explaining): Places
     return { answer, rows, home: homeOf(answer, Object.keys(rows[0] ?? {})) };
   });
   if (configured === undefined) throw new Error("The question for the ledger was not answered.");
-  const first = configured.home.tableExists ? foundAt(configured, role) : null;
+  const first = configured.home.tableExists ? foundAt(configured, role, bundle) : null;
   const homes = [configured.home];
   const found = first === null ? [] : [first];
   const isBlank = field(configured.answer.ledger, "blank") === "true";
@@ -58,7 +62,24 @@ export function readPlaces(rows: Rows, role: string, bundle: Explaining): Places
   const second = adopt(fallback, role, bundle, isFirstWritten);
   if (second !== null) found.push(second);
   const ignored = second === null && fallback.home.tableExists && !isFirstWritten;
-  return { homes, found, isBlank, warnings: ignored ? [notAdopted(fallback.home)] : [] };
+  // Two ledgers are compared by their rows.
+  const isSplit = found.length > 1 && found.every(isWritten);
+  return {
+    ...{ homes, isBlank },
+    found: isSplit ? found.map((each) => withRows(each, bundle)) : found,
+    warnings: ignored ? [notAdopted(fallback.home)] : [],
+  };
+}
+
+/** Returns a complete ledger with the rows that it has. Their ids are not known, and 0. */
+function withRows(found: FoundLedger, { migrations }: Known): FoundLedger {
+  if (found.isComplete !== true) return found;
+  const isNamed = found.home.columns.includes("name");
+  const rows = migrations.map(({ hash, when, name }) => ({
+    ...{ id: 0, hash, when },
+    name: isNamed ? name : null,
+  }));
+  return { ...found, rows, isComplete: false };
 }
 
 /** Whether the table in the fallback place can be a ledger of ours at all. */
@@ -71,7 +92,7 @@ function isCandidate(home: Home): boolean {
 function adopt(
   reading: Reading,
   role: string,
-  bundle: Explaining,
+  bundle: Known,
   isFirstWritten: boolean,
 ): FoundLedger | null {
   const { home, answer } = reading;
@@ -79,7 +100,8 @@ function adopt(
   // Nobody can tell whose rows these are. With a ledger in the configured place nobody needs to.
   if (home.tableExists && isClosed && !isFirstWritten) throw deniedRead(home, role);
   if (isClosed || !isCandidate(home)) return null;
-  const found = foundAt(reading, role);
+  const found = foundAt(reading, role, bundle);
+  if (found.isComplete === true) return found;
   if (!isWritten(found)) return home.ours ? found : null;
   const explained = explainedRows(found.rows, bundle);
   const begun = found.checkpoints.some((each) => begunBy(each, bundle) !== undefined);
@@ -91,11 +113,7 @@ function adopt(
  * @param bundle explains the rows; its layout is the format of a ledger that does not exist yet
  * @throws MigratorError as `readPlaces`, and `LEDGER_SPLIT`
  */
-export function readLedger(
-  rows: Rows,
-  role: string,
-  bundle: Explaining & Pick<Bundle, "layout">,
-): Ledger {
+export function readLedger(rows: Rows, role: string, bundle: Known): Ledger {
   const { homes, found, isBlank, warnings } = readPlaces(rows, role, bundle);
   const ledger = identified(chooseHome(homes, found, bundle.layout), bundle);
   return { ...ledger, isBlank, warnings: [...warnings, ...ledger.warnings] };
@@ -128,7 +146,7 @@ function homeOf(answer: Answer, columns: readonly string[]): Home {
   };
 }
 
-function foundAt({ home, rows, answer }: Reading, role: string): FoundLedger {
+function foundAt({ home, rows, answer }: Reading, role: string, bundle: Known): FoundLedger {
   const { ledger, checkpoints, policed } = answer;
   const isHidden = answer.open === false;
   if (!isHidden && !home.believed) throw foreign(home, field(ledger, "stranger"), role);
@@ -142,14 +160,27 @@ function foundAt({ home, rows, answer }: Reading, role: string): FoundLedger {
   if (missing.length > 0) throw unknownFormat(home, `it has no column ${missing.join(", ")}`);
   const written = rows.filter((row) => Object.values(row).some((value) => value !== null));
   if (policed === true && written.length === 0) throw hiddenRows(home, role);
-  return {
-    home,
-    rows: written.map((row) => ledgerRow(home, row)).toSorted((one, other) => one.id - other.id),
+  const isComplete = isKnown(home, field(ledger, "digest"), bundle);
+  const read = isComplete ? [] : written.map((row) => ledgerRow(home, row));
+  const found = {
+    ...{ home, isComplete },
+    rows: read.toSorted((one, other) => one.id - other.id),
     // Our own table, written by `checkpointUpsert`.
     checkpoints: jsonIn(checkpoints)
       .filter(({ tag }) => tag !== null)
       .map(withoutList) as unknown as Checkpoint[],
   };
+  // Only the migrations tell of which one a checkpoint is.
+  return found.checkpoints.length === 0 ? found : withRows(found, bundle);
+}
+
+/** Whether the digest is that of a ledger with a row for each migration. Then it came with one of them, for the columns. */
+function isKnown(home: Home, digest: string | null, bundle: Known): boolean {
+  const { complete } = overviewOf(bundle);
+  const isNamed = home.columns.includes("name");
+  if (digest === null || !Object.values(complete).includes(digest)) return false;
+  if (digest === complete[isNamed ? "1.0" : "0.x"]) return true;
+  throw unknownFormat(home, `its column name holds "${NO_NAMES}"`);
 }
 
 function missingColumns({ columns }: Home): readonly string[] {

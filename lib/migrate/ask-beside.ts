@@ -5,7 +5,7 @@ import type { Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
 import { pause } from "../wait.ts";
 import type { Dependencies, Status } from "./attempt.ts";
-import { makePlan } from "./make-plan.ts";
+import { knownOf, makePlan } from "./make-plan.ts";
 import type { Progress } from "./progress.ts";
 
 /** A run that ended without the server's word on its last transaction. */
@@ -54,13 +54,15 @@ async function look({
   const { bundle, requestId, log } = dependencies;
   const opening = {
     lives: `select from pg_catalog.pg_stat_activity where pid operator(pg_catalog.=) ${progress.lastPid ?? 0}`,
-    ledger: ledgerQuestion(target.ledger),
+    ledger: ledgerQuestion(target.ledger, knownOf(bundle)),
   };
   const connection = await connect(target, { requestId, deadline: until, log, opening });
   try {
     const { lives, ledger } = connection.opening;
-    const { plan } = progress.planned(() => makePlan({ bundle, request, connection }, ledger));
-    progress.recovered(plan.applied);
+    const { plan } = await progress.planned(() =>
+      makePlan({ bundle, request, connection }, ledger),
+    );
+    progress.recovered(plan);
     return lives.length > 0;
   } finally {
     await connection.close();

@@ -4,6 +4,8 @@ import type { Plan } from "../plan/plan.ts";
 import type { Attempt } from "./attempt.ts";
 import { historyOf } from "./history-of.ts";
 
+export { learnFrom, NO_LESSONS } from "../plan/lessons.ts";
+
 /** Carries a plan out, as far as it comes. Returns the failure that stopped it; null without one. */
 export async function carryOut(
   self: Attempt,
@@ -17,6 +19,7 @@ export async function carryOut(
     connection,
     ledger,
     history: await historyOf(self),
+    lockouts: times.lockouts,
     mayFallBack: request.executor !== "drizzle",
     patience: {
       ...{ lockTimeoutMs: request.ddlLockTimeoutMs, deadline: progress.deadline, log, onWait },

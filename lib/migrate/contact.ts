@@ -8,8 +8,8 @@ import type { Planned } from "./make-plan.ts";
  */
 export async function meetDatabase(self: Attempt, planned: Planned): Promise<void> {
   const { ledger, plan } = planned;
-  const isKnown = plan.applied.length > 0 || ledger.checkpoints.length > 0;
-  if (plan.pending.length === 0 || isKnown || ledger.isBlank === true) return;
+  if (plan.pending.length === 0 || ledger.isBlank === true) return;
+  if (plan.applied.length > 0 || ledger.checkpoints.length > 0) return;
   const { lookAround } = await import("./first-contact.ts");
   await lookAround(self, planned);
 }

@@ -28,7 +28,7 @@ export async function inspect(
 ): Promise<Status> {
   const { request, connection, progress } = self;
   const { ledger: answer, restorePoint, history } = connection.opening;
-  const planned = progress.planned(() => makePlan(self, answer), restorePoint);
+  const planned = await progress.planned(() => makePlan(self, answer), restorePoint);
   const { plan, ledger } = planned;
   await meetDatabase(self, planned);
   if (request.action === "status") {

@@ -4,6 +4,7 @@
  * again. It decides nothing about callers, and sends no statement itself.
  */
 
+import { withOverview } from "../bundle/overview.ts";
 import type { Connection, Whereabouts } from "../connection/connection.ts";
 import { withConnection } from "../connection/with-connection.ts";
 import { MigratorError, type Warning } from "../errors.ts";
@@ -18,6 +19,7 @@ import type { CallerFacts, Request } from "../request.ts";
 import type { Target } from "../target/target.ts";
 import { backoffMs, pause } from "../wait.ts";
 import type { Attempt, Dependencies, Status } from "./attempt.ts";
+import { knownOf } from "./make-plan.ts";
 import { Progress } from "./progress.ts";
 import { up } from "./up.ts";
 
@@ -40,7 +42,8 @@ const MAX_ATTEMPTS = 4;
  * Never rejects: every failure is a report.
  */
 export async function migrate(request: Request, dependencies: Dependencies): Promise<Report> {
-  const { bundle, requestId } = dependencies;
+  const { requestId } = dependencies;
+  const bundle = withOverview(dependencies.bundle);
   const asked = Date.now() + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const deadline = Math.min(asked, dependencies.deadline ?? asked);
   const progress = new Progress(bundle, deadline);
@@ -66,7 +69,7 @@ export async function migrate(request: Request, dependencies: Dependencies): Pro
       by = (await dependencies.caller?.()) ?? null;
       return by;
     };
-    const found = { ...dependencies, target: findTarget, caller, log, failed };
+    const found = { ...dependencies, bundle, target: findTarget, caller, log, failed };
     const status = await runWithSecret(request, found, progress);
     return redact(buildReport(requestId, status, facts()), secrets);
   } catch (thrown) {
@@ -110,7 +113,10 @@ async function attemptUntilAnswered(
 ): Promise<Status> {
   for (let attempts = 1; ; attempts += 1) {
     try {
-      const asked = { ledger: ledgerQuestion(target.ledger), restorePoint: restorePointQuestion() };
+      // Who asks for the status is told of every row.
+      const known = request.action === "status" ? [] : knownOf(dependencies.bundle);
+      const ledger = ledgerQuestion(target.ledger, known);
+      const asked = { ledger, restorePoint: restorePointQuestion() };
       const run = { request, target, dependencies, progress };
       if (request.action === "up") {
         return await attempt(run, { lock: openingLockQuestion(target), ...asked }, up);

@@ -65,7 +65,7 @@ export class Progress {
     this.#deadline = deadline;
     this.#facts = {
       ...{ applied: [], pending: [], notices: [], roundTrips: 0 },
-      warnings: openWarnings(bundle.warnings, []),
+      warnings: openWarnings(bundle.warnings),
     };
   }
 
@@ -204,17 +204,17 @@ export class Progress {
    * @param make makes it; its time is kept, too
    * @param restorePoint the answer that came with the ledger; undefined where nothing will be written by the plan
    */
-  planned(make: () => Planned, restorePoint?: Rows): Planned {
+  async planned(make: () => Promise<Planned>, restorePoint?: Rows): Promise<Planned> {
     const started = Date.now();
     const before = readRestorePoint(restorePoint);
     // Also a ledger that cannot be planned by has been read at a time.
     if (this.#facts.restorePoint === undefined) this.#learn({ restorePoint: before });
-    const { ledger, plan } = make();
+    const { ledger, plan } = await make();
     const { executor, executorReason, drift } = plan;
     const atomic = plan.atomic && !this.hasApplied;
     if (before !== null && !this.#hasWritten(plan)) this.#learn({ restorePoint: before });
     // A migration that this run itself applies was still pending when it began.
-    if (!this.hasApplied && !this.isInDoubt) this.#dropSettled(plan.applied);
+    if (!this.hasApplied && !this.isInDoubt) this.#dropSettled(plan);
     this.warned([...ledger.warnings, ...plan.warnings]);
     this.#timings = { ...this.#timings, planMs: Date.now() - started };
     this.#learn({
@@ -223,7 +223,7 @@ export class Progress {
       cuts: this.#cutsWith(plan),
       // A later plan has less before it, and does not take back what an earlier one has left.
       atomic: atomic && this.#facts.atomic !== false,
-      latest: plan.applied.at(-1)?.tag ?? null,
+      latest: plan.latest,
       pending: plan.pending.map(({ migration, reasons, checkpoint }) =>
         describePending(migration, reasons, checkpoint?.done ?? 0),
       ),
@@ -233,23 +233,26 @@ export class Progress {
     return { ledger, plan };
   }
 
-  /** Drops the warnings about the folder that do not matter where these migrations are applied. */
-  #dropSettled(applied: readonly Migration[]): void {
+  /** Drops the warnings about the folder that do not matter any more: every migration is applied or pending. */
+  #dropSettled({ pending }: Planned["plan"]): void {
+    const tags = new Set(pending.map(({ migration }) => migration.tag));
     const ofFolder = new Set(this.#bundle.warnings.map(({ message }) => message));
     const others = this.#facts.warnings.filter(({ message }) => !ofFolder.has(message));
-    this.#learn({ warnings: [...openWarnings(this.#bundle.warnings, applied), ...others] });
+    this.#learn({
+      warnings: [...openWarnings(this.#bundle.warnings, (tag) => !tags.has(tag)), ...others],
+    });
   }
 
   /**
    * Whether this run has written before it made this plan. Without that, what others have written meanwhile comes before
    * the first write of the run.
    */
-  #hasWritten({ applied, pending }: Planned["plan"]): boolean {
+  #hasWritten(plan: Planned["plan"]): boolean {
     const doneBefore = new Map(this.#facts.pending.map(({ tag, done }) => [tag, done]));
     return (
       this.hasApplied ||
-      applied.some(({ tag }) => this.#inDoubt.has(tag)) ||
-      pending.some(({ migration, checkpoint }) => {
+      (this.isInDoubt && plan.applied.some(({ tag }) => this.#inDoubt.has(tag))) ||
+      plan.pending.some(({ migration, checkpoint }) => {
         const done = doneBefore.get(migration.tag) ?? 0;
         // A checkpoint is written ahead of a statement that stands alone.
         return (
@@ -270,8 +273,9 @@ export class Progress {
   }
 
   /** The ledger has rows of these migrations. A COMMIT whose answer was lost has happened exactly if it has its rows. */
-  recovered(migrations: readonly Migration[]): void {
-    const recovered = migrations.filter(({ tag }) => this.#inDoubt.has(tag));
+  recovered(plan: Planned["plan"]): void {
+    if (!this.isInDoubt) return;
+    const recovered = plan.applied.filter(({ tag }) => this.#inDoubt.has(tag));
     this.#learn({ applied: [...this.#facts.applied, ...appliedByOthers(recovered)] });
     for (const { tag } of recovered) this.#inDoubt.delete(tag);
   }
@@ -371,8 +375,9 @@ export class Progress {
     const place = this.#place;
     const told =
       doing === null ? error : new MigratorError(code, `${message} It was ${doing}.`, facts);
-    const migration = this.#bundle.migrations.find(({ tag }) => tag === place?.migration);
-    if (migration === undefined || place === null) return told;
+    if (place === null) return told;
+    const migration = this.#bundle.migrations.find(({ tag }) => tag === place.migration);
+    if (migration === undefined) return told;
     const how = doing === null ? "It happened" : "Before, it was";
     return interruptedAt(told, migration, place.index, { how });
   }

@@ -1,5 +1,3 @@
-import type { Bundle } from "../bundle/bundle.ts";
-import type { Step } from "../bundle/steps.ts";
 import type { Rows } from "../connection/connection.ts";
 import { type ErrorCode, MigratorError } from "../errors.ts";
 import type { OnWait } from "../execute/blockers.ts";
@@ -9,11 +7,11 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { acquireLock, readLockAnswer } from "../ledger/lock.ts";
 import { refusePooler } from "../ledger/pooler.ts";
 import { askForLedger } from "../ledger/question.ts";
-import { type Lessons, learnFrom, NO_LESSONS } from "../plan/lessons.ts";
+import type { Lessons } from "../plan/lessons.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attempt, Status } from "./attempt.ts";
 import { adviseOn, meetDatabase } from "./contact.ts";
-import { makePlan, type Planned } from "./make-plan.ts";
+import { knownOf, makePlan, type Planned } from "./make-plan.ts";
 
 /**
  * Takes the lock, plans, and carries the plan out.
@@ -47,20 +45,20 @@ async function planUnderLock(self: Attempt<"lock" | "ledger" | "restorePoint">):
   const { connection, progress } = self;
   const { ledger, restorePoint } = connection.opening;
   const lock = readLockAnswer(connection.opening.lock);
-  const first = lock === "taken" ? null : planFrom(self, ledger, restorePoint);
+  const first = lock === "taken" ? null : await planFrom(self, ledger, restorePoint);
   if (first?.plan.pending.length === 0) return first;
   progress.began("looking for a pooler on the way");
   await refusePooler(connection);
   if (first !== null && lock === "kept") return first;
-  return planFrom(self, ...(await readUnderLock(self)));
+  return await planFrom(self, ...(await readUnderLock(self)));
 }
 
 /** Plans by this answer about the ledger. @throws MigratorError where nothing of the plan may be carried out */
-function planFrom(self: Attempt, answer: Rows, restorePoint: Rows): Planned {
+async function planFrom(self: Attempt, answer: Rows, restorePoint: Rows): Promise<Planned> {
   const { connection, progress } = self;
-  const planned = progress.planned(() => makePlan(self, answer), restorePoint);
-  const { applied, pending, refusal } = planned.plan;
-  progress.recovered(applied);
+  const planned = await progress.planned(() => makePlan(self, answer), restorePoint);
+  const { pending, refusal } = planned.plan;
+  progress.recovered(planned.plan);
   progress.settled();
   if (refusal !== null) throw refusal;
   self.assertPending(pending.map(({ migration }) => migration));
@@ -93,7 +91,13 @@ async function readUnderLock(self: Attempt): Promise<readonly [ledger: Rows, res
   );
   progress.warned(warnings);
   progress.began("reading the ledger");
-  return await askForLedger(connection, target.ledger, restorePointQuestion());
+  return await askAgain(self);
+}
+
+/** Asks for the ledger on an open session. */
+async function askAgain({ connection, target, bundle }: Attempt): Promise<readonly [Rows, Rows]> {
+  const options = { known: knownOf(bundle), beside: restorePointQuestion() };
+  return await askForLedger(connection, target.ledger, options);
 }
 
 /**
@@ -125,16 +129,14 @@ interface Experience {
 
 /** @returns null when the failure is final */
 function learn(
-  bundle: Bundle,
   thrown: unknown,
-  before: Experience,
-  steps: readonly Step[],
+  { lessons, outrun }: Experience,
+  learnFrom: (lessons: Lessons) => Lessons | null,
 ): Experience | null {
-  const { lessons, outrun } = before;
   if (thrown instanceof MigratorError && OUTRUN.includes(thrown.code)) {
     return outrun < MAX_OUTRUN ? { lessons, outrun: outrun + 1 } : null;
   }
-  const learned = learnFrom(bundle, thrown, lessons, steps);
+  const learned = learnFrom(lessons);
   return learned === null ? null : { lessons: learned, outrun };
 }
 
@@ -145,13 +147,15 @@ function learn(
 async function execute(self: Attempt, first: Plan, firstLedger: Ledger): Promise<void> {
   let plan = first;
   let ledger = firstLedger;
+  // Only a run that writes loads what executes, and what the history is made of.
+  const { carryOut, learnFrom, NO_LESSONS } = await import("./carry-out.ts");
   let experience: Experience = { lessons: NO_LESSONS, outrun: 0 };
   while (plan.pending.length > 0) {
-    // Only a run that writes loads what executes, and what the history is made of.
-    const { carryOut } = await import("./carry-out.ts");
     const failure = await carryOut(self, plan, ledger);
     if (failure === null) return;
-    const learned = learn(self.bundle, failure.thrown, experience, plan.steps);
+    const learned = learn(failure.thrown, experience, (lessons) =>
+      learnFrom(self.bundle, failure.thrown, lessons, plan.steps),
+    );
     if (learned === null) throw failure.thrown;
     const again = await planAgain(self, learned, learned.outrun > experience.outrun);
     experience = learned;
@@ -167,11 +171,9 @@ async function planAgain(
   { lessons, outrun }: Experience,
   wasOutrun: boolean,
 ): Promise<Planned> {
-  const { connection, log, progress, target } = self;
+  const { log, progress } = self;
   log("plan.again", { ...lessons, outrun });
   progress.began("planning once more");
-  const [answer, restorePoint] = wasOutrun
-    ? await readUnderLock(self)
-    : await askForLedger(connection, target.ledger, restorePointQuestion());
-  return progress.planned(() => makePlan(self, answer, lessons), restorePoint);
+  const [answer, restorePoint] = wasOutrun ? await readUnderLock(self) : await askAgain(self);
+  return await progress.planned(() => makePlan(self, answer, lessons), restorePoint);
 }

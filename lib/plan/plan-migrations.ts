@@ -20,6 +20,7 @@ import { findDrift } from "./drift.ts";
 import { warnOfNames } from "./drizzle-names.ts";
 import { type Lessons, NO_LESSONS } from "./lessons.ts";
 import { type Matching, matchRows, toSecond } from "./match.ts";
+import { nothingToDo } from "./nothing-to-do.ts";
 import type { ExecutorReason, Plan } from "./plan.ts";
 import {
   cosmeticEdits,
@@ -31,7 +32,7 @@ import {
 
 /** Facts about the server, and those that an attempt has learned. */
 export interface Known {
-  readonly lessons?: Lessons;
+  readonly lessons?: Lessons | undefined;
   /** The server's major version. Default: the newest one. */
   readonly serverMajor?: number;
   /** Epoch milliseconds. Default: no time is in the future. */
@@ -55,6 +56,7 @@ export function planMigrations(
     now = Number.POSITIVE_INFINITY,
   }: Known = {},
 ): Plan {
+  if (ledger.isComplete === true) return nothingToDo(bundle);
   const matching = matchRows(bundle, ledger.rows);
   const pending = bundle.migrations.filter((migration) => !matching.rowOf.has(migration));
   const newest = newestOf(bundle, ledger.rows);
@@ -91,6 +93,7 @@ export function planMigrations(
   const applied = bundle.migrations.filter((migration) => matching.rowOf.has(migration));
   return {
     applied,
+    latest: applied.at(-1)?.tag ?? null,
     pending: planned,
     steps,
     cuts,

@@ -30,6 +30,8 @@ export interface Drift {
 /** The work of a run, as data: it can be printed, compared and tested without a database. */
 export interface Plan {
   readonly applied: readonly Migration[];
+  /** Tag of the last one of these; null without any. */
+  readonly latest: string | null;
   /** In the order in which they will be applied. */
   readonly pending: readonly PlannedMigration[];
   /** The steps, in the order in which they are applied. */

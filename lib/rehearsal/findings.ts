@@ -39,7 +39,7 @@ interface Seen {
 
 /**
  * Holds the findings of `check` against what was seen.
- * @param all those of the bundle, by the tag of their migration: they know their tables
+ * @param all those of their migrations in the bundle, by its tag: they know their tables
  */
 export function seenFindings(
   reported: Report["findings"],

@@ -199,6 +199,8 @@ async function workOn(
     rewrites: rewrites(...observed),
     statements,
   };
+  const tags = new Set(run.findings.map(({ migration }) => migration));
+  const told = bundle.migrations.filter(({ tag }) => tags.has(tag));
   const over = left === null ? null : (notDone(left) ?? overLimit(seen, request.rehearsalLimits));
   return {
     report: reportOf(run, left, over),
@@ -209,7 +211,7 @@ async function workOn(
       applied: run.applied,
       findings: seenFindings(
         run.findings,
-        new Map(bundle.migrations.map(({ tag, findings }) => [tag, findings])),
+        new Map(told.map(({ tag, findings }) => [tag, findings])),
         { ...seen, transactions: observer.transactions, relations: before.relations },
       ),
       sizeBefore: before.bytes,

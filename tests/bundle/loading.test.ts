@@ -1,13 +1,5 @@
 import { execFile } from "node:child_process";
-import {
-  cpSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -16,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { buildBare } from "../../bench/speed/bare.ts";
 import { startFunction } from "../../bench/speed/function-process.ts";
 import { buildLambda } from "../../build/lambda.ts";
+import { writeAsset } from "../../lib/compile/asset.ts";
 import { startLambda } from "../../local/lambda/lambda.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { makeBundle, makeMigration } from "../setup/make-migration.ts";
@@ -108,8 +101,7 @@ describe("what every start of the function loads", () => {
 describe("a function of 128 MB", () => {
   test(`applies ${MIGRATIONS} migrations within its memory, and sees them applied`, async () => {
     const folder = join(scratch, "many");
-    cpSync(inject("assetFolder"), folder, { recursive: true });
-    writeFileSync(join(folder, "bundle.json"), JSON.stringify(manyMigrations()));
+    await writeAsset(manyMigrations(), folder, inject("assetFolder"));
     const start = { folder, environment, memoryMb: 128 };
 
     const first = await startFunction(start);
@@ -125,15 +117,15 @@ describe("a function of 128 MB", () => {
 describe("a bundle and the memory of the function", () => {
   // The file has a length and no content: it is refused, or not, before it is read.
   test.each<[number, string | undefined, string, RegExp]>([
-    [20, "128", "BUNDLE_TOO_LARGE", /has 128 MB .* needs 190 MB for its bundle of 20\.0 MB/],
-    [200, "512", "BUNDLE_TOO_LARGE", /has 512 MB .* needs 1090 MB for its bundle of 200\.0 MB/],
-    [200, "1089", "BUNDLE_TOO_LARGE", /MB\. Nothing was run\./],
-    [20, "190", "BUNDLE_INVALID", /is not JSON/],
-    [20, undefined, "BUNDLE_INVALID", /is not JSON/],
+    [20, "128", "BUNDLE_TOO_LARGE", /has 128 MB .* needs 191 MB for its bundle of 20\.0 MB/],
+    [200, "512", "BUNDLE_TOO_LARGE", /has 512 MB .* needs 1091 MB for its bundle of 200\.0 MB/],
+    [200, "1090", "BUNDLE_TOO_LARGE", /MB\. Nothing was run\./],
+    [20, "191", "BUNDLE_INVALID", /is damaged/],
+    [20, undefined, "BUNDLE_INVALID", /is damaged/],
   ])("%i MB with a memory of %s MB: %s", async (megabytes, memory, code, message) => {
     const folder = join(scratch, `${megabytes}-${memory}`);
     cpSync(inject("assetFolder"), folder, { recursive: true });
-    truncateSync(join(folder, "bundle.json"), megabytes * 1024 ** 2);
+    truncateSync(join(folder, "migrations.jsonl"), megabytes * 1024 ** 2);
     const fresh = await createTestDatabase();
     onTestFinished(() => fresh.close());
     const own = memory === undefined ? {} : { AWS_LAMBDA_FUNCTION_MEMORY_SIZE: memory };

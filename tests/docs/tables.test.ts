@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { BASIS, callMs, costTable } from "../../bench/fleet/cost.ts";
 import { lifecycleRows } from "../setup/lifecycle-table.ts";
 
 const sources = ["lifecycle", "lifecycle-answers"].map((name) =>
@@ -28,4 +29,14 @@ test("every trap in docs/traps.md names a test that exists", () => {
 
   expect(rows.length).toBeGreaterThan(60);
   expect(missing).toEqual([]);
+});
+
+test("the costs in docs/explanation/fleets.md are those of the measured times", () => {
+  const page = readFileSync("docs/explanation/fleets.md", "utf8");
+  const seconds = (call: keyof Pick<typeof BASIS, "due" | "asked">) =>
+    `${(callMs(BASIS[call]) / 1_000).toFixed(1)} s`;
+
+  expect(page).toContain(costTable(BASIS));
+  expect(page).toContain(`${seconds("due")} for a tenant that is due`);
+  expect(page).toContain(`${seconds("asked")} for one with nothing to do`);
 });

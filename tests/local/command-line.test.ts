@@ -9,6 +9,7 @@ const PROGRAMS = [
   ["faults", "tests/trials/faults/main.ts"],
   ["rehearsals", "tests/trials/rehearsals/main.ts"],
   ["bench", "bench/speed/main.ts"],
+  ["bench:commands", "bench/commands/main.ts"],
   ["bench:fleet", "bench/fleet/databases.ts"],
   ["bench:own-time", "bench/rehearsal/own-time.ts"],
   ["bench:prediction", "bench/rehearsal/prediction.ts"],

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { buildLambda } from "../../build/lambda.ts";
+import { bundleFiles, writeBundle } from "../../lib/compile/asset-bundle.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 
 declare module "vitest" {
@@ -17,7 +18,7 @@ export async function setup({ vitest }: TestProject): Promise<void> {
   if ("assetFolder" in vitest.getProvidedContext()) return;
   const folder = mkdtempSync(join(tmpdir(), "asset-"));
   await buildLambda(folder);
-  writeFileSync(join(folder, "bundle.json"), JSON.stringify(await compileBundle("drizzle")));
+  await writeBundle(bundleFiles(await compileBundle("drizzle")), folder);
   vitest.provide("assetFolder", folder);
   vitest.onClose(() => rmSync(folder, { recursive: true }));
 }

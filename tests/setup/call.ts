@@ -9,7 +9,7 @@ export function makeCall(context: InvocationContext, answerBy: number = Date.now
   return {
     ...{ context, log: silentLog, answerBy },
     bundle: () => Promise.reject(new Error("This call has no bundle.")),
-    bundleHashes: () => Promise.resolve({ whole: "nobody's", heads: [] }),
+    bundleHashes: () => Promise.resolve({ whole: "nobody's", heads: () => [] }),
     target: () => Promise.reject(new Error("This call has no database.")),
     hide: () => undefined,
     resolve: () => Promise.reject(new Error("This call has no database.")),

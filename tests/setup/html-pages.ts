@@ -77,6 +77,13 @@ export function waitingRun(text = "shop-api"): Report {
         ...{ sessions: 7, longestMs: 1_020, examples: [session(812), session(813)] },
       },
     ],
+    lockouts: [
+      {
+        ...{ migration: second, statement: 2, startedMs: 258, durationMs: 5_012 },
+        ...{ relation: text, mode: "ACCESS EXCLUSIVE", committed: true },
+      },
+    ],
+    lockedOutMs: 5_012,
   });
 }
 
@@ -88,7 +95,7 @@ export function withoutTimes(report: Report): Report {
     ...rest
   }: Entry) => rest;
   return {
-    ...{ ...report, waits: [], stalls: [] },
+    ...{ ...report, waits: [], stalls: [], lockouts: [], lockedOutMs: null },
     applied: report.applied.map((each) => without(each)),
     pending: report.pending.map((each) => without(each)),
   };
@@ -125,6 +132,8 @@ export function failedRun(text = "duplicate key value violates unique constraint
     notices: [{ severity: text, message: text, migration: text }],
     waits: [{ ...place, blockedBy: [session, { ...session, gid: null }] }],
     stalls: [{ ...place, sessions: 1, longestMs: 9, examples: [session] }],
+    lockouts: [{ ...place, relation: text, mode: "SHARE", committed: false }],
+    lockedOutMs: 9,
     cuts: [{ migration: text, statement: 1, line: 1, reason: text }],
     asked: {
       request: { action: "up", transaction: "each", ddlLockTimeoutMs: 500 },

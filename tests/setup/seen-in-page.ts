@@ -2,7 +2,7 @@ import { type DefaultTreeAdapterTypes, defaultTreeAdapter, parse } from "parse5"
 
 type Node = DefaultTreeAdapterTypes.Node;
 
-/** The parts of a page, as a browser's parser finds them. */
+/** What a parser has seen in a page. */
 export interface Seen {
   readonly tags: ReadonlyMap<string, number>;
   readonly attributes: ReadonlySet<string>;
@@ -10,7 +10,7 @@ export interface Seen {
   readonly errors: readonly string[];
 }
 
-/** Reads a page as a browser does. */
+/** What a browser's parser makes of a page. */
 export function seenIn(page: string): Seen {
   const tags = new Map<string, number>();
   const attributes = new Set<string>();

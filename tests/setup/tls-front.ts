@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 
@@ -10,6 +10,12 @@ export interface TlsFront {
   readonly port: number;
   /** The speakers on the connection, in turn: `c` for the client, `s` for the server. */
   readonly turns: string;
+  /** Whether each connection went on with an earlier TLS session, in their order. */
+  readonly resumed: readonly boolean[];
+  /** The bytes that have come from the server, those of TLS included. */
+  readonly bytesToClient: number;
+  /** Forgets the keys of its sessions, as a server does that was started anew. */
+  forget(): void;
   stop(): Promise<void>;
 }
 
@@ -24,12 +30,18 @@ export interface TlsFrontOptions {
 export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  const terminator = createTlsServer({ key, cert: certificate(privateKey, publicKey) }, (socket) =>
-    join(socket, connect(options.relayPort, "127.0.0.1")),
+  const resumed: boolean[] = [];
+  const terminator = createTlsServer(
+    { key, cert: certificate(privateKey, publicKey) },
+    (socket) => {
+      resumed.push(socket.isSessionReused());
+      join(socket, connect(options.relayPort, "127.0.0.1"));
+    },
   );
   const tlsPort = await listen(terminator);
   const { deafAfter = Number.POSITIVE_INFINITY } = options;
   let turns = "";
+  let bytesToClient = 0;
   const note = (who: "c" | "s") => {
     if (!turns.endsWith(who)) turns += who;
   };
@@ -45,6 +57,7 @@ export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront>
     server.on("data", (bytes) =>
       back.push(() => {
         note("s");
+        bytesToClient += bytes.length;
         client.write(bytes);
       }),
     );
@@ -60,6 +73,11 @@ export async function startTlsFront(options: TlsFrontOptions): Promise<TlsFront>
     get turns() {
       return turns;
     },
+    resumed,
+    get bytesToClient() {
+      return bytesToClient;
+    },
+    forget: () => terminator.setTicketKeys(randomBytes(48)),
     stop: async () => {
       await Promise.all([front, terminator].map(close));
     },

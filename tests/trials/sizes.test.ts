@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -13,6 +13,7 @@ import {
 } from "vitest";
 import { type Started, startFunction } from "../../bench/speed/function-process.ts";
 import { memoryFor } from "../../lib/bundle/memory.ts";
+import { sizeOfBundle } from "../../lib/bundle/open-bundle.ts";
 import { writeAsset } from "../../lib/compile/asset.ts";
 import { compileBundle } from "../../lib/compile/compile.ts";
 import { startLambda } from "../../local/lambda/lambda.ts";
@@ -74,7 +75,7 @@ describe.each(Object.keys(KINDS))("%s", (kind) => {
 
   beforeAll(async () => {
     folder = await assetOf(kind, KINDS[kind] ?? []);
-    memoryMb = memoryFor(statSync(join(folder, "bundle.json")).size);
+    memoryMb = memoryFor(sizeOfBundle(join(folder, "bundle.json")));
     return () => rmSync(folder, { recursive: true });
   });
 
@@ -150,7 +151,7 @@ describe("a statement beyond the parser's memory", () => {
     const folder = await assetOf("unparsed", [
       ["-- neon-migrate: unparsed", `insert into big values (length('${LONG}'));`],
     ]);
-    const memoryMb = memoryFor(statSync(join(folder, "bundle.json")).size);
+    const memoryMb = memoryFor(sizeOfBundle(join(folder, "bundle.json")));
 
     const { answer, peakMb } = await startFunction({ folder, environment, memoryMb });
 

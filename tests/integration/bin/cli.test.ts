@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { runCli } from "../../../bin/cli.ts";
 import { bundleHash } from "../../../lib/bundle/hash.ts";
-import { readBundle } from "../../../lib/bundle/read-bundle.ts";
+import { openBundle } from "../../../lib/bundle/open-bundle.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 import { startSecrets } from "../../../local/aws/secrets.ts";
 import { createTestDatabase, type TestDatabase } from "../../setup/database.ts";
@@ -129,12 +129,14 @@ describe("bundle", () => {
     expect(JSON.parse(ended.stdout)).toMatchObject({
       hash: bundleHash(bundle.migrations),
       migrations: [{ tag: "0000_init" }, { tag: "0001_touch" }],
-      files: [{ name: "index.mjs" }, { name: "bundle.json" }],
+      files: [{ name: "index.mjs" }, { name: "bundle.json" }, { name: "migrations.jsonl" }],
       warnings: [],
     });
-    const written = readFileSync(join(first, "bundle.json"), "utf8");
-    expect(readBundle(JSON.parse(written))).toEqual(bundle);
-    expect(readFileSync(join(second, "bundle.json"), "utf8")).toBe(written);
+    const { overview: _, ...opened } = openBundle(join(first, "bundle.json"));
+    expect(JSON.parse(JSON.stringify(opened))).toEqual(bundle);
+    for (const name of ["bundle.json", "migrations.jsonl"]) {
+      expect(readFileSync(join(second, name))).toEqual(readFileSync(join(first, name)));
+    }
   });
 
   test("names the folder in shipped warnings without its place on this machine", async () => {
@@ -144,7 +146,7 @@ describe("bundle", () => {
 
     await neonMigrate(["bundle", "--folder", `${folder}/`, "--out", out, "--handler", handler]);
 
-    const { warnings } = readBundle(JSON.parse(readFileSync(join(out, "bundle.json"), "utf8")));
+    const { warnings } = openBundle(join(out, "bundle.json"));
     expect(warnings).toMatchObject([{ code: "ORPHAN_FILE" }]);
     expect(warnings[0]?.message).toMatch(/^orphan-file\/0001_forgotten\.sql /);
   });

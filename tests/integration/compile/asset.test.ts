@@ -6,7 +6,7 @@ import { writeAsset } from "../../../lib/compile/asset.ts";
 import { compileBundle } from "../../../lib/compile/compile.ts";
 
 const before = process.umask();
-const NAMES = ["index.mjs", "part-a.mjs", "bundle.json"];
+const NAMES = ["index.mjs", "part-a.mjs", "bundle.json", "migrations.jsonl"];
 
 const folders: string[] = [];
 
@@ -33,9 +33,9 @@ test.each([0o077, 0o027, 0o002, 0o022, 0o000])(
     const out = await build(umask);
     const usual = await build(0o022);
 
-    expect(NAMES.map((name) => statSync(join(out, name)).mode & 0o777)).toEqual([
-      0o644, 0o644, 0o644,
-    ]);
+    expect(NAMES.map((name) => statSync(join(out, name)).mode & 0o777)).toEqual(
+      NAMES.map(() => 0o644),
+    );
     expect(NAMES.map((name) => readFileSync(join(out, name), "utf8"))).toEqual(
       NAMES.map((name) => readFileSync(join(usual, name), "utf8")),
     );

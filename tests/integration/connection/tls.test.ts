@@ -64,3 +64,39 @@ test("a peer that never answers the goodbye is not waited for", async () => {
   expect(report.status).toBe("up-to-date");
   expect(front.turns).toMatch(/^cscscsc?$/);
 });
+
+function answersIn(turns: string): number {
+  return turns.replaceAll("c", "").length;
+}
+
+test("a second call goes on with the TLS session of the first, in as many round trips and fewer bytes", async () => {
+  const { target, front } = await behindTls("neon", {});
+  await untilUnlocked(database);
+
+  await run(target, bundle);
+  await untilUnlocked(database);
+  const [firstBytes, firstTurns] = [front.bytesToClient, front.turns];
+  const report = await run(target, bundle);
+
+  expect(report).toMatchObject({ status: "up-to-date", roundTrips: 2 });
+  expect(front.resumed).toEqual([false, true]);
+  expect(front.bytesToClient - firstBytes).toBeLessThan(firstBytes);
+  expect(answersIn(front.turns.slice(firstTurns.length))).toBeLessThanOrEqual(
+    answersIn(firstTurns),
+  );
+});
+
+test("a server that has forgotten its TLS sessions is called as for the first time", async () => {
+  const { target, front } = await behindTls("neon", {});
+  await untilUnlocked(database);
+  await run(target, bundle);
+  await untilUnlocked(database);
+
+  front.forget();
+  const report = await run(target, bundle);
+  await untilUnlocked(database);
+  await run(target, bundle);
+
+  expect(report).toMatchObject({ status: "up-to-date", roundTrips: 2 });
+  expect(front.resumed).toEqual([false, false, true]);
+});

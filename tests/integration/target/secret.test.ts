@@ -59,6 +59,16 @@ function parts(changes: object = {}): string {
 const bySecret = { DATABASE_URL_SECRET: NAME };
 const byParameter = { DATABASE_URL_PARAMETER: NAME };
 
+test.each([bySecret, byParameter])(
+  "AWS may throttle five calls in a row, by %j",
+  async (settings) => {
+    secrets.set(NAME, database.url);
+    secrets.throttle(5);
+
+    expect(await run(settings)).toMatchObject({ status: "applied" });
+  },
+);
+
 describe("a connection string is found", () => {
   const forms: readonly (readonly [string, () => string])[] = [
     ["as it is", () => `${database.url}\n`],

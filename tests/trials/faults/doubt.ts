@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { amendLedger } from "../../../lib/amend/amend.ts";
-import { readBundle } from "../../../lib/bundle/read-bundle.ts";
+import { openBundle } from "../../../lib/bundle/open-bundle.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { DEFAULT_LEDGER } from "../../../lib/target/target.ts";
 import type { Shot } from "./shot.ts";
@@ -25,7 +24,7 @@ export async function resolveDoubt(
   if (found.length === 1) for (const statement of SETTLE_BY_HAND) await look.sql(statement);
   await look.close();
   const folder = stage.folderOf(workload);
-  const bundle = readBundle(JSON.parse(await readFile(join(folder, "bundle.json"), "utf8")));
+  const bundle = openBundle(join(folder, "bundle.json"));
   const { url, relay } = stage;
   const places = { ledger: DEFAULT_LEDGER, connectTimeoutMs: 60_000, warnings: [] };
   await amendLedger(

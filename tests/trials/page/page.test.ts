@@ -6,8 +6,10 @@ import { pathToFileURL } from "node:url";
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { renderFleetPage } from "../../../lib/page/fleet.ts";
 import { renderPage } from "../../../lib/page/page.ts";
 import type { Report } from "../../../lib/report/report.ts";
+import { partialFleet, stoppedFleet, wholeFleet } from "../../setup/fleet-reports.ts";
 import {
   bundleFor,
   driftedStatus,
@@ -18,11 +20,16 @@ import {
 } from "../../setup/html-pages.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
-const PAGES: readonly (readonly [string, Report])[] = [
-  ["a run that ended well", successfulRun()],
-  ["a run that waited", waitingRun()],
-  ["a run that failed", failedRun()],
-  ["a database with drift", driftedStatus()],
+const pageOf = (report: Report, text = "x") => renderPage(report, bundleFor(report, text));
+const PAGES: readonly (readonly [string, string])[] = [
+  ["a run that ended well", pageOf(successfulRun())],
+  ["a run that waited", pageOf(waitingRun())],
+  ["a run that failed", pageOf(failedRun())],
+  ["a database with drift", pageOf(driftedStatus())],
+  ["a fleet that is whole", renderFleetPage(wholeFleet())],
+  ["a fleet that is partial", renderFleetPage(partialFleet())],
+  ["a fleet that was stopped at its canary", renderFleetPage(stoppedFleet())],
+  ["a fleet with long names", renderFleetPage(stoppedFleet("tenant-of-200-".repeat(14)))],
 ];
 const WAYS = [
   { colorScheme: "light", viewport: { width: 1_100, height: 900 } },
@@ -51,13 +58,9 @@ interface Opened {
   close(): Promise<void>;
 }
 
-async function openReport(
-  report: Report,
-  way: (typeof WAYS)[number] = WAYS[0],
-  text = "x",
-): Promise<Opened> {
+async function open(content: string, way: (typeof WAYS)[number] = WAYS[0]): Promise<Opened> {
   const file = join(scratch, "page.html");
-  await writeFile(file, renderPage(report, bundleFor(report, text)));
+  await writeFile(file, content);
   const context = await browser.newContext(way);
   const page = await context.newPage();
   const noise: string[] = [];
@@ -71,9 +74,9 @@ async function openReport(
   return { page, noise, close: () => context.close() };
 }
 
-describe.each(PAGES)("the page of %s", (_name, report) => {
+describe.each(PAGES)("the page of %s", (_name, content) => {
   test.each(WAYS)("has no findings of axe, and fits into its width: %j", async (way) => {
-    const { page, noise, close } = await openReport(report, way);
+    const { page, noise, close } = await open(content, way);
 
     await page.evaluate(
       "document.querySelectorAll('details').forEach((each) => (each.open = true))",
@@ -90,7 +93,7 @@ describe.each(PAGES)("the page of %s", (_name, report) => {
 });
 
 test("draws a statement on the axis of its migration, and its waits in a colour of their own", async () => {
-  const { page, close } = await openReport(waitingRun());
+  const { page, close } = await open(pageOf(waitingRun()));
   await page.locator("summary", { hasText: "0001_step_bookings" }).click();
 
   const bars = page.locator("ul.rows > li:nth-child(5) svg");
@@ -106,7 +109,7 @@ test("draws a statement on the axis of its migration, and its waits in a colour 
 
 test("is dark where its reader wants that, and light on paper all the same", async () => {
   const background = "getComputedStyle(document.body).backgroundColor";
-  const { page, close } = await openReport(successfulRun(), WAYS[1]);
+  const { page, close } = await open(pageOf(successfulRun()), WAYS[1]);
 
   expect(await page.evaluate(background)).toBe("rgb(20, 23, 27)");
   await page.emulateMedia({ media: "print" });
@@ -115,7 +118,7 @@ test("is dark where its reader wants that, and light on paper all the same", asy
 });
 
 test("shows the SQL of a migration by the keyboard, and all of it on paper", async () => {
-  const { page, close } = await openReport(successfulRun(1, 1));
+  const { page, close } = await open(pageOf(successfulRun(1, 1)));
   const sql = page.locator("ol.sql pre");
 
   expect(await sql.isVisible()).toBe(false);
@@ -133,8 +136,9 @@ test("shows the SQL of a migration by the keyboard, and all of it on paper", asy
 });
 
 test.each(HOSTILE.map((text) => [text]))("runs nothing of %j", async (text) => {
-  for (const report of [failedRun(text), driftedStatus(text)]) {
-    const { page, noise, close } = await openReport(report, WAYS[0], text);
+  const runs = [failedRun(text), driftedStatus(text)].map((report) => pageOf(report, text));
+  for (const content of [...runs, renderFleetPage(stoppedFleet(text))]) {
+    const { page, noise, close } = await open(content);
 
     expect(await page.evaluate("window.broken")).toBeUndefined();
     expect(noise).toEqual([]);
@@ -158,7 +162,7 @@ test("runs no script and loads nothing, even where one came into it", async () =
 });
 
 test("opens a run of 300 migrations and 4,200 statements, and prints the time of that", async () => {
-  const { page, close } = await openReport(successfulRun(300, 14));
+  const { page, close } = await open(pageOf(successfulRun(300, 14)));
 
   const timing = await page.evaluate(
     "JSON.stringify(performance.getEntriesByType('navigation').map(({ duration, decodedBodySize }) => ({ duration, decodedBodySize })))",

@@ -110,7 +110,7 @@ describe("readBundle", () => {
   });
 
   test.each([
-    [["bundleVersion"], 2, "its bundleVersion is 2, and this migrator reads 1"],
+    [["bundleVersion"], 3, "its bundleVersion is 3, and this migrator reads 1"],
     [["bundleVersion"], "1", 'its bundleVersion is "1", and this migrator reads 1'],
     [["layout"], "2.0", 'its layout is "2.0"'],
     [["migrations"], {}, "it has no list of migrations"],

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { MigratorError } from "../../../lib/errors.ts";
+import { direct } from "../../../lib/events/direct.ts";
 import { failure } from "../../../lib/events/direct-answer.ts";
 import { readRecords } from "../../../lib/fleet/results.ts";
-import { failedReport } from "../../../lib/report/report.ts";
+import { buildReport, failedReport } from "../../../lib/report/report.ts";
 
 /** The largest cause that Step Functions takes, in characters. */
 const MAX_CAUSE = 32_768;
@@ -42,5 +43,22 @@ describe("the error of a tenant stays under 32 KiB as a cause, and says what a f
 
     expect(Cause.length).toBeLessThanOrEqual(MAX_CAUSE);
     expect(end?.line).toMatchObject({ migration: "0001_a", sqlstate: "23505", statement: 3 });
+  });
+});
+
+test("the report of a tenant stays under 256 KiB, and is JSON with all that the machine reads", async () => {
+  const applied = Array.from({ length: 5_000 }, (_, index) => ({
+    ...{ tag: `${index}_漢`.padEnd(120, "m"), hash: "0".repeat(64), when: index, statements: 1 },
+    ...{ durationMs: 1, startedMs: 1 },
+  }));
+  const report = { ...buildReport("run", "applied", { applied }), target: { id: "acme" } };
+
+  const answer = await direct({ target: {} })?.respond({ report, next: null } as never);
+
+  const text = JSON.stringify({ Payload: answer, StatusCode: 200 });
+  expect(Buffer.byteLength(text)).toBeLessThan(256 * 1024);
+  expect(JSON.parse(text).Payload).toMatchObject({
+    ...{ status: "applied", target: { id: "acme" }, drift: { unknown: [] }, timings: {} },
+    latest: null,
   });
 });

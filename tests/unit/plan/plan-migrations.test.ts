@@ -16,6 +16,7 @@ describe("planMigrations", () => {
 
     expect(plan).toEqual({
       applied: [],
+      latest: null,
       pending: [
         { migration: first, reasons: [], checkpoint: null },
         { migration: second, reasons: [], checkpoint: null },

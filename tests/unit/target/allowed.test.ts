@@ -163,4 +163,19 @@ describe("a target that is none is refused:", () => {
   ])("%j", (target) => {
     expect(() => readTargetReference(target)).toThrow(/^The request's target /);
   });
+
+  test.each(["\u3164", "a\u200b", "a\ufe0f", "a\u034f", "\u2800", "a\ud800", "a\u2028b"])(
+    "one whose id has a character that nobody sees: %j",
+    (id) => {
+      expect(() => readTargetReference({ id, parameter: "/tenants/acme" })).toThrow(/has no id/);
+    },
+  );
+
+  test("one that is nested deeper than a stack is", () => {
+    const deep: unknown = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+
+    expect(() => readTargetReference({ id: deep, parameter: "/tenants/acme" })).toThrow(
+      /has no id/,
+    );
+  });
 });

@@ -45,8 +45,11 @@ export function lockOutBy(migration: Migration, index: number, made: Made): Lock
   const statement = migration.statements[index];
   if (statement === undefined) return null;
   const { kind, touches = [] } = statement;
-  const locks = touches.filter((each) => locksOut(kind, each) && !isMade(each, made));
-  const [first] = locks.toSorted((one, other) => strength(other) - strength(one));
+  let first: Touched | null = null;
+  for (const each of touches) {
+    if (strength(each) <= strength(first ?? {}) || !locksOut(kind, each)) continue;
+    if (!isMade(each, made)) first = each;
+  }
   if (first?.lock !== undefined) {
     const name = nameOf(first);
     return { relation: PHRASES[first.kind]?.(name) ?? name, mode: first.lock };
@@ -96,6 +99,6 @@ function isMade(touched: Touched, { before, within }: Made): boolean {
   return within.has(name) || (before.has(name) && PHRASES[touched.kind] === undefined);
 }
 
-function strength({ lock }: Touched): number {
+function strength({ lock }: Pick<Touched, "lock">): number {
   return lock === undefined ? -1 : LOCK_MODES.indexOf(lock);
 }

@@ -145,11 +145,12 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
   ): Promise<ReadonlyMap<Migration, number>> {
     const written = recordedIn(within);
     const { role } = connection.database;
+    const reading = lockouts.read(within);
     const closing = guardParts(closingGuard(guarded, known, written));
     const all: readonly Part[] = [
       ...begin,
       ...guardParts(openingGuard(guarded, known)),
-      ...(lockouts.mayLockOut(within) ? rehearsedParts(within, closing) : []),
+      ...(reading.first === null ? [] : rehearsedParts(within, closing)),
       ...within,
       ...closing,
       commit,
@@ -157,7 +158,7 @@ export function deferTransaction(deferral: Deferral): DeferringClient {
     return await sendTransaction(connection, all, {
       explainLedger: (thrown, kind) =>
         explainLedgerError(thrown, { ledger, role, kind, place: ledger.place, written }),
-      lockouts,
+      watched: lockouts.watch(all, reading),
     });
   }
 

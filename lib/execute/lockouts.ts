@@ -34,8 +34,16 @@ type Member = Sending & {
   readonly index?: number;
 };
 
+/** What the texts of a transaction say about its locks. */
+export interface Reading {
+  /** The first statement that may lock others out; null without one. */
+  readonly first: { readonly member: Member; readonly place: LockoutPlace } | null;
+  /** The names of what the transaction makes. */
+  readonly made: ReadonlySet<string>;
+}
+
 /** The series of one transaction, with what its end means. */
-interface Watched {
+export interface Watched {
   readonly series: readonly Sending[];
   committed(): void;
   /** @param thrown the error that ended it */
@@ -74,14 +82,25 @@ export class Lockouts {
     return this.#longestMs;
   }
 
-  /** Whether a transaction may lock others out. */
-  mayLockOut(members: readonly Member[]): boolean {
-    return this.#read(members).first !== null;
+  /** Finds the first statement that may lock others out, and what the transaction makes. */
+  read(members: readonly Member[]): Reading {
+    const made = new Set<string>();
+    let first: Reading["first"] = null;
+    for (const member of members) {
+      const { kind, migration, index = 0 } = member;
+      const statement = migration?.statements[index];
+      if (kind !== "statement" || migration === undefined || statement === undefined) continue;
+      if (first === null) {
+        const lock = lockOutBy(migration, index, { before: this.#made, within: made });
+        first = lock === null ? null : { member, place: placeOf(migration, index, lock) };
+      }
+      for (const name of surelyMade(migration, statement)) made.add(name);
+    }
+    return { first, made };
   }
 
-  /** Puts the questions into the series of a transaction. */
-  watch(members: readonly Member[]): Watched {
-    const { first, made } = this.#read(members);
+  /** Puts the questions into the series of a transaction. @param reading of the members with its statements */
+  watch(members: readonly Member[], { first, made }: Reading): Watched {
     const began = this.#now();
     const clock: { before: number | null; after: number | null; startedMs: number | null } = {
       ...{ before: null, after: null, startedMs: null },
@@ -98,8 +117,9 @@ export class Lockouts {
     const after = question((seconds) => {
       clock.after = seconds;
     });
+    const at = members.indexOf(first.member);
     return {
-      series: [...members.slice(0, first.at), before, ...members.slice(first.at), after],
+      series: [...members.slice(0, at), before, ...members.slice(at), after],
       committed,
       failed: (thrown) => {
         // A transaction that was refused ahead of that statement has locked nobody out.
@@ -124,22 +144,6 @@ export class Lockouts {
     }
   }
 
-  /** Finds the first statement that may lock others out, and what the transaction makes. */
-  #read(members: readonly Member[]): { readonly first: First | null; readonly made: Set<string> } {
-    const made = new Set<string>();
-    let first: First | null = null;
-    for (const [at, { kind, migration, index = 0 }] of members.entries()) {
-      const statement = migration?.statements[index];
-      if (kind !== "statement" || migration === undefined || statement === undefined) continue;
-      if (first === null) {
-        const lock = lockOutBy(migration, index, { before: this.#made, within: made });
-        first = lock === null ? null : { at, place: placeOf(migration, index, lock) };
-      }
-      for (const name of surelyMade(migration, statement)) made.add(name);
-    }
-    return { first, made };
-  }
-
   /** @param serverMs by the server's clock; null where nobody asked it, or it has not answered */
   #end(
     place: LockoutPlace,
@@ -157,13 +161,8 @@ export class Lockouts {
   }
 }
 
+/** The place of a lockout, with its lock. */
 type LockoutPlace = Pick<Lockout, "migration" | "statement" | keyof LockOut>;
-
-/** The first statement that may lock others out, with its place in the series. */
-interface First {
-  readonly at: number;
-  readonly place: LockoutPlace;
-}
 
 function placeOf({ tag }: Migration, index: number, lock: LockOut): LockoutPlace {
   return { migration: tag, statement: index + 1, ...lock };

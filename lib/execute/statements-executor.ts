@@ -105,7 +105,8 @@ export function createStatementsExecutor(executing: Executing): Executor {
     const rows = recordedIn(parts);
     const guarded = { ...target, places: ledger.homes };
     const closing = guardParts(closingGuard(guarded, known, rows));
-    const ahead = lockouts.mayLockOut(parts) ? rehearsedParts(parts, closing) : [];
+    const reading = lockouts.read(parts);
+    const ahead = reading.first === null ? [] : rehearsedParts(parts, closing);
     const opening = [...guardParts(openingGuard(guarded, known)), ...ahead];
     const asks = within !== null && hasOneSnapshot(begin, within) && !setsRole(begin);
     const roles = asks ? await askRoles(within) : null;
@@ -126,7 +127,8 @@ export function createStatementsExecutor(executing: Executing): Executor {
         written: rows,
       });
     };
-    const took = await sendTransaction(connection, all, { explainLedger, lockouts });
+    const watched = lockouts.watch(all, reading);
+    const took = await sendTransaction(connection, all, { explainLedger, watched });
     known = knownAfter(known, parts);
     target = { ...target, createSchema: false, createTable: false };
     for (const [migration, ms] of took) addDuration(migration, ms);

@@ -8,7 +8,7 @@ import type { Checkpoint } from "../ledger/checkpoints.ts";
 import type { Known } from "../ledger/guard.ts";
 import { postgresFacts } from "../postgres/errors.ts";
 import type { LedgerPlace } from "../target/target.ts";
-import type { Lockouts } from "./lockouts.ts";
+import type { Watched } from "./lockouts.ts";
 import {
   type Around,
   bookkeepingFailed,
@@ -185,8 +185,8 @@ export function knownAfter(known: Known, parts: readonly Part[]): Known {
 export interface Surroundings {
   /** Turns a refusal of our own bookkeeping into an error that says what is missing. */
   explainLedger(thrown: unknown, kind: Part["kind"]): unknown;
-  /** Keeps the time in which the transaction locked others out. Default: nobody does. */
-  readonly lockouts?: Lockouts;
+  /** Keeps the time in which the transaction locked others out, and has its series. Default: nobody does. */
+  readonly watched?: Watched;
 }
 
 /**
@@ -199,9 +199,8 @@ export interface Surroundings {
 export async function sendTransaction(
   connection: Connection,
   parts: readonly Part[],
-  surroundings: Surroundings,
+  { explainLedger, watched }: Surroundings,
 ): Promise<ReadonlyMap<Migration, number>> {
-  const watched = surroundings.lockouts?.watch(parts);
   // Until the server turns to the first statement, everything that it says counts for that statement.
   connection.turnTo(placeOf(parts.find((part) => migrationOf(part) !== null)));
   try {
@@ -216,7 +215,7 @@ export async function sendTransaction(
     watched?.failed(thrown instanceof SendFailure ? thrown.cause : thrown);
     await rollBack(connection);
     if (!(thrown instanceof SendFailure)) throw thrown;
-    throw explain(parts, thrown, surroundings);
+    throw explain(parts, thrown, explainLedger);
   }
 }
 
@@ -243,7 +242,7 @@ async function rollBack(connection: Connection): Promise<void> {
 function explain(
   parts: readonly Part[],
   { index, exact, cause }: SendFailure,
-  { explainLedger }: Surroundings,
+  explainLedger: Surroundings["explainLedger"],
 ): unknown {
   const part = parts[index];
   if (part === undefined) return cause;

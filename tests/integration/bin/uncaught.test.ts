@@ -17,11 +17,11 @@ function scratch(): string {
   return folder;
 }
 
-/** Has the process of the command line run a script before it begins. */
+/** Has the process of the command line run a script before it begins. A folder that is known would need no parser. */
 function before(script: string): Readonly<Record<string, string>> {
   const path = join(scratch(), "before.mjs");
   writeFileSync(path, script);
-  return { NODE_OPTIONS: `--import ${path}` };
+  return { NODE_OPTIONS: `--import ${path}`, NEON_MIGRATE_CACHE: "off" };
 }
 
 /** Throws outside of every promise as soon as a file is there. */

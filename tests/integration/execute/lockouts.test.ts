@@ -50,10 +50,9 @@ describe.each(["drizzle", "statements"])("with the executor %s, a report", (exec
     expect(report.lockouts).toEqual([{ ...HERE, ...ON_ACCOUNTS, ...WITH_NUMBER, statement: 3 }]);
     expect(report.lockedOutMs).toBe(report.lockouts[0]?.durationMs);
     expect(report.lockedOutMs).toBeGreaterThanOrEqual(Number(inside.ms));
-    // The witness is a session like any other, and sees the same within an order.
+    // The witness is a session like any other: both see all of it, and it is a part of the run.
     expect(seenMs).toBeGreaterThan(Number(inside.ms));
-    expect(report.lockedOutMs).toBeLessThan(10 * seenMs);
-    expect(report.lockedOutMs).toBeGreaterThan(seenMs / 10);
+    expect(report.timings.executeMs).toBeGreaterThanOrEqual(report.lockedOutMs ?? Infinity);
   });
 
   test("knows nobody locked out who was not there before", async ({ target }) => {

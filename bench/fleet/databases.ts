@@ -38,7 +38,7 @@ const IN_THE_WAY = "create table accounts (id int)";
 const WARM_UP = 40;
 /** Single calls that are counted before the fleet, with its slices, and behind it. */
 const SINGLES = 30;
-/** For 500 databases of one server, autovacuum would start ten workers a second; Neon's tenants have a server each. */
+/** For 500 databases of one server, autovacuum would start eight workers a second; Neon's tenants have a server each. */
 const SETTINGS = { max_connections: "200", fsync: "off", autovacuum: "off" };
 const NEON_HOST = "ep-long-night-12345678.eu-central-1.aws.neon.tech:5432";
 /** Tenants of the status that is measured. */

@@ -11,6 +11,8 @@ const PROGRAMS = [
   ["bench", "bench/speed/main.ts"],
   ["bench:commands", "bench/commands/main.ts"],
   ["bench:fleet", "bench/fleet/databases.ts"],
+  ["bench:line", "bench/line.ts"],
+  ["bench:lockout", "bench/lockout/main.ts"],
   ["bench:own-time", "bench/rehearsal/own-time.ts"],
   ["bench:prediction", "bench/rehearsal/prediction.ts"],
   ["bench:rehearsal", "bench/rehearsal/main.ts"],

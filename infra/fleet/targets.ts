@@ -1,4 +1,4 @@
-import { ArnFormat, Stack, Token } from "aws-cdk-lib";
+import { Annotations, ArnFormat, Stack, Token } from "aws-cdk-lib";
 import { type IRole, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { Construct } from "constructs";
@@ -58,6 +58,12 @@ export function grantTargets(
       .filter((each) => each.kind === kind)
       .map((each) => arnOf(scope, each));
     if (resources.length === 0) continue;
+    if (allowed.some((each) => each.kind === kind && each.pattern === "*")) {
+      Annotations.of(scope).addWarningV2(
+        "neon-lambda-migrator:EveryTarget",
+        `targets has ${kind}:*, so this function may read every ${kind} of the account in this Region, and may be asked to. Name how those of tenants begin.`,
+      );
+    }
     const { service, action } = SERVICES[kind];
     role.addToPrincipalPolicy(new PolicyStatement({ actions: [action], resources }));
     grantKeys(scope, encryptionKeys, service, role);

@@ -1,6 +1,6 @@
 /*
- * Bundle: the migrations of one deployment, as plain JSON. The JSON of `bundle.json` comes in at run time, and a
- * checked bundle goes out, with the steps into which its migrations are cut. Nothing here parses SQL, reads a folder
+ * Bundle: the migrations of one deployment, as plain JSON. The files of an asset's bundle come in at run time, or the JSON of
+ * a whole one, and a checked bundle goes out, with the steps into which its migrations are cut. Nothing here parses SQL, reads a folder
  * or asks a database.
  */
 

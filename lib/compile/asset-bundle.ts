@@ -1,7 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Bundle, Migration } from "../bundle/bundle.ts";
-import { countStatements } from "../bundle/bundle.ts";
+import { type Bundle, countStatements, type Migration } from "../bundle/bundle.ts";
 import {
   digestOf,
   type IndexEntry,

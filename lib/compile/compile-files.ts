@@ -45,13 +45,16 @@ interface Compiled {
   readonly failure: readonly Warning[];
 }
 
+/** Matches every text that adds a value to an enum, and others. Most folders have none, and need no search for its uses. */
+const MAY_ADD_VALUE = /\bvalue\b/i;
+
 /**
  * Cuts and checks one migration after the other. Each is checked while its parse trees are at hand: the trees of all
  * migrations would take too much memory, and making each tree twice would take too much time.
  */
 function cutAndCheck(files: readonly MigrationFile[], layout: Layout): Compiled {
   const check = startCheck();
-  const newValues = new NewValues();
+  const newValues = files.some(({ sql }) => MAY_ADD_VALUE.test(sql)) ? new NewValues() : null;
   let failed: Error | null = null;
   const checked = files.map((file) => {
     const trees = new Map<number, Tree>();
@@ -59,7 +62,8 @@ function cutAndCheck(files: readonly MigrationFile[], layout: Layout): Compiled 
     if (failed !== null) return { ...migration, findings: [] };
     // A rule that breaks must not stop a deployment.
     try {
-      const marked = { ...migration, statements: newValues.mark(migration, trees) };
+      const statements = newValues?.mark(migration, trees) ?? migration.statements;
+      const marked = { ...migration, statements };
       return { ...marked, findings: check(marked, trees) };
     } catch (thrown) {
       failed = toError(thrown);

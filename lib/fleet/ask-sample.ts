@@ -9,6 +9,8 @@ const MAX_ASKED = 100;
 const AT_A_TIME = 10;
 /** The longest time for one of them. */
 const ASK_MS = 60_000;
+/** The part of the time that is left which a sample may take. */
+const SAMPLE_SHARE = 0.6;
 
 /** What came of a sample. */
 export interface SampleAnswer {
@@ -42,6 +44,11 @@ export async function askSample(
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, work));
   return { lies, silent };
+}
+
+/** Returns when a sample must have ended: databases that do not answer must not keep the plan away. All in epoch ms. */
+export function sampleDeadline(now: number, deadline: number): number {
+  return now + (deadline - now) * SAMPLE_SHARE;
 }
 
 /** Returns some of the tenants, in a random order. */

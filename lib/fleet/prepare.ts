@@ -1,6 +1,6 @@
 import { overviewOf } from "../bundle/overview.ts";
 import { readAllowed } from "../target/allowed.ts";
-import { askSample } from "./ask-sample.ts";
+import { askSample, sampleDeadline } from "./ask-sample.ts";
 import { checkTargets, type Tenant } from "./check-targets.ts";
 import type { StepDependencies } from "./fleet-dependencies.ts";
 import { advanceLedger, type FleetLedger, LEDGER_KEY, parseFleetLedger } from "./fleet-ledger.ts";
@@ -11,8 +11,6 @@ import { fleetInvalid, readFleetRequest } from "./read-request.ts";
 import { readList, sourceNameOf } from "./sources.ts";
 import { type CutWave, cutWaves } from "./waves.ts";
 
-/** The part of the time that is left which a sample may take: databases that do not answer must not keep the plan away. */
-const SAMPLE_SHARE = 0.6;
 /** The largest plan, in bytes: it is part of the state of an execution. */
 const MAX_PLAN_BYTES = 4_096;
 
@@ -72,8 +70,8 @@ async function partition(
   const ledger = parseFleetLedger((await store.read(LEDGER_KEY))?.text ?? null);
   const isKnown = (tenant: Tenant) => isUpToDate(tenant, ledger, bundle.hash);
   const known = tenants.filter(isKnown);
-  const askedBy = Date.now() + (dependencies.deadline - Date.now()) * SAMPLE_SHARE;
-  const { lies, silent } = await askSample(known, sample, { ...dependencies, deadline: askedBy });
+  const deadline = sampleDeadline(Date.now(), dependencies.deadline);
+  const { lies, silent } = await askSample(known, sample, { ...dependencies, deadline });
   if (lies.length > 0) {
     log("fleet.ledger-wrong", { tenants: lies.slice(0, 10), asked: "everybody" });
     // A run that is stopped has not asked everybody: the next one must know it, too.

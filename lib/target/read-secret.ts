@@ -42,7 +42,7 @@ export async function readSecretUrl(
   clients: KeptClients,
 ): Promise<string> {
   const { text, where } = await readSecretText(reference, patience, clients);
-  return urlIn(text, where, reference.from === "secret" ? reference.field : null);
+  return urlIn(text, where, reference.from === "secret" ? reference.field : undefined);
 }
 
 /**
@@ -146,16 +146,22 @@ function unavailable(
 /**
  * Finds the connection string in a secret. The secret is the string itself, or a JSON object. The object holds the
  * string in a field, or its parts under the names of RDS or of PostgreSQL's drivers.
+ * @param field undefined for a parameter, whose field nobody can name
  */
-function urlIn(secret: string, where: string, field: string | null): string {
+function urlIn(secret: string, where: string, field: string | null | undefined): string {
   if (!secret.trimStart().startsWith("{")) return secret.trim();
   const fields = parse(secret);
   const key = field ?? URL_FIELDS.find((each) => typeof fields[each] === "string");
   const value = key === undefined ? fromParts(fields) : fields[key];
   if (typeof value === "string" && value.trim() !== "") return value.trim();
+  const advice =
+    field === undefined
+      ? "Give it the string itself, or an object with the field url."
+      : "Name the field with DATABASE_URL_SECRET_FIELD, or as the field of a target.";
+  const inField = field ? ` in its field ${field}` : "";
   throw new MigratorError(
     "SECRET_UNAVAILABLE",
-    `${where} holds no connection string${field === null ? "" : ` in its field ${field}`}. Name the field with DATABASE_URL_SECRET_FIELD.`,
+    `${where} holds no connection string${inField}. ${advice}`,
   );
 }
 

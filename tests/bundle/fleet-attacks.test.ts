@@ -173,3 +173,47 @@ describe("a resume with another input", () => {
     expect([third.counts.skipped, fourth.counts.skipped]).toEqual([1, 3]);
   });
 });
+
+describe("a connection string", () => {
+  const MARKER = "marker-4711-word";
+  const { host } = new URL("postgres://127.0.0.1:9");
+  const WRONG = [
+    `postgres//app:${MARKER}@${host}/db`,
+    `postgres://app:${MARKER}@${host}:port/db`,
+    `postgres://app:${MARKER}@nobody.invalid/db`,
+    `mysql://app:${MARKER}@${host}/db`,
+    `{"password":"${MARKER}"`,
+    `{"password":"${MARKER}","host":"127.0.0.1"}`,
+    `${MARKER}`,
+    `postgres://app:${encodeURIComponent(`p@${MARKER}`)}@${host}/db?sslmode=${MARKER}`,
+    `host=${host} user=app password=${MARKER}`,
+  ];
+
+  test("that is wrong in any way is nowhere to be read who may look at the runs", async () => {
+    const { username, port, pathname } = new URL(scene.database("one").url);
+    const refused = `postgres://${username}:${MARKER}@127.0.0.1:${port}${pathname}`;
+    const values = [...WRONG, refused];
+    for (const [index, value] of values.entries()) {
+      scene.secrets.set(`/tenants/wrong-${index}`, value);
+    }
+    const list = scene.targetsOf(...values.map((_, index) => `wrong-${index}`));
+    const input = {
+      ...{ targets: { inline: [...list, ...scene.targetsOf("one")] } },
+      ...{ tolerated: { percent: 100 }, request: { timeoutMs: 15_000 } },
+    };
+
+    const { execution, machine } = await scene.start(input);
+    await machine.idle();
+
+    const children = execution.mapRuns.flatMap(({ children: all }) => all);
+    const files = scene.s3.store.list("fleet", {}).objects.map(({ key }) => scene.text(key));
+    const logs = scene.deployment.ended.map(({ payload, logs: lines }) => [payload, lines]);
+    const histories = [execution, ...children].map((each) => [each?.history, each?.cause]);
+    const readable = JSON.stringify([files, logs, histories]);
+    expect(children).toHaveLength(values.length + 1);
+    const lines = scene.text(`runs/${execution.name}/tenants.jsonl`);
+    expect(lines).toContain('"status":"applied"');
+    expect(lines).toContain("Give it the string itself, or an object with the field url.");
+    expect(readable.match(new RegExp(`.{0,80}${MARKER}.{0,20}`, "g")) ?? []).toEqual([]);
+  });
+});

@@ -91,27 +91,32 @@ describe("a call of which nobody hears the end", () => {
     const machine = structuredClone(FLEET) as {
       States: { Wave: { ItemProcessor: { States: { Migrate: { TimeoutSeconds: number } } } } };
     };
-    machine.States.Wave.ItemProcessor.States.Migrate.TimeoutSeconds = 3;
+    machine.States.Wave.ItemProcessor.States.Migrate.TimeoutSeconds = 1;
     return machine;
-  };
-  /** Lets a call come to its end, and its answer never. */
-  const unheard: Between = async (id, call) => {
-    const answer = await call();
-    return id === "one" ? await new Promise(() => undefined) : answer;
   };
 
   test("because the task's time was over, is unknown; the next run finds it up to date, and counts it once", async () => {
-    const input = { ...inline("one", "two"), tolerated: { count: 1 } };
+    let commit: Promise<unknown> = Promise.resolve();
 
-    const first = await scene.run(input, unheard, impatient());
-    const second = await scene.run(input);
+    const first = await scene.run(
+      inline("one"),
+      async (id, call) => {
+        const calling = call();
+        if (id === "") return await calling;
+        commit = calling;
+        return await new Promise(() => undefined);
+      },
+      impatient(),
+    );
+    await commit;
+    const second = await scene.run(inline("one", "two"));
 
     expect(first).toMatchObject({
-      ...{ status: "partial", counts: { applied: 1, failed: 0, unknown: 1 } },
+      ...{ status: "failed", counts: { applied: 0, failed: 0, unknown: 1 } },
       failures: [{ code: "States.Timeout", firstIds: ["one"] }],
     });
     expect(second).toMatchObject({
-      ...{ status: "up-to-date", counts: { skipped: 1, upToDate: 1, unknown: 0 } },
+      ...{ status: "applied", counts: { upToDate: 1, applied: 1, unknown: 0 } },
       behind: { count: 0 },
     });
     expect(await appliedInAll()).toEqual([1, 1, 0]);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { App, Stack } from "aws-cdk-lib";
-import { Match, Template } from "aws-cdk-lib/assertions";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { Pipeline } from "aws-cdk-lib/aws-codepipeline";
 import { Schedule } from "aws-cdk-lib/aws-events";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
@@ -178,6 +178,18 @@ describe("GIVEN targets of other kinds", () => {
     expect(environmentOf(stack)).toMatchObject({ NEON_API_KEY_SECRET: "shop/neon" });
   });
 
+  test.each(["secret:*", "parameter:*"])(
+    "WHEN %s names all of them THEN the synth warns",
+    (target) => {
+      const { stack } = fleetScene({ targets: [target] });
+      const { stack: named } = fleetScene({ targets: [`${target.slice(0, -1)}tenants/*`] });
+      const found = (of: Stack) => Annotations.fromStack(of).findWarning("*", Match.anyValue());
+
+      expect(JSON.stringify(found(stack))).toContain("may read every");
+      expect(JSON.stringify(found(named))).not.toContain("may read every");
+    },
+  );
+
   test.each<[Props, RegExp]>([
     [{ targets: [] }, /Shop\/Fleet: targets is empty/],
     [{ targets: ["/tenants/*"] }, /targets has "\/tenants\/\*"\. An entry is parameter:/],
@@ -192,48 +204,6 @@ describe("GIVEN targets of other kinds", () => {
     [{ targets: ["parameter:arn:aws:ssm:eu-central-1:1:*"] }, /Shop\/Fleet: TARGETS has/],
   ])("WHEN the props are %j THEN the synth fails, and says why", (props, message) => {
     expect(() => fleetScene(props)).toThrow(message);
-  });
-});
-
-describe("GIVEN an input", () => {
-  const inline = (...list: readonly object[]) => ({ targets: { inline: list } });
-  const acme = { id: "acme", parameter: "/tenants/acme" };
-
-  test.each<[object, RegExp]>([
-    [{ ...INPUT, tolerate: { count: 1 } }, /^Shop\/Fleet: .* has the field "tolerate"/],
-    [{ ...INPUT, waves: [{ percent: 101 }] }, /waves\[0\]\.percent is 101/],
-    [{ ...INPUT, request: { dryRun: true } }, /dryRun/],
-    [{ targets: { s3: { bucket: "b" } } }, /targets\.s3\.key is no text/],
-    [
-      inline({ id: "acme", url: "postgres://u:marker@h/d" }),
-      /Entry 1 of targets\.inline holds a connection/,
-    ],
-    [
-      { ...INPUT, request: { note: "postgres://u:marker@h/d" } },
-      /request holds a connection string/,
-    ],
-    [inline(acme, { ...acme, id: "ACME" }), /Entry 2 of targets\.inline, "ACME", has the id of/],
-    [inline({ id: "prod", parameter: "/prod/url" }), /The target "prod" is not allowed/],
-  ])(
-    "WHEN it is %j THEN the synth fails as the run would, and shows no connection string",
-    (input, message) => {
-      const synth = () => fleetScene({ input: input as NonNullable<Props["input"]> });
-
-      expect(synth).toThrow(message);
-      expect(synth).not.toThrow(/marker/);
-    },
-  );
-
-  test("WHEN names in it are known only at deployment THEN they count as right", () => {
-    const { stack } = fleetScene((within) => ({
-      startOnDeploy: true,
-      input: inline(
-        { id: "acme", parameter: `/tenants/${within.stackId}` },
-        { id: "globex", parameter: "/tenants/globex" },
-      ) as NonNullable<Props["input"]>,
-    }));
-
-    Template.fromStack(stack).resourceCountIs("AWS::Events::Rule", 1);
   });
 });
 

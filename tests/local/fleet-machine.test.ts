@@ -144,6 +144,7 @@ describe("the machine of a fleet", () => {
     ["CONNECT_TIMEOUT", 4],
     ["ENDPOINT_UNAVAILABLE", 4],
     ["REHEARSAL_UNAVAILABLE", 4],
+    ["REHEARSAL_STALE", 4],
     ["Sandbox.Timedout", 1],
     ["DEADLINE", 1],
   ])("tries a tenant with %s %i times, and counts it once", async (code, attempts) => {

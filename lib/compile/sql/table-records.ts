@@ -79,10 +79,17 @@ export function find(tables: Tables, name: ObjectName): TableRecord | undefined 
 
 /** Finds the table of the index with this name. */
 export function findByIndex(tables: Tables, index: ObjectName): TableRecord | undefined {
-  return [...tables.values()].find(({ name, indexes }) => {
-    const schema = index.schema === null && name.schema === TEMPORARY ? null : name.schema;
-    return indexes.has(index.name) && keyOf({ ...index, schema }) === keyOf(index);
-  });
+  // A folder may drop thousands of indexes: no list of the tables is made for each.
+  for (const table of tables.values()) {
+    if (table.indexes.has(index.name) && isSchemaOf(table, index)) return table;
+  }
+  return undefined;
+}
+
+/** Whether the name of an index is looked for in a table's schema. */
+function isSchemaOf({ name }: TableRecord, index: ObjectName): boolean {
+  const schema = index.schema === null && name.schema === TEMPORARY ? null : name.schema;
+  return keyOf({ ...index, schema }) === keyOf(index);
 }
 
 /**

@@ -59,13 +59,16 @@ function parts(changes: object = {}): string {
 const bySecret = { DATABASE_URL_SECRET: NAME };
 const byParameter = { DATABASE_URL_PARAMETER: NAME };
 
+// The SDK's own default gives up behind the third.
 test.each([bySecret, byParameter])(
-  "AWS may throttle five calls in a row, by %j",
+  "AWS may throttle three calls in a row, by %j",
   async (settings) => {
     secrets.set(NAME, database.url);
-    secrets.throttle(5);
+    secrets.throttle(3);
 
-    expect(await run(settings)).toMatchObject({ status: "applied" });
+    const { status, error } = await run(settings);
+
+    expect([status, error?.message]).toEqual(["applied", undefined]);
   },
 );
 

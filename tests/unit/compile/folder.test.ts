@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,9 +25,9 @@ describe("readFolder", () => {
 
     const { files } = await readFolder(folder);
 
-    expect(files).toEqual([
-      { tag: "0000_init", when: 1_700_000_000_000, path: `${folder}/0000_init.sql`, sql: USERS },
-    ]);
+    const hash = createHash("sha256").update(USERS).digest("hex");
+    const path = `${folder}/0000_init.sql`;
+    expect(files).toEqual([{ tag: "0000_init", when: 1_700_000_000_000, path, sql: USERS, hash }]);
   });
 
   test("accepts an old journal of dialect pg whose entries share a time", async () => {

@@ -16,6 +16,7 @@ import { send } from "./speed/contestants.ts";
 import { startFunction } from "./speed/function-process.ts";
 import { ratio, readable } from "./speed/statistics.ts";
 import { textTable } from "./speed/text-table.ts";
+import { writeCompiled } from "./speed/workload.ts";
 
 const USAGE = `usage: npm run bench:line -- [--megabytes 40] [--mbit 10] [--round-trip-ms 50] [--memory-mb 512] [--statement-kb 10] [--json]
 
@@ -113,7 +114,7 @@ async function writeBundle(megabytes: number, statementKb: number, scratch: stri
   await writeFile(join(folder, "meta", "_journal.json"), JSON.stringify(journal));
   await writeFile(join(folder, "0000_notes.sql"), statements.join(`${STATEMENT_BREAKPOINT}\n`));
   const bundle = await compileBundle(folder);
-  await writeFile(join(scratch, "bundle.json"), JSON.stringify(bundle));
+  await writeCompiled(bundle, scratch);
   const texts = bundle.migrations.flatMap((migration) =>
     migration.statements.map((each) => statementText(migration, each)),
   );

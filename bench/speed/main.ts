@@ -105,14 +105,12 @@ async function main(): Promise<void> {
     const cold =
       workload === undefined ? [] : await measureCold({ workload, scratch, runs: runs * 3, nodes });
     progress("cold start");
-    const growth = await measureGrowth(GROWTH, scratch, true);
-    progress("growth");
     const machine = `${cpus().length} × ${cpus()[0]?.model ?? "processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
     if (plot !== undefined) {
       const here = wire.filter((each) => each.roundTripMs === PLOT_LATENCY_MS);
       await writeFile(plot, renderPlot(here, PLOT_LATENCY_MS));
     }
-    if (json) console.log(JSON.stringify({ machine, wire, backend, cold, growth }, null, 2));
+    if (json) console.log(JSON.stringify({ machine, wire, backend, cold }, null, 2));
     else {
       const parts = [
         machine,
@@ -120,7 +118,6 @@ async function main(): Promise<void> {
         renderGoals(wire),
         renderBackend(backend),
         renderCold(cold),
-        renderGrowth(growth),
       ];
       console.log(parts.join("\n\n"));
     }

@@ -152,8 +152,11 @@ export async function withHistory<Result>(
   }
 }
 
-/** Statements of a migration that make the server forget the texts that it has parsed. */
-const FORGETS = /\b(?:deallocate|discard)\b/i;
+/**
+ * Statements that make the server forget the texts that it has parsed. DISCARD TEMP, which stands behind most files, is none of
+ * them (PostgreSQL documentation, "DISCARD").
+ */
+const FORGETS = /\bdeallocate\b|\bdiscard\b(?!\s+temp(?:orary)?\s*$)/i;
 
 /** Lets the server parse the INSERT of the history once for all rows of a transaction: that is most of its price. */
 function namedRows(parts: readonly Part[], keeper: HistoryKeeper): readonly Part[] {

@@ -1,6 +1,5 @@
 import { describe, expect } from "vitest";
 import type { Report } from "../../../lib/report/report.ts";
-import { startWitness } from "../../../local/postgres/witness.ts";
 import { makeBundle, makeMigration } from "../../setup/make-migration.ts";
 import { run } from "../../setup/run.ts";
 import { test } from "../../setup/test.ts";
@@ -39,19 +38,14 @@ describe.each(["drizzle", "statements"])("with the executor %s, a report", (exec
     target,
   }) => {
     await run(target, makeBundle(accounts));
-    const witness = await startWitness(database.url, "from accounts limit 1");
-
     const report = await run(target, makeBundle(accounts, later), { executor });
 
-    const seenMs = await witness.end();
     const [inside = { ms: Number.NaN }] = await database.sql(
       "select extract(epoch from max(at) - min(at))::float8 * 1000 as ms from trace",
     );
     expect(report.lockouts).toEqual([{ ...HERE, ...ON_ACCOUNTS, ...WITH_NUMBER, statement: 3 }]);
     expect(report.lockedOutMs).toBe(report.lockouts[0]?.durationMs);
     expect(report.lockedOutMs).toBeGreaterThanOrEqual(Number(inside.ms));
-    // The witness is a session like any other: both see all of it, and it is a part of the run.
-    expect(seenMs).toBeGreaterThan(Number(inside.ms));
     expect(report.timings.executeMs).toBeGreaterThanOrEqual(report.lockedOutMs ?? Infinity);
   });
 

@@ -30,6 +30,20 @@ function isWaiting(database: TestDatabase, application: string): Promise<void> {
   });
 }
 
+/** Waits until a run has looked from here on at who waits. */
+async function hasLooked(database: TestDatabase): Promise<void> {
+  const [{ now } = {}] = await database.sql("select clock_timestamp()::text as now");
+  await waitFor(async () => {
+    const rows = await database.sql(
+      `select from pg_stat_activity where datname = current_database() and state = 'idle'
+         and strpos(application_name, 'neon-migrate/') > 0
+         and query_start > $1::timestamptz`,
+      [now],
+    );
+    return rows.length > 0;
+  });
+}
+
 describe.each(["drizzle", "statements"])("with the executor %s, a report", (executor) => {
   test("says when each migration began, and how long each statement took", async ({ target }) => {
     const more = makeMigration("0001_more", 2_000, "alter table accounts add column name text");
@@ -73,12 +87,15 @@ describe.each(["drizzle", "statements"])("with the executor %s, a report", (exec
       "alter table accounts add column name text",
     );
 
-    const running = run(target, makeBundle(accounts, altering), { executor });
+    // One try, however slow the machine is.
+    const asked = { executor, ddlLockTimeoutMs: 600_000 };
+    const running = run(target, makeBundle(accounts, altering), asked);
     await isWaiting(database, "neon-migrate/");
     const late = database.sql(
       "set application_name = 'late'; lock table accounts in access share mode",
     );
     await isWaiting(database, "late");
+    await hasLooked(database);
     await reader.release();
     const report = await running;
     await late;

@@ -1,9 +1,9 @@
 import { type LocalPostgres, startPostgres } from "../../local/postgres/postgres.ts";
 import { type Relay, startRelay } from "../../local/relay/relay.ts";
+import { type DelayedPort, openDelayedPort } from "../delayed-port.ts";
 import { migrateThrough } from "../migrate-through.ts";
 import { median } from "../speed/statistics.ts";
 import { type LockoutContestant, lockoutContestants } from "./contestants.ts";
-import { type DelayedPort, openDelayedPort } from "./delayed-port.ts";
 import { startWitness } from "./witness.ts";
 import { FIRST_TABLE, type LockoutWorkload } from "./workload.ts";
 

@@ -18,22 +18,18 @@ export interface GrowthFigure extends Idle {
   /** The plan with every migration but the last applied. */
   readonly planMs: number;
   readonly reportMs: number;
-  /** Peak memory of a fresh apply, in MB; null where it was not measured. */
-  readonly applyMb: number | null;
 }
 
 /** The numbers from the measured process. */
 export type Planned = Pick<GrowthFigure, "readMs" | "planFreshMs" | "planMs" | "reportMs">;
 
 /**
- * Measures how the work grows with the number of migrations.
+ * Measures how the work grows with the number of migrations. Nothing is applied: their rows are written into the ledger.
  * @param sizes the folders to measure
- * @param isApplied whether the migrations are applied; otherwise their rows are written
  */
 export async function measureGrowth(
   sizes: readonly { readonly migrations: number; readonly statements: number }[],
   scratch: string,
-  isApplied: boolean,
 ): Promise<readonly GrowthFigure[]> {
   const rig = await startRig(join(scratch, "growth"));
   try {
@@ -51,9 +47,8 @@ export async function measureGrowth(
       const planned = await planElsewhere(path);
       const site = await rig.settle(written);
       sites.push(site);
-      const applyMb = isApplied ? await rig.apply(site) : null;
-      if (!isApplied) await rig.fill(site, bundle);
-      figures.push({ migrations, statements, bundleBytes, compileMs, ...planned, applyMb });
+      await rig.fill(site, bundle);
+      figures.push({ migrations, statements, bundleBytes, compileMs, ...planned });
     }
     const idle = await rig.idle(sites);
     return figures.flatMap((figure, index) => {

@@ -75,7 +75,7 @@ function readArguments(): Arguments {
 }
 
 async function printGrowth(scratch: string, json: boolean): Promise<void> {
-  const figures = await measureGrowth(GROWTH, scratch, false);
+  const figures = await measureGrowth(GROWTH, scratch);
   console.log(json ? JSON.stringify(figures, null, 2) : renderGrowth(figures));
 }
 

@@ -1,23 +1,6 @@
-import { App, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { describe, expect, test } from "vitest";
-import { NeonFleet, type NeonFleetProps } from "../../infra/neon-migrations.ts";
-
-type Props = Partial<NeonFleetProps>;
-
-const INPUT = { targets: { s3: { bucket: "shop-tenants", key: "tenants.jsonl" } } };
-
-/** Makes the construct at the path `Shop/Fleet`, with the example's migrations, and without `check`. */
-function fleetScene(props: Props | ((stack: Stack) => Props) = {}) {
-  const stack = new Stack(new App(), "Shop");
-  const fleet = new NeonFleet(stack, "Fleet", {
-    migrations: "drizzle",
-    targets: ["parameter:/tenants/*"],
-    check: false,
-    ...(typeof props === "function" ? props(stack) : props),
-  });
-  return { stack, fleet };
-}
+import { type FleetProps, fleetScene, INPUT } from "../setup/fleet-construct.ts";
 
 describe("GIVEN an input", () => {
   const inline = (...list: readonly object[]) => ({ targets: { inline: list } });
@@ -41,7 +24,7 @@ describe("GIVEN an input", () => {
   ])(
     "WHEN it is %j THEN the synth fails as the run would, and shows no connection string",
     (input, message) => {
-      const synth = () => fleetScene({ input: input as NonNullable<Props["input"]> });
+      const synth = () => fleetScene({ input: input as NonNullable<FleetProps["input"]> });
 
       expect(synth).toThrow(message);
       expect(synth).not.toThrow(/marker/);
@@ -54,7 +37,7 @@ describe("GIVEN an input", () => {
       input: inline(
         { id: "acme", parameter: `/tenants/${within.stackId}` },
         { id: "globex", parameter: "/tenants/globex" },
-      ) as NonNullable<Props["input"]>,
+      ) as NonNullable<FleetProps["input"]>,
     }));
 
     Template.fromStack(stack).resourceCountIs("AWS::Events::Rule", 1);

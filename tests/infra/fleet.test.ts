@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { App, Stack } from "aws-cdk-lib";
+import type { Stack } from "aws-cdk-lib";
 import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import { Pipeline } from "aws-cdk-lib/aws-codepipeline";
 import { Schedule } from "aws-cdk-lib/aws-events";
@@ -7,23 +7,7 @@ import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { describe, expect, test } from "vitest";
-import { NeonFleet, type NeonFleetProps } from "../../infra/neon-migrations.ts";
-
-type Props = Partial<NeonFleetProps>;
-
-const INPUT = { targets: { s3: { bucket: "shop-tenants", key: "tenants.jsonl" } } };
-
-/** Makes the construct at the path `Shop/Fleet`, with the example's migrations, and without `check`. */
-function fleetScene(props: Props | ((stack: Stack) => Props) = {}) {
-  const stack = new Stack(new App(), "Shop");
-  const fleet = new NeonFleet(stack, "Fleet", {
-    migrations: "drizzle",
-    targets: ["parameter:/tenants/*"],
-    check: false,
-    ...(typeof props === "function" ? props(stack) : props),
-  });
-  return { stack, fleet };
-}
+import { type FleetProps, fleetScene, INPUT } from "../setup/fleet-construct.ts";
 
 /** The statements of the policies of one role, by the logical id that the role's begins with. */
 function rightsOf(stack: Stack, role: string): readonly Readonly<Record<string, unknown>>[] {
@@ -190,7 +174,7 @@ describe("GIVEN targets of other kinds", () => {
     },
   );
 
-  test.each<[Props, RegExp]>([
+  test.each<[FleetProps, RegExp]>([
     [{ targets: [] }, /Shop\/Fleet: targets is empty/],
     [{ targets: ["/tenants/*"] }, /targets has "\/tenants\/\*"\. An entry is parameter:/],
     [{ targets: ["parameter:/a/*,secret:*"] }, /targets has "parameter:/],

@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from "node:net";
-import { DelayLine } from "../../local/relay/delay-line.ts";
-import type { Address } from "../../local/relay/pipe.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { DelayLine } from "../local/relay/delay-line.ts";
+import type { Address } from "../local/relay/pipe.ts";
 
 /** A TCP port in front of a server, with latency: for programs that speak no WebSocket. */
 export interface DelayedPort {
@@ -9,8 +10,11 @@ export interface DelayedPort {
   stop(): Promise<void>;
 }
 
-/** Opens one on loopback. */
-export async function openDelayedPort({ host, port }: Address): Promise<DelayedPort> {
+/**
+ * Opens one on loopback.
+ * @param wakeUpMs so long each connection waits first, as for a compute that wakes. Default: 0
+ */
+export async function openDelayedPort({ host, port }: Address, wakeUpMs = 0): Promise<DelayedPort> {
   let roundTripMs = 0;
   const halfTripMs = () => roundTripMs / 2;
   const join = (from: Socket, to: Socket) => {
@@ -20,7 +24,8 @@ export async function openDelayedPort({ host, port }: Address): Promise<DelayedP
     from.on("error", () => to.destroy());
   };
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  const server = createServer({ pauseOnConnect: true }, async (client) => {
+    await pause(wakeUpMs);
     const upstream = connect(port, host);
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
@@ -29,6 +34,7 @@ export async function openDelayedPort({ host, port }: Address): Promise<DelayedP
     }
     join(client, upstream);
     join(upstream, client);
+    client.resume();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const bound = server.address();
